@@ -1,0 +1,106 @@
+"""The zoo's registries: children of MMEngine's, so that configs and mmpretrain's parts work together.
+
+``BACKBONES``, ``NECKS`` and ``HEADS`` are names for one registry, because MMEngine allows one child
+per scope and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES`` and ``SPLITS`` are the
+zoo's own roots.
+
+A user's class joins in three ways: the decorator ``@ADAPTERS.register_module()`` in a module that is
+already imported, the same decorator in a module named in a config's ``custom_imports``, or in a
+module named by an entry point of the group ``m3amba_zoo.plugins``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import entry_points
+from typing import Any
+
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry
+
+from m3amba_zoo.errors import InputError
+
+SCOPE = "m3amba_zoo"
+PLUGIN_GROUP = "m3amba_zoo.plugins"
+
+_loaded_plugins: set[str] = set()
+
+
+def load_plugins() -> None:
+    """Import each module named by an entry point of the group ``m3amba_zoo.plugins``, once.
+
+    Raises:
+        InputError: a plugin cannot be imported; the message names the plugin and the reason.
+    """
+    for plugin in entry_points(group=PLUGIN_GROUP):
+        if plugin.value in _loaded_plugins:
+            continue
+        _loaded_plugins.add(plugin.value)
+        try:
+            plugin.load()
+        except Exception as error:
+            raise InputError(
+                f"plugin '{plugin.name}' ({plugin.value}) of the group {PLUGIN_GROUP} cannot be "
+                f"imported: {type(error).__name__}: {error}"
+            ) from error
+
+
+class ZooRegistry(Registry):
+    """A registry that loads plugins before it looks a name up, and suggests close names."""
+
+    def import_from_location(self) -> None:
+        """Import the zoo's modules of this registry and the installed plugins."""
+        super().import_from_location()
+        load_plugins()
+
+    def names(self) -> list[str]:
+        """Return the names registered here, sorted (those of parents are left out)."""
+        self.import_from_location()
+        return sorted(self.module_dict)
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build an object from ``dict(type=name, ...)``.
+
+        Raises:
+            InputError: no part of that name exists; the message lists close matches.
+        """
+        if isinstance(cfg, dict) and isinstance(cfg.get("type"), str):
+            self.check(cfg["type"])
+        return super().build(cfg, *args, **kwargs)
+
+    def check(self, name: str) -> None:
+        """Raise InputError with close matches if ``name`` is not registered here or in a parent."""
+        if self.get(name) is not None:
+            return
+        close = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+        known = f"known: {', '.join(self.names())}"
+        raise InputError(f"no {self.name} is registered as '{name}'; {hint or known}")
+
+
+def _child(parent: Registry, *locations: str) -> ZooRegistry:
+    return ZooRegistry(
+        parent.name, parent=parent, scope=SCOPE, locations=[f"{SCOPE}.{place}" for place in locations]
+    )
+
+
+MODELS = _child(MMENGINE_MODELS, "models", "datasets")
+BACKBONES = NECKS = HEADS = MODELS
+DATASETS = _child(MMENGINE_DATASETS, "datasets")
+DATA_SAMPLERS = _child(MMENGINE_DATA_SAMPLERS, "datasets")
+TRANSFORMS = _child(MMENGINE_TRANSFORMS, "datasets")
+METRICS = _child(MMENGINE_METRICS, "evaluation")
+HOOKS = _child(MMENGINE_HOOKS, "engine")
+LOOPS = _child(MMENGINE_LOOPS, "engine")
+OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")
+
+ADAPTERS = ZooRegistry("adapter", scope=SCOPE, locations=[f"{SCOPE}.models"])
+SOURCES = ZooRegistry("source", scope=SCOPE, locations=[f"{SCOPE}.scenes"])
+SPLITS = ZooRegistry("split", scope=SCOPE, locations=[f"{SCOPE}.splits"])

@@ -1,0 +1,149 @@
+"""A scene at rest: co-registered rasters, a label map, a class table and a place on the earth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.transform import Affine
+
+from m3amba_zoo.errors import InputError
+
+UNLABELLED = 0
+
+
+class LandClass(NamedTuple):
+    """A class of the label map: its name and its colour (red, green, blue; 0 to 255)."""
+
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Raster:
+    """One modality's bands.
+
+    Attributes:
+        data: ``(C, H, W)``, any real dtype, as the file holds it.
+        bands: a name a band, or empty.
+        wavelengths: centre of each band in nm, ``(C,)`` float64, or None.
+        nodata: the value that marks a missing pixel, or None.
+        unit: what one unit of ``data`` is, for example ``reflectance x 10000``, ``m`` or ``dB``.
+        path: the file it was read from, for messages.
+    """
+
+    data: NDArray
+    bands: tuple[str, ...] = ()
+    wavelengths: NDArray[np.float64] | None = None
+    nodata: float | None = None
+    unit: str = ""
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 3:
+            raise InputError(
+                f"{self.path or 'raster'}: expected (bands, rows, columns), found shape {self.data.shape}"
+            )
+        for attribute in ("bands", "wavelengths"):
+            values = getattr(self, attribute)
+            if values is not None and len(values) not in (0, len(self.data)):
+                raise InputError(
+                    f"{self.path or 'raster'}: {len(values)} {attribute} for {len(self.data)} bands"
+                )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.data.shape[1], self.data.shape[2]
+
+    def band_name(self, index: int) -> str:
+        """Name a band for a message: its index from 0, with name or wavelength where known."""
+        if self.bands:
+            return f"{index} ({self.bands[index]})"
+        if self.wavelengths is not None:
+            return f"{index} ({self.wavelengths[index]:.0f} nm)"
+        return str(index)
+
+    def check_finite(self, modality: str) -> None:
+        """Raise InputError if a value other than nodata is NaN or infinite; the first such band is named."""
+        if not np.issubdtype(self.data.dtype, np.floating):
+            return
+        for index, band in enumerate(self.data):
+            bad = ~np.isfinite(band)
+            if self.nodata is not None:
+                bad &= ~(np.isnan(band) if np.isnan(self.nodata) else band == self.nodata)
+            if bad.any():
+                row, column = np.argwhere(bad)[0]
+                raise InputError(
+                    f"{self.path or modality}: band {self.band_name(index)} of '{modality}' holds "
+                    f"{int(bad.sum())} NaN or infinite values (the first at row {row}, column {column}); "
+                    "expected finite numbers, or these marked as nodata"
+                )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Co-registered rasters of one place, with labels.
+
+    Attributes:
+        name: unique within its source. Carries ``simulated`` where the data is.
+        rasters: by modality; all of one height and width. May be empty when only masks were asked for.
+        labels: ``(H, W)`` uint8 or int; 0 unlabelled, 1..K the classes.
+        classes: the K classes in order.
+        crs: coordinate reference system as WKT or ``EPSG:n``, or None.
+        transform: pixel to map coordinates (rasterio's affine), or None.
+        official: boolean ``(H, W)`` masks ``train`` and ``test`` of the published split, or None.
+    """
+
+    name: str
+    rasters: Mapping[str, Raster]
+    labels: NDArray
+    classes: tuple[LandClass, ...]
+    crs: str | None = None
+    transform: Affine | None = None
+    official: Mapping[str, NDArray[np.bool_]] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 2:
+            raise InputError(f"scene '{self.name}': labels have shape {self.labels.shape}, expected (H, W)")
+        first: tuple[str, tuple[int, int]] | None = None
+        for modality, raster in self.rasters.items():
+            where = f"'{modality}'" + (f" ({raster.path})" if raster.path else "")
+            if first is None:
+                first = (where, raster.shape)
+            if raster.shape != first[1]:
+                raise InputError(
+                    f"scene '{self.name}': raster {where} is {raster.shape[0]} x {raster.shape[1]} pixels, "
+                    f"but {first[0]} is {first[1][0]} x {first[1][1]}; co-registered rasters of one size "
+                    "are expected"
+                )
+        if first is not None and self.labels.shape != first[1]:
+            raise InputError(
+                f"scene '{self.name}': the label map is {self.labels.shape[0]} x {self.labels.shape[1]} "
+                f"pixels, but raster {first[0]} is {first[1][0]} x {first[1][1]}"
+            )
+        largest = int(self.labels.max(initial=0))
+        if largest > len(self.classes) or int(self.labels.min(initial=0)) < 0:
+            raise InputError(
+                f"scene '{self.name}': label value {largest} lies outside 0..{len(self.classes)} "
+                f"(the class table has {len(self.classes)} classes)"
+            )
+        for part, mask in (self.official or {}).items():
+            if mask.shape != self.labels.shape:
+                raise InputError(
+                    f"scene '{self.name}': the official {part} mask has shape {mask.shape}, "
+                    f"the labels {self.labels.shape}"
+                )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.labels.shape[0], self.labels.shape[1]
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Mask ``(H, W)`` of the labelled pixels."""
+        return self.labels != UNLABELLED

@@ -1,0 +1,116 @@
+"""A split: which pixel trains, validates and tests; saved as one .npz whose hash every result names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.scene import Scene
+
+PARTS = ("train", "val", "test")
+Masks = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Boolean masks ``(H, W)`` by scene and part (``train``, ``val``, ``test``), which never overlap.
+
+    Attributes:
+        name: how it was made, for example ``official`` or ``blocks-32-guard16-seed0``.
+        masks: ``masks[scene_name][part]``; ``val`` may be all False.
+    """
+
+    name: str
+    masks: Mapping[str, Masks]
+
+    def __post_init__(self) -> None:
+        for scene, parts in self.masks.items():
+            if set(parts) != set(PARTS):
+                raise InputError(
+                    f"split '{self.name}', scene '{scene}': parts {sorted(parts)}, expected {PARTS}"
+                )
+            if np.sum([mask for mask in parts.values()], axis=0).max(initial=0) > 1:
+                raise InputError(f"split '{self.name}', scene '{scene}': a pixel is in two parts")
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the masks alone (scene names, shapes, bits): neither the packing nor the split's name count."""
+        digest = hashlib.sha256()
+        for scene in sorted(self.masks):
+            for part in PARTS:
+                mask = self.masks[scene][part]
+                digest.update(json.dumps([scene, part, list(mask.shape)]).encode())
+                digest.update(np.packbits(mask).tobytes())
+        return digest.hexdigest()
+
+    def count(self, part: str) -> int:
+        """Number of pixels in a part, over all scenes."""
+        return sum(int(parts[part].sum()) for parts in self.masks.values())
+
+    def check(self, scenes: Sequence[Scene]) -> None:
+        """Raise InputError unless each scene has masks of its shape, on labelled pixels only."""
+        for scene in scenes:
+            if scene.name not in self.masks:
+                raise InputError(
+                    f"split '{self.name}' has no masks for scene '{scene.name}' (it has: "
+                    f"{', '.join(sorted(self.masks)) or 'none'})"
+                )
+            for part, mask in self.masks[scene.name].items():
+                if mask.shape != scene.shape:
+                    raise InputError(
+                        f"split '{self.name}', scene '{scene.name}': the {part} mask has shape {mask.shape}, "
+                        f"the scene {scene.shape}"
+                    )
+                if (mask & ~scene.labelled).any():
+                    raise InputError(
+                        f"split '{self.name}', scene '{scene.name}': {int((mask & ~scene.labelled).sum())} "
+                        f"{part} pixels carry no label"
+                    )
+
+    def parts(self, scenes: Sequence[Scene], part: str) -> Iterator[tuple[Scene, NDArray[np.bool_]]]:
+        """Yield each scene with its mask of a part."""
+        for scene in scenes:
+            yield scene, self.masks[scene.name][part]
+
+    def save(self, path: str | Path) -> None:
+        """Write the split as one compressed ``.npz``."""
+        arrays = {
+            f"{scene}/{part}": mask for scene, parts in self.masks.items() for part, mask in parts.items()
+        }
+        header = np.array(json.dumps({"name": self.name, "sha256": self.sha256}))
+        np.savez_compressed(path, header=header, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def read(cls, path: str | Path) -> Split:
+        """Read a split and check its hash.
+
+        Raises:
+            InputError: the file is absent, is not a split, or its masks do not match its hash.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                masks: dict[str, dict[str, NDArray[np.bool_]]] = {}
+                for key in file.files:
+                    if key != "header":
+                        scene, part = key.rsplit("/", 1)
+                        masks.setdefault(scene, {})[part] = file[key].astype(bool)
+            split = cls(header["name"], masks)
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such split file") from error
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+            raise InputError(f"{path}: not a split made by tools/split.py ({error})") from error
+        if split.sha256 != header["sha256"]:
+            raise InputError(
+                f"{path}: the masks' sha256 is {split.sha256}, but the file says {header['sha256']}"
+            )
+        return split
