@@ -1,0 +1,198 @@
+"""Pretreatment of the bands: fitted on training pixels, kept with the weights, the same at inference.
+
+Each step is a module with ``out_channels``, ``fit`` on training pixels ``(n, C)``, and ``forward`` on windows
+``(B, C, S, S)``. Missing pixels are NaN and stay NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import savgol_coeffs
+from torch import Tensor, nn
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import MODELS
+
+
+class Pretreatment(nn.Module):
+    """Base of the steps.
+
+    Args:
+        in_channels: bands that come in.
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.in_channels = self.out_channels = in_channels
+
+    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
+        """Learn from training pixels ``(n, C)`` with classes ``(n,)``; most steps have nothing to learn.
+
+        Raises:
+            InputError: the pixels do not allow it; the message names the modality.
+        """
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return ``(B, out_channels, S, S)``."""
+        raise NotImplementedError
+
+
+@MODELS.register_module()
+class SelectBands(Pretreatment):
+    """Drop bands, such as those of water absorption.
+
+    Args:
+        drop: first and last index (both included, from 0) of each range of bands to drop.
+    """
+
+    def __init__(self, in_channels: int, drop: Sequence[Sequence[int]]) -> None:
+        super().__init__(in_channels)
+        keep = torch.ones(in_channels, dtype=torch.bool)
+        for first, last in drop:
+            if not 0 <= first <= last < in_channels:
+                raise InputError(f"SelectBands: range {first}..{last} lies outside bands 0..{in_channels - 1}")
+            keep[first : last + 1] = False
+        self.register_buffer("kept", keep.nonzero().flatten(), persistent=False)
+        self.out_channels = int(keep.sum())
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return the kept bands."""
+        return x_BCSS[:, self.kept]
+
+
+@MODELS.register_module()
+class UnitNorm(Pretreatment):
+    """Divide each pixel's spectrum by its Euclidean norm, which removes illumination."""
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return spectra of norm 1 (all-zero ones stay zero)."""
+        return x_BCSS / x_BCSS.norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+@MODELS.register_module()
+class Derivative(Pretreatment):
+    """First derivative along the bands by Savitzky-Golay (Analytical Chemistry 36:1627, 1964).
+
+    Args:
+        length: odd number of bands of the local fit; ``length - 1`` bands are lost.
+        degree: of the fitted polynomial.
+    """
+
+    def __init__(self, in_channels: int, length: int = 11, degree: int = 2) -> None:
+        super().__init__(in_channels)
+        if length % 2 == 0 or length > in_channels or degree >= length:
+            raise InputError(
+                f"Derivative: length {length} must be odd, above the degree {degree} and at most the "
+                f"{in_channels} bands"
+            )
+        kernel = torch.from_numpy(savgol_coeffs(length, degree, deriv=1, use="dot")).float()
+        self.register_buffer("kernel", kernel.view(1, 1, -1), persistent=False)
+        self.out_channels = in_channels - length + 1
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return ``(B, C - length + 1, S, S)``."""
+        batch, bands, rows, columns = x_BCSS.shape
+        spectra = x_BCSS.permute(0, 2, 3, 1).reshape(-1, 1, bands)
+        slopes = nn.functional.conv1d(spectra, self.kernel)
+        return slopes.view(batch, rows, columns, -1).permute(0, 3, 1, 2)
+
+
+@MODELS.register_module()
+class Standardize(Pretreatment):
+    """Subtract each band's mean over the training pixels and divide by its standard deviation."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__(in_channels)
+        self.register_buffer("mean", torch.zeros(in_channels))
+        self.register_buffer("std", torch.ones(in_channels))
+
+    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
+        """Take mean and standard deviation; refuse constant bands."""
+        mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
+        for band in np.flatnonzero(std <= 1e-6 * np.abs(mean)):
+            raise InputError(
+                f"band {band} of '{modality}' is constant ({mean[band]:g}) over the {len(pixels)} training "
+                "pixels; drop it with a SelectBands step, or correct the data"
+            )
+        self.mean.copy_(torch.from_numpy(mean))
+        self.std.copy_(torch.from_numpy(std))
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return bands of mean 0 and standard deviation 1."""
+        return (x_BCSS - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
+
+
+class _Projection(Pretreatment):
+    """A fitted affine map of each pixel's bands."""
+
+    def __init__(self, in_channels: int, components: int) -> None:
+        super().__init__(in_channels)
+        if not 1 <= components <= in_channels:
+            raise InputError(f"{type(self).__name__}: {components} components of {in_channels} bands")
+        self.register_buffer("weight", torch.zeros(components, in_channels))
+        self.register_buffer("bias", torch.zeros(components))
+        self.out_channels = components
+
+    def _set(self, weight: NDArray, bias: NDArray) -> None:
+        self.weight.copy_(torch.from_numpy(weight))
+        self.bias.copy_(torch.from_numpy(bias))
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return ``(B, components, S, S)``."""
+        return nn.functional.conv2d(x_BCSS, self.weight[:, :, None, None], self.bias)
+
+
+@MODELS.register_module()
+class PCA(_Projection):
+    """Principal components of the training pixels.
+
+    Args:
+        components: how many to keep.
+        whiten: scale each to variance 1.
+    """
+
+    def __init__(self, in_channels: int, components: int, whiten: bool = True) -> None:
+        super().__init__(in_channels, components)
+        self.whiten = whiten
+
+    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
+        """Fit scikit-learn's PCA."""
+        from sklearn.decomposition import PCA as SklearnPCA
+
+        if len(pixels) <= self.out_channels:
+            raise InputError(
+                f"PCA of '{modality}': {self.out_channels} components asked of {len(pixels)} training pixels"
+            )
+        fitted = SklearnPCA(self.out_channels, svd_solver="full").fit(pixels.astype(np.float64))
+        scale = np.sqrt(fitted.explained_variance_)[:, None] if self.whiten else 1.0
+        weight = fitted.components_ / scale
+        self._set(weight, -weight @ fitted.mean_)
+
+
+@MODELS.register_module()
+class Discriminants(_Projection):
+    """Shrinkage LDA's discriminant directions of the training pixels (Ledoit-Wolf), scaled to unit variance.
+
+    Args:
+        components: how many to keep, at most classes - 1.
+    """
+
+    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
+        """Fit scikit-learn's LinearDiscriminantAnalysis and keep its projection."""
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+        classes = len(np.unique(labels))
+        if self.out_channels > classes - 1:
+            raise InputError(
+                f"Discriminants of '{modality}': {self.out_channels} components asked of {classes} classes "
+                f"(at most {classes - 1})"
+            )
+        lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(pixels.astype(np.float64), labels)
+        weight = lda.scalings_[:, : self.out_channels].T
+        projected = pixels @ weight.T
+        weight = weight / projected.std(0)[:, None]
+        self._set(weight, -(weight @ pixels.mean(0, dtype=np.float64)))

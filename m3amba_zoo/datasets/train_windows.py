@@ -1,0 +1,145 @@
+"""Training windows: random squares around training pixels, the same for the same seed, epoch and position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.dist import get_dist_info
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
+from m3amba_zoo.datasets.windows import check_window, cut_labels, cut_raster, window_origin
+from m3amba_zoo.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+
+
+class Draw(NamedTuple):
+    """Names one training window: everything random about it follows from these numbers."""
+
+    seed: int
+    epoch: int
+    position: int
+
+
+@DATASETS.register_module()
+class TrainWindows(Dataset):
+    """Windows anchored at training pixels, with the labels of all training pixels inside.
+
+    Only labels of the split's ``train`` part are ever shown. Windows that overlap other parts show those
+    pixels' bands (not their labels); a split's guard of half a window prevents even that, and the leak
+    meter counts what is left.
+
+    Args:
+        source, split: configs, as for ``load_scene_data``.
+        modalities: which rasters, in which order.
+        window: S.
+        windows_per_epoch: how many windows an epoch draws.
+        balanced: draw each class equally often (else each training pixel).
+        augmentation: configs of ``TRANSFORMS``, applied in order.
+        mirror_small_scenes: allow windows larger than a scene.
+
+    Indexed by a ``Draw``; an item has ``inputs`` (float32 ``(C, S, S)`` by modality) and ``labels``
+    (int64 ``(S, S)``, 0 unlabelled).
+    """
+
+    def __init__(
+        self,
+        source: dict,
+        split: dict,
+        modalities: Sequence[str],
+        window: int,
+        windows_per_epoch: int,
+        balanced: bool = True,
+        augmentation: Sequence[dict] = (),
+        mirror_small_scenes: bool = False,
+    ) -> None:
+        self.data: SceneData = load_scene_data(source, split)
+        self.data.check_modalities(modalities)
+        self.modalities, self.window = tuple(modalities), window
+        self.windows_per_epoch, self.balanced = windows_per_epoch, balanced
+        self.augmentation = [TRANSFORMS.build(config) for config in augmentation]
+        pixels = []
+        self._labels = []
+        for index, (scene, mask) in enumerate(self.data.split.parts(self.data.scenes, "train")):
+            check_window(scene, window, mirror_small_scenes)
+            rows, columns = np.nonzero(mask)
+            classes = scene.labels[rows, columns]
+            pixels.append(np.stack([np.full_like(rows, index), rows, columns, classes], axis=1))
+            self._labels.append(np.where(mask, scene.labels, 0))
+        self._pixels = np.concatenate(pixels)  # (n, 4): scene, row, column, class
+        self._by_class = [np.flatnonzero(self._pixels[:, 3] == k) for k in np.unique(self._pixels[:, 3])]
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """The shared data, for hooks and metrics."""
+        return {"data": self.data, "modalities": self.modalities, "window": self.window}
+
+    def __len__(self) -> int:
+        return self.windows_per_epoch
+
+    def _center(self, draw: Draw, generator: np.random.Generator) -> NDArray:
+        if self.balanced:
+            members = self._by_class[draw.position % len(self._by_class)]
+            return self._pixels[generator.choice(members)]
+        return self._pixels[generator.integers(len(self._pixels))]
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        generator = np.random.default_rng(draw)
+        index, row, column, _ = self._center(draw, generator)
+        scene = self.data.scenes[index]
+        top, left = window_origin(int(row), self.window), window_origin(int(column), self.window)
+        inputs = {m: cut_raster(scene.rasters[m], top, left, self.window) for m in self.modalities}
+        labels = cut_labels(self._labels[index], top, left, self.window)
+        for transform in self.augmentation:
+            inputs, labels = transform(inputs, labels, generator)
+        return {
+            "inputs": {m: torch.from_numpy(np.ascontiguousarray(x)) for m, x in inputs.items()},
+            "labels": torch.from_numpy(np.ascontiguousarray(labels)),
+        }
+
+    def training_pixels(self) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
+        """Return the bands of all training pixels, ``(n, C)`` by modality, and their classes ``(n,)``.
+
+        Pixels with nodata in any raster are left out.
+        """
+        inputs: dict[str, list[NDArray]] = {m: [] for m in self.modalities}
+        classes = []
+        for scene, mask in self.data.split.parts(self.data.scenes, "train"):
+            valid = mask.copy()
+            for m in self.modalities:
+                raster = scene.rasters[m]
+                if raster.nodata is not None:
+                    missing = np.isnan(raster.data) if np.isnan(raster.nodata) else raster.data == raster.nodata
+                    valid &= ~missing.any(axis=0)
+            for m in self.modalities:
+                inputs[m].append(scene.rasters[m].data[:, valid].T.astype(np.float32))
+            classes.append(scene.labels[valid].astype(np.int64))
+        return {m: np.concatenate(parts) for m, parts in inputs.items()}, np.concatenate(classes)
+
+
+@DATA_SAMPLERS.register_module()
+class DrawSampler(Sampler):
+    """Names an epoch's windows; ranks of a distributed run share them out.
+
+    Args:
+        dataset: whose length is the number of windows an epoch.
+        seed: of the run; MMEngine's Runner passes it.
+    """
+
+    def __init__(self, dataset: TrainWindows, seed: int | None = None) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.length, self.seed, self.epoch = len(dataset), seed or 0, 0
+
+    def __iter__(self) -> Iterator[Draw]:
+        for position in range(self.rank, self.length, self.world_size):
+            yield Draw(self.seed, self.epoch, position)
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self.length, self.world_size))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Move to an epoch's windows; MMEngine calls this at each epoch's start."""
+        self.epoch = epoch

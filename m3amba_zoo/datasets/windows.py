@@ -1,0 +1,67 @@
+"""Cutting square windows out of scenes, mirrored at the scene's border."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.scene import Raster, Scene
+
+
+def window_origin(center: int, window: int) -> int:
+    """Return the first row (or column) of the window anchored at a pixel; the leak meter uses the same."""
+    return center - window // 2
+
+
+def mirrored_indices(start: int, window: int, length: int) -> NDArray[np.intp]:
+    """Return the indices ``start .. start + window - 1``, reflected into ``0 .. length - 1``."""
+    if length == 1:
+        return np.zeros(window, np.intp)
+    period = 2 * (length - 1)
+    indices = np.arange(start, start + window) % period
+    return np.minimum(indices, period - indices)
+
+
+def cut_raster(raster: Raster, row: int, column: int, window: int) -> NDArray[np.float32]:
+    """Return ``(C, S, S)`` float32 with the upper left corner at a pixel; nodata becomes NaN."""
+    rows = mirrored_indices(row, window, raster.shape[0])
+    columns = mirrored_indices(column, window, raster.shape[1])
+    values = raster.data[:, rows[:, None], columns[None, :]]
+    cut = values.astype(np.float32)
+    if raster.nodata is not None and not np.isnan(raster.nodata):
+        cut[values == raster.nodata] = np.nan
+    return cut
+
+
+def cut_labels(labels: NDArray, row: int, column: int, window: int) -> NDArray[np.int64]:
+    """Return ``(S, S)`` int64; 0 beyond the scene's border, so that no pixel counts twice in a window."""
+    cut = np.zeros((window, window), np.int64)
+    height, width = labels.shape
+    top, left = max(row, 0), max(column, 0)
+    bottom, right = min(row + window, height), min(column + window, width)
+    if top < bottom and left < right:
+        cut[top - row : bottom - row, left - column : right - column] = labels[top:bottom, left:right]
+    return cut
+
+
+def grid_origins(length: int, window: int, stride: int) -> Iterator[int]:
+    """Yield window starts that cover ``0 .. length - 1``; a shorter axis gets one centred window."""
+    if length <= window:
+        yield -((window - length) // 2)
+        return
+    yield from range(0, length - window, stride)
+    yield length - window
+
+
+def check_window(scene: Scene, window: int, mirror_small_scenes: bool) -> None:
+    """Raise InputError if a window is larger than a scene and mirroring was not asked for."""
+    if window < 1:
+        raise InputError(f"window is {window}, expected at least 1 pixel")
+    if min(scene.shape) < window and not mirror_small_scenes:
+        raise InputError(
+            f"the window of {window} x {window} pixels is larger than scene '{scene.name}' "
+            f"({scene.shape[0]} x {scene.shape[1]}); choose a smaller window, or mirror_small_scenes=True"
+        )

@@ -1,0 +1,122 @@
+"""SS2D and Cross-SS2D: the selective scan of a feature map in four directions (DESIGN section 4).
+
+Shape suffixes: B batch, H and W rows and columns, E embed_dim, I = 2E inner, N d_state,
+R = ceil(E / 16) dt_rank, K = 4 directions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m3amba_zoo.ops import selective_scan_2d
+
+DIRECTIONS = 4
+DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
+
+
+class ScanParameters(nn.Module):
+    """The parameters of one input of a scan: what makes delta, A, B, C and D, for each direction.
+
+    Attributes:
+        x_proj: ``(K, R + 2N, I)``; its rows give dt, B and C in this order.
+        dt_weight, dt_bias: ``(K, I, R)`` and ``(K, I)``; delta = softplus(dt_weight dt + dt_bias).
+        A_log: ``(K, I, N)``; A = -exp(A_log).
+        D: ``(K, I)``, the skip.
+    """
+
+    def __init__(self, inner: int, d_state: int, dt_rank: int) -> None:
+        super().__init__()
+        self.dt_rank, self.d_state = dt_rank, d_state
+        bound = 1 / math.sqrt(inner)  # what nn.Linear(inner, .) starts from
+        self.x_proj = nn.Parameter(
+            torch.empty(DIRECTIONS, dt_rank + 2 * d_state, inner).uniform_(-bound, bound)
+        )
+        self.dt_weight = nn.Parameter(
+            torch.empty(DIRECTIONS, inner, dt_rank).uniform_(-(dt_rank**-0.5), dt_rank**-0.5)
+        )
+        log_dt = torch.empty(DIRECTIONS, inner).uniform_(math.log(DT_MIN), math.log(DT_MAX))
+        dt = log_dt.exp().clamp(min=DT_FLOOR)
+        self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+        states = torch.arange(1, d_state + 1, dtype=torch.float32)
+        self.A_log = nn.Parameter(states.log().repeat(DIRECTIONS, inner, 1))
+        self.D = nn.Parameter(torch.ones(DIRECTIONS, inner))
+
+    @property
+    def A(self) -> Tensor:
+        """The state matrix's diagonal ``(K, I, N)``, float32, negative."""
+        return -self.A_log.float().exp()
+
+    def project(self, u_BHWI: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return dt ``(B, H, W, K, R)``, B and C ``(B, H, W, K, N)`` of each position and direction."""
+        rows = F.linear(u_BHWI, self.x_proj.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
+        dt, B, C = rows.split((self.dt_rank, self.d_state, self.d_state), dim=-1)
+        return dt, B, C
+
+    def project_B(self, u_BHWI: Tensor) -> Tensor:
+        """Return B ``(B, H, W, K, N)`` alone."""
+        rows = self.x_proj[:, self.dt_rank : self.dt_rank + self.d_state]
+        return F.linear(u_BHWI, rows.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
+
+
+class SS2D(nn.Module):
+    """The four-direction selective scan of one feature map, with its gate.
+
+    Args:
+        embed_dim: E.
+        d_state: N.
+    """
+
+    def __init__(self, embed_dim: int, d_state: int = 16) -> None:
+        super().__init__()
+        inner = 2 * embed_dim
+        self.in_proj = nn.Linear(embed_dim, 2 * inner, bias=False)
+        self.conv = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
+        self.own = ScanParameters(inner, d_state, dt_rank=math.ceil(embed_dim / 16))
+        self.out_norm = nn.LayerNorm(inner)
+        self.out_proj = nn.Linear(inner, embed_dim, bias=False)
+
+    def _mix_neighbours(self, u_BHWI: Tensor) -> Tensor:
+        return F.silu(self.conv(u_BHWI.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
+
+    def _gate_out(self, y_BHWI: Tensor, gate_BHWI: Tensor) -> Tensor:
+        return self.out_proj(self.out_norm(y_BHWI) * F.silu(gate_BHWI))
+
+    def forward(self, x_BHWE: Tensor) -> Tensor:
+        """Scan ``(B, H, W, E)`` to the same shape."""
+        u, gate = self.in_proj(x_BHWE).chunk(2, dim=-1)
+        u = self._mix_neighbours(u)
+        dt, B, C = self.own.project(u)
+        own = self.own
+        y = selective_scan_2d(u, dt, own.dt_weight, own.dt_bias, own.A, B, C, own.D)
+        return self._gate_out(y, gate)
+
+
+class CrossSS2D(SS2D):
+    """Cross-SS2D: x is scanned with B of the fused stream z and the mean of both state matrices.
+
+    Both inputs share in_proj, convolution, out_norm and out_proj; each has its own scan parameters.
+    The paper's code also scans z and throws the result away; here z's gate, delta, C and D are not
+    computed. Those parameters of z exist (frozen) so that the authors' checkpoints convert without loss.
+    """
+
+    def __init__(self, embed_dim: int, d_state: int = 16) -> None:
+        super().__init__(embed_dim, d_state)
+        self.fused = ScanParameters(2 * embed_dim, d_state, self.own.dt_rank)
+        for unused in (self.fused.dt_weight, self.fused.dt_bias, self.fused.D):
+            unused.requires_grad_(False)
+
+    def forward(self, x_BHWE: Tensor, z_BHWE: Tensor) -> Tensor:  # type: ignore[override]
+        """Scan x ``(B, H, W, E)`` in the light of z (same shape); return x's output, same shape."""
+        inner = self.in_proj.out_features // 2
+        u, gate = self.in_proj(x_BHWE).chunk(2, dim=-1)
+        u = self._mix_neighbours(u)
+        u_z = self._mix_neighbours(F.linear(z_BHWE, self.in_proj.weight[:inner]))
+        dt, _, C = self.own.project(u)
+        B_z = self.fused.project_B(u_z)
+        A = (self.own.A + self.fused.A) / 2
+        y = selective_scan_2d(u, dt, self.own.dt_weight, self.own.dt_bias, A, B_z, C, self.own.D)
+        return self._gate_out(y, gate)

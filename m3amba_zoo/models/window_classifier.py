@@ -1,0 +1,66 @@
+"""What MMEngine's Runner trains and evaluates: a model from windows to logits a stream."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from m3amba_zoo.models.necks.cross_mamba import FUSED
+from m3amba_zoo.registry import MODELS
+
+
+class WindowClassifier(BaseModel):
+    """Base of the networks: subclasses define ``logits``.
+
+    Args:
+        data_preprocessor: pretreatment of the bands, or its config; None passes windows through.
+        loss: config of the loss.
+    """
+
+    def __init__(self, data_preprocessor: nn.Module | dict | None = None, loss: dict | None = None) -> None:
+        if isinstance(data_preprocessor, dict):
+            data_preprocessor = MODELS.build(data_preprocessor)
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.loss = MODELS.build(loss or {"type": "StreamLoss"})
+
+    @abstractmethod
+    def logits(
+        self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return logits ``(B, K, S, S)`` by stream; the key ``fused`` is the prediction."""
+
+    def forward(  # type: ignore[override]
+        self,
+        inputs: dict[str, Tensor],
+        clip_features: dict[str, Tensor] | None = None,
+        mode: str = "tensor",
+        labels: Tensor | None = None,
+        **_: Any,
+    ) -> Any:
+        """Run the model; ``inputs`` have been through the data preprocessor.
+
+        Args:
+            inputs: ``(B, C_m, S, S)`` by modality.
+            clip_features: ``(B, 512)`` by modality; bypasses the encoder.
+            mode: ``tensor`` returns logits by stream, ``predict`` the fused logits as a list of ``(K, S, S)``,
+                ``loss`` the terms of the loss.
+            labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
+            **_: what else a batch carries (where each window lies) is for the metric.
+
+        Raises:
+            ValueError: another mode, or no labels for ``loss``.
+        """
+        logits = self.logits(inputs, clip_features)
+        if mode == "tensor":
+            return logits
+        if mode == "predict":
+            return list(logits[FUSED].float())
+        if mode == "loss":
+            if labels is None:
+                raise ValueError("mode 'loss' needs labels")
+            return self.loss(logits, labels)
+        raise ValueError(f"mode is '{mode}', expected 'tensor', 'predict' or 'loss'")
