@@ -1,0 +1,81 @@
+"""Writes a run's results: metrics.json, the maps as PNG, the maps as GeoTIFF."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from m3amba_zoo.evaluation.record import build_record, write_json
+from m3amba_zoo.evaluation.scene_metric import SceneMetric
+from m3amba_zoo.registry import HOOKS
+from m3amba_zoo.visualization.outputs import write_maps
+
+
+@HOOKS.register_module()
+class ReportHook(Hook):
+    """After a test loop, writes ``metrics.json``, ``map.png`` and ``maps/<scene>.tif`` to the work dir.
+
+    Args:
+        selection: the rule that chose the weights, in words, for ``metrics.json``.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, selection: str = "last epoch, number of epochs fixed beforehand") -> None:
+        self.selection = selection
+        self._timing: dict[str, float] = {}
+        self._started = 0.0
+
+    def before_train(self, runner: Runner) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def after_train(self, runner: Runner) -> None:
+        """Stop the clock."""
+        self._timing["train"] = time.perf_counter() - self._started
+
+    def before_test(self, runner: Runner) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Write the results of the ``SceneMetric``."""
+        self._timing["test"] = time.perf_counter() - self._started
+        metric = next((m for m in runner.test_evaluator.metrics if isinstance(m, SceneMetric)), None)
+        if metric is None or metric.evaluation is None or not is_main_process():
+            return
+        info = runner.test_dataloader.dataset.metainfo
+        work_dir = Path(runner.work_dir)
+        record = build_record(
+            metric.evaluation,
+            info["data"],
+            window=info["window"],
+            model=_describe(runner, info),
+            selection=self.selection,
+            seed=runner.seed,
+            timing=self._timing,
+        )
+        write_json(work_dir / "metrics.json", record)
+        write_maps(work_dir, info["data"].scenes, metric.evaluation.class_maps, info["data"].split)
+
+
+def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``metrics.json`` says of the model."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    encoder = getattr(model, "encoder", None)
+    return {
+        "name": runner.experiment_name.rsplit("_", 2)[0],
+        "type": type(model).__name__,
+        "modalities": list(info["modalities"]),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "clip": encoder.description if encoder else "none",
+        "transductive": bool(getattr(getattr(model, "loss", None), "transductive", False)),
+        "epochs": runner.epoch,
+    }

@@ -1,0 +1,102 @@
+"""metrics.json: one run's scores with all that is needed to judge and repeat them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from m3amba_zoo.datasets.scene_data import SceneData
+from m3amba_zoo.evaluation.scene_metric import Evaluation
+from m3amba_zoo.splits import leaked_pixels
+
+PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numba", "scikit-learn")
+
+
+def build_record(
+    evaluation: Evaluation,
+    data: SceneData,
+    *,
+    window: int,
+    model: Mapping[str, Any],
+    selection: str,
+    seed: int,
+    timing: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return the content of ``metrics.json``.
+
+    Args:
+        evaluation: of the test part.
+        data: scenes and split it was computed on.
+        window: side of the training windows, for the count of leaked pixels (1 for a pixel classifier).
+        model: name, parameters, encoder and what else describes the network.
+        selection: the rule that chose the weights, in words.
+        seed: of the run.
+        timing: seconds by stage.
+    """
+    return {
+        **evaluation.scores,
+        "dataset": data.name,
+        "modalities": list(model.get("modalities", [])),
+        "split": {
+            "name": data.split.name,
+            "sha256": data.split.sha256,
+            "leaked_pixels": leaked_pixels(data.split, data.scenes, window),
+            "window": window,
+            "pixels": {part: data.split.count(part) for part in ("train", "val", "test")},
+        },
+        "selection": selection,
+        "seed": seed,
+        "model": dict(model),
+        "timing_s": {stage: round(seconds, 2) for stage, seconds in timing.items()},
+        "versions": _versions(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
+        "commit": _commit(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write JSON aside and rename, so that a file is whole or absent."""
+    path = Path(path)
+    aside = path.with_name(path.name + ".part")
+    try:
+        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str | None:
+    """Return the checkout's commit, with ``+`` where files differ from it; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

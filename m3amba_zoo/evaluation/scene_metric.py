@@ -1,0 +1,109 @@
+"""The metric of MMEngine's loops: windows in, scores of whole scenes out, each pixel counted once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce
+from mmengine.evaluator import BaseMetric
+from numpy.typing import NDArray
+from torch import Tensor
+
+from m3amba_zoo.evaluation.scores import confusion_matrix, expected_calibration_error, scores
+from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.registry import METRICS
+from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits import Split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one part of a split, and the maps they come from.
+
+    Attributes:
+        scores: ``oa``, ``aa``, ``kappa``, ``per_class``, ``confusion``, ``ece``, ``pixels``.
+        class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted.
+    """
+
+    scores: dict[str, Any]
+    class_maps: dict[str, NDArray[np.uint8]] = field(repr=False)
+
+
+def evaluate_scenes(
+    stitched: Sequence[SceneLogits], scenes: Sequence[Scene], split: Split, part: str
+) -> Evaluation:
+    """Score stitched logits on one part of a split.
+
+    Raises:
+        RuntimeError: a pixel of the part was not predicted, or the supports do not add up to the part
+            (the protocol's assertion).
+    """
+    num_classes = len(scenes[0].classes)
+    labels, predictions, confidences = [], [], []
+    class_maps = {}
+    for logits, (scene, mask) in zip(stitched, split.parts(scenes, part), strict=True):
+        class_map = logits.class_map()
+        class_maps[scene.name] = class_map
+        if (class_map[mask] == 0).any():
+            raise RuntimeError(
+                f"{int((class_map[mask] == 0).sum())} {part} pixels of scene '{scene.name}' lie in no window"
+            )
+        labels.append(scene.labels[mask])
+        predictions.append(class_map[mask])
+        at_pixels = logits.total[:, mask] / logits.count[mask]
+        confidences.append(torch.from_numpy(at_pixels).softmax(0).amax(0).numpy())
+    truth, predicted = np.concatenate(labels), np.concatenate(predictions)
+    confusion = confusion_matrix(truth, predicted, num_classes)
+    if confusion.sum() != split.count(part):
+        raise RuntimeError(f"{confusion.sum()} pixels were scored, but the split has {split.count(part)}")
+    result = scores(confusion, [land_class.name for land_class in scenes[0].classes])
+    result["ece"] = expected_calibration_error(np.concatenate(confidences), truth == predicted)
+    result["pixels"] = int(confusion.sum())
+    return Evaluation(result, class_maps)
+
+
+@METRICS.register_module()
+class SceneMetric(BaseMetric):
+    """OA, AA and kappa of stitched scenes, for datasets of ``SceneWindows``.
+
+    After a loop ``evaluation`` holds the full result, for hooks that write reports.
+    """
+
+    default_prefix = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evaluation: Evaluation | None = None
+        self._stitched: list[SceneLogits] | None = None
+
+    def _start(self) -> list[SceneLogits]:
+        scenes = self.dataset_meta["data"].scenes  # type: ignore[index]
+        return [SceneLogits(len(scene.classes), scene.shape) for scene in scenes]
+
+    def process(self, data_batch: Any, data_samples: Sequence[Tensor]) -> None:
+        """Stitch a batch of windows' logits ``(K, S, S)``."""
+        if self._stitched is None:
+            self._stitched = self._start()
+        for position, logits in enumerate(data_samples):
+            self._stitched[int(data_batch["scene"][position])].add(
+                logits.cpu().numpy(), int(data_batch["row"][position]), int(data_batch["column"][position])
+            )
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Unused: ``evaluate`` does not collect results pixel by pixel."""
+        raise NotImplementedError
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Add up the ranks' windows and score them."""
+        data, part = self.dataset_meta["data"], self.dataset_meta["part"]  # type: ignore[index]
+        stitched = self._stitched or self._start()
+        self._stitched = None
+        for scene in stitched:
+            for array in (scene.total, scene.count):
+                all_reduce(torch.from_numpy(array))
+        self.evaluation = evaluate_scenes(stitched, data.scenes, data.split, part)
+        return {name: self.evaluation.scores[name] for name in ("oa", "aa", "kappa")}

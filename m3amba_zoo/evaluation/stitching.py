@@ -1,0 +1,41 @@
+"""Stitching windows' logits to scenes: overlapping windows average, what lies beyond the border is cut off."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SceneLogits:
+    """The running sum of logits of one scene.
+
+    Args:
+        num_classes: K.
+        shape: H and W.
+    """
+
+    def __init__(self, num_classes: int, shape: tuple[int, int]) -> None:
+        self.total = np.zeros((num_classes, *shape), np.float32)
+        self.count = np.zeros(shape, np.float32)
+
+    def add(self, logits_KSS: NDArray[np.float32], row: int, column: int) -> None:
+        """Add a window's logits ``(K, S, S)`` with its upper left corner at a pixel, which may lie outside."""
+        height, width = self.count.shape
+        rows, columns = logits_KSS.shape[1:]
+        top, left = max(row, 0), max(column, 0)
+        bottom, right = min(row + rows, height), min(column + columns, width)
+        if top >= bottom or left >= right:
+            return
+        inside = logits_KSS[:, top - row : bottom - row, left - column : right - column]
+        self.total[:, top:bottom, left:right] += inside
+        self.count[top:bottom, left:right] += 1
+
+    def mean(self) -> NDArray[np.float32]:
+        """Return the averaged logits ``(K, H, W)``; NaN where no window lay."""
+        with np.errstate(invalid="ignore"):
+            return np.where(self.count > 0, self.total / self.count, np.nan).astype(np.float32)
+
+    def class_map(self) -> NDArray[np.uint8]:
+        """Return the most probable class ``(H, W)``, 1..K; 0 where no window lay."""
+        best = self.total.argmax(0).astype(np.uint8) + 1
+        return np.where(self.count > 0, best, 0).astype(np.uint8)
