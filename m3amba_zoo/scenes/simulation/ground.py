@@ -1,0 +1,146 @@
+"""The state of the ground that all sensors look at: materials, heights, light, moisture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from m3amba_zoo.scenes.simulation.covers import Cover
+from m3amba_zoo.scenes.simulation.fields import smooth_field
+from m3amba_zoo.scenes.simulation.layout import Layout
+
+PIXEL = 2.5  # m, ground sampling distance, as Houston 2013
+SUN_SLOPE = np.tan(np.radians(48.0))  # of a sun ray
+SUN_STEP = (0.6, 0.8)  # rows and columns that a shadow advances a pixel: the sun stands in the north-west
+SHADOW_REACH = 8  # pixels
+TINTS = 5  # spectral directions in which objects of one material differ
+
+# between objects: overall brightness first, then slopes and curves over the spectrum
+OBJECT_TINT = np.array([0.16, 0.09, 0.05, 0.035, 0.025], np.float32)
+PIXEL_TINT = 0.35 * OBJECT_TINT
+
+# how the test zone differs from the train zone, in the mean: season (state of materials) and brightness
+SEASON_SHIFT = 0.14
+BRIGHTNESS_SHIFT = -0.07
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A scene as it is, before any sensor.
+
+    Attributes:
+        layout: classes and objects.
+        covers: surroundings, then the K classes.
+        materials: names of the M materials.
+        shares: ``(M, H, W)`` float32, share of each material in a pixel; sums to 1.
+        state: ``(H, W)`` float32, 0 fresh to 1 altered.
+        tints: ``(TINTS, H, W)`` float32, relative spectral deviations, see ``OBJECT_TINT``.
+        height: ``(H, W)`` float32, m above the terrain.
+        terrain: ``(H, W)`` float32, m.
+        sunlit: ``(H, W)`` float32, share of the direct sunlight that arrives.
+        moisture: ``(H, W)`` float32, deviation from the mean, standard deviation about 1.
+        season: ``(H, W)`` float32, -0.5 in the train zone to 0.5 in the test zone, smooth.
+    """
+
+    layout: Layout
+    covers: tuple[Cover, ...]
+    materials: tuple[str, ...]
+    shares: NDArray[np.float32]
+    state: NDArray[np.float32]
+    tints: NDArray[np.float32]
+    height: NDArray[np.float32]
+    terrain: NDArray[np.float32]
+    sunlit: NDArray[np.float32]
+    moisture: NDArray[np.float32]
+    season: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height.shape[0], self.height.shape[1]
+
+
+def _material_shares(
+    layout: Layout, covers: Sequence[Cover], materials: Sequence[str], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Draw the materials of each object (Dirichlet) and let them vary within it."""
+    alphas = np.array([[cover.materials.get(m, 0.0) * cover.likeness for m in materials] for cover in covers])
+    objects = rng.gamma(alphas[layout.unit_classes]) + 1e-9 * (alphas[layout.unit_classes] > 0)
+    shares = objects.T.astype(np.float32)[:, layout.units]
+    for share in shares:
+        share *= np.exp(0.5 * smooth_field(layout.classes.shape, 1.7, rng))
+    return shares / shares.sum(axis=0)
+
+
+def _cast_shadows(surface: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark pixels from which the sun is hidden by the surface, looking ``SHADOW_REACH`` pixels towards it."""
+    shadow = np.zeros(surface.shape, bool)
+    for step in range(1, SHADOW_REACH + 1):
+        rows, columns = round(step * SUN_STEP[0]), round(step * SUN_STEP[1])
+        towards = surface[: surface.shape[0] - rows, : surface.shape[1] - columns]
+        shadow[rows:, columns:] |= towards > surface[rows:, columns:] + step * PIXEL * SUN_SLOPE
+    return shadow
+
+
+def _cloud(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Transmission of one cloud, 0.45 in its core, that shades part of the widest stretch of test zone."""
+    depth = ndimage.distance_transform_edt(np.pad(test, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(np.argmax(depth), test.shape)
+    radius = 0.75 * float(depth.max())
+    rows, columns = np.indices(test.shape, dtype=np.float32, sparse=True)
+    distance = np.hypot(rows - row, columns - column) / radius
+    distance += 0.15 * smooth_field((test.shape[0], test.shape[1]), max(radius / 3, 2), rng)
+    return (1 - 0.55 / (1 + np.exp((distance - 0.85) * 12))).astype(np.float32)
+
+
+def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Generator) -> Ground:
+    """Give a layout its physical state.
+
+    Args:
+        layout: the plan.
+        covers: surroundings, then the K classes.
+        rng: source of all chance.
+    """
+    shape = (layout.classes.shape[0], layout.classes.shape[1])
+    short = min(shape)
+    classes, units, kinds = layout.classes, layout.units, layout.unit_classes
+    present = dict.fromkeys(material for cover in covers for material in cover.materials)
+    materials = tuple(present)
+
+    season = ndimage.gaussian_filter(layout.test.astype(np.float32) - 0.5, short / 16, mode="nearest")
+    moisture = smooth_field(shape, max(short / 4, 4), rng) + season
+
+    state_mean, state_spread = np.array([cover.state for cover in covers], np.float32).T
+    state = (state_mean[kinds] + state_spread[kinds] * rng.standard_normal(len(kinds), np.float32))[units]
+    state += SEASON_SHIFT * season + 0.05 * moisture + 0.04 * smooth_field(shape, 2, rng)
+
+    spread = OBJECT_TINT[:, None] * rng.standard_normal((TINTS, len(kinds)), np.float32)
+    tints = spread[:, units]
+    for tint, within in zip(tints, PIXEL_TINT, strict=True):
+        tint += within * smooth_field(shape, 1.5, rng)
+    tints[0] += BRIGHTNESS_SHIFT * season - 0.03 * moisture
+
+    mean, spread_between, rough = np.array([cover.height for cover in covers], np.float32).T
+    of_objects = mean[kinds] + spread_between[kinds] * rng.standard_normal(len(kinds), np.float32)
+    height = of_objects[units] + rough[classes] * smooth_field(shape, 2, rng)
+    height = np.where(mean[classes] > 0, np.maximum(height, 0), height).astype(np.float32)
+
+    shaded = np.array([cover.shaded for cover in covers])[classes] | _cast_shadows(height)
+    sunlit = ndimage.gaussian_filter(np.where(shaded, 0.25, 1.0).astype(np.float32), 0.5)
+    return Ground(
+        layout=layout,
+        covers=covers,
+        materials=materials,
+        shares=_material_shares(layout, covers, materials, rng),
+        state=np.clip(state, -0.15, 1.15),
+        tints=tints,
+        height=height,
+        terrain=18 + 2.5 * smooth_field(shape, max(short / 2, 8), rng),
+        sunlit=sunlit * _cloud(layout.test, rng),
+        moisture=moisture,
+        season=season,
+    )

@@ -1,0 +1,267 @@
+"""Where the classes lie: train and test zones, parcels, lines between them, buildings and crowns on them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.simulation.covers import Cover
+from m3amba_zoo.scenes.simulation.fields import smooth_field
+
+# share of a parcel that its class covers; the rest is surroundings
+COVERAGE = {"parcel": 1.0, "line": 1.0, "crowns": 0.8, "hall": 0.7, "houses": 0.45}
+TRAIN_ZONE = 0.3  # share of the scene where training pixels lie, unless the counts need another
+SEGMENT = 24  # pixels of a road between changes of its surface
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The plan of a scene.
+
+    Attributes:
+        classes: ``(H, W)`` uint8, 0 surroundings, 1..K the classes.
+        units: ``(H, W)`` int32, which object (field, roof, piece of road) a pixel belongs to.
+        unit_classes: ``(U,)`` uint8, the class of each object.
+        test: ``(H, W)`` bool, the test zone; its complement is the train zone.
+    """
+
+    classes: NDArray[np.uint8]
+    units: NDArray[np.int32]
+    unit_classes: NDArray[np.uint8]
+    test: NDArray[np.bool_]
+
+
+class _Box(NamedTuple):
+    """A rectangle of pixels, ends excluded."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        return self.bottom - self.top, self.right - self.left
+
+    def part(self, axis: int, start: int, stop: int) -> _Box:
+        """Cut out what lies between two positions along an axis, counted from the box's own corner."""
+        if axis == 0:
+            return self._replace(top=self.top + start, bottom=self.top + stop)
+        return self._replace(left=self.left + start, right=self.left + stop)
+
+
+class _Canvas:
+    """Classes and objects while they are painted, before the plan is bent."""
+
+    def __init__(self, covers: Sequence[Cover], shape: tuple[int, int], rng: np.random.Generator) -> None:
+        self.covers = covers
+        self.classes = np.zeros(shape, np.uint8)
+        self.units = np.zeros(shape, np.int32)
+        self.unit_classes = [0]
+        self.rng = rng
+
+    def fill(self, box: _Box, label: int, where: NDArray[np.bool_] | None = None) -> None:
+        """Paint one new object over a box, or over part of it."""
+        window = np.s_[box.top : box.bottom, box.left : box.right]
+        everywhere = np.ones(box.sides, bool) if where is None else where
+        self.classes[window][everywhere] = label
+        self.units[window][everywhere] = len(self.unit_classes)
+        self.unit_classes.append(label)
+
+    def parcel(self, box: _Box, label: int) -> None:
+        """Paint a parcel of a class in its form."""
+        form = self.covers[label].form
+        if form in ("parcel", "line"):
+            self.fill(box, label)
+            return
+        self.fill(box, 0)
+        if form == "crowns":
+            crowns = ndimage.gaussian_filter(self.rng.standard_normal(box.sides), 1.5)
+            self.fill(box, label, crowns >= np.quantile(crowns, 1 - COVERAGE[form]))
+        elif form == "hall":
+            self.fill(self._inset(box, 0.08), label)
+        else:
+            self._houses(box, label)
+
+    def _inset(self, box: _Box, margin: float) -> _Box:
+        rows, columns = (round(margin * side * self.rng.uniform(0.5, 1.5)) for side in box.sides)
+        return _Box(box.top + rows, box.left + columns, box.bottom - rows, box.right - columns)
+
+    def _houses(self, box: _Box, label: int) -> None:
+        pitch = 9
+        for top in range(box.top, max(box.bottom - pitch // 2, box.top + 1), pitch):
+            for left in range(box.left, max(box.right - pitch // 2, box.left + 1), pitch):
+                rows, columns = self.rng.integers(5, 8, 2)
+                row, column = top + self.rng.integers(0, 3), left + self.rng.integers(0, 3)
+                house = _Box(row, column, min(row + rows, box.bottom), min(column + columns, box.right))
+                if min(house.sides) > 1:
+                    self.fill(house, label)
+
+    def line(self, box: _Box, axis: int, label: int) -> None:
+        """Paint a strip across ``axis`` in segments, each an object of its own."""
+        length = box.sides[1 - axis]
+        for start in range(0, length, SEGMENT):
+            self.fill(box.part(1 - axis, start, min(start + SEGMENT, length)), label)
+
+
+def _zones(
+    shape: tuple[int, int], train: int, test: int, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], list[_Box]]:
+    """Cut the scene across its longer side into test and train slabs in turn, with room for the counts."""
+    axis = int(shape[1] >= shape[0])
+    length, breadth = shape[axis], shape[1 - axis]
+    fewest, most = -(-train // breadth), length - -(-test // breadth)
+    if fewest > most:
+        raise InputError(
+            f"{train} training and {test} test pixels were asked of a simulated scene of {shape[0]} x {shape[1]} "
+            f"pixels; expected at most {shape[0] * shape[1] - 2 * breadth} in all"
+        )
+    room = (1.2 * fewest, length - 1.2 * (length - most))
+    wanted = np.clip(TRAIN_ZONE * length, *room) if room[0] <= room[1] else (fewest + most) / 2
+    columns = int(np.clip(round(wanted), max(fewest, 1), min(most, length - 1)))
+    slabs = int(np.clip(round(length / breadth), 1, max(1, columns // 16)))
+    gaps = rng.dirichlet(np.full(slabs + 1, 8.0)) * (length - columns)
+    is_test = np.ones(length, bool)
+    start = 0.0
+    for width, gap in zip(np.diff(np.linspace(0, columns, slabs + 1).astype(int)), gaps, strict=False):
+        start += gap
+        is_test[round(start) : round(start) + width] = False
+        start += width
+    edges = [0, *(np.flatnonzero(np.diff(is_test)) + 1).tolist(), length]
+    scene = _Box(0, 0, *shape)
+    boxes = [scene.part(axis, first, last) for first, last in zip(edges, edges[1:], strict=False)]
+    test_zone = np.broadcast_to(is_test[None, :] if axis else is_test[:, None], shape)
+    return test_zone.copy(), boxes
+
+
+def _shares(covers: Sequence[Cover], counts: NDArray[np.int64], area: int) -> NDArray[np.float64]:
+    """Share of a zone's area for each class: what the counts need with a margin, the rest by prevalence."""
+    needed = counts / area
+    margin = min(1.4, 1 / max(needed.sum(), 1e-9))
+    prevalence = np.array([cover.prevalence for cover in covers])
+    return needed * margin + (1 - needed.sum() * margin) * prevalence / prevalence.sum()
+
+
+def _fill_slab(canvas: _Canvas, slab: _Box, shares: NDArray[np.float64]) -> None:
+    """Divide a slab into parcels in proportion to the classes' shares, with lines along the first cuts.
+
+    A treemap: the list of parcels is halved by area and the box cut accordingly, until one parcel is left.
+    """
+    rng, covers = canvas.rng, canvas.covers
+    area = slab.sides[0] * slab.sides[1]
+    lines, parcels = {}, []
+    only_lines = all(cover.form == "line" for cover in covers[1:])
+    for label, (cover, share) in enumerate(zip(covers[1:], shares, strict=True), start=1):
+        wanted = area * share * rng.gamma(16) / 16
+        if cover.form == "line" and not only_lines:
+            lines[label] = wanted
+            continue
+        wanted /= COVERAGE[cover.form]
+        pieces = max(1, round(wanted / min(cover.size, max(area / len(covers) / 2, 30))))
+        parcels += [(label, wanted * part) for part in rng.dirichlet(np.full(pieces, 5.0))]
+    rng.shuffle(parcels)
+    queue = deque([(slab, parcels)])
+    while queue:
+        box, inside = queue.popleft()
+        axis = int(box.sides[1] >= box.sides[0])
+        length = box.sides[axis]
+        if len(inside) == 1 or length < 2:
+            canvas.parcel(box, inside[0][0])
+            continue
+        total = np.cumsum([size for _, size in inside])
+        half = int(np.clip(np.searchsorted(total, total[-1] / 2), 1, len(inside) - 1))
+        label = max(lines, key=lambda line: lines[line], default=0)
+        width = covers[label].size if label and lines[label] > 0 else 0
+        width = width if 4 * width <= length else 0
+        cut = int(np.clip(round((length - width) * total[half - 1] / total[-1]), 1, length - width - 1))
+        if width:
+            strip = box.part(axis, cut, cut + width)
+            lines[label] -= strip.sides[0] * strip.sides[1]
+            canvas.line(strip, axis, label)
+        queue.append((box.part(axis, 0, cut), inside[:half]))
+        queue.append((box.part(axis, cut + width, length), inside[half:]))
+
+
+def _bend(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row and column of the plan that each pixel shows: wide bends, and edges that are not ruled."""
+    short = min(shape)
+    indices = []
+    for axis, side in enumerate(shape):
+        wide = 0.035 * short * smooth_field(shape, max(short / 2, 8), rng)
+        ragged = 0.35 * smooth_field(shape, 4, rng)
+        position = np.arange(side, dtype=np.float32)
+        position = position[:, None] if axis == 0 else position[None, :]
+        indices.append(np.clip(np.rint(position + wide + ragged), 0, side - 1).astype(np.intp))
+    return indices[0], indices[1]
+
+
+def _grow_short(
+    classes: NDArray[np.uint8],
+    units: NDArray[np.int32],
+    unit_classes: list[int],
+    zone: NDArray[np.bool_],
+    counts: NDArray[np.int64],
+) -> None:
+    """Grow each class that has fewer pixels in a zone than asked for into its neighbours that can spare some."""
+    needed = np.concatenate([[0], counts])
+    for label in range(1, len(needed)):
+        have = np.bincount(classes[zone], minlength=len(needed))
+        short = needed[label] - have[label]
+        if short <= 0:
+            continue
+        own = zone & (classes == label)
+        if not own.any():  # a slab too small for it: start where most is to spare
+            first = np.flatnonzero(zone & (classes == np.argmax(have - needed)))[0]
+            own.flat[first] = True
+            classes.flat[first], units.flat[first] = label, len(unit_classes)
+            unit_classes.append(label)
+            short -= 1
+        distance, nearest = ndimage.distance_transform_edt(~own, return_indices=True)
+        spare = []
+        for other in np.flatnonzero(have > needed):
+            pixels = np.flatnonzero(zone & (classes == other) & ~own)
+            order = np.argsort(distance.flat[pixels], kind="stable")
+            spare.append(pixels[order[: have[other] - needed[other]]])
+        candidates = np.concatenate(spare)
+        chosen = candidates[np.argsort(distance.flat[candidates], kind="stable")[:short]]
+        classes.flat[chosen] = label
+        units.flat[chosen] = units[tuple(nearest.reshape(2, -1)[:, chosen])]
+
+
+def plan_layout(
+    covers: Sequence[Cover],
+    shape: tuple[int, int],
+    train_counts: NDArray[np.int64],
+    test_counts: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> Layout:
+    """Lay out a scene that has, in each zone, at least the pixels asked for of each class.
+
+    Args:
+        covers: surroundings first, then the K classes in label order.
+        shape: rows and columns.
+        train_counts: ``(K,)`` pixels that the train zone must hold.
+        test_counts: ``(K,)`` pixels that the test zone must hold.
+        rng: source of all chance.
+
+    Raises:
+        InputError: the counts do not fit into the scene.
+    """
+    test, slabs = _zones(shape, int(train_counts.sum()), int(test_counts.sum()), rng)
+    canvas = _Canvas(covers, shape, rng)
+    for slab in slabs:
+        in_test = bool(test[slab.top, slab.left])
+        counts = test_counts if in_test else train_counts
+        _fill_slab(canvas, slab, _shares(covers[1:], counts, int((test == in_test).sum())))
+    bent = _bend(shape, rng)
+    classes, units = canvas.classes[bent], canvas.units[bent]
+    _grow_short(classes, units, canvas.unit_classes, ~test, train_counts)
+    _grow_short(classes, units, canvas.unit_classes, test, test_counts)
+    return Layout(classes, units, np.array(canvas.unit_classes, np.uint8), test)
