@@ -1,0 +1,110 @@
+"""The selective scan in plain torch, step by step: the oracle that every backend is checked against.
+
+h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t, y_t = C_t h_t + D u_t (Mamba, arXiv 2312.00752, equations 2 to 4).
+Shape letters: b batch, d channels, n state, g groups that share B and C, L steps, r rank of delta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def state_dtype(*tensors: Tensor) -> torch.dtype:
+    """Return the dtype that a scan of these tensors computes in: float64 if any of them is, else float32."""
+    return torch.float64 if any(x.dtype == torch.float64 for x in tensors) else torch.float32
+
+
+def selective_scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor, softplus: bool
+) -> Tensor:
+    """Scan u, delta ``(b, d, L)`` with A ``(d, n)``, B, C ``(b, g, n, L)`` and D, delta_bias ``(d,)``."""
+    dtype = state_dtype(u, delta, A, B, C, D, delta_bias)
+    x, delta, A, B, C, D, bias = (t.to(dtype) for t in (u, delta, A, B, C, D, delta_bias))
+    delta = delta + bias[:, None]
+    if softplus:
+        delta = F.softplus(delta)
+    repeats = u.shape[1] // B.shape[1]
+    B, C = B.repeat_interleave(repeats, 1), C.repeat_interleave(repeats, 1)  # (b, d, n, L)
+    decay = torch.exp(torch.einsum("bdl,dn->bdln", delta, A))
+    drive = torch.einsum("bdl,bdnl,bdl->bdln", delta, B, x)
+    h = torch.zeros_like(C[..., 0]) if u.shape[2] else None
+    ys = []
+    for t in range(u.shape[2]):
+        h = decay[:, :, t] * h + drive[:, :, t]
+        ys.append(torch.einsum("bdn,bdn->bd", h, C[..., t]))
+    y = torch.stack(ys, 2) if ys else torch.zeros_like(x)
+    return (y + D[:, None] * x).to(u.dtype)
+
+
+def in_order(x: Tensor, direction: int) -> Tensor:
+    """Lay the positions of ``(b, H, W, c)`` in the order in which a direction visits them: ``(b, c, H W)``.
+
+    Direction 0 is row-major, 1 column-major, 2 and 3 are these reversed.
+    """
+    x = x.permute(0, 3, 1, 2) if direction % 2 == 0 else x.permute(0, 3, 2, 1)
+    x = x.flatten(2)
+    return x.flip(2) if direction >= 2 else x
+
+
+def in_place(y: Tensor, direction: int, height: int, width: int) -> Tensor:
+    """Undo :func:`in_order`: ``(b, c, H W)`` to ``(b, H, W, c)``."""
+    y = y.flip(2) if direction >= 2 else y
+    if direction % 2 == 0:
+        return y.unflatten(2, (height, width)).permute(0, 2, 3, 1)
+    return y.unflatten(2, (width, height)).permute(0, 3, 2, 1)
+
+
+def selective_scan_2d(
+    u: Tensor,
+    dt: Tensor,
+    dt_weight: Tensor,
+    dt_bias: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    *,
+    scan: Callable[..., Tensor] = selective_scan,
+) -> Tensor:
+    """Scan ``u (b, H, W, d)`` in four directions, one after the other, each from a copy in its order.
+
+    Shapes as :func:`m3amba_zoo.ops.selective_scan_2d`; ``scan`` is the scan of one direction.
+    """
+    dtype = state_dtype(u, dt, dt_weight, dt_bias, A, B, C, D)
+    total = torch.zeros(u.shape, dtype=dtype, device=u.device)
+    for k in range(4):
+        x = in_order(u, k).to(dtype)
+        delta = dt_weight[k].to(dtype) @ in_order(dt[..., k, :], k).to(dtype)
+        B_k, C_k = in_order(B[..., k, :], k)[:, None], in_order(C[..., k, :], k)[:, None]
+        total = total + in_place(scan(x, delta, A[k], B_k, C_k, D[k], dt_bias[k], True), k, *u.shape[1:3])
+    return total.to(u.dtype)
+
+
+class ReferenceBackend:
+    """Plain torch on any device, any floating dtype; float64 when an input is float64."""
+
+    name = "reference"
+
+    def unavailable_reason(self, *tensors: Tensor) -> str | None:
+        """Return None: it serves every call."""
+        return None
+
+    def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
+        """Return y of :func:`selective_scan`."""
+        return selective_scan(*inputs, softplus=softplus)
+
+    def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
+        """Return the gradient of each input, by torch's own differentiation."""
+        return torch.func.vjp(lambda *x: selective_scan(*x, softplus=softplus), *inputs)[1](grad)
+
+    def forward_2d(self, *inputs: Tensor) -> Tensor:
+        """Return y of :func:`selective_scan_2d`."""
+        return selective_scan_2d(*inputs)
+
+    def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradient of each input, by torch's own differentiation."""
+        return torch.func.vjp(selective_scan_2d, *inputs)[1](grad)
