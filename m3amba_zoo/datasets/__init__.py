@@ -2,7 +2,14 @@
 
 from m3amba_zoo.datasets.augmentation import BandNoise, FlipRotate, Illumination
 from m3amba_zoo.datasets.preprocessor import RasterPreprocessor
-from m3amba_zoo.datasets.pretreatment import PCA, Derivative, Discriminants, SelectBands, Standardize, UnitNorm
+from m3amba_zoo.datasets.pretreatment import (
+    PCA,
+    Derivative,
+    Discriminants,
+    SelectBands,
+    Standardize,
+    UnitNorm,
+)
 from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
 from m3amba_zoo.datasets.scene_windows import SceneWindows
 from m3amba_zoo.datasets.train_windows import Draw, DrawSampler, TrainWindows

@@ -54,7 +54,9 @@ class SelectBands(Pretreatment):
         keep = torch.ones(in_channels, dtype=torch.bool)
         for first, last in drop:
             if not 0 <= first <= last < in_channels:
-                raise InputError(f"SelectBands: range {first}..{last} lies outside bands 0..{in_channels - 1}")
+                raise InputError(
+                    f"SelectBands: range {first}..{last} lies outside bands 0..{in_channels - 1}"
+                )
             keep[first : last + 1] = False
         self.register_buffer("kept", keep.nonzero().flatten(), persistent=False)
         self.out_channels = int(keep.sum())
@@ -191,7 +193,9 @@ class Discriminants(_Projection):
                 f"Discriminants of '{modality}': {self.out_channels} components asked of {classes} classes "
                 f"(at most {classes - 1})"
             )
-        lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(pixels.astype(np.float64), labels)
+        lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(
+            pixels.astype(np.float64), labels
+        )
         weight = lda.scalings_[:, : self.out_channels].T
         projected = pixels @ weight.T
         weight = weight / projected.std(0)[:, None]

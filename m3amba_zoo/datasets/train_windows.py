@@ -112,7 +112,9 @@ class TrainWindows(Dataset):
             for m in self.modalities:
                 raster = scene.rasters[m]
                 if raster.nodata is not None:
-                    missing = np.isnan(raster.data) if np.isnan(raster.nodata) else raster.data == raster.nodata
+                    missing = (
+                        np.isnan(raster.data) if np.isnan(raster.nodata) else raster.data == raster.nodata
+                    )
                     valid &= ~missing.any(axis=0)
             for m in self.modalities:
                 inputs[m].append(scene.rasters[m].data[:, valid].T.astype(np.float32))

@@ -33,7 +33,9 @@ def scores(confusion: NDArray[np.int64], class_names: Sequence[str]) -> dict[str
     chance = (support * predicted).sum() / total**2
     recall = np.divide(correct, support, out=np.full(len(support), np.nan), where=support > 0)
     precision = np.divide(correct, predicted, out=np.zeros(len(support)), where=predicted > 0)
-    f1 = np.divide(2 * correct, support + predicted, out=np.zeros(len(support)), where=support + predicted > 0)
+    f1 = np.divide(
+        2 * correct, support + predicted, out=np.zeros(len(support)), where=support + predicted > 0
+    )
     per_class = [
         {
             "name": name,

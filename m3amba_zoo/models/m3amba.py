@@ -31,8 +31,7 @@ class M3amba(WindowClassifier):
         data_preprocessor, loss: as for every WindowClassifier.
 
     Raises:
-        InputError: a part is not registered; a modality has no bands or the name ``fused``; adapters are
-            given for modalities that the model does not have.
+        InputError: a part is not registered, or adapters are given for modalities the model does not have.
     """
 
     def __init__(
@@ -49,13 +48,9 @@ class M3amba(WindowClassifier):
         data_preprocessor: nn.Module | dict | None = None,
         loss: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, loss)
-        _check_channels(in_channels)
-        self.in_channels, self.num_classes, self.window = dict(in_channels), num_classes, window
+        super().__init__(in_channels, num_classes, data_preprocessor, loss)
         for unknown in set(adapters or {}) - set(in_channels):
             raise InputError(f"an adapter is given for '{unknown}', but the model has {sorted(in_channels)}")
-        # pretreatment may change the number of bands (a PCA, dropped bands)
-        channels = getattr(self.data_preprocessor, "out_channels", None) or in_channels
         self.encoder = BACKBONES.build(encoder) if encoder else None
         encoder_args = (
             {"feature_dim": self.encoder.feature_dim, "image_size": self.encoder.image_size}
@@ -63,11 +58,11 @@ class M3amba(WindowClassifier):
             else {}
         )
         self.adapters = nn.ModuleDict()
-        for modality in in_channels:
+        for modality, bands in self.treated_channels.items():
             part = {**(adapters or {}).get(modality, adapter)}
             if part.get("type") == "ClipAdapter":
                 part = {**encoder_args, **part}
-            common = {"in_channels": channels[modality], "embed_dim": embed_dim, "window": window}
+            common = {"in_channels": bands, "embed_dim": embed_dim, "window": window}
             self.adapters[modality] = ADAPTERS.build(part, default_args=common)
         self.neck = NECKS.build(neck, default_args={"modalities": list(in_channels), "embed_dim": embed_dim})
         self.heads = nn.ModuleDict(
@@ -91,7 +86,9 @@ class M3amba(WindowClassifier):
         tokens, priors = {}, []
         for modality, adapter in self.adapters.items():
             if modality not in inputs:
-                raise InputError(f"modality '{modality}' is missing: the model was built for {list(self.adapters)}")
+                raise InputError(
+                    f"modality '{modality}' is missing: the model was built for {list(self.adapters)}"
+                )
             x = inputs[modality]
             feature = self._feature(modality, x, clip_features)
             tokens[modality], prior = adapter(x, feature)
@@ -104,16 +101,6 @@ class M3amba(WindowClassifier):
             return given[modality]
         image = self.adapters[modality].encoder_input(x) if self.encoder else None
         return None if image is None else self.encoder(image)  # type: ignore[misc]
-
-
-def _check_channels(in_channels: Mapping[str, int]) -> None:
-    if not in_channels:
-        raise InputError("in_channels names no modality; expected for example dict(hsi=144, lidar=1)")
-    for modality, count in in_channels.items():
-        if modality == FUSED:
-            raise InputError(f"a modality may not be called '{FUSED}': that is the name of the fused stream")
-        if count < 1:
-            raise InputError(f"in_channels['{modality}'] is {count}, expected at least 1 band")
 
 
 def m3amba(

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.necks.cross_mamba import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -17,14 +18,30 @@ class WindowClassifier(BaseModel):
     """Base of the networks: subclasses define ``logits``.
 
     Args:
+        in_channels: bands by modality, as the scene holds them.
+        num_classes: K.
         data_preprocessor: pretreatment of the bands, or its config; None passes windows through.
         loss: config of the loss.
+
+    Raises:
+        InputError: a modality has no bands or is called ``fused``.
     """
 
-    def __init__(self, data_preprocessor: nn.Module | dict | None = None, loss: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: Mapping[str, int],
+        num_classes: int,
+        data_preprocessor: nn.Module | dict | None = None,
+        loss: dict | None = None,
+    ) -> None:
+        _check_channels(in_channels)
         if isinstance(data_preprocessor, dict):
-            data_preprocessor = MODELS.build(data_preprocessor)
+            default_args = {"in_channels": dict(in_channels)}
+            data_preprocessor = MODELS.build(data_preprocessor, default_args=default_args)
         super().__init__(data_preprocessor=data_preprocessor)
+        self.in_channels, self.num_classes = dict(in_channels), num_classes
+        # pretreatment may change the number of bands (a PCA, dropped bands)
+        self.treated_channels: dict[str, int] = getattr(data_preprocessor, "out_channels", self.in_channels)
         self.loss = MODELS.build(loss or {"type": "StreamLoss"})
 
     @abstractmethod
@@ -64,3 +81,13 @@ class WindowClassifier(BaseModel):
                 raise ValueError("mode 'loss' needs labels")
             return self.loss(logits, labels)
         raise ValueError(f"mode is '{mode}', expected 'tensor', 'predict' or 'loss'")
+
+
+def _check_channels(in_channels: Mapping[str, int]) -> None:
+    if not in_channels:
+        raise InputError("in_channels names no modality; expected for example dict(hsi=144, lidar=1)")
+    for modality, count in in_channels.items():
+        if modality == FUSED:
+            raise InputError(f"a modality may not be called '{FUSED}': that is the name of the fused stream")
+        if count < 1:
+            raise InputError(f"in_channels['{modality}'] is {count}, expected at least 1 band")

@@ -118,8 +118,8 @@ def _find_weights(name: str, weights: str, cache_dir: str | None) -> tuple[Path,
         )
     config = open_clip.get_pretrained_cfg(name, weights)
     repository, file = os.path.split(config.get("hf_hub", ""))
-    for candidate in (file, *CACHED_FILES) if repository else ():
-        cached = candidate and try_to_load_from_cache(repository, candidate, cache_dir=cache_dir)
+    for candidate in filter(None, (file, *CACHED_FILES)) if repository else ():
+        cached = try_to_load_from_cache(repository, candidate, cache_dir=cache_dir)
         if isinstance(cached, str):
             return Path(cached), "the cache"
     what = f"CLIP weights '{weights}' of '{name}' are not in the cache"

@@ -37,7 +37,7 @@ class CrossMamba(nn.Module):
         drop_path: float = 0.1,
     ) -> None:
         super().__init__()
-        rates = torch.linspace(0, drop_path, depth).tolist()
+        rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
         self.streams = nn.ModuleDict(
             {m: nn.ModuleList(CrossBlock(embed_dim, d_state, rate) for rate in rates) for m in modalities}
         )

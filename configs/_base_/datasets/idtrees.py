@@ -1,0 +1,38 @@
+# IDTReeS 2020 (real HSI + LiDAR canopy height), 85 plots of 20 x 20 m, whole plots train or test.
+source = dict(type="idtrees")
+split = dict(type="by_scene", train_fraction=0.6, seed=0)
+modalities = ("hsi", "lidar")
+in_channels = dict(hsi=369, lidar=1)
+num_classes = 13
+window = 20
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=0,
+    sampler=dict(type="DrawSampler"),
+    collate_fn=dict(type="default_collate"),
+    dataset=dict(
+        type="TrainWindows",
+        source=source,
+        split=split,
+        modalities=modalities,
+        window=window,
+        windows_per_epoch=512,
+        augmentation=[dict(type="FlipRotate")],
+    ),
+)
+test_dataloader = dict(
+    batch_size=16,
+    num_workers=0,
+    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+    collate_fn=dict(type="default_collate"),
+    dataset=dict(
+        type="SceneWindows",
+        source=source,
+        split=split,
+        modalities=modalities,
+        window=window,
+        overlap=0.5,
+    ),
+)
+test_evaluator = dict(type="SceneMetric")

@@ -1,0 +1,1 @@
+"""A model zoo for pixel classification of multi-modal remote-sensing imagery, around M3amba."""
