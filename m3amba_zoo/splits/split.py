@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ class Split:
     """Boolean masks ``(H, W)`` by scene and part (``train``, ``val``, ``test``), which never overlap.
 
     Attributes:
-        name: how it was made, for example ``official`` or ``blocks-32-guard16-seed0``.
+        name: how it was made, for example ``official`` or ``blocks-size32-guard16-seed0``.
         masks: ``masks[scene_name][part]``; ``val`` may be all False.
     """
 
@@ -38,12 +38,19 @@ class Split:
                 raise InputError(
                     f"split '{self.name}', scene '{scene}': parts {sorted(parts)}, expected {PARTS}"
                 )
-            if np.sum([mask for mask in parts.values()], axis=0).max(initial=0) > 1:
+            shapes = {mask.shape for mask in parts.values()}
+            if len(shapes) > 1 or any(mask.dtype != bool or mask.ndim != 2 for mask in parts.values()):
+                raise InputError(
+                    f"split '{self.name}', scene '{scene}': the masks are "
+                    f"{', '.join(f'{mask.dtype} {mask.shape}' for mask in parts.values())}; "
+                    "boolean (H, W) of one size are expected"
+                )
+            if np.sum(list(parts.values()), axis=0).max(initial=0) > 1:
                 raise InputError(f"split '{self.name}', scene '{scene}': a pixel is in two parts")
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the masks alone (scene names, shapes, bits): neither the packing nor the split's name count."""
+        """Hash of the masks alone (scene names, shapes, bits): packing and name do not count."""
         digest = hashlib.sha256()
         for scene in sorted(self.masks):
             for part in PARTS:
@@ -82,12 +89,24 @@ class Split:
             yield scene, self.masks[scene.name][part]
 
     def save(self, path: str | Path) -> None:
-        """Write the split as one compressed ``.npz``."""
+        """Write the split as one compressed ``.npz``, aside first, so that it is there in full or not at all.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
         arrays = {
             f"{scene}/{part}": mask for scene, parts in self.masks.items() for part, mask in parts.items()
         }
         header = np.array(json.dumps({"name": self.name, "sha256": self.sha256}))
-        np.savez_compressed(path, header=header, **arrays)  # type: ignore[arg-type]
+        aside = Path(f"{path}.{os.getpid()}.part")
+        try:
+            with aside.open("wb") as file:
+                np.savez_compressed(file, header=header, **arrays)  # type: ignore[arg-type]
+            aside.replace(path)
+        except OSError as error:
+            raise InputError(f"{path}: the split cannot be written ({error.strerror})") from error
+        finally:
+            aside.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: str | Path) -> Split:
@@ -96,21 +115,23 @@ class Split:
         Raises:
             InputError: the file is absent, is not a split, or its masks do not match its hash.
         """
+        masks: dict[str, dict[str, NDArray[np.bool_]]] = {}
         try:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
-                masks: dict[str, dict[str, NDArray[np.bool_]]] = {}
                 for key in file.files:
                     if key != "header":
                         scene, part = key.rsplit("/", 1)
-                        masks.setdefault(scene, {})[part] = file[key].astype(bool)
-            split = cls(header["name"], masks)
+                        masks.setdefault(scene, {})[part] = file[key]
+            name, sha256 = str(header["name"]), str(header["sha256"])
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such split file") from error
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        except Exception as error:  # numpy, zipfile and zlib raise nearly anything on a damaged file
             raise InputError(f"{path}: not a split made by tools/split.py ({error})") from error
-        if split.sha256 != header["sha256"]:
-            raise InputError(
-                f"{path}: the masks' sha256 is {split.sha256}, but the file says {header['sha256']}"
-            )
+        try:
+            split = cls(name, masks)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        if split.sha256 != sha256:
+            raise InputError(f"{path}: the masks' sha256 is {split.sha256}, but the file says {sha256}")
         return split

@@ -1,0 +1,188 @@
+"""The makers of splits, registered in ``SPLITS``: functions of the scenes that return a Split.
+
+A config writes ``split=dict(type="blocks", size=32, guard=16, seed=0)``. A split's name records the maker
+and its arguments, those with a default only where they differ from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import SPLITS
+from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits.split import Split
+from m3amba_zoo.splits.stratify import Mask, grid, hold_out, require_share, require_whole
+
+TEST_FRACTION = 0.3
+TRAIN_FRACTION = 0.6
+
+
+def _assemble(name: str, scenes: Sequence[Scene], train: Sequence[Mask], test: Sequence[Mask]) -> Split:
+    masks = {
+        scene.name: {"train": mine, "val": np.zeros(scene.shape, dtype=bool), "test": theirs}
+        for scene, mine, theirs in zip(scenes, train, test, strict=True)
+    }
+    return Split(name, masks)
+
+
+@SPLITS.register_module()
+def official(scenes: Sequence[Scene]) -> Split:
+    """Take the masks that were published with the scenes (``Scene.official``).
+
+    Raises:
+        InputError: a scene has no official split.
+    """
+    train, test = [], []
+    for scene in scenes:
+        if scene.official is None:
+            raise InputError(
+                f"scene '{scene.name}' has no official split; a split of type 'blocks', 'by_scene' or "
+                "'per_class' is expected"
+            )
+        train.append(scene.official["train"])
+        test.append(scene.official["test"])
+    return _assemble("official", scenes, train, test)
+
+
+@SPLITS.register_module()
+def per_class(
+    scenes: Sequence[Scene],
+    k: int | None = None,
+    fraction: float | None = None,
+    counts: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Split:
+    """Draw random training pixels of each class over all scenes; all other labelled pixels test.
+
+    This split leaks, since test pixels lie among training pixels: it is there to measure how much
+    (``splits.leakage``) and to compare with papers that use it.
+
+    Args:
+        scenes: the scenes.
+        k: training pixels a class, or
+        fraction: share of each class's pixels that train (at least one pixel), or
+        counts: training pixels of each class, in the order of the class table.
+        seed: of the draw.
+
+    Raises:
+        InputError: not exactly one of k, fraction and counts is given, or a class has too few pixels.
+    """
+    given = {"k": k, "fraction": fraction, "counts": counts}
+    named = [option for option, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise InputError(
+            f"split 'per_class' got {' and '.join(named) or 'no amount'}; exactly one of k, fraction and "
+            "counts is expected"
+        )
+    require_whole("seed", seed, 0)
+    classes = scenes[0].classes
+    labels = np.concatenate([scene.labels.ravel() for scene in scenes])
+    available = np.bincount(labels, minlength=len(classes) + 1)[1:]
+    if k is not None:
+        require_whole("k", k, 1)
+        wanted = np.full(len(classes), k)
+        made = f"k{k}"
+    elif fraction is not None:
+        require_share("fraction", fraction)
+        wanted = np.where(available > 0, np.maximum(1, np.round(fraction * available).astype(int)), 0)
+        made = f"fraction{fraction:g}"
+    else:
+        assert counts is not None
+        if not isinstance(counts, Sequence) or len(counts) != len(classes):
+            raise InputError(
+                f"split option counts is {counts!r}; a number for each of {len(classes)} classes is expected"
+            )
+        for count in counts:
+            require_whole("counts", count, 0)
+        wanted = np.array(counts)
+        made = f"counts{'_'.join(map(str, counts))}"
+    generator = np.random.default_rng(seed)
+    train = np.zeros(len(labels), dtype=bool)
+    for index, land_class in enumerate(classes):
+        if wanted[index] > available[index]:
+            raise InputError(
+                f"split 'per_class' wants {wanted[index]} training pixels of class '{land_class.name}', "
+                f"which has {available[index]} labelled pixels"
+            )
+        train[generator.permutation(np.flatnonzero(labels == index + 1))[: wanted[index]]] = True
+    ends = np.cumsum([scene.labels.size for scene in scenes])[:-1]
+    mine = [flat.reshape(scene.shape) for scene, flat in zip(scenes, np.split(train, ends), strict=True)]
+    theirs = [scene.labelled & ~mask for scene, mask in zip(scenes, mine, strict=True)]
+    return _assemble(f"per_class-{made}-seed{seed}", scenes, mine, theirs)
+
+
+@SPLITS.register_module()
+def blocks(
+    scenes: Sequence[Scene], size: int, guard: int, seed: int = 0, test_fraction: float = TEST_FRACTION
+) -> Split:
+    """Cut each scene into blocks and let whole blocks test, so that each class is on both sides if it can be.
+
+    Blocks are chosen by ``stratify.hold_out``. Training pixels within ``guard`` pixels (Chebyshev) of a
+    test pixel are dropped; test pixels never are. A class that the guard would rob of all its training
+    pixels has no test pixels instead.
+
+    Args:
+        scenes: the scenes.
+        size: side of a block in pixels.
+        guard: in pixels; half the window or more keeps every test pixel out of every training window.
+        seed: of the choice of blocks.
+        test_fraction: share of each class's labelled pixels that should test.
+    """
+    require_whole("size", size, 1)
+    require_share("test_fraction", test_fraction)
+    labelled = [scene.labelled for scene in scenes]
+    grids = [grid(scene.shape, size) for scene in scenes]
+    train, test = hold_out(scenes, labelled, grids, test_fraction, guard, seed)
+    name = f"blocks-size{size}-guard{guard}-seed{seed}"
+    if test_fraction != TEST_FRACTION:
+        name += f"-test_fraction{test_fraction:g}"
+    return _assemble(name, scenes, train, test)
+
+
+@SPLITS.register_module()
+def by_scene(scenes: Sequence[Scene], seed: int = 0, train_fraction: float = TRAIN_FRACTION) -> Split:
+    """Let whole scenes train or test, so that each class has pixels on both sides if it can.
+
+    Scenes are chosen by ``stratify.hold_out``. A class that only one scene has trains.
+
+    Args:
+        scenes: the scenes, two or more of them with labels.
+        seed: of the choice of scenes.
+        train_fraction: share of each class's labelled pixels that should train.
+
+    Raises:
+        InputError: fewer than two scenes have labelled pixels.
+    """
+    require_share("train_fraction", train_fraction)
+    labelled = [scene.labelled for scene in scenes]
+    with_labels = sum(bool(mask.any()) for mask in labelled)
+    if with_labels < 2:
+        raise InputError(
+            f"split 'by_scene' found {with_labels} scenes with labels; two or more are expected "
+            "(a split of type 'blocks' divides one scene)"
+        )
+    whole = [np.zeros(scene.shape, dtype=np.int64) for scene in scenes]
+    train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed)
+    name = f"by_scene-seed{seed}"
+    if train_fraction != TRAIN_FRACTION:
+        name += f"-train_fraction{train_fraction:g}"
+    return _assemble(name, scenes, train, test)
+
+
+@SPLITS.register_module()
+def file(scenes: Sequence[Scene], path: str | Path) -> Split:
+    """Read a split saved by ``Split.save`` or ``tools/split.py make``; its name and hash are the file's.
+
+    Raises:
+        InputError: the file is absent or damaged, or does not fit the scenes.
+    """
+    split = Split.read(path)
+    try:
+        split.check(scenes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return split

@@ -1,0 +1,130 @@
+import json
+
+import numpy as np
+import pytest
+from label_scenes import make_scene, patchy
+from rich.console import Console
+from scipy.io import loadmat
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.scenes.source import data_roots
+from m3amba_zoo.splits import Split, audit, build_split, leaked_pixels
+
+
+def make_split(masks):
+    """A split without validation pixels from (train, test) by scene."""
+    return Split("made", {n: {"train": a, "val": np.zeros_like(a), "test": b} for n, (a, b) in masks.items()})
+
+
+@pytest.fixture(scope="module")
+def sparse():
+    """A scene with few random training pixels, so that windows rarely touch."""
+    scene = make_scene("field", patchy(5, (31, 26), 4))
+    train = scene.labelled & (np.random.default_rng(0).random(scene.shape) < 0.03)
+    return [scene], make_split({"field": (train, scene.labelled & ~train)})
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 6, 11, 40])
+def test_leaked_pixels_are_those_in_any_training_window(sparse, window):
+    scenes, split = sparse
+    seen = np.zeros(scenes[0].shape, dtype=bool)
+    for row, column in np.argwhere(split.masks["field"]["train"]):
+        top, left = row - window // 2, column - window // 2
+        seen[max(top, 0) : top + window, max(left, 0) : left + window] = True
+    expected = int((seen & split.masks["field"]["test"]).sum())
+    assert leaked_pixels(split, scenes, window) == expected
+    assert audit(split, scenes, window).leaked_share == expected / split.count("test")
+
+
+def test_distances_and_counts(sparse):
+    scenes, split = sparse
+    found = audit(split, scenes, 11)
+    train = np.argwhere(split.masks["field"]["train"])
+    for index, (name, distances) in enumerate(found.distances.items()):
+        test = np.argwhere(split.masks["field"]["test"] & (scenes[0].labels == index + 1))
+        nearest = np.abs(test[:, None] - train[None]).max(axis=2).min(axis=1)
+        assert (distances.min, distances.max) == (nearest.min(), nearest.max())
+        assert distances.median == np.median(nearest)
+        assert distances.p5 == np.percentile(nearest, 5)
+        assert found.pixels["test"][name] == len(test)
+    assert found.pixels["train"] == dict(
+        zip(
+            found.distances,
+            np.bincount(scenes[0].labels[split.masks["field"]["train"]], minlength=5)[1:],
+            strict=True,
+        )
+    )
+
+
+def test_scenes_do_not_leak_into_each_other():
+    """A scene that does not train gets the most frequent training class (2) and no distances."""
+    left = make_scene("left", np.array([[1, 1, 2, 2, 2, 3]], np.uint8))
+    right = make_scene("right", np.array([[2, 2, 2, 1, 1, 4]], np.uint8))
+    train = np.array([[1, 0, 1, 1, 0, 0]], bool)
+    nothing = np.zeros_like(train)
+    split = make_split({"left": (train, ~train), "right": (nothing, ~nothing)})
+    found = audit(split, [left, right], 3)
+    assert (found.leaked_pixels, found.test_pixels, found.apart_pixels) == (2, 9, 6)
+    assert found.distances["built"] is None
+    assert found.distances["crops"].min == 2
+    # left: column 1 may go to class 1 or is tied with none nearer than column 0 and 2; 4 is right, 5 is wrong
+    assert found.position_oa in (pytest.approx((1 + 1 + 3) / 9), pytest.approx((0 + 1 + 3) / 9))
+
+
+def test_an_audit_prints_and_saves(sparse):
+    scenes, split = sparse
+    found = audit(split, scenes, 11)
+    saved = json.loads(json.dumps(found.to_dict()))
+    assert saved["sha256"] == split.sha256
+    assert saved["distances"]["trees"]["median"] == found.distances["trees"].median
+    console = Console(record=True, width=120)
+    console.print(found)
+    text = console.export_text()
+    assert "trees" in text
+    assert f"{found.leaked_pixels} of {found.test_pixels} test pixels" in text
+    assert f"{found.position_oa:.1%} OA" in text
+
+
+def test_no_window_and_no_test(sparse):
+    scenes, split = sparse
+    with pytest.raises(InputError, match="window is 0"):
+        leaked_pixels(split, scenes, 0)
+    train = split.masks["field"]["train"]
+    with pytest.raises(InputError, match="no test pixel"):
+        audit(make_split({"field": (train, np.zeros_like(train))}), scenes, 11)
+
+
+@pytest.mark.parametrize("window", [8, 9, 16])
+def test_a_guard_of_half_the_window_leaks_nothing(one_scene, window):
+    split = build_split({"type": "blocks", "size": 24, "guard": window // 2}, one_scene)
+    assert leaked_pixels(split, one_scene, window) == 0
+
+
+@pytest.fixture(scope="module")
+def houston():
+    folder = next((root / "houston2013" for root in data_roots() if (root / "houston2013").is_dir()), None)
+    if folder is None:
+        pytest.skip(
+            "the official masks of Houston 2013 are not in a data root ($M3AMBA_DATA, ../shared/data)"
+        )
+    train, test = (loadmat(folder / f"{key}.mat")[key] for key in ("TRLabel", "TSLabel"))
+    classes = tuple(LandClass(str(index), (0, 0, 0)) for index in range(1, 16))
+    return [Scene("houston2013", {}, train + test, classes, official={"train": train > 0, "test": test > 0})]
+
+
+def test_houston_leaks_as_measured_before(houston):
+    """FIELD's figures; half a point of tolerance for ties between equally near pixels, one for the draw."""
+    official = build_split({"type": "official"}, houston)
+    found = audit(official, houston, 11)
+    assert found.position_oa == pytest.approx(0.627, abs=0.005)
+    assert found.leaked_share == pytest.approx(0.15, abs=0.005)
+
+    masks = official.masks["houston2013"]
+    swapped = make_split({"houston2013": (masks["test"], masks["train"])})
+    assert audit(swapped, houston, 11).position_oa == pytest.approx(0.767, abs=0.005)
+
+    counts = tuple(found.pixels["train"].values())
+    drawn = audit(build_split({"type": "per_class", "counts": counts, "seed": 0}, houston), houston, 11)
+    assert drawn.position_oa == pytest.approx(0.989, abs=0.01)
+    assert drawn.leaked_share == pytest.approx(0.97, abs=0.01)
