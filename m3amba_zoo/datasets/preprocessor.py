@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -46,12 +46,16 @@ class RasterPreprocessor(BaseDataPreprocessor):
             self.steps[modality] = steps
         self.register_buffer("fitted", torch.tensor(False))
 
+    def _steps(self) -> Iterator[tuple[str, list[Pretreatment]]]:
+        for modality, steps in self.steps.items():
+            yield modality, list(cast(Iterable[Pretreatment], steps))
+
     @property
     def out_channels(self) -> dict[str, int]:
         """Bands by modality that the network reads."""
         return {
-            modality: steps[-1].out_channels if len(steps) else self.in_channels[modality]
-            for modality, steps in self.steps.items()
+            modality: steps[-1].out_channels if steps else self.in_channels[modality]
+            for modality, steps in self._steps()
         }
 
     def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
@@ -60,7 +64,7 @@ class RasterPreprocessor(BaseDataPreprocessor):
         Raises:
             InputError: another number of bands than ``in_channels``, a constant band, too few pixels.
         """
-        for modality, steps in self.steps.items():
+        for modality, steps in self._steps():
             x = pixels[modality]
             self.check_channels(modality, x.shape[1])
             for step in steps:
@@ -84,7 +88,7 @@ class RasterPreprocessor(BaseDataPreprocessor):
             InputError: a modality is missing or has another number of bands.
         """
         treated = {}
-        for modality, steps in self.steps.items():
+        for modality, steps in self._steps():
             if modality not in inputs:
                 raise InputError(f"modality '{modality}' is missing; found {', '.join(inputs) or 'none'}")
             x = inputs[modality]

@@ -49,6 +49,8 @@ class SelectBands(Pretreatment):
         drop: first and last index (both included, from 0) of each range of bands to drop.
     """
 
+    kept: Tensor
+
     def __init__(self, in_channels: int, drop: Sequence[Sequence[int]]) -> None:
         super().__init__(in_channels)
         keep = torch.ones(in_channels, dtype=torch.bool)
@@ -84,6 +86,8 @@ class Derivative(Pretreatment):
         degree: of the fitted polynomial.
     """
 
+    kernel: Tensor
+
     def __init__(self, in_channels: int, length: int = 11, degree: int = 2) -> None:
         super().__init__(in_channels)
         if length % 2 == 0 or length > in_channels or degree >= length:
@@ -106,6 +110,9 @@ class Derivative(Pretreatment):
 @MODELS.register_module()
 class Standardize(Pretreatment):
     """Subtract each band's mean over the training pixels and divide by its standard deviation."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, in_channels: int) -> None:
         super().__init__(in_channels)
@@ -130,6 +137,9 @@ class Standardize(Pretreatment):
 
 class _Projection(Pretreatment):
     """A fitted affine map of each pixel's bands."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, in_channels: int, components: int) -> None:
         super().__init__(in_channels)

@@ -110,12 +110,7 @@ class TrainWindows(Dataset):
         for scene, mask in self.data.split.parts(self.data.scenes, "train"):
             valid = mask.copy()
             for m in self.modalities:
-                raster = scene.rasters[m]
-                if raster.nodata is not None:
-                    missing = (
-                        np.isnan(raster.data) if np.isnan(raster.nodata) else raster.data == raster.nodata
-                    )
-                    valid &= ~missing.any(axis=0)
+                valid &= ~scene.rasters[m].missing().any(axis=0)
             for m in self.modalities:
                 inputs[m].append(scene.rasters[m].data[:, valid].T.astype(np.float32))
             classes.append(scene.labels[valid].astype(np.int64))

@@ -29,10 +29,9 @@ def cut_raster(raster: Raster, row: int, column: int, window: int) -> NDArray[np
     """Return ``(C, S, S)`` float32 with the upper left corner at a pixel; nodata becomes NaN."""
     rows = mirrored_indices(row, window, raster.shape[0])
     columns = mirrored_indices(column, window, raster.shape[1])
-    values = raster.data[:, rows[:, None], columns[None, :]]
-    cut = values.astype(np.float32)
-    if raster.nodata is not None and not np.isnan(raster.nodata):
-        cut[values == raster.nodata] = np.nan
+    values = Raster(raster.data[:, rows[:, None], columns[None, :]], nodata=raster.nodata)
+    cut = values.data.astype(np.float32)
+    cut[values.missing()] = np.nan
     return cut
 
 

@@ -13,7 +13,8 @@ def confusion_matrix(labels: NDArray, predictions: NDArray, num_classes: int) ->
     """Count pixels by true class (row) and predicted class (column).
 
     Args:
-        labels, predictions: ``(n,)``, classes 1..K.
+        labels: ``(n,)``, classes 1..K.
+        predictions: ``(n,)``, classes 1..K.
         num_classes: K.
     """
     index = (labels.astype(np.int64) - 1) * num_classes + (predictions.astype(np.int64) - 1)

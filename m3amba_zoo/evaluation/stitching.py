@@ -1,4 +1,4 @@
-"""Stitching windows' logits to scenes: overlapping windows average, what lies beyond the border is cut off."""
+"""Stitching windows' logits to scenes: overlapping windows average, what lies beyond the border is cut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SceneLogits:
         self.count = np.zeros(shape, np.float32)
 
     def add(self, logits_KSS: NDArray[np.float32], row: int, column: int) -> None:
-        """Add a window's logits ``(K, S, S)`` with its upper left corner at a pixel, which may lie outside."""
+        """Add a window's logits ``(K, S, S)`` whose upper left corner may lie outside."""
         height, width = self.count.shape
         rows, columns = logits_KSS.shape[1:]
         top, left = max(row, 0), max(column, 0)

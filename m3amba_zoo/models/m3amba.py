@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.adapters.adapter import Adapter
 from m3amba_zoo.models.necks.cross_mamba import FUSED
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import ADAPTERS, BACKBONES, HEADS, MODELS, NECKS
@@ -90,17 +91,21 @@ class M3amba(WindowClassifier):
                     f"modality '{modality}' is missing: the model was built for {list(self.adapters)}"
                 )
             x = inputs[modality]
-            feature = self._feature(modality, x, clip_features)
+            feature = self._feature(adapter, modality, x, clip_features)
             tokens[modality], prior = adapter(x, feature)
             priors.append(prior)
         streams = self.neck(tokens, torch.stack(priors).sum(0))
         return {stream: head(streams[stream]) for stream, head in self.heads.items()}
 
-    def _feature(self, modality: str, x: Tensor, given: Mapping[str, Tensor] | None) -> Tensor | None:
+    def _feature(
+        self, adapter: nn.Module, modality: str, x: Tensor, given: Mapping[str, Tensor] | None
+    ) -> Tensor | None:
         if given is not None:
             return given[modality]
-        image = self.adapters[modality].encoder_input(x) if self.encoder else None
-        return None if image is None else self.encoder(image)  # type: ignore[misc]
+        if self.encoder is None:
+            return None
+        image = cast(Adapter, adapter).encoder_input(x)
+        return None if image is None else self.encoder(image)
 
 
 def m3amba(

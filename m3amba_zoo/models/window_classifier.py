@@ -63,8 +63,8 @@ class WindowClassifier(BaseModel):
         Args:
             inputs: ``(B, C_m, S, S)`` by modality.
             clip_features: ``(B, 512)`` by modality; bypasses the encoder.
-            mode: ``tensor`` returns logits by stream, ``predict`` the fused logits as a list of ``(K, S, S)``,
-                ``loss`` the terms of the loss.
+            mode: ``tensor`` returns logits by stream, ``predict`` the fused logits as a list of
+                ``(K, S, S)``, ``loss`` the terms of the loss.
             labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
             **_: what else a batch carries (where each window lies) is for the metric.
 

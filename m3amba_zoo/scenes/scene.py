@@ -67,14 +67,18 @@ class Raster:
             return f"{index} ({self.wavelengths[index]:.0f} nm)"
         return str(index)
 
+    def missing(self) -> NDArray[np.bool_]:
+        """Return the mask ``(C, H, W)`` of values that are nodata."""
+        if self.nodata is None:
+            return np.zeros(self.data.shape, bool)
+        return np.isnan(self.data) if np.isnan(self.nodata) else self.data == self.nodata
+
     def check_finite(self, modality: str) -> None:
         """Raise InputError if a value other than nodata is NaN or infinite; the first such band is named."""
         if not np.issubdtype(self.data.dtype, np.floating):
             return
         for index, band in enumerate(self.data):
-            bad = ~np.isfinite(band)
-            if self.nodata is not None:
-                bad &= ~(np.isnan(band) if np.isnan(self.nodata) else band == self.nodata)
+            bad = ~np.isfinite(band) & ~Raster(band[None], nodata=self.nodata).missing()[0]
             if bad.any():
                 row, column = np.argwhere(bad)[0]
                 raise InputError(

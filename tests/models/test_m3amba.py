@@ -1,7 +1,5 @@
 """M3amba against the golden values, and what a user of the network would hit."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors import safe_open

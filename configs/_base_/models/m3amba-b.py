@@ -1,4 +1,4 @@
-# M3amba as in the paper (arXiv 2503.06446): 70.8 M parameters for Houston 2013 beside the frozen CLIP encoder.
+# M3amba as in the paper (arXiv 2503.06446): 70.8 M parameters for Houston 2013 beside the frozen CLIP.
 # The paper does not publish the weights of the two loss terms; these are ours.
 model = dict(
     type="M3amba",

@@ -1,4 +1,4 @@
-# AdamW; the learning rate warms up linearly over the first epoch, then falls to zero as a cosine, step by step.
+# AdamW; the learning rate warms up over the first epoch, then falls to zero as a cosine, step by step.
 # Leaf configs set train_cfg.max_epochs; the schedulers end with it.
 optim_wrapper = dict(
     type="OptimWrapper",

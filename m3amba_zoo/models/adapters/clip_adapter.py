@@ -50,7 +50,7 @@ class ClipAdapter(Adapter):
         return F.interpolate(self.pseudo_rgb(x_BCSS), size=size, mode="bicubic", align_corners=False)
 
     def forward(self, x_BCSS: Tensor, feature_BF: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return tokens and prior, each ``(B, S, S, E)``; without a feature the tokens stand in for the prior.
+        """Return tokens and prior, each ``(B, S, S, E)``; without a feature the tokens are both.
 
         Raises:
             InputError: a feature is given and the window is not S x S.

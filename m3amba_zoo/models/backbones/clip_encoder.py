@@ -45,6 +45,8 @@ class ClipImageEncoder(nn.Module):
         InputError: unknown name or tag, or weights that cannot be had or read.
     """
 
+    fingerprint: Tensor
+
     def __init__(
         self,
         name: str = "ViT-B-32-quickgelu",

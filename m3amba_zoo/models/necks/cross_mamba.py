@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class CrossMamba(nn.Module):
         x, z = dict(tokens), prior_BHWE
         for index, fuse in enumerate(self.fused):
             for modality, blocks in self.streams.items():
-                x[modality] = blocks[index](x[modality], z)
+                x[modality] = cast(nn.ModuleList, blocks)[index](x[modality], z)
             z = fuse(torch.stack(list(x.values())).sum(0))
         return {**x, FUSED: z}
 
