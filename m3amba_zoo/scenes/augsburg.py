@@ -1,0 +1,80 @@
+"""Augsburg: hyperspectral, SAR and surface-model data of the German Aerospace Center."""
+
+from __future__ import annotations
+
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes import class_tables
+from m3amba_zoo.scenes.host_files import MatArray
+from m3amba_zoo.scenes.simulation import DsmSpec, HsiSpec, SarSpec
+from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+
+
+@SOURCES.register_module(name="augsburg")
+class Augsburg(StandardScene):
+    """Augsburg: HySpex HSI, Sentinel-1 SAR and a surface model of the city of Augsburg, 30 m.
+
+    Host: German Aerospace Center (DLR) and Technical University of Munich, with the S2FL paper; no licence
+    is stated with the copies that circulate.
+
+    ============================  ==========================  ==================  =======================
+    file                          key                         shape, dtype        sha256 (bytes)
+    ============================  ==========================  ==================  =======================
+    data_hsi.mat/data_HS_LR.mat   data/data_HS_LR             332 x 485 x 180     not measured
+    data_sar.mat/data_SAR_HR.mat  data/data_SAR_HR            332 x 485 x 4       not measured
+    data_DSM.mat (optional)       data_DSM/data               332 x 485 float64   b4c59568... (1146923), m
+    TrainImage/mask_train.mat     TrainImage/mask_train       332 x 485, 0..7     b912b380... (1898)
+    TestImage/mask_test.mat       TestImage/mask_test         332 x 485, 0..7     87f9c9e0... (26679)
+    ============================  ==========================  ==================  =======================
+
+    Modalities: ``hsi`` (180, 332, 485), 400 to 2500 nm; ``sar`` (4, 332, 485), dual-polarised features;
+    ``dsm`` (1, 332, 485), read only when ``modalities`` names it. 7 classes. Official split: 761 training and
+    77,533 test pixels.
+
+    Cite: Hong et al., Multimodal remote sensing benchmark datasets for land cover classification with a
+    shared and specific feature learning model, ISPRS J. Photogramm. Remote Sens. 178 (2021) 68-80.
+    """
+
+    name = folder = "augsburg"
+    host = "the S2FL benchmark of Hong et al. 2021 (German Aerospace Center, TU Munich)"
+    classes = class_tables.AUGSBURG
+    size = (332, 485)
+    modalities = {  # noqa: RUF012  # a table, read only
+        "hsi": Modality(
+            180,
+            "uint16",
+            (MatArray("data_hsi.mat", "data", named=True), MatArray("data_HS_LR.mat", "data_HS_LR")),
+            HsiSpec(180),
+        ),
+        "sar": Modality(
+            4,
+            "float64",
+            (MatArray("data_sar.mat", "data", named=True), MatArray("data_SAR_HR.mat", "data_SAR_HR")),
+            SarSpec(),
+        ),
+        "dsm": Modality(
+            1,
+            "float64",
+            (MatArray("data_DSM.mat", "data_DSM"), MatArray("data_DSM.mat", "data", named=True)),
+            DsmSpec(),
+            unit="m",
+            optional=True,
+        ),
+    }
+    train = (
+        MatArray(
+            "TrainImage.mat",
+            "TrainImage",
+            sha256="b912b3807b703cbd511ba0e64fd8e5e040a59abc7ff6d51193dda0868c516d45",
+        ),
+        MatArray("mask_train.mat", "mask_train"),
+    )
+    test = (
+        MatArray(
+            "TestImage.mat",
+            "TestImage",
+            sha256="87f9c9e0436007768ca7738c300b7c7812541e7043c69addd81c48c3bdc3c9fd",
+        ),
+        MatArray("mask_test.mat", "mask_test"),
+    )
+    train_counts = class_tables.AUGSBURG_TRAIN_COUNTS
+    test_counts = class_tables.AUGSBURG_TEST_COUNTS

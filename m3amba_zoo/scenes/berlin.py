@@ -1,0 +1,58 @@
+"""Berlin: hyperspectral and SAR data of the German Aerospace Center."""
+
+from __future__ import annotations
+
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes import class_tables
+from m3amba_zoo.scenes.host_files import MatArray
+from m3amba_zoo.scenes.simulation import HsiSpec, SarSpec
+from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+
+
+@SOURCES.register_module(name="berlin")
+class Berlin(StandardScene):
+    """Berlin: EnMAP-like HSI (simulated by its authors from HyMap) and Sentinel-1 SAR, urban and rural.
+
+    Host: German Aerospace Center (DLR) and Technical University of Munich, with the S2FL paper; no licence
+    is stated with the copies that circulate.
+
+    ============================  ======================  ====================  =======================
+    file                          key                     shape                 sha256
+    ============================  ======================  ====================  =======================
+    data_hsi.mat/data_HS_LR.mat   data/data_HS_LR         1723 x 476 x 244      not measured
+    data_sar.mat/data_SAR_HR.mat  data/data_SAR_HR        1723 x 476 x 4        not measured
+    TrainImage/mask_train.mat     TrainImage/mask_train   1723 x 476, 0..8      not measured
+    TestImage/mask_test.mat       TestImage/mask_test     1723 x 476, 0..8      not measured
+    ============================  ======================  ====================  =======================
+
+    The host's dtypes could not be measured; a stand-in holds the HSI as uint16.
+
+    Modalities: ``hsi`` (244, 1723, 476), 400 to 2500 nm; ``sar`` (4, 1723, 476), dual-polarised features.
+    8 classes. Official split: about 2,820 training and 461,851 test pixels.
+
+    Cite: Hong et al., Multimodal remote sensing benchmark datasets for land cover classification with a
+    shared and specific feature learning model, ISPRS J. Photogramm. Remote Sens. 178 (2021) 68-80.
+    """
+
+    name = folder = "berlin"
+    host = "the S2FL benchmark of Hong et al. 2021 (German Aerospace Center, TU Munich)"
+    classes = class_tables.BERLIN
+    size = (1723, 476)
+    modalities = {  # noqa: RUF012  # a table, read only
+        "hsi": Modality(
+            244,
+            "uint16",
+            (MatArray("data_hsi.mat", "data", named=True), MatArray("data_HS_LR.mat", "data_HS_LR")),
+            HsiSpec(244),
+        ),
+        "sar": Modality(
+            4,
+            "float32",
+            (MatArray("data_sar.mat", "data", named=True), MatArray("data_SAR_HR.mat", "data_SAR_HR")),
+            SarSpec(),
+        ),
+    }
+    train = (MatArray("TrainImage.mat", "TrainImage"), MatArray("mask_train.mat", "mask_train"))
+    test = (MatArray("TestImage.mat", "TestImage"), MatArray("mask_test.mat", "mask_test"))
+    train_counts = class_tables.BERLIN_TRAIN_COUNTS
+    test_counts = class_tables.BERLIN_TEST_COUNTS

@@ -1,0 +1,156 @@
+"""Houston 2013: hyperspectral and LiDAR data of the IEEE GRSS Data Fusion Contest 2013."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes import class_tables
+from m3amba_zoo.scenes.georaster import read_georaster, read_grid
+from m3amba_zoo.scenes.host_files import Folder, MatArray, Place
+from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
+from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+
+CASI_WAVELENGTHS = tuple(np.round(np.linspace(364.0, 1046.1, 144), 1).tolist())
+"""Band centres of the contest's CASI image in nm, as its ENVI header lists them: 364.0 to 1046.1, even."""
+
+
+@dataclass(frozen=True)
+class ContestImage(Place):
+    """An image of the contest, as GeoTIFF or ENVI file; the name without its suffix is ``file``'s."""
+
+    def search(self, folder: Folder) -> list[Path]:
+        """Return the image files of the contest's name."""
+        stem = Path(self.file).stem.lower()
+        suffixes = ("", ".tif", ".tiff", ".img", ".dat")
+        return [file for file in folder.files if file.name.lower() in [stem + suffix for suffix in suffixes]]
+
+    def read(self, path: Path, size: tuple[int, int]) -> NDArray:
+        """Read all bands."""
+        return read_georaster(path).raster.data
+
+    def georeference(self, path: Path) -> dict[str, Any]:
+        """Return the image's ``crs`` and ``transform``."""
+        grid = read_grid(path)
+        return {"crs": grid.crs, "transform": grid.transform}
+
+
+@dataclass(frozen=True)
+class ContestRegions(Place):
+    """Regions of interest that ENVI wrote as text: one region a class, in the order of the classes.
+
+    Comments announce the number of points of each region; the points follow region by region, one a line:
+    number, column, row (from 1), and further columns that are not read.
+    """
+
+    def search(self, folder: Folder) -> list[Path]:
+        """Return the text file of the contest's name."""
+        return folder.named(self.file)
+
+    def read(self, path: Path, size: tuple[int, int]) -> NDArray:
+        """Draw the regions into a label map ``(1, H, W)``."""
+        text = path.read_text(encoding="latin-1")
+        counts = [int(count) for count in re.findall(r"^;\s*ROI npts:\s*(\d+)", text, re.MULTILINE)]
+        lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith(";")]
+        try:
+            points = np.array([line[1:3] for line in lines], dtype=int).reshape(-1, 2)
+        except ValueError as error:
+            raise InputError(f"{path}: expected lines of number, column and row ({error})") from error
+        if len(points) != sum(counts) or not counts:
+            raise InputError(
+                f"{path}: {len(points)} points, but its comments announce {sum(counts)} in {len(counts)} "
+                "regions; it may be cut short"
+            )
+        columns, rows = points.T - 1
+        outside = (rows < 0) | (rows >= size[0]) | (columns < 0) | (columns >= size[1])
+        if outside.any():
+            raise InputError(
+                f"{path}: point at column {columns[outside][0] + 1}, row {rows[outside][0] + 1}, expected "
+                f"columns 1..{size[1]} and rows 1..{size[0]}"
+            )
+        labels = np.zeros((1, *size), np.uint8)
+        labels[0, rows, columns] = np.repeat(np.arange(1, len(counts) + 1), counts)
+        return labels
+
+
+@SOURCES.register_module(name="houston2013")
+class Houston2013(StandardScene):
+    """Houston 2013: HSI and a LiDAR surface model of the University of Houston campus, June 2012, 2.5 m.
+
+    Host: IEEE GRSS Data Fusion Contest 2013, University of Houston, on registration. The terms forbid
+    redistribution. The scene circulates with and without the cloud shadow in its east; the files do not
+    tell which, so a card that reports on it must.
+
+    =====================  ========  ===================  ==============================================
+    file                   key       shape, dtype         sha256 (bytes)
+    =====================  ========  ===================  ==============================================
+    HSI.mat                HSI       349 x 1905 x 144     not measured (uint16 in the contest's image)
+    LiDAR_1.mat/LiDAR.mat  LiDAR     349 x 1905           not measured (float32 in the contest's image), m
+    TRLabel.mat            TRLabel   349 x 1905, 0..15    b0ea556a... (5058)
+    TSLabel.mat            TSLabel   349 x 1905, 0..15    43759d8f... (9617)
+    =====================  ========  ===================  ==============================================
+
+    or as the contest gave them out: ``2013_IEEE_GRSS_DF_Contest_CASI.tif``, ``..._LiDAR.tif`` (GeoTIFF or
+    ENVI, the scene is then georeferenced) with ``..._Samples_TR.txt`` and ``..._Samples_VA.txt`` (ENVI
+    regions as text).
+
+    Modalities: ``hsi`` (144, 349, 1905), 364 to 1046 nm; ``lidar`` (1, 349, 1905). 15 classes. Official
+    split: 2,832 training and 12,197 test pixels.
+
+    Cite: Debes et al., Hyperspectral and LiDAR data fusion: outcome of the 2013 GRSS Data Fusion Contest,
+    IEEE JSTARS 7 (2014) 2405-2418.
+    """
+
+    name = folder = "houston2013"
+    host = (
+        "the IEEE GRSS Data Fusion Contest 2013 (University of Houston, on registration; its terms forbid "
+        "redistribution)"
+    )
+    classes = class_tables.HOUSTON2013
+    size = (349, 1905)
+    modalities = {  # noqa: RUF012  # a table, read only
+        "hsi": Modality(
+            144,
+            "uint16",
+            (MatArray("HSI.mat", "HSI"), ContestImage("2013_IEEE_GRSS_DF_Contest_CASI.tif")),
+            HsiSpec(144, CASI_WAVELENGTHS[0], CASI_WAVELENGTHS[-1]),
+            unit="digital number of spectral radiance",
+            wavelengths=CASI_WAVELENGTHS,
+        ),
+        "lidar": Modality(
+            1,
+            "float32",
+            (
+                MatArray("LiDAR_1.mat", "LiDAR"),
+                MatArray("LiDAR.mat", "LiDAR"),
+                ContestImage("2013_IEEE_GRSS_DF_Contest_LiDAR.tif"),
+            ),
+            LidarSpec(),
+            unit="m",
+        ),
+    }
+    train = (
+        MatArray(
+            "TRLabel.mat",
+            "TRLabel",
+            sha256="b0ea556a4a05176f4aeccadf3aee51fee35f70365fdaa810aab85190a41aa7fc",
+        ),
+        ContestRegions("2013_IEEE_GRSS_DF_Contest_Samples_TR.txt"),
+    )
+    test = (
+        MatArray(
+            "TSLabel.mat",
+            "TSLabel",
+            sha256="43759d8fd94f0030800238eca04e097a22865b1b396ddb8116b635ade5c301ce",
+        ),
+        ContestRegions("2013_IEEE_GRSS_DF_Contest_Samples_VA.txt"),
+    )
+    train_counts = class_tables.HOUSTON2013_TRAIN_COUNTS
+    test_counts = class_tables.HOUSTON2013_TEST_COUNTS

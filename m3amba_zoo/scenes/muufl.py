@@ -1,0 +1,130 @@
+"""MUUFL Gulfport: hyperspectral and LiDAR data of a university campus in Mississippi."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes import class_tables
+from m3amba_zoo.scenes.host_files import MatArray
+from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
+from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+
+STRUCT_FILE = "muufl_gulfport_campus_1_hsi_220_label.mat"
+RETURNS = 2
+
+
+@SOURCES.register_module(name="muufl")
+class MUUFL(StandardScene):
+    """MUUFL Gulfport: CASI HSI and LiDAR of the University of Southern Mississippi's Gulf Park campus, 2010.
+
+    Host: Machine Learning and Sensing Lab, University of Florida (GatorSense/MUUFLGulfport on GitHub); use
+    asks for citation of both reports below.
+
+    =========================================  ======================  ==========================
+    file                                       key                     shape
+    =========================================  ======================  ==========================
+    muufl_gulfport_campus_1_hsi_220_label.mat  hsi.Data                325 x 220 x 64
+    the same                                   hsi.Lidar{1}.z, {2}.z   325 x 220 x 2 each, m
+    the same                                   hsi.sceneLabels.labels  325 x 220, -1 or 1..11
+    hsi.mat                                    HSI                     325 x 220 x 64
+    lidar.mat                                  lidar                   325 x 220 x 2
+    gt.mat                                     gt                      325 x 220, 0..11
+    train_test_gt.mat (instead of gt.mat)      trainlabels,            325 x 220, 0..11
+                                               testlabels
+    =========================================  ======================  ==========================
+
+    The file is one struct, or split into three; sha256 could not be measured.
+
+    Modalities: ``hsi`` (64, 325, 220), noisy bands at both ends removed by the host; ``lidar`` (2, 325, 220),
+    two channels of one of two returns: state in a card which return, and which ``bands`` if not both. 11
+    classes, 53,687 labelled pixels. No official split; the random one in ``train_test_gt.mat`` leaks and is
+    read as labels only.
+
+    Cite: Gader, Zare, Close, Aitken and Tuell, MUUFL Gulfport hyperspectral and LiDAR airborne data set,
+    Univ. of Florida, Tech. Rep. REP-2013-570; Du and Zare, Scene label ground truth map for MUUFL Gulfport
+    data set, Univ. of Florida, Tech. Rep. 20170417.
+    """
+
+    name = folder = "muufl"
+    host = "GatorSense/MUUFLGulfport on GitHub (University of Florida; cite its two reports)"
+    classes = class_tables.MUUFL
+    size = (325, 220)
+    modalities = {  # noqa: RUF012  # a table, read only
+        "hsi": Modality(
+            64,
+            "float32",
+            (MatArray(STRUCT_FILE, "hsi.Data"), MatArray("hsi.mat", "HSI")),
+            HsiSpec(64, 410.0, 1010.0),
+        ),
+        "lidar": Modality(
+            2,
+            "float32",
+            (MatArray(STRUCT_FILE, "hsi.Lidar.0.z"), MatArray("lidar.mat", "lidar")),
+            LidarSpec(2 * RETURNS),
+            unit="m",
+        ),
+    }
+    train = (MatArray("train_test_gt.mat", "trainlabels"),)
+    test = (MatArray("train_test_gt.mat", "testlabels"),)
+    whole = (MatArray(STRUCT_FILE, "hsi.sceneLabels.labels"), MatArray("gt.mat", "gt"))
+    # no standard split: a stand-in divides as the random 5 % of the literature do
+    train_counts = tuple(max(count // 20, 1) for count in class_tables.MUUFL_COUNTS)
+    test_counts = tuple(count - max(count // 20, 1) for count in class_tables.MUUFL_COUNTS)
+    unlabelled = (0, -1)
+    official_split = False
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        modalities: Iterable[str] | None = None,
+        bands: Mapping[str, Sequence[int]] | None = None,
+        lidar_return: int = 1,
+    ) -> None:
+        """Say where the files lie, which rasters are wanted and which LiDAR return.
+
+        Args:
+            root: see StandardScene.
+            modalities: see StandardScene.
+            bands: see StandardScene; ``{"lidar": [0]}`` keeps one of the return's two channels.
+            lidar_return: 1 or 2, as the host counts. ``lidar.mat`` holds one return and does not say which:
+                2 asks for the struct.
+
+        Raises:
+            InputError: there is no such modality, band or return.
+        """
+        if lidar_return not in range(1, RETURNS + 1):
+            raise InputError(f"muufl: lidar_return is {lidar_return}, expected 1 or 2")
+        if lidar_return != 1:
+            place = MatArray(STRUCT_FILE, f"hsi.Lidar.{lidar_return - 1}.z")
+            lidar = replace(self.modalities["lidar"], places=(place,))
+            self.modalities = {**self.modalities, "lidar": lidar}
+        super().__init__(root, modalities, bands)
+
+    def published_files(self, scene: Scene) -> dict[str, dict[str, Any]]:
+        """Lay a scene out as the host's struct; its LiDAR has the channels of both returns in turn."""
+        rows, columns = self.size
+        returns = np.empty((1, RETURNS), object)  # a MATLAB cell
+        elevations = scene.rasters["lidar"].data.astype("float32").transpose(1, 2, 0)
+        for index, z in enumerate(np.split(elevations, RETURNS, axis=2)):
+            returns[0, index] = {
+                "x": np.arange(columns, dtype=float),
+                "y": np.arange(rows, dtype=float),
+                "z": z,
+                "info": f"simulated return {index + 1}",
+            }
+        labels = np.where(scene.labels > 0, scene.labels.astype(float), -1.0)
+        names = np.array([land.name for land in self.classes], object)
+        hsi = {
+            "Data": scene.rasters["hsi"].data.astype("float32").transpose(1, 2, 0),
+            "Lidar": returns,
+            "sceneLabels": {"labels": labels, "Materials_Type": names},
+        }
+        return {STRUCT_FILE: {"hsi": hsi}}

@@ -1,0 +1,251 @@
+"""What the field's standard scenes share: finding the published arrays, checking and joining them.
+
+A scene's own module is a table of places (which key, in which file, as each host publishes it) with sizes,
+classes and counts; everything done with that table is here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.scenes.host_files import Folder, Located, MatArray, Place, explain_absence, extent, locate
+from m3amba_zoo.scenes.scene import UNLABELLED, Raster, Scene
+from m3amba_zoo.scenes.simulation import SensorSpec
+from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source
+
+MARKER = "SIMULATED.json"
+"""A file of this name says that its folder holds a simulated stand-in."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One raster of a standard scene.
+
+    Attributes:
+        bands: number of bands.
+        dtype: as the hosts' files hold it, where that is known; a stand-in is written so.
+        places: where hosts keep it, a MATLAB file first; there a stand-in is written.
+        sensor: what simulates it for a stand-in.
+        unit: what one unit is, see Raster.
+        wavelengths: centres of the bands in nm, or empty where the hosts' files do not tell.
+        optional: True where it is read on request only.
+    """
+
+    bands: int
+    dtype: str
+    places: tuple[Place, ...]
+    sensor: SensorSpec
+    unit: str = ""
+    wavelengths: tuple[float, ...] = ()
+    optional: bool = False
+
+
+class StandardScene(Source):
+    """A published scene with one label map, read from the files as their hosts publish them.
+
+    Attributes:
+        name: of the source and its scene.
+        host: who publishes the data and on what terms, in words, for the message on absent files.
+        size: rows and columns.
+        modalities: every raster the scene has, by name.
+        train: where the training mask is (labels there, 0 elsewhere), a MATLAB file first.
+        test: where the test mask is, likewise.
+        whole: where one map of all labelled pixels is, if a host publishes that.
+        train_counts: pixels of each class in the training mask; without a standard split, in a stand-in's.
+        test_counts: likewise in the test mask.
+        unlabelled: values of a mask that mean no label.
+        official_split: whether the masks are a standard split of the field.
+    """
+
+    name: ClassVar[str]
+    host: ClassVar[str]
+    size: ClassVar[tuple[int, int]]
+    modalities: Mapping[str, Modality]
+    train: ClassVar[tuple[Place, ...]] = ()
+    test: ClassVar[tuple[Place, ...]] = ()
+    whole: ClassVar[tuple[Place, ...]] = ()
+    train_counts: ClassVar[Sequence[int]]
+    test_counts: ClassVar[Sequence[int]]
+    unlabelled: ClassVar[tuple[int, ...]] = (UNLABELLED,)
+    official_split: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        modalities: Iterable[str] | None = None,
+        bands: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        """Say where the files lie and which rasters are wanted.
+
+        Args:
+            root: the folder with the files itself; None searches ``data_roots()`` for ``folder``.
+            modalities: the rasters to read; None reads all but the optional ones.
+            bands: the bands to keep, counted from 0, by modality; those not named keep all.
+
+        Raises:
+            InputError: the scene has no such modality or band.
+        """
+        super().__init__(root)
+        if modalities is None:
+            modalities = [name for name, modality in self.modalities.items() if not modality.optional]
+        self.wanted = list(modalities)
+        self.bands = dict(bands or {})
+        for name in [*self.wanted, *self.bands]:
+            if name not in self.modalities:
+                raise InputError(f"{self.name} has no modality '{name}', it has {', '.join(self.modalities)}")
+        for name, kept in self.bands.items():
+            if not kept or not set(kept) <= set(range(self.modalities[name].bands)):
+                raise InputError(
+                    f"{self.name}: bands {list(kept)} of '{name}', expected some of "
+                    f"0..{self.modalities[name].bands - 1}"
+                )
+
+    @property
+    def simulated(self) -> bool:  # type: ignore[override]  # the folder's content decides, at each use
+        """Whether the folder holds a stand-in written by ``tools/simulate.py``."""
+        return (self.root / MARKER).is_file()
+
+    def load(self, rasters: bool = True) -> list[Scene]:
+        """Read the scene; see Source.load."""
+        folder = Folder(self.root)
+        found = {name: locate(folder, self.modalities[name].places) for name in self.wanted if rasters}
+        masks = {part: locate(folder, getattr(self, part)) for part in ("train", "test", "whole")}
+        self._check_presence(folder, found, masks)
+        labels, official = self._labels(**masks)
+        georeference: dict[str, Any] = {}
+        read = {}
+        for name, located in found.items():
+            assert located is not None  # _check_presence saw to it
+            read[name] = self._raster(name, located)
+            georeference = georeference or located.place.georeference(located.path)
+        return [
+            Scene(
+                name=f"simulated_{self.name}" if self.simulated else self.name,
+                rasters=read,
+                labels=labels,
+                classes=self.classes,
+                official=official if self.official_split else None,
+                **georeference,
+            )
+        ]
+
+    def published_files(self, scene: Scene) -> dict[str, dict[str, Any]]:
+        """Lay a scene out as its host does, the inverse of ``load``: MATLAB values by key, by file."""
+        arrays: list[tuple[Place, NDArray]] = []
+        for name, modality in self.modalities.items():
+            image = scene.rasters[name].data.astype(modality.dtype).transpose(1, 2, 0)
+            arrays.append((modality.places[0], image[..., 0] if modality.bands == 1 else image))
+        official = scene.official or {}
+        masks = {part: np.where(mask, scene.labels, UNLABELLED) for part, mask in official.items()}
+        for part, mask in {**masks, "whole": scene.labels}.items():
+            arrays += [(place, mask.astype(np.uint8)) for place in getattr(self, part)[:1]]
+        files: dict[str, dict[str, Any]] = {}
+        for place, array in arrays:
+            assert isinstance(place, MatArray)  # as Modality and the classes promise of the first place
+            files.setdefault(place.file, {})[place.key] = array
+        return files
+
+    def _check_presence(
+        self, folder: Folder, rasters: Mapping[str, Located | None], masks: Mapping[str, Located | None]
+    ) -> None:
+        """Raise one error for all that is missing: what, of which size, from where, to where."""
+        missing = {name: self.modalities[name] for name, located in rasters.items() if located is None}
+        wants = {
+            f"'{name}'": (modality.places, extent(modality.bands, *self.size))
+            for name, modality in missing.items()
+        }
+        if masks["whole"] is None and (masks["train"] is None or masks["test"] is None):
+            for part in ("train", "test") if self.official_split else ("whole",):
+                if masks[part] is None:
+                    wants[f"the {part} mask"] = (getattr(self, part), extent(1, *self.size))
+        if not wants:
+            return
+        for places, _ in wants.values():
+            explain_absence(folder, places)
+        expected = "; ".join(
+            f"{what} as {' or '.join(map(str, places))}, {size}" for what, (places, size) in wants.items()
+        )
+        roots = f"${DATA_ROOT_VARIABLE} (else data or ../shared/data)"
+        where = self._root or f"the folder {self.folder} under {roots}"
+        raise DataNotFoundError(
+            f"{self.name}: {folder.path} lacks {' and '.join(wants)}; fetch the data from {self.host}, put "
+            f"into {where}: {expected}; or write a simulated stand-in of the same layout and size with "
+            f"`python tools/simulate.py {self.name} --to DIR` and set {DATA_ROOT_VARIABLE}=DIR"
+        )
+
+    def _raster(self, name: str, located: Located) -> Raster:
+        modality = self.modalities[name]
+        data = located.read(modality.bands, self.size)
+        wavelengths = np.array(modality.wavelengths) if modality.wavelengths else None
+        if name in self.bands:
+            kept = list(self.bands[name])
+            data = data[kept]
+            wavelengths = None if wavelengths is None else wavelengths[kept]
+        raster = Raster(data, wavelengths=wavelengths, unit=modality.unit, path=str(located))
+        raster.check_finite(name)
+        return raster
+
+    def _labels(
+        self, train: Located | None, test: Located | None, whole: Located | None
+    ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.bool_]] | None]:
+        """Join the masks to one label map ``(H, W)`` and the official masks, None where there is no split."""
+        if train is None and whole is not None:
+            return self._mask(whole), None
+        assert train is not None
+        training = self._mask(train)
+        if test is not None:
+            testing = self._mask(test)
+            self._refuse(f"{train} and {test}", (training > 0) & (testing > 0), "are in both masks")
+        else:
+            assert whole is not None
+            everything = self._mask(whole)
+            self._refuse(f"{train} and {whole}", (training > 0) & (training != everything), "differ in label")
+            testing = np.where(training > 0, np.uint8(UNLABELLED), everything)
+        self._compare("train", training, self.train_counts)
+        self._compare("test", testing, self.test_counts)
+        return np.maximum(training, testing), {"train": training > 0, "test": testing > 0}
+
+    def _mask(self, located: Located) -> NDArray[np.uint8]:
+        """Read a mask as labels ``(H, W)``, 0 where unlabelled."""
+        mask = located.read(1, self.size)[0]
+        foreign = ~np.isin(mask, [*self.unlabelled, *range(1, len(self.classes) + 1)])
+        if foreign.any():
+            row, column = np.argwhere(foreign)[0]
+            raise InputError(
+                f"{located} holds the label {mask[row, column]:g} at row {row}, column {column}, expected "
+                f"{', '.join(map(str, self.unlabelled))} (unlabelled) or 1..{len(self.classes)}, the classes "
+                f"of {self.name}"
+            )
+        if located.is_published is not None:
+            known = "is" if located.is_published else "is not, byte for byte,"
+            logger.info("%s %s the file measured for this zoo", located.path, known)
+        return np.where(mask > 0, mask, UNLABELLED).astype(np.uint8)
+
+    @staticmethod
+    def _refuse(where: str, wrong: NDArray[np.bool_], complaint: str) -> None:
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise InputError(
+                f"{where}: {int(wrong.sum())} pixels {complaint} (the first at row {row}, column {column}); "
+                "expected masks that share no pixel and agree"
+            )
+
+    def _compare(self, part: str, labels: NDArray[np.uint8], published: Sequence[int]) -> None:
+        """Warn where the masks are not those that published numbers refer to."""
+        counts = np.bincount(labels.ravel(), minlength=len(self.classes) + 1)[1:]
+        if self.official_split and counts.tolist() != list(published):
+            logger.warning(
+                "%s: the %s mask holds %d pixels, by class %s; the published one %d, %s: results on it "
+                "do not compare with published ones",
+                *(self.name, part, counts.sum(), counts.tolist(), sum(published), list(published)),
+            )
