@@ -37,7 +37,6 @@ def build_split(cfg: Mapping[str, Any], scenes: Sequence[Scene]) -> Split:
     if val is not None:
         _check_options("the split's val", hold_out_validation, val, {"split": split, "scenes": scenes})
         split = hold_out_validation(split, scenes, **val)
-        check_usable(split, scenes)
     return split
 
 

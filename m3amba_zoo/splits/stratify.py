@@ -62,9 +62,7 @@ def choose_groups(counts: NDArray[np.int64], fraction: float, seed: Sequence[int
 
     After Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data": the class with
     the fewest groups left is served first, and its next group (in seeded order) goes to the side that
-    still lacks more pixels of that class. A side without any pixel of a class comes first, the kept side
-    before the other, and the last group of a class goes to a side that would otherwise have none of it.
-    So every class has pixels on the kept side, and on the other where its groups allow.
+    still lacks more pixels of that class; a side without any comes first, the kept side before the other.
 
     Args:
         counts: pixels by group and class, ``(G, K)``.
@@ -87,12 +85,7 @@ def choose_groups(counts: NDArray[np.int64], fraction: float, seed: Sequence[int
     while waiting.any():
         rarest = np.where(left > 0, left, len(counts) + 1).argmin()
         group = (waiting & present[:, rarest]).argmax()
-        last = present[group] & (left == 1)
-        if (last & (kept == 0)).any():
-            hold = False
-        elif (last & (held == 0)).any():
-            hold = True
-        elif kept[rarest] == 0 or held[rarest] == 0:
+        if kept[rarest] == 0 or held[rarest] == 0:
             hold = bool(kept[rarest] > 0)
         else:
             hold = bool(kept[rarest] - held[rarest] > surplus[rarest])

@@ -165,19 +165,37 @@ def test_validation_takes_whole_scenes_only_where_the_split_is_by_scene(many_sce
     assert any(parts["train"].any() and parts["val"].any() for parts in official.masks.values())
 
 
-def test_validation_tears_no_small_region_apart(one_scene):
+def test_validation_tears_no_small_region_apart():
+    """Fields of two halves 4 pixels apart: with a guard of 8 each stays whole, and no pixel is dropped."""
     labels = np.zeros((60, 100), np.uint8)
-    for row in range(0, 60, 20):  # three lone fields a class, and a single one of the last
+    for row in range(0, 60, 20):
         for column in range(3):
-            labels[row : row + 6, 20 * column : 20 * column + 6] = column + 1
-    labels[0:6, 60:66] = 4
+            labels[row : row + 6, 20 * column : 20 * column + 10] = column + 1
+    labels[0:6, 60:70] = 4
+    labels[:, 3::20] = labels[:, 4::20] = labels[:, 5::20] = 0
     labels[50:, 90:] = 1
     train = (labels > 0) & (np.arange(100) < 90)
-    official = {"train": train, "test": (labels > 0) & ~train}
-    scenes = [Scene("fields", {}, labels, CLASSES, official=official)]
+    scenes = [Scene("fields", {}, labels, CLASSES, official={"train": train, "test": (labels > 0) & ~train})]
     split = build_split({"type": "official", "val": {"fraction": 0.3, "guard": 8}}, scenes)
-    assert counts(split, scenes, "train").tolist() == [72, 72, 72, 36]
-    assert counts(split, scenes, "val").tolist() == [36, 36, 36, 0]
+    assert counts(split, scenes, "train").tolist() == [84, 84, 84, 42]
+    assert counts(split, scenes, "val").tolist() == [42, 42, 42, 0]
+
+
+def test_no_class_pays_for_validation_with_most_of_its_training_pixels():
+    """A class of one field across a block border: to hold out half would leave a fifth to train on."""
+    labels = np.zeros((40, 200), np.uint8)
+    for column in range(10):
+        labels[:8, 20 * column : 20 * column + 8] = column % 3 + 1
+    labels[30:34, 18:46] = 4
+    test = np.zeros(labels.shape, dtype=bool)
+    test[:, 190:] = labels[:, 190:] = True
+    official = {"train": (labels > 0) & ~test, "test": test}
+    scenes = [Scene("fields", {}, labels, CLASSES, official=official)]
+    for seed in range(5):
+        val = {"fraction": 0.2, "guard": 8, "seed": seed}
+        split = build_split({"type": "official", "val": val}, scenes)
+        before = build_split({"type": "official"}, scenes)
+        assert (counts(split, scenes, "train") > 0.4 * counts(before, scenes, "train")).all()
 
 
 @pytest.mark.parametrize(
