@@ -1,0 +1,123 @@
+"""Windows: what trains, what is evaluated, and that neither sees what it must not."""
+
+import numpy as np
+import pytest
+
+from m3amba_zoo.datasets import Draw, SceneWindows, TrainWindows, load_scene_data
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation import SceneLogits
+from m3amba_zoo.registry import TRANSFORMS
+from m3amba_zoo.splits import leaked_pixels
+
+COMMON = {"source": {"type": "tiny"}, "split": {"type": "official"}, "modalities": ("hsi", "sar")}
+
+
+def train_windows(**options):
+    return TrainWindows(**{**COMMON, "window": 7, "windows_per_epoch": 64, **options})
+
+
+def test_a_draw_names_one_window_and_epochs_differ():
+    dataset = train_windows(augmentation=[{"type": "FlipRotate"}])
+    first, again, other = (dataset[draw] for draw in (Draw(0, 0, 5), Draw(0, 0, 5), Draw(0, 1, 5)))
+    assert first["inputs"]["hsi"].shape == (6, 7, 7)
+    np.testing.assert_array_equal(first["inputs"]["sar"], again["inputs"]["sar"])
+    assert not np.array_equal(first["inputs"]["sar"], other["inputs"]["sar"])
+
+
+def test_only_training_labels_are_shown_and_classes_are_balanced():
+    dataset = train_windows()
+    data = load_scene_data(COMMON["source"], COMMON["split"])
+    seen = np.zeros(4, int)
+    for position in range(60):
+        item = dataset[Draw(0, 0, position)]
+        labels = item["labels"].numpy()
+        assert labels[3, 3] > 0, "the window is anchored at a training pixel"
+        seen[labels[3, 3]] += 1
+        # each label must be that of a training pixel with just these SAR values
+        for label in np.unique(labels[labels > 0]):
+            shown = item["inputs"]["sar"].numpy()[:, labels == label].T
+            trains = np.concatenate(
+                [
+                    scene.rasters["sar"].data[:, mask & (scene.labels == label)].T
+                    for scene, mask in data.split.parts(data.scenes, "train")
+                ]
+            )
+            assert (shown[:, None] == trains[None]).all(-1).any(1).all()
+    assert seen[1:].tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize("window", [1, 6, 7])
+def test_training_windows_show_just_the_test_pixels_that_the_leak_meter_counts(window):
+    data = load_scene_data(COMMON["source"], COMMON["split"])
+    shown = 0
+    for scene, mask in data.split.parts(data.scenes, "train"):
+        covered = np.zeros(scene.shape, bool)
+        for row, column in np.argwhere(mask):
+            top, left = row - window // 2, column - window // 2
+            covered[max(top, 0) : top + window, max(left, 0) : left + window] = True
+        shown += int((covered & data.split.masks[scene.name]["test"]).sum())
+    assert leaked_pixels(data.split, data.scenes, window) == shown
+
+
+@pytest.mark.parametrize(("window", "overlap"), [(7, 0.0), (7, 0.5), (20, 0.0), (32, 0.5)])
+def test_evaluation_windows_cover_every_pixel_and_lie_where_they_say(window, overlap):
+    dataset = SceneWindows(**COMMON, window=window, overlap=overlap, mirror_small_scenes=True)
+    scenes = dataset.data.scenes
+    stitched = [SceneLogits(2, scene.shape) for scene in scenes]
+    for position in range(len(dataset)):
+        item = dataset[position]
+        stitched[item["scene"]].add(item["inputs"]["sar"].numpy(), item["row"], item["column"])
+    for scene, logits in zip(scenes, stitched, strict=True):
+        np.testing.assert_allclose(logits.mean(), scene.rasters["sar"].data, rtol=1e-6)
+
+
+def test_windows_of_a_part_alone_cover_that_part():
+    dataset = SceneWindows(**COMMON, window=5, whole_scenes=False)
+    whole = SceneWindows(**COMMON, window=5)
+    assert len(dataset) < len(whole)
+    covered = [np.zeros(scene.shape, bool) for scene in dataset.data.scenes]
+    for position in range(len(dataset)):
+        item = dataset[position]
+        covered[item["scene"]][item["row"] : item["row"] + 5, item["column"] : item["column"] + 5] = True
+    for (_, mask), seen in zip(dataset.data.split.parts(dataset.data.scenes, "test"), covered, strict=True):
+        assert (seen | ~mask).all()
+
+
+def test_nodata_becomes_nan_and_is_left_out_of_the_training_pixels():
+    dataset = train_windows(window=20, mirror_small_scenes=True)
+    pixels, labels = dataset.training_pixels()
+    assert len(labels) == dataset.data.split.count("train") - 3  # one pixel a scene
+    assert pixels["hsi"].min() > 0
+    windows = SceneWindows(**COMMON, window=5)
+    assert np.isnan(windows[0]["inputs"]["hsi"].numpy()[:, 0, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 32}, r"window of 32 x 32 pixels is larger than scene 'tiny0' \(20 x 21\)"),
+        ({"modalities": ("hsi", "lidar")}, r"no modality 'lidar' \(it has: hsi, sar\)"),
+        ({"augmentation": [{"type": "FlipRotat"}]}, "did you mean 'FlipRotate'"),
+        ({"source": {"type": "houston"}}, "no source is registered as 'houston'; did you mean"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        train_windows(**options)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS.names())
+def test_every_augmentation_keeps_shapes_and_follows_its_generator(name):
+    options = {
+        "Illumination": {"modality": "hsi", "gain": 0.1},
+        "BandNoise": {"modality": "hsi", "level": 0.1},
+    }
+    transform = TRANSFORMS.build({"type": name, **options.get(name, {})})
+    inputs = {"hsi": np.random.default_rng(0).random((4, 5, 5), np.float32)}
+    labels = np.arange(25).reshape(5, 5)
+    first, moved = transform(dict(inputs), labels, np.random.default_rng(1))
+    second, _ = transform(dict(inputs), labels, np.random.default_rng(1))
+    assert first["hsi"].shape == (4, 5, 5)
+    assert sorted(moved.ravel()) == list(range(25))
+    np.testing.assert_array_equal(first["hsi"], second["hsi"])
+    assert not np.array_equal(first["hsi"], inputs["hsi"])
