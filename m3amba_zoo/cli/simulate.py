@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     source = _standard_scene(args.source)
     root = args.to or data_roots()[0]
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False, highlight=False)  # paths may hold brackets
     written = write_stand_in(source, root / source.folder, args.seed, console.print)
     size = sum(file.stat().st_size for file in written)
     console.print(f"wrote {len(written)} files, {size / 2**20:.0f} MiB, to {root / source.folder}")

@@ -67,10 +67,10 @@ def read_variable(path: str | Path, key: str) -> Any:
 
 def _guarded(read: Callable[..., Result], path: str | Path, *arguments: str) -> Result:
     """Call a reader and turn what a damaged file makes it raise into one sentence."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
     try:
         return read(path, *arguments)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
     except Exception as error:  # both libraries raise a dozen unrelated types on damaged bytes
         raise InputError(
             f"{path}: not a readable MATLAB file, it may be cut short or damaged "

@@ -1,0 +1,557 @@
+"""The standard scenes: every host's layout, every damage, the stand-ins, and the real masks."""
+
+import errno
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import rasterio
+import scipy.io
+
+from m3amba_zoo.cli import simulate
+from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes import class_tables
+from m3amba_zoo.scenes.augsburg import Augsburg
+from m3amba_zoo.scenes.berlin import Berlin
+from m3amba_zoo.scenes.houston2013 import Houston2013
+from m3amba_zoo.scenes.muufl import MUUFL
+from m3amba_zoo.scenes.stand_in import write_stand_in
+from m3amba_zoo.scenes.standard_scene import MARKER, StandardScene
+from m3amba_zoo.scenes.trento import Trento
+
+SIZE = (40, 52)
+STANDARD_SCENES = {
+    "houston2013": Houston2013,
+    "augsburg": Augsburg,
+    "berlin": Berlin,
+    "muufl": MUUFL,
+    "trento": Trento,
+}
+Files = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shrink the scenes to a size that tests can write; bands and classes stay."""
+    for scene in STANDARD_SCENES.values():
+        monkeypatch.setattr(scene, "size", SIZE)
+        monkeypatch.setattr(scene, "train_counts", (3,) * len(scene.classes))
+        monkeypatch.setattr(scene, "test_counts", (9,) * len(scene.classes))
+
+
+def arrays(source: type[StandardScene]) -> dict[str, np.ndarray]:
+    """Every array a host might publish of a small scene, in MATLAB's axis order."""
+    rng = np.random.default_rng(0)
+    made = {
+        name: rng.integers(0, 1000, (*SIZE, modality.bands)).astype(modality.dtype)
+        for name, modality in source.modalities.items()
+    }
+    for name, modality in source.modalities.items():
+        if modality.bands == 1:
+            made[name] = made[name][..., 0]
+    train, test = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    for label in range(1, len(source.classes) + 1):
+        train.flat[20 * label : 20 * label + 3] = label
+        test.flat[20 * label + 5 : 20 * label + 14] = label
+    return {**made, "train": train, "test": test, "whole": np.maximum(train, test)}
+
+
+def write(folder: Path, files: Files, version: str = "v5") -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, variables in files.items():
+        if version == "v5":
+            scipy.io.savemat(folder / name, variables)
+        else:
+            with h5py.File(folder / name, "w") as file:
+                for key, value in variables.items():
+                    file[key] = value.T
+    return folder
+
+
+# source, and the name of an array by key by file
+LAYOUTS: dict[str, tuple[type[StandardScene], dict[str, dict[str, str]]]] = {
+    "houston2013": (
+        Houston2013,
+        {
+            "HSI.mat": {"HSI": "hsi"},
+            "LiDAR.mat": {"LiDAR": "lidar"},
+            "TRLabel.mat": {"TRLabel": "train"},
+            "TSLabel.mat": {"TSLabel": "test"},
+        },
+    ),
+    "houston2013 under other names": (
+        Houston2013,
+        {
+            "cube.mat": {"HSI": "hsi", "LiDAR": "lidar"},
+            "masks.MAT": {"TRLabel": "train", "TSLabel": "test"},
+        },
+    ),
+    "augsburg": (
+        Augsburg,
+        {
+            "data_hsi.mat": {"data": "hsi"},
+            "data_sar.mat": {"data": "sar"},
+            "data_DSM.mat": {"data": "dsm"},
+            "mask_train.mat": {"mask_train": "train"},
+            "mask_test.mat": {"mask_test": "test"},
+        },
+    ),
+    "augsburg, other host": (
+        Augsburg,
+        {
+            "data_HS_LR.mat": {"data_HS_LR": "hsi"},
+            "data_SAR_HR.mat": {"data_SAR_HR": "sar"},
+            "data_DSM.mat": {"data_DSM": "dsm"},
+            "TrainImage.mat": {"TrainImage": "train"},
+            "TestImage.mat": {"TestImage": "test"},
+        },
+    ),
+    "berlin": (
+        Berlin,
+        {
+            "data_HS_LR.mat": {"data_HS_LR": "hsi"},
+            "data_sar.mat": {"data": "sar"},
+            "TrainImage.mat": {"TrainImage": "train"},
+            "mask_test.mat": {"mask_test": "test"},
+        },
+    ),
+    "muufl": (
+        MUUFL,
+        {"hsi.mat": {"HSI": "hsi"}, "lidar.mat": {"lidar": "lidar"}, "gt.mat": {"gt": "whole"}},
+    ),
+    "muufl, random masks": (
+        MUUFL,
+        {
+            "hsi.mat": {"HSI": "hsi"},
+            "lidar.mat": {"lidar": "lidar"},
+            "train_test_gt.mat": {"trainlabels": "train", "testlabels": "test"},
+        },
+    ),
+    "trento": (
+        Trento,
+        {
+            "Italy_hsi.mat": {"data": "hsi"},
+            "Italy_lidar.mat": {"data": "lidar"},
+            "allgrd.mat": {"mask_test": "whole"},
+        },
+    ),
+    "trento, all labels and the training mask": (
+        Trento,
+        {
+            "Italy_hsi.mat": {"data": "hsi"},
+            "Italy_lidar.mat": {"data": "lidar"},
+            "allgrd.mat": {"mask_test": "whole"},
+            "TRLabel.mat": {"TRLabel": "train"},
+        },
+    ),
+    "trento, masks": (
+        Trento,
+        {
+            "HSI.mat": {"HSI": "hsi"},
+            "LiDAR.mat": {"LiDAR": "lidar"},
+            "mask_train.mat": {"mask_train": "train"},
+            "mask_test.mat": {"mask_test": "test"},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("version", ["v5", "v7.3"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout: str, version: str, tmp_path: Path) -> None:
+    source, named = LAYOUTS[layout]
+    made = arrays(source)
+    files = {file: {key: made[role] for key, role in keys.items()} for file, keys in named.items()}
+    write(tmp_path, files, version)
+    roles = {role for keys in named.values() for role in keys.values()}
+
+    (scene,) = source(tmp_path, modalities=[name for name in source.modalities if name in roles]).load()
+
+    assert scene.name == source.name
+    assert list(scene.rasters) == list(source.modalities)
+    for name, raster in scene.rasters.items():
+        assert raster.data.dtype == made[name].dtype
+        np.testing.assert_array_equal(raster.data, np.atleast_3d(made[name]).transpose(2, 0, 1))
+    np.testing.assert_array_equal(scene.labels, made["whole"])
+    if source is MUUFL or "train" not in roles:
+        assert scene.official is None
+    else:
+        assert scene.official is not None
+        np.testing.assert_array_equal(scene.official["train"], made["train"] > 0)
+        np.testing.assert_array_equal(scene.official["test"], made["test"] > 0)
+
+
+def houston_files() -> Files:
+    named = LAYOUTS["houston2013"][1]
+    made = arrays(Houston2013)
+    return {file: {key: made[role] for key, role in keys.items()} for file, keys in named.items()}
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "ENVI"])
+def test_houston_as_the_contest_gave_it_out(driver: str, tmp_path: Path) -> None:
+    made = arrays(Houston2013)
+    crs, transform = rasterio.CRS.from_epsg(32615), rasterio.Affine(2.5, 0, 271460, 0, -2.5, 3290891)
+    for name, role in (("CASI", "hsi"), ("LiDAR", "lidar")):
+        image = np.atleast_3d(made[role]).transpose(2, 0, 1)
+        path = tmp_path / f"2013_IEEE_GRSS_DF_Contest_{name}.{'tif' if driver == 'GTiff' else 'img'}"
+        profile = {"driver": driver, "height": SIZE[0], "width": SIZE[1], "count": len(image)}
+        with rasterio.open(path, "w", dtype=image.dtype, crs=crs, transform=transform, **profile) as file:
+            file.write(image)
+    for name, role in (("TR", "train"), ("VA", "test")):
+        path = tmp_path / f"2013_IEEE_GRSS_DF_Contest_Samples_{name}.txt"
+        path.write_text(regions(made[role]))
+
+    (scene,) = Houston2013(tmp_path).load()
+
+    np.testing.assert_array_equal(scene.rasters["hsi"].data, made["hsi"].transpose(2, 0, 1))
+    np.testing.assert_array_equal(scene.rasters["lidar"].data[0], made["lidar"])
+    np.testing.assert_array_equal(scene.labels, made["whole"])
+    assert scene.official is not None
+    np.testing.assert_array_equal(scene.official["train"], made["train"] > 0)
+    assert scene.transform == transform
+    assert rasterio.CRS.from_user_input(scene.crs) == crs
+
+    cut = (tmp_path / "2013_IEEE_GRSS_DF_Contest_Samples_TR.txt").read_text().splitlines()[:-3]
+    (tmp_path / "2013_IEEE_GRSS_DF_Contest_Samples_TR.txt").write_text("\n".join(cut))
+    with pytest.raises(InputError, match=r"Samples_TR.txt: 42 points, .* announce 45 in 15 regions"):
+        Houston2013(tmp_path).load(rasters=False)
+
+
+def regions(mask: np.ndarray) -> str:
+    """Regions of interest as ENVI writes them as text."""
+    head, body = ["; ENVI Output of ROIs", f"; File Dimension: {SIZE[1]} x {SIZE[0]}"], []
+    for label in range(1, mask.max() + 1):
+        points = np.argwhere(mask == label)
+        head += [
+            ";",
+            f"; ROI name: class {label}",
+            "; ROI rgb value: {0, 205, 0}",
+            f"; ROI npts: {len(points)}",
+        ]
+        body += [f"  {index}  {column + 1}  {row + 1}" for index, (row, column) in enumerate(points, 1)] + [
+            ""
+        ]
+    return "\n".join([*head, ";    ID     X    Y", *body])
+
+
+def test_masks_alone(tmp_path: Path) -> None:
+    files = {file: keys for file, keys in houston_files().items() if "Label" in file}
+    (scene,) = Houston2013(write(tmp_path, files)).load(rasters=False)
+    assert scene.rasters == {}
+    assert scene.labelled.sum() == 15 * 12
+
+
+def test_absent_data_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M3AMBA_DATA", str(tmp_path))
+    files = {file: keys for file, keys in houston_files().items() if "Label" in file}
+    write(tmp_path / "houston2013", files)
+    with pytest.raises(DataNotFoundError) as caught:
+        SOURCES.build({"type": "houston2013"}).load()
+    message = str(caught.value)
+    for expected in (
+        "lacks 'hsi' and 'lidar'",
+        "Data Fusion Contest",
+        "HSI.mat (key HSI)",
+        "40 x 52 x 144",
+        "LiDAR_1.mat (key LiDAR)",
+        "houston2013 under $M3AMBA_DATA",
+        "python tools/simulate.py houston2013 --to DIR",
+    ):
+        assert expected in message
+    assert "mask" not in message
+    assert "\n" not in message
+    with pytest.raises(DataNotFoundError, match="lacks the train mask and the test mask"):
+        SOURCES.build({"type": "berlin"}).load(rasters=False)
+
+
+def changed(file: str, key: str, change: Callable[[np.ndarray], Any]) -> Callable[[Files], None]:
+    def damage(files: Files) -> None:
+        files[file][key] = change(files[file][key])
+
+    return damage
+
+
+def put(value: float, dtype: str | None = None) -> Callable[[np.ndarray], np.ndarray]:
+    """Put a value at row 2, column 3 (of band 1)."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        array = array.astype(dtype or array.dtype)
+        array[(2, 3, 1)[: array.ndim]] = value
+        return array
+
+    return change
+
+
+def other_key(files: Files) -> None:
+    files["HSI.mat"] = {"cube": files["HSI.mat"]["HSI"]}
+
+
+def twice(files: Files) -> None:
+    files["a.mat"] = files["b.mat"] = files.pop("HSI.mat")
+
+
+DAMAGES: dict[str, tuple[Callable[[Files], None], str]] = {
+    "key absent": (
+        other_key,
+        r"HSI\.mat: expected HSI\.mat \(key HSI\), the file has 'cube' \(40 x 52 x 144 ",
+    ),
+    "key twice": (twice, r"HSI\.mat \(key HSI\) may be a\.mat or b\.mat; keep one"),
+    "rows": (
+        changed("HSI.mat", "HSI", lambda array: array[1:]),
+        r"HSI\.mat: key 'HSI' is 39 x 52 x 144, expected 40 x 52 x 144",
+    ),
+    "bands": (
+        changed("HSI.mat", "HSI", lambda array: array[..., :48]),
+        r"key 'HSI' is 40 x 52 x 48, expected 40 x 52 x 144",
+    ),
+    "one raster of another size": (
+        changed("LiDAR.mat", "LiDAR", lambda array: array.T),
+        r"key 'LiDAR' is 52 x 40, expected 40 x 52 ",
+    ),
+    "NaN": (
+        changed("HSI.mat", "HSI", put(np.nan, "float32")),
+        r"'HSI'.* band 1 \(369 nm\) of 'hsi' .* NaN or infinite .* row 2, column 3",
+    ),
+    "infinite": (
+        changed("LiDAR.mat", "LiDAR", put(np.inf)),
+        r"'LiDAR'.* band 0 of 'lidar' .* row 2, column 3",
+    ),
+    "text": (changed("HSI.mat", "HSI", lambda array: "see readme"), r"key 'HSI' holds str, expected real"),
+    "complex": (
+        changed("HSI.mat", "HSI", lambda array: array * 1j),
+        r"key 'HSI' holds complex128 \(40, 52, 144\)",
+    ),
+    "labels of another size": (
+        changed("TRLabel.mat", "TRLabel", lambda array: array[:, 1:]),
+        r"'TRLabel' is 40 x 51, expected 40 x 52",
+    ),
+    "label beyond the classes": (
+        changed("TSLabel.mat", "TSLabel", put(16)),
+        r"'TSLabel' holds the label 16 at row 2, column 3, expected 0 \(unlabelled\) or 1\.\.15",
+    ),
+    "label below": (changed("TSLabel.mat", "TSLabel", put(-1, "int16")), "holds the label -1"),
+    "label between": (changed("TSLabel.mat", "TSLabel", put(2.5, "float64")), r"holds the label 2\.5"),
+    "label NaN": (changed("TSLabel.mat", "TSLabel", put(np.nan, "float64")), "holds the label nan"),
+    "overlap": (
+        lambda files: files.update({"TSLabel.mat": {"TSLabel": files["TRLabel.mat"]["TRLabel"]}}),
+        r"TRLabel.* and .*TSLabel.*: 45 pixels are in both masks",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files(damage: str, tmp_path: Path) -> None:
+    do, expected = DAMAGES[damage]
+    files = houston_files()
+    do(files)
+    with pytest.raises(InputError, match=expected) as caught:
+        Houston2013(write(tmp_path, files)).load()
+    assert not isinstance(caught.value, DataNotFoundError)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["HSI.mat", "TRLabel.mat"])
+@pytest.mark.parametrize("size", [0, 100, 300])
+def test_file_cut_short(name: str, size: int, tmp_path: Path) -> None:
+    write(tmp_path, houston_files())
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:size])
+    with pytest.raises(
+        InputError, match=rf"{name}: not a readable MATLAB file, it may be cut short"
+    ) as caught:
+        Houston2013(tmp_path).load()
+    assert not isinstance(caught.value, DataNotFoundError)
+
+
+def test_unused_broken_file_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, houston_files())
+    (tmp_path / "notes.mat").write_text("not MATLAB")
+    assert Houston2013(tmp_path).load()
+
+
+def test_trento_labels_that_contradict_the_training_mask(tmp_path: Path) -> None:
+    made = arrays(Trento)
+    made["train"][made["train"] == 2] = 3
+    files = {"allgrd.mat": {"mask_test": made["whole"]}, "TRLabel.mat": {"TRLabel": made["train"]}}
+    with pytest.raises(InputError, match=r"TRLabel.mat.*allgrd.mat.*: 3 pixels differ in label"):
+        Trento(write(tmp_path, files)).load(rasters=False)
+
+
+def test_masks_other_than_published_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = houston_files()
+    files["TRLabel.mat"]["TRLabel"][files["TRLabel.mat"]["TRLabel"] == 4] = 0
+    with caplog.at_level(logging.WARNING):
+        Houston2013(write(tmp_path, files)).load(rasters=False)
+    assert "the train mask holds 42 pixels" in caplog.text
+    assert "the published one 45" in caplog.text
+    assert "test mask" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"modalities": ["sar"]}, "muufl has no modality 'sar', it has hsi, lidar"),
+        ({"bands": {"lidar": [2]}}, r"bands \[2\] of 'lidar', expected some of 0\.\.1"),
+        ({"bands": {"lidar": []}}, r"bands \[\] of 'lidar'"),
+        ({"lidar_return": 3}, "lidar_return is 3, expected 1 or 2"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        MUUFL(**arguments)
+
+
+def test_chosen_bands_keep_their_wavelengths(tmp_path: Path) -> None:
+    write(tmp_path, houston_files())
+    (whole,) = Houston2013(tmp_path).load()
+    (scene,) = Houston2013(tmp_path, modalities=["hsi"], bands={"hsi": [7, 0]}).load()
+    assert list(scene.rasters) == ["hsi"]
+    np.testing.assert_array_equal(scene.rasters["hsi"].data, whole.rasters["hsi"].data[[7, 0]])
+    np.testing.assert_array_equal(scene.rasters["hsi"].wavelengths, [397.4, 364.0])
+
+
+@pytest.mark.parametrize("name", STANDARD_SCENES)
+def test_stand_in(name: str, tmp_path: Path) -> None:
+    source = STANDARD_SCENES[name](tmp_path / name, modalities=STANDARD_SCENES[name].modalities)
+    assert not source.simulated
+    written = write_stand_in(source, tmp_path / name, seed=3)
+
+    assert sorted(written) == sorted((tmp_path / name).iterdir())
+    assert source.simulated
+    (scene,) = source.load()
+    assert scene.name == f"simulated_{name}"
+    for modality, raster in scene.rasters.items():
+        described = source.modalities[modality]
+        assert raster.data.shape == (described.bands, *SIZE)
+        assert raster.data.dtype == described.dtype
+        assert all(band.std() > 0 for band in raster.data)
+    expected = np.array(source.train_counts) + source.test_counts
+    np.testing.assert_array_equal(np.bincount(scene.labels.ravel())[1:], expected)
+    if name == "muufl":
+        assert scene.official is None
+    else:
+        assert scene.official is not None
+        for part, counts in (("train", source.train_counts), ("test", source.test_counts)):
+            labels = scene.labels[scene.official[part]]
+            np.testing.assert_array_equal(np.bincount(labels)[1:], counts)
+
+    write_stand_in(source, tmp_path / name, seed=3)  # replaces the first, with the same data
+    (again,) = source.load()
+    np.testing.assert_array_equal(again.labels, scene.labels)
+    for modality, raster in scene.rasters.items():
+        np.testing.assert_array_equal(again.rasters[modality].data, raster.data)
+    write_stand_in(source, tmp_path / name, seed=4)
+    (other,) = source.load()
+    assert (other.labels != scene.labels).any()
+
+
+def test_muufl_returns_differ(tmp_path: Path) -> None:
+    write_stand_in(MUUFL(), tmp_path / "muufl")
+    (first,) = MUUFL(tmp_path / "muufl").load()
+    (second,) = MUUFL(tmp_path / "muufl", lidar_return=2, bands={"lidar": [1]}).load()
+    assert first.rasters["lidar"].data.shape == (2, *SIZE)
+    assert second.rasters["lidar"].data.shape == (1, *SIZE)
+    assert (first.rasters["lidar"].data[1] != second.rasters["lidar"].data[0]).any()
+
+
+def test_stand_in_never_replaces_real_data(tmp_path: Path) -> None:
+    write(tmp_path / "real", houston_files())
+    before = {file: file.read_bytes() for file in (tmp_path / "real").iterdir()}
+    write_stand_in(Houston2013(), tmp_path / "mixed")
+    (tmp_path / "mixed" / "notes.txt").write_text("mine")
+    write_stand_in(Houston2013(), tmp_path / "foreign marker")
+    (tmp_path / "foreign marker" / MARKER).write_text("{}")
+    for folder, named in (("real", "HSI.mat"), ("mixed", "notes.txt"), ("foreign marker", "HSI.mat")):
+        with pytest.raises(InputError, match=rf"{folder}: holds .*{named}.*--to"):
+            write_stand_in(Houston2013(), tmp_path / folder)
+    assert {file: file.read_bytes() for file in (tmp_path / "real").iterdir()} == before
+    assert (tmp_path / "mixed" / "notes.txt").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 3  # nothing is left aside
+
+
+def test_stand_in_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = scipy.io.savemat
+
+    def full_disk(path: Path, *args: Any, **kwargs: Any) -> None:
+        if path.name.startswith("TS"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(path, *args, **kwargs)
+
+    monkeypatch.setattr(scipy.io, "savemat", full_disk)
+    with pytest.raises(
+        InputError, match=r"houston2013: the stand-in cannot be written \(No space left on device"
+    ):
+        write_stand_in(Houston2013(), tmp_path / "houston2013")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_simulate_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate.main(["trento", "--to", str(tmp_path / "made"), "--seed", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "Italy_hsi.mat" in said
+    assert f"M3AMBA_DATA={tmp_path / 'made'}" in said
+    assert json.loads((tmp_path / "made" / "trento" / MARKER).read_text())["seed"] == 5
+    monkeypatch.setenv("M3AMBA_DATA", str(tmp_path / "made"))
+    (scene,) = Trento().load()
+    assert scene.name == "simulated_trento"
+
+    with pytest.raises(InputError, match="did you mean 'trento'"):
+        simulate.main(["trentoo"])
+
+
+REAL = {
+    "houston2013": (
+        class_tables.HOUSTON2013_TRAIN_COUNTS,
+        class_tables.HOUSTON2013_TEST_COUNTS,
+        2832,
+        12197,
+    ),
+    "augsburg": (class_tables.AUGSBURG_TRAIN_COUNTS, class_tables.AUGSBURG_TEST_COUNTS, 761, 77533),
+}
+
+
+@pytest.fixture
+def _full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+
+
+@pytest.mark.usefixtures("_full_size")
+@pytest.mark.parametrize("name", REAL)
+def test_real_masks(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    source = real(name)
+    train_counts, test_counts, train, test = REAL[name]
+    with caplog.at_level(logging.WARNING):
+        (scene,) = source.load(rasters=False)
+    assert caplog.text == ""
+    assert scene.name == name
+    assert scene.official is not None
+    assert (scene.official["train"].sum(), scene.official["test"].sum()) == (train, test)
+    for part, counts in (("train", train_counts), ("test", test_counts)):
+        assert np.bincount(scene.labels[scene.official[part]])[1:].tolist() == list(counts)
+
+
+@pytest.mark.usefixtures("_full_size")
+def test_real_trento_and_augsburg_rasters() -> None:
+    (scene,) = real("trento", modalities=["lidar"]).load()
+    expected = np.add(class_tables.TRENTO_TRAIN_COUNTS, class_tables.TRENTO_TEST_COUNTS)
+    np.testing.assert_array_equal(np.bincount(scene.labels.ravel())[1:], expected)
+    assert scene.official is None
+    assert scene.rasters["lidar"].data.shape == (2, 166, 600)
+    (scene,) = real("augsburg", modalities=["dsm"]).load()
+    dsm = scene.rasters["dsm"].data
+    assert dsm.shape == (1, 332, 485)
+    assert 450 < dsm.min() < dsm.max() < 700  # metres above the sea, as the city lies
+
+
+def real(name: str, **arguments: Any) -> StandardScene:
+    source = STANDARD_SCENES[name](**arguments)
+    if source.simulated or not source.root.is_dir():
+        pytest.skip(f"no real data of {name} in {source.root} (set M3AMBA_DATA)")
+    return source
