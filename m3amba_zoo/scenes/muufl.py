@@ -32,7 +32,7 @@ class MUUFL(StandardScene):
     file                                       key                     shape
     =========================================  ======================  ==========================
     muufl_gulfport_campus_1_hsi_220_label.mat  hsi.Data                325 x 220 x 64
-    the same                                   hsi.Lidar{1}.z, {2}.z   325 x 220 x 2 each, m
+    the same                                   hsi.Lidar{1}.z, {2}.z   325 x 220 x 2 each
     the same                                   hsi.sceneLabels.labels  325 x 220, -1 or 1..11
     hsi.mat                                    HSI                     325 x 220 x 64
     lidar.mat                                  lidar                   325 x 220 x 2
@@ -44,9 +44,9 @@ class MUUFL(StandardScene):
     The file is one struct, or split into three; sha256 could not be measured.
 
     Modalities: ``hsi`` (64, 325, 220), noisy bands at both ends removed by the host; ``lidar`` (2, 325, 220),
-    two channels of one of two returns: state in a card which return, and which ``bands`` if not both. 11
-    classes, 53,687 labelled pixels. No official split; the random one in ``train_test_gt.mat`` leaks and is
-    read as labels only.
+    two channels, the first an elevation in m, of one of two returns: state in a card which return, and which
+    ``bands`` if not both. 11 classes, 53,687 labelled pixels. No official split; the random one in
+    ``train_test_gt.mat`` leaks and is read as labels only.
 
     Cite: Gader, Zare, Close, Aitken and Tuell, MUUFL Gulfport hyperspectral and LiDAR airborne data set,
     Univ. of Florida, Tech. Rep. REP-2013-570; Du and Zare, Scene label ground truth map for MUUFL Gulfport
@@ -69,7 +69,6 @@ class MUUFL(StandardScene):
             "float32",
             (MatArray(STRUCT_FILE, "hsi.Lidar.0.z"), MatArray("lidar.mat", "lidar")),
             LidarSpec(2 * RETURNS),
-            unit="m",
         ),
     }
     train = (MatArray("train_test_gt.mat", "trainlabels"),)
