@@ -1,0 +1,294 @@
+"""Georeferenced rasters in and out, through GDAL: GeoTIFF, ENVI and whatever else it opens.
+
+A map is made in memory, written aside and renamed, so that a file is there in full or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.transform import Affine
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Raster
+
+NM_PER_UNIT = {"nanometers": 1.0, "nm": 1.0, "micrometers": 1000.0, "um": 1000.0, "μm": 1000.0}
+GRID_TOLERANCE = 0.05
+"""Corners of co-registered rasters agree to this share of a pixel (producers round their origins)."""
+MOST_CLASSES = 255
+TRANSPARENT = (0, 0, 0, 0)
+
+Rgba = tuple[int, int, int, int]
+
+
+class Grid(NamedTuple):
+    """Where a file's pixels lie: rows and columns, CRS and transform (None where unknown), and the file."""
+
+    shape: tuple[int, int]
+    crs: str | None
+    transform: Affine | None
+    path: str
+
+
+class GeoRaster(NamedTuple):
+    """A raster and its place on the earth, as ``Scene`` takes them: CRS as ``EPSG:n`` or WKT, or None."""
+
+    raster: Raster
+    crs: str | None
+    transform: Affine | None
+
+    @property
+    def grid(self) -> Grid:
+        """Where the raster's pixels lie."""
+        return Grid(self.raster.shape, self.crs, self.transform, self.raster.path)
+
+
+def read_georaster(path: str | Path, unit: str = "") -> GeoRaster:
+    """Read all bands of a raster file, with band names, wavelengths (nm) and nodata where the file has them.
+
+    Args:
+        path: a file that GDAL opens; for ENVI the data file, not its header.
+        unit: what one unit is, see ``Raster``; GDAL's formats seldom tell.
+
+    Returns:
+        The raster ``(C, H, W)`` in the file's dtype, its CRS and its transform.
+
+    Raises:
+        InputError: the file is absent, no raster, cut short or damaged, or holds complex numbers.
+    """
+    with _opened(path) as file:
+        data = file.read()
+        named = all(file.descriptions)
+        raster = Raster(
+            data=data,
+            bands=tuple(str(name) for name in file.descriptions) if named else (),
+            wavelengths=_wavelengths(file),
+            nodata=file.nodata,
+            unit=unit,
+            path=str(path),
+        )
+        return GeoRaster(raster, *_georeference(file))
+
+
+def read_grid(path: str | Path) -> Grid:
+    """Read where a raster file's pixels lie, without its pixels.
+
+    Raises:
+        InputError: the file is absent, no raster, or cut short.
+    """
+    with _opened(path) as file:
+        return Grid(file.shape, *_georeference(file), str(path))
+
+
+def require_same_grid(scene: str, first: Grid, other: Grid) -> None:
+    """Raise InputError, naming both files, unless they have one size and, where known, one georeference."""
+    found = None
+    if first.shape != other.shape:
+        sizes = [f"{rows} x {columns}" for rows, columns in (first.shape, other.shape)]
+        found = f"are {sizes[0]} and {sizes[1]} pixels (rows x columns)"
+    elif first.crs and other.crs and not _same_crs(first.crs, other.crs):
+        found = f"have the CRS {_short(first.crs)} and {_short(other.crs)}"
+    elif first.transform and other.transform:
+        shift = _shift(first.transform, other.transform, first.shape)
+        if shift > GRID_TOLERANCE:
+            origins = [f"({t.c:.10g}, {t.f:.10g})" for t in (first.transform, other.transform)]
+            sizes = [f"{t.a:.6g} x {t.e:.6g}" for t in (first.transform, other.transform)]
+            found = (
+                f"lie apart by {shift:.3g} pixels (upper left corners {origins[0]} and {origins[1]}, pixels "
+                f"{sizes[0]} and {sizes[1]})"
+            )
+    if found:
+        raise InputError(
+            f"scene '{scene}': {first.path} and {other.path} {found}; one common grid is expected"
+        )
+
+
+def write_class_map(
+    path: str | Path,
+    classes: NDArray[np.uint8],
+    land_classes: Sequence[LandClass],
+    crs: str | None = None,
+    transform: Affine | None = None,
+) -> None:
+    """Write a class map as GeoTIFF with a colour table, and the classes' names as tags ``CLASS_1`` and so on.
+
+    Args:
+        path: the file to write; replaced if it is there.
+        classes: ``(H, W)`` uint8, 0 unlabelled (written as nodata), 1..K the classes.
+        land_classes: the K classes in order, 255 at most.
+        crs: as ``Scene`` holds it.
+        transform: as ``Scene`` holds it.
+
+    Raises:
+        InputError: the file cannot be written, or there are more classes than a byte counts.
+    """
+    if len(land_classes) > MOST_CLASSES:
+        raise InputError(f"{path}: {len(land_classes)} classes, a class map holds {MOST_CLASSES} at most")
+    colors = {index: (*entry.color, 255) for index, entry in enumerate(land_classes, start=1)}
+    names = {f"CLASS_{index}": entry.name for index, entry in enumerate(land_classes, start=1)}
+    table = {UNLABELLED: TRANSPARENT, **colors}
+    _write_whole(path, _geotiff(classes[None], ["class"], crs, transform, table, names, nodata=UNLABELLED))
+
+
+def write_probabilities(
+    path: str | Path,
+    probabilities: NDArray[np.floating],
+    land_classes: Sequence[LandClass],
+    crs: str | None = None,
+    transform: Affine | None = None,
+) -> None:
+    """Write class probabilities as a float32 GeoTIFF with one band a class, named after it.
+
+    Args:
+        path: the file to write; replaced if it is there.
+        probabilities: ``(K, H, W)``; NaN (written as nodata) where nothing was predicted.
+        land_classes: the K classes in order.
+        crs: as ``Scene`` holds it.
+        transform: as ``Scene`` holds it.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    bands = probabilities.astype(np.float32, copy=False)
+    names = [entry.name for entry in land_classes]
+    _write_whole(path, _geotiff(bands, names, crs, transform, nodata=np.nan, predictor=3))
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[DatasetReader]:
+    """Open a raster; what GDAL raises then, or on reading blocks, becomes one sentence."""
+    if not Path(path).is_file():
+        found = "is a folder" if Path(path).is_dir() else "no such file"
+        raise InputError(f"{path}: {found}; a raster file is expected (GeoTIFF, ENVI)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain rasters are welcome
+            with rasterio.open(path) as file:
+                _check(file, path)
+                yield file
+    except RasterioError as error:
+        reason = re.sub(r"\s+", " ", str(error.__cause__ or error)).strip().rstrip(".")
+        raise InputError(
+            f"{path}: not a readable raster, it may be cut short, damaged or of another format ({reason}); "
+            "GeoTIFF or ENVI is expected"
+        ) from error
+
+
+def _check(file: DatasetReader, path: str | Path) -> None:
+    if file.count == 0:
+        raise InputError(f"{path}: {file.driver} without bands; a raster with bands is expected")
+    if np.dtype(file.dtypes[0]).kind not in "biuf":
+        raise InputError(f"{path}: the pixels are {file.dtypes[0]}, real numbers are expected")
+    header = file.tags(ns="ENVI")
+    if file.driver == "ENVI" and header.get("file_compression", "0").strip() == "0":
+        # GDAL reads what an ENVI file lacks as zeros, without a word
+        bands_bytes = file.count * file.height * file.width * np.dtype(file.dtypes[0]).itemsize
+        expected = bands_bytes + int(header.get("header_offset", 0))
+        size = Path(path).stat().st_size
+        if size < expected:
+            raise InputError(
+                f"{path}: cut short, it has {size} bytes where its header asks for {expected} "
+                f"({file.count} bands of {file.height} x {file.width} {file.dtypes[0]})"
+            )
+
+
+def _georeference(file: DatasetReader) -> tuple[str | None, Affine | None]:
+    crs = file.crs.to_string() if file.crs else None
+    return crs, None if file.transform.is_identity else file.transform
+
+
+def _wavelengths(file: DatasetReader) -> NDArray[np.float64] | None:
+    """Return the bands' centres in nm (ENVI's header, GDAL's IMAGERY tags), None unless all have one."""
+    centres = []
+    for band in range(1, file.count + 1):
+        tags, imagery = file.tags(band), file.tags(band, ns="IMAGERY")
+        scale = NM_PER_UNIT.get(tags.get("wavelength_units", "").lower())
+        if "wavelength" in tags and scale:
+            centres.append(float(tags["wavelength"]) * scale)
+        elif "CENTRAL_WAVELENGTH_UM" in imagery:
+            centres.append(float(imagery["CENTRAL_WAVELENGTH_UM"]) * 1000)
+        else:
+            return None
+    return np.array(centres)
+
+
+def _same_crs(first: str, other: str) -> bool:
+    return first == other or CRS.from_string(first) == CRS.from_string(other)
+
+
+def _short(crs: str) -> str:
+    """Name a CRS in a message: ``EPSG:n``, or the name that its WKT begins with."""
+    quoted = re.search(r'"([^"]+)"', crs)
+    return quoted.group(1) if quoted else crs
+
+
+def _shift(first: Affine, other: Affine, shape: tuple[int, int]) -> float:
+    """Return how far apart two grids' corners lie at most, in pixels of the first."""
+    rows, columns = shape
+    corners = np.array([(0, 0, 1), (columns, 0, 1), (0, rows, 1), (columns, rows, 1)]).T
+    on_earth = np.reshape(other, (3, 3)) @ corners
+    return float(np.abs(np.linalg.solve(np.reshape(first, (3, 3)), on_earth) - corners).max())
+
+
+def _geotiff(
+    bands: NDArray,
+    names: Sequence[str],
+    crs: str | None,
+    transform: Affine | None,
+    colors: dict[int, Rgba] | None = None,
+    tags: dict[str, str] | None = None,
+    **profile: Any,
+) -> bytes:
+    """Make a GeoTIFF of ``(C, H, W)`` in memory."""
+    count, rows, columns = bands.shape
+    if crs is not None:
+        profile["crs"] = CRS.from_string(crs)
+    if transform is not None:
+        profile["transform"] = transform
+    with MemoryFile() as memory:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with memory.open(
+                driver="GTiff",
+                count=count,
+                height=rows,
+                width=columns,
+                dtype=bands.dtype.name,
+                compress="deflate",
+                tiled=True,
+                BIGTIFF="IF_SAFER",
+                **profile,
+            ) as file:
+                file.write(bands)
+                file.update_tags(**(tags or {}))
+                if colors:
+                    file.write_colormap(1, colors)
+                for index, name in enumerate(names, start=1):
+                    file.set_band_description(index, name)
+        return memory.read()
+
+
+def _write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file aside and rename it."""
+    path = Path(path)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: the map cannot be written ({error.strerror})") from error
+    finally:
+        with contextlib.suppress(OSError):  # its folder may be none
+            aside.unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""Label polygons (tree crowns, fields) read from vector files and burnt into a raster's grid."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyogrio
+import rasterio.features
+import rasterio.warp
+import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.transform import Affine, array_bounds
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.scene import UNLABELLED
+
+POLYGON_TYPES = (3, 6)
+"""shapely's numbers for Polygon and MultiPolygon."""
+
+
+class Polygons(NamedTuple):
+    """Polygons with one attribute each.
+
+    Attributes:
+        geometries: shapely polygons, ``(N,)``.
+        values: the attribute of each, ``(N,)``; None where the file has none.
+        crs: ``EPSG:n`` or WKT, or None.
+        path: the file.
+    """
+
+    geometries: NDArray[np.object_]
+    values: NDArray[np.object_]
+    crs: str | None
+    path: str
+
+    def to_crs(self, crs: str | None) -> Polygons:
+        """Return the polygons in another CRS; unchanged where either CRS is unknown."""
+        if crs is None or self.crs is None or CRS.from_string(crs) == CRS.from_string(self.crs):
+            return self
+
+        def transform(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.column_stack(rasterio.warp.transform(self.crs, crs, points[:, 0], points[:, 1]))
+
+        return self._replace(geometries=shapely.transform(self.geometries, transform), crs=crs)
+
+
+def read_polygons(path: str | Path, attribute: str) -> Polygons:
+    """Read the polygons of a vector file (shapefile, GeoPackage, GeoJSON) with one attribute.
+
+    Features without geometry are left out.
+
+    Args:
+        path: the file.
+        attribute: the name of the attribute to read.
+
+    Raises:
+        InputError: the file is absent, damaged or no vector file, has no such attribute, or holds points or
+            lines.
+    """
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file; polygons as shapefile, GeoPackage or GeoJSON are expected")
+    try:
+        info = pyogrio.read_info(path)
+        known = [str(name) for name in info["fields"]]
+        if attribute not in known:
+            close = difflib.get_close_matches(attribute, known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(known) or 'none'}"
+            raise InputError(f"{path}: no attribute '{attribute}'; {hint}")
+        _, _, encoded, (values,) = pyogrio.raw.read(path, columns=[attribute], force_2d=True)
+        geometries = shapely.from_wkb(encoded)
+    except (pyogrio.errors.DataSourceError, shapely.errors.GEOSException, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable vector file, it may be cut short, damaged or lack a part ({error}); "
+            "polygons as shapefile, GeoPackage or GeoJSON are expected"
+        ) from error
+    present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
+    other = present & ~np.isin(shapely.get_type_id(geometries), POLYGON_TYPES)
+    if other.any():
+        raise InputError(
+            f"{path}: {int(other.sum())} of {len(other)} features are no polygons (the first: "
+            f"{geometries[other][0].geom_type}); polygons are expected"
+        )
+    crs = info["crs"] and CRS.from_string(info["crs"]).to_string()
+    attributes = np.array([value if value == value else None for value in values.tolist()], object)
+    return Polygons(geometries[present], attributes[present], crs, str(path))
+
+
+def cover_by_value(
+    polygons: Polygons, shape: tuple[int, int], transform: Affine
+) -> dict[object, NDArray[np.bool_]]:
+    """Mark the pixels whose centre lies in a polygon, by the polygon's value.
+
+    Args:
+        polygons: in the grid's CRS; those without a value are left out.
+        shape: rows and columns of the grid.
+        transform: of the grid.
+
+    Returns:
+        A mask ``(H, W)`` for each value that has a polygon in the grid, in order of first appearance.
+    """
+    extent = shapely.box(*array_bounds(*shape, transform))
+    near = shapely.intersects(polygons.geometries, extent)
+    by_value: dict[object, list[shapely.Geometry]] = {}
+    for geometry, value in zip(polygons.geometries[near], polygons.values[near], strict=True):
+        if value is not None:
+            by_value.setdefault(value, []).append(geometry)
+    return {
+        value: rasterio.features.rasterize(geometries, out_shape=shape, transform=transform).astype(bool)
+        for value, geometries in by_value.items()
+    }
+
+
+def merge_covers(
+    covers: Mapping[object, NDArray[np.bool_]], numbers: Mapping[object, int], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Make a label map of masks; pixels under polygons of different values stay unlabelled.
+
+    Args:
+        covers: a mask ``(H, W)`` by value.
+        numbers: the label of each value; values that are not in it are unlabelled.
+        shape: rows and columns.
+
+    Returns:
+        ``(H, W)`` uint8.
+    """
+    labels = np.full(shape, UNLABELLED, np.uint8)
+    depth = np.zeros(shape, np.intp)
+    for value, mask in covers.items():
+        labels[mask] = numbers.get(value, UNLABELLED)
+        depth += mask
+    labels[depth > 1] = UNLABELLED
+    return labels

@@ -1,0 +1,154 @@
+import warnings
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+from tiny_rasters import CRS, ORIGIN, write_raster
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.georaster import (
+    read_georaster,
+    read_grid,
+    require_same_grid,
+    write_class_map,
+    write_probabilities,
+)
+from m3amba_zoo.scenes.scene import LandClass
+
+CLASSES = (LandClass("Wald", (0, 95, 30)), LandClass("Gewässer", (30, 110, 225)))
+
+
+@pytest.fixture
+def cube():
+    return np.random.default_rng(0).integers(1, 9000, (6, 40, 50)).astype(np.int16)
+
+
+def test_a_geotiff_is_read_as_it_is(tmp_path, cube):
+    path = write_raster(tmp_path / "a.tif", cube, nodata=-9999)
+    raster, crs, transform = read_georaster(path, unit="m")
+    np.testing.assert_array_equal(raster.data, cube)
+    assert raster.data.dtype == np.int16
+    assert (raster.nodata, raster.unit, raster.path) == (-9999, "m", str(path))
+    assert (raster.wavelengths, raster.bands) == (None, ())
+    assert (crs, transform) == (CRS, ORIGIN)
+    assert read_grid(path) == ((40, 50), CRS, ORIGIN, str(path))
+
+
+def test_a_raster_without_georeference_is_welcome(tmp_path, cube):
+    with warnings.catch_warnings(record=True):
+        path = write_raster(tmp_path / "a.tif", cube, transform=None, crs=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_georaster(path)[1:] == (None, None)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("Nanometers", 1), ("Micrometers", 1e-3)])
+def test_wavelengths_of_an_envi_header_are_nanometres(tmp_path, cube, unit, scale):
+    path = write_raster(tmp_path / "a.img", cube, driver="ENVI")
+    centres = np.array([400.5, 455.25, 510, 1250, 1600.75, 2200])
+    with (tmp_path / "a.hdr").open("a") as header:
+        header.write(f"wavelength units = {unit}\nwavelength = {{{', '.join(map(str, centres * scale))}}}\n")
+    np.testing.assert_allclose(read_georaster(path).raster.wavelengths, centres)
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.999])
+@pytest.mark.parametrize(
+    "profile",
+    [{"driver": "GTiff"}, {"driver": "GTiff", "compress": "deflate", "tiled": True}, {"driver": "ENVI"}],
+    ids=["plain", "tiled", "envi"],
+)
+def test_a_truncated_file_is_refused(tmp_path, cube, profile, share):
+    path = write_raster(tmp_path / "a.tif", cube, **profile)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(InputError, match=r"a\.tif: .*cut short") as caught:
+        read_georaster(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_raster_is_refused(tmp_path, cube):
+    with pytest.raises(InputError, match=r"b\.tif: no such file"):
+        read_georaster(tmp_path / "b.tif")
+    with pytest.raises(InputError, match="is a folder"):
+        read_georaster(tmp_path)
+    (tmp_path / "notes.txt").write_text("a text")
+    with pytest.raises(InputError, match=r"notes\.txt: not a readable raster"):
+        read_georaster(tmp_path / "notes.txt")
+    write_raster(tmp_path / "a.img", cube, driver="ENVI")
+    with pytest.raises(InputError, match="data file should be selected"):
+        read_georaster(tmp_path / "a.hdr")
+    path = write_raster(tmp_path / "c.tif", cube.astype(np.complex64))
+    with pytest.raises(InputError, match="complex64, real numbers are expected"):
+        read_georaster(path)
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({"data": np.zeros((1, 40, 51), np.int16)}, "40 x 50 and 40 x 51"),
+        ({"crs": "EPSG:32618"}, "EPSG:32617 and EPSG:32618"),
+        ({"transform": from_origin(500_000.5, 4_000_000, 1, 1)}, "apart by 0.5 pixels"),
+        ({"transform": from_origin(500_000, 4_000_000, 1.01, 1)}, "apart by 0.5 pixels"),
+    ],
+    ids=["size", "crs", "origin", "pixel"],
+)
+def test_rasters_of_different_grids_are_refused(tmp_path, cube, other, found):
+    first = read_grid(write_raster(tmp_path / "a.tif", cube))
+    second = read_grid(write_raster(tmp_path / "b.tif", **{"data": cube, **other}))
+    with pytest.raises(InputError, match=f"scene 'x': .*a.tif and .*b.tif .*{found}"):
+        require_same_grid("x", first, second)
+
+
+def test_rounded_or_unknown_georeferences_are_one_grid(tmp_path, cube):
+    first = read_grid(write_raster(tmp_path / "a.tif", cube))
+    rounded = write_raster(tmp_path / "b.tif", cube, transform=from_origin(500_000.001, 4_000_000, 1, 1))
+    require_same_grid("x", first, read_grid(rounded))
+    require_same_grid("x", first, first._replace(crs=None, transform=None))
+
+
+def test_a_class_map_carries_colours_names_and_place(tmp_path):
+    classes = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
+    write_class_map(tmp_path / "map.tif", classes, CLASSES, CRS, ORIGIN)
+    raster, crs, transform = read_georaster(tmp_path / "map.tif")
+    np.testing.assert_array_equal(raster.data[0], classes)
+    assert (raster.nodata, crs, transform) == (0, CRS, ORIGIN)
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert file.colormap(1)[2] == (30, 110, 225, 255)
+        assert file.colormap(1)[0][3] == 0
+        assert (file.tags()["CLASS_1"], file.tags()["CLASS_2"]) == ("Wald", "Gewässer")
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
+
+
+def test_probabilities_have_a_band_a_class(tmp_path):
+    probabilities = np.random.default_rng(0).random((2, 3, 4))
+    probabilities[:, 0, 0] = np.nan
+    write_probabilities(tmp_path / "p.tif", probabilities, CLASSES)
+    raster, crs, transform = read_georaster(tmp_path / "p.tif")
+    np.testing.assert_array_equal(raster.data, probabilities.astype(np.float32))
+    assert raster.bands == ("Wald", "Gewässer")
+    assert np.isnan(raster.nodata)
+    assert (crs, transform) == (None, None)
+
+
+def test_a_map_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "map.tif", tmp_path / "absent" / "map.tif"):
+        with pytest.raises(InputError, match=r"map\.tif: the map cannot be written"):
+            write_class_map(path, np.ones((2, 2), np.uint8), CLASSES)
+
+
+def test_a_full_disk_keeps_the_old_map(tmp_path):
+    path = tmp_path / "map.tif"
+    path.write_text("old")
+    noise = np.random.default_rng(0).integers(0, 3, (200, 200)).astype(np.uint8)
+    resource = pytest.importorskip("resource", reason="limits of file size are a Unix matter")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # a write beyond fails, as on a full disk
+    try:
+        with pytest.raises(InputError, match=r"map\.tif: the map cannot be written"):
+            write_class_map(path, noise, CLASSES)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
