@@ -62,7 +62,8 @@ def choose_groups(counts: NDArray[np.int64], fraction: float, seed: Sequence[int
 
     After Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data": the class with
     the fewest groups left is served first, and its next group (in seeded order) goes to the side that
-    still lacks more pixels of that class; a side without any comes first, the kept side before the other.
+    still lacks more pixels of that class. A side without any comes first, the kept side before the other,
+    and the last group of a class of which nothing is kept is kept: so every class has pixels on that side.
 
     Args:
         counts: pixels by group and class, ``(G, K)``.
@@ -85,7 +86,10 @@ def choose_groups(counts: NDArray[np.int64], fraction: float, seed: Sequence[int
     while waiting.any():
         rarest = np.where(left > 0, left, len(counts) + 1).argmin()
         group = (waiting & present[:, rarest]).argmax()
-        if kept[rarest] == 0 or held[rarest] == 0:
+        last = present[group] & (left == 1)
+        if (last & (kept == 0)).any():
+            hold = False
+        elif kept[rarest] == 0 or held[rarest] == 0:
             hold = bool(kept[rarest] > 0)
         else:
             hold = bool(kept[rarest] - held[rarest] > surplus[rarest])

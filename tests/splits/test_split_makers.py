@@ -1,5 +1,7 @@
 """One battery over every registered maker, with and without validation."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, build_split, hold_out_validation
-from m3amba_zoo.splits.stratify import class_counts, grid, hold_out
+from m3amba_zoo.splits.stratify import choose_groups, class_counts, grid, hold_out
 
 MAKERS = {
     "official": {},
@@ -133,6 +135,27 @@ def test_a_class_of_two_scenes_is_on_both_sides_and_one_of_one_scene_trains():
         split = build_split({"type": "by_scene", "seed": seed}, scenes)
         assert counts(split, scenes, "train").tolist() == [16, 16, 16, 16]
         assert counts(split, scenes, "test").tolist() == [16, 16, 16, 0]
+
+
+def test_choosing_groups_covers_the_classes_as_well_as_trying_everything():
+    """Few groups that hold several classes each: all classes are kept, as many as possible also held."""
+    covered = possible = 0
+    for draw in range(40):
+        generator = np.random.default_rng(draw)
+        rarity = generator.choice([0.2, 0.4, 0.7], 5)
+        pixels = generator.integers(1, 400, (4, 5)) * (generator.random((4, 5)) < rarity)
+        total = pixels.sum(axis=0)
+        best = 0
+        for seed in range(16):
+            held = pixels[choose_groups(pixels, 0.4, (0, seed), np.zeros(4, dtype=bool))].sum(axis=0)
+            assert ((held < total) | (total == 0)).all()
+            best = max(best, ((held > 0) & (held < total)).sum())
+        covered += best
+        held_by_all = [pixels[np.array(bits, dtype=bool)].sum(axis=0) for bits in product((0, 1), repeat=4)]
+        possible += max(
+            ((held > 0) & (held < total)).sum() for held in held_by_all if (held < total)[total > 0].all()
+        )
+    assert covered >= 0.99 * possible
 
 
 @settings(max_examples=40, deadline=None)
