@@ -50,6 +50,14 @@ def test_options_reach_the_maker(town, tmp_path):
     assert np.bincount(labels[train]).tolist() == [0, 3, 4, 5, 6]
 
 
+def test_a_yaml_path_is_a_manifest(town, tmp_path, monkeypatch, capsys):
+    source = SOURCES.build({"type": town})
+    monkeypatch.setattr(SOURCES, "build", lambda config: source if config == manifest else None)
+    manifest = {"type": "manifest", "path": str(tmp_path / "scene.yaml")}
+    assert main(["audit", manifest["path"], "--split", "official", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["split"] == "official"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
