@@ -21,6 +21,12 @@ from m3amba_zoo.scenes.scene import UNLABELLED
 
 POLYGON_TYPES = (3, 6)
 """shapely's numbers for Polygon and MultiPolygon."""
+UNREADABLE = (
+    pyogrio.errors.DataSourceError,
+    pyogrio.errors.DataLayerError,
+    shapely.errors.GEOSException,
+    ValueError,
+)
 
 
 class Polygons(NamedTuple):
@@ -52,15 +58,13 @@ class Polygons(NamedTuple):
 def read_polygons(path: str | Path, attribute: str) -> Polygons:
     """Read the polygons of a vector file (shapefile, GeoPackage, GeoJSON) with one attribute.
 
-    Features without geometry are left out.
-
     Args:
         path: the file.
         attribute: the name of the attribute to read.
 
     Raises:
-        InputError: the file is absent, damaged or no vector file, has no such attribute, or holds points or
-            lines.
+        InputError: the file is absent, damaged or no vector file, has no such attribute, or holds points,
+            lines or features without geometry.
     """
     if not Path(path).exists():
         raise InputError(f"{path}: no such file; polygons as shapefile, GeoPackage or GeoJSON are expected")
@@ -73,13 +77,18 @@ def read_polygons(path: str | Path, attribute: str) -> Polygons:
             raise InputError(f"{path}: no attribute '{attribute}'; {hint}")
         _, _, encoded, (values,) = pyogrio.raw.read(path, columns=[attribute], force_2d=True)
         geometries = shapely.from_wkb(encoded)
-    except (pyogrio.errors.DataSourceError, shapely.errors.GEOSException, ValueError) as error:
+    except UNREADABLE as error:
         raise InputError(
-            f"{path}: not a readable vector file, it may be cut short, damaged or lack a part ({error}); "
-            "polygons as shapefile, GeoPackage or GeoJSON are expected"
+            f"{path}: not a readable vector file, it may be cut short, damaged or lack a part "
+            f"({' '.join(str(error).split())}); polygons as shapefile, GeoPackage or GeoJSON are expected"
         ) from error
-    present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    other = present & ~np.isin(shapely.get_type_id(geometries), POLYGON_TYPES)
+    missing = shapely.is_missing(geometries)
+    if missing.any():  # GDAL reads what a shapefile was cut off so, without a word
+        raise InputError(
+            f"{path}: {int(missing.sum())} of {len(missing)} features have no geometry, the file may be cut "
+            "short; polygons are expected"
+        )
+    other = ~np.isin(shapely.get_type_id(geometries), POLYGON_TYPES)
     if other.any():
         raise InputError(
             f"{path}: {int(other.sum())} of {len(other)} features are no polygons (the first: "
@@ -87,7 +96,7 @@ def read_polygons(path: str | Path, attribute: str) -> Polygons:
         )
     crs = info["crs"] and CRS.from_string(info["crs"]).to_string()
     attributes = np.array([value if value == value else None for value in values.tolist()], object)
-    return Polygons(geometries[present], attributes[present], crs, str(path))
+    return Polygons(geometries, attributes, crs, str(path))
 
 
 def cover_by_value(

@@ -1,0 +1,186 @@
+"""IDTReeS 2020: 85 forest plots of 20 m x 20 m at two NEON sites, hyperspectral and LiDAR, tree taxa."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.georaster import Grid, read_georaster, read_grid, require_same_grid
+from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.polygons import Polygons, cover_by_value, merge_covers, read_polygons
+from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source
+
+SITES = ("MLBS", "OSBS")
+KEPT_NEON_BANDS = np.r_[0:192, 210:283, 315:419]
+WAVELENGTHS = 383.5 + 5.0078 * KEPT_NEON_BANDS
+"""Nominal centres of the bands in nm, see ``IDTReeS``."""
+
+Covers = dict[object, NDArray[np.bool_]]
+
+
+@SOURCES.register_module(name="idtrees")
+class IDTReeS(Source):
+    """IDTReeS 2020 training data: the plots as scenes, the taxa of the field data as classes.
+
+    Source: Graves et al., Data science competition for cross-site individual tree species identification
+    from airborne remote sensing data, PeerJ 11:e16578 (2023); data: Zenodo, record 3934932. NEON sites MLBS
+    (46 plots, Virginia) and OSBS (39, Florida), WGS 84 / UTM zone 17N.
+
+    Files below the folder ``idtrees/train``, as published:
+
+    * ``RemoteSensing/HSI/<plot>.tif``: ``hsi``, 369 x 20 x 20 int16, 1 m, reflectance x 10000.
+    * ``RemoteSensing/CHM/<plot>.tif``: ``lidar``, 1 x 20 x 20 float32, canopy height above ground in m.
+    * ``ITC/train_<site>.shp``: 1,215 crowns with ``indvdID``; all are upright boxes around a crown, so
+      that their corners are often another tree or the ground.
+    * ``Field/train_data.csv``: ``indvdID``, ``taxonID``, ``scientificName`` and more; 67 crowns have none.
+
+    Wavelengths are not in the files. Those given are nominal, within about 3 nm: the NEON spectrometer's
+    426 bands (383.5 + 5.0078 i nm, refitted by NEON each year) less those that the organisers' group drops
+    for water vapour, i = 192..209, 283..314 and 419..425 (weecology/DeepTreeAttention, Hyperspectral.py).
+    The spectra agree: they jump where these bands are missing, oxygen absorbs at 759 nm, carbon dioxide at
+    2003 and 2053 nm.
+
+    Found in the data: ``hsi`` 0..7590 without nodata; negative reflectances are stored as 0, which shadows
+    have in single bands, and band 0 (384 nm) in nearly all pixels of 19 plots of MLBS, so that it tells
+    flights apart rather than trees. ``lidar`` 0..37.3 m, nodata is declared and does not occur. OSBS_35
+    repeats OSBS_16 pixel by pixel (neither has a pixel of a class kept by default). 42 crowns reach into
+    two plots: 26 further pairs of plots touch or lie about 3 m apart at most.
+
+    Labels: a pixel has the taxon of the crowns over its centre; where crowns of different taxa overlap it
+    is unlabelled. Crowns without a taxon are ignored. The taxa with at least ``min_pixels`` pixels under
+    crowns (overlaps included) in at least ``min_plots`` plots are the classes, in order of their code: by
+    default 13, with 17,870 labelled pixels.
+    """
+
+    folder: ClassVar[str] = "idtrees"
+
+    def __init__(self, root: str | Path | None = None, min_pixels: int = 200, min_plots: int = 3) -> None:
+        """Say where the files lie and which taxa become classes.
+
+        Args:
+            root: the folder with ``train``, or ``train`` itself; None searches ``data_roots()``.
+            min_pixels: pixels under crowns that a taxon needs to be a class.
+            min_plots: plots with such pixels that a taxon needs to be a class.
+        """
+        super().__init__(root)
+        self.min_pixels, self.min_plots = min_pixels, min_plots
+
+    def load(self, rasters: bool = True) -> list[Scene]:
+        """Read the plots, in order of their names, and set ``classes``; see Source.load."""
+        base = self.root / "train" if (self.root / "train").is_dir() else self.root
+        plots = self._plots(base)
+        taxa = _read_taxa(base / "Field" / "train_data.csv")
+        crowns = {site: _read_crowns(base / "ITC" / f"train_{site}.shp", taxa) for site in SITES}
+        grids = {plot: read_grid(base / "RemoteSensing" / "CHM" / f"{plot}.tif") for plot in plots}
+        covers = {plot: _cover(crowns[plot.split("_")[0]], grid) for plot, grid in grids.items()}
+        kept = self._choose_taxa(covers)
+        names = dict(taxa.values())
+        self.classes = tuple(
+            LandClass(f"{taxon} ({names[taxon]})", distinct_color(index)) for index, taxon in enumerate(kept)
+        )
+        numbers: dict[object, int] = {taxon: number for number, taxon in enumerate(kept, start=1)}
+        return [
+            Scene(
+                name=plot,
+                rasters=_read_rasters(base, plot) if rasters else {},
+                labels=merge_covers(covers[plot], numbers, grid.shape),
+                classes=self.classes,
+                crs=grid.crs,
+                transform=grid.transform,
+            )
+            for plot, grid in grids.items()
+        ]
+
+    def _plots(self, base: Path) -> list[str]:
+        """Name the plots; each needs both rasters, and the field data and crowns must be there."""
+        plots = sorted((path.stem for path in base.glob("RemoteSensing/HSI/*.tif")), key=_plot_order)
+        missing = [base / "RemoteSensing" / "HSI" / "*.tif"] if not plots else []
+        missing += [base / "RemoteSensing" / "CHM" / f"{plot}.tif" for plot in plots]
+        missing += [base / "ITC" / f"train_{site}.shp" for site in SITES]
+        missing += [base / "Field" / "train_data.csv"]
+        missing = [path for path in missing if not path.is_file()]
+        if missing:
+            where = self._root or f"the folder {self.folder} under ${DATA_ROOT_VARIABLE} (else under data)"
+            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
+            raise DataNotFoundError(
+                f"idtrees: {missing[0]}{more} not found; fetch IDTREES_competition_train_v2.zip of the "
+                f"IDTReeS 2020 competition (Zenodo, record 3934932) and unpack it into {where}, so that "
+                "train/RemoteSensing, train/ITC and train/Field lie there; or use the source 'simulated', "
+                "which needs no files"
+            )
+        for plot in plots:
+            if plot.split("_")[0] not in SITES:
+                raise InputError(
+                    f"{base / 'RemoteSensing' / 'HSI' / plot}.tif: the plot's name should begin with a site, "
+                    f"{' or '.join(SITES)}"
+                )
+        return plots
+
+    def _choose_taxa(self, covers: dict[str, Covers]) -> list[str]:
+        """Return the taxa with enough pixels and plots, in order of their codes."""
+        pixels: Counter[str] = Counter()
+        plots: Counter[str] = Counter()
+        for cover in covers.values():
+            for taxon, mask in cover.items():
+                pixels[str(taxon)] += int(mask.sum())
+                plots[str(taxon)] += bool(mask.any())
+        enough = (taxon for taxon, count in pixels.items() if count >= self.min_pixels)
+        kept = sorted(taxon for taxon in enough if plots[taxon] >= self.min_plots)
+        if not kept:
+            most = ", ".join(f"{taxon} {count}" for taxon, count in pixels.most_common(3)) or "none"
+            raise InputError(
+                f"idtrees: no taxon has min_pixels={self.min_pixels} pixels in min_plots={self.min_plots} "
+                f"plots (most pixels: {most}); smaller thresholds are expected"
+            )
+        return kept
+
+
+def _plot_order(plot: str) -> tuple[str, int]:
+    site, _, number = plot.partition("_")
+    return site, int(number) if number.isdigit() else 0
+
+
+def _read_taxa(path: Path) -> dict[str, tuple[str, str]]:
+    """Read taxon code and name (genus and species, without author) of each tree by ``indvdID``."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        for column in ("indvdID", "taxonID", "scientificName"):
+            if column not in (rows.fieldnames or ()):
+                raise InputError(
+                    f"{path}: no column '{column}', the file has {', '.join(rows.fieldnames or ()) or 'none'}"
+                )
+        return {
+            row["indvdID"]: (row["taxonID"], " ".join((row["scientificName"] or "").split()[:2]))
+            for row in rows
+            if row["indvdID"] and row["taxonID"]
+        }
+
+
+def _read_crowns(path: Path, taxa: dict[str, tuple[str, str]]) -> Polygons:
+    """Read a site's crowns with their taxon codes, None where the field data has no such tree."""
+    crowns = read_polygons(path, "indvdID")
+    codes = [taxa[tree][0] if tree in taxa else None for tree in crowns.values]
+    return crowns._replace(values=np.array(codes, object))
+
+
+def _cover(crowns: Polygons, grid: Grid) -> Covers:
+    if grid.transform is None:
+        raise InputError(f"{grid.path}: no georeference, but crowns are placed by coordinates")
+    return cover_by_value(crowns.to_crs(grid.crs), grid.shape, grid.transform)
+
+
+def _read_rasters(base: Path, plot: str) -> dict[str, Raster]:
+    folder = base / "RemoteSensing"
+    hsi = read_georaster(folder / "HSI" / f"{plot}.tif", unit="reflectance x 10000")
+    lidar = read_georaster(folder / "CHM" / f"{plot}.tif", unit="m")
+    require_same_grid(plot, hsi.grid, lidar.grid)
+    return {"hsi": replace(hsi.raster, wavelengths=WAVELENGTHS), "lidar": lidar.raster}
