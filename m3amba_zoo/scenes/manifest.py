@@ -1,0 +1,280 @@
+"""A user's own scenes, described in one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.georaster import MOST_CLASSES, Grid, read_grid, require_same_grid
+from m3amba_zoo.scenes.manifest_raster import LABEL_KEYS, MODALITY_KEYS, RasterEntry
+from m3amba_zoo.scenes.manifest_section import Section, read_yaml
+from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.polygons import cover_by_value, merge_covers, read_polygons
+from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.scenes.source import Source
+
+SCENE_KEYS = ("name", "modalities", "labels", "polygons", "train", "test")
+POLYGON_KEYS = ("path", "attribute", "unlabelled")
+
+Masks = dict[str, NDArray[np.bool_]]
+ClassValues = list[tuple[float | str, ...]]
+"""The values of each class in label rasters and polygons; empty where the manifest gives none."""
+
+
+@SOURCES.register_module(name="manifest")
+class Manifest(Source):
+    """Scenes of the user's own, from one YAML file.
+
+    Example of ``scene.yaml``, with paths relative to its folder; keys marked (o) are optional::
+
+        name: harbour
+        modalities:
+          hsi:
+            path: hsi.img               # GeoTIFF, ENVI (the data file) or MATLAB
+            bands: [0-107, 120-150]     # (o) those to keep, counted from 0; ranges include both ends
+            nodata: -9999               # (o) in place of the file's own
+            unit: reflectance x 10000   # (o)
+            wavelengths: [400, 405]     # (o) nm, one a band of the file, in place of the file's own
+          lidar:
+            path: heights.mat
+            key: LiDAR                  # MATLAB only: the variable, H x W or H x W x C
+        labels:
+          path: labels.tif
+          unlabelled: [0, 255]          # (o) values without a class; 0 if absent
+        classes:
+          - name: wheat
+            color: [240, 200, 70]       # (o) red, green, blue
+            values: [1, 2]              # (o) its values in the labels; in all classes or in none,
+          - name: maize                 # then it is the class's position, from 1
+            values: [3]
+        train: {path: train.tif}        # (o) with test: masks of an official split; pixels other than 0
+        test: {path: test.tif}
+
+    In place of ``labels`` there may be polygons, burnt by pixel centres::
+
+        polygons:
+          path: fields.gpkg             # or shapefile, GeoJSON
+          attribute: crop               # its values are the classes' ``values``, or their names if absent
+          unlabelled: [unknown]         # (o)
+
+    or neither; then ``train`` and ``test`` are label rasters. Several scenes with the same modalities go
+    into one file under ``scenes``, a list of such mappings, with ``classes`` beside it.
+
+    All rasters of a scene have one size and, where known, one CRS and transform. Polygons in another CRS are
+    taken to that of the rasters; pixels under polygons of different classes are unlabelled.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Read and check the YAML file; rasters are read by ``load``.
+
+        Args:
+            path: the YAML file.
+
+        Raises:
+            InputError: the file is no YAML or absent, a key is unknown or missing, a value is not what is
+                expected, or a file it names is absent.
+        """
+        self.path = Path(path)
+        super().__init__(self.path.parent)
+        document = read_yaml(self.path)
+        several = isinstance(document, dict) and "scenes" in document
+        keys = ("scenes", "classes") if several else (*SCENE_KEYS, "classes")
+        top = Section(str(self.path), document, keys, ("classes",))
+        self.classes, values = _classes(top)
+        alone = {key: value for key, value in top.values.items() if key != "classes"}
+        entries = top.entries("scenes") if several else [alone]
+        self.scenes = [
+            _SceneEntry(
+                f"{path}: scene {number}" if several else str(path), entry, self.root, self.classes, values
+            )
+            for number, entry in enumerate(entries, start=1)
+        ]
+        self._compare_scenes()
+
+    def load(self, rasters: bool = True) -> list[Scene]:
+        """Read the scenes, in the order of the file; see Source.load."""
+        return [scene.load(rasters) for scene in self.scenes]
+
+    def _compare_scenes(self) -> None:
+        """Raise InputError if two scenes have one name or not the same modalities."""
+        first = self.scenes[0]
+        for position, scene in enumerate(self.scenes):
+            if scene.name in [other.name for other in self.scenes[:position]]:
+                raise InputError(
+                    f"{self.path}: two scenes are named '{scene.name}'; different names are expected"
+                )
+            if set(scene.modalities) != set(first.modalities):
+                raise InputError(
+                    f"{self.path}: scene '{scene.name}' has the modalities {', '.join(scene.modalities)}, "
+                    f"scene '{first.name}' {', '.join(first.modalities)}; the same in all are expected"
+                )
+
+
+class _SceneEntry:
+    """A scene of a manifest.
+
+    Attributes:
+        name: of the scene.
+        modalities: the raster files by modality.
+    """
+
+    def __init__(
+        self, where: str, value: Any, folder: Path, classes: tuple[LandClass, ...], values: ClassValues
+    ) -> None:
+        """Check the scene's part of the file; see ``Manifest``."""
+        section = Section(where, value, SCENE_KEYS, ("name", "modalities"))
+        self.name = section.text("name")
+        self.where, self._folder, self._classes, self._values = where, folder, classes, values
+        given = section.values["modalities"]
+        if not isinstance(given, dict) or not given:
+            raise section.refusal("modalities", "a mapping from names to files")
+        self.modalities = {
+            str(name): RasterEntry.parse(f"{where}, modality '{name}'", entry, folder, MODALITY_KEYS)
+            for name, entry in given.items()
+        }
+        self._label_rasters = {
+            key: RasterEntry.parse(f"{where}, {key}", section.values[key], folder, LABEL_KEYS)
+            for key in ("labels", "train", "test")
+            if key in section
+        }
+        self._polygons = None
+        if "polygons" in section:
+            self._polygons = Section(
+                f"{where}, polygons", section.values["polygons"], POLYGON_KEYS, ("path", "attribute")
+            )
+            self._polygons.file("path", folder)
+        if self._polygons is not None and "labels" in section:
+            raise InputError(f"{where} has both 'labels' and 'polygons'; one of them is expected")
+        parts = [part for part in ("train", "test") if part in section]
+        if len(parts) == 1 or not (parts or self._is_labelled):
+            found = f"'{parts[0]}' alone" if parts else "no labels"
+            raise InputError(
+                f"{where} has {found}; 'labels' or 'polygons' is expected, or both 'train' and 'test', or all"
+            )
+
+    def load(self, rasters: bool) -> Scene:
+        """Read the scene's files.
+
+        Raises:
+            InputError: a file is damaged, holds something else, or does not fit the others.
+        """
+        modalities = {name: entry.read() for name, entry in self.modalities.items() if rasters}
+        drawn = {key: entry.read_one_band() for key, entry in self._label_rasters.items()}
+        grids = [read.grid for read in (*modalities.values(), *drawn.values())]
+        if not rasters:
+            grids += [read_grid(entry.path) for entry in self.modalities.values() if not entry.key]
+        # one with a place on the earth first: to compare with, to burn polygons into, to be the scene's
+        grids.sort(key=lambda grid: grid.transform is None)
+        for other in grids[1:]:
+            require_same_grid(self.name, grids[0], other)
+        found = {
+            key: self._label_rasters[key].labels(read.raster, self._numbers(range(1, len(self._classes) + 1)))
+            for key, read in drawn.items()
+            if key == "labels" or not self._is_labelled
+        }
+        if self._polygons is not None:
+            labels = self._burn(self._polygons, grids)
+        elif "labels" in found:
+            labels = found["labels"]
+        else:
+            labels = np.maximum(found["train"], found["test"])
+        official: Masks = {
+            part: self._label_rasters[part].mask(read.raster) & (labels > 0)
+            for part, read in drawn.items()
+            if part != "labels"
+        }
+        if official:
+            self._require_disjoint(official)
+        return Scene(
+            name=self.name,
+            rasters={name: read.raster for name, read in modalities.items()},
+            labels=labels,
+            classes=self._classes,
+            crs=grids[0].crs,
+            transform=grids[0].transform,
+            official=official or None,
+        )
+
+    @property
+    def _is_labelled(self) -> bool:
+        """Whether there are labels apart from train and test, which are masks then."""
+        return self._polygons is not None or "labels" in self._label_rasters
+
+    def _numbers(self, defaults: Sequence[Any]) -> dict[Any, int]:
+        """Return the label of each value; a class without values has the default of its position."""
+        return {
+            value: number
+            for number, (own, default) in enumerate(zip(self._values, defaults, strict=True), start=1)
+            for value in own or (default,)
+        }
+
+    def _burn(self, section: Section, grids: list[Grid]) -> NDArray[np.uint8]:
+        if not grids or grids[0].transform is None:
+            raise InputError(
+                f"{section.where}: polygons are placed by coordinates, but no raster of the scene is "
+                "georeferenced; a GeoTIFF or ENVI raster with a transform is expected, or 'labels'"
+            )
+        numbers = self._numbers([entry.name for entry in self._classes])
+        polygons = read_polygons(section.file("path", self._folder), section.text("attribute"))
+        named = {*numbers, *section.scalars("unlabelled"), None}
+        foreign = sorted({repr(value) for value in polygons.values if value not in named})
+        if foreign:
+            raise InputError(
+                f"{section.where}: '{section.text('attribute')}' of {polygons.path} has the values "
+                f"{', '.join(foreign[:5])}, but those of the classes are {', '.join(map(repr, numbers))}; "
+                "expected are these, or others named under 'unlabelled'"
+            )
+        # classes, not values, decide what overlaps: two values may be one class
+        labels = np.array([numbers.get(value) for value in polygons.values], object)
+        covers = cover_by_value(
+            polygons._replace(values=labels).to_crs(grids[0].crs), grids[0].shape, grids[0].transform
+        )
+        return merge_covers(covers, {number: number for number in numbers.values()}, grids[0].shape)
+
+    def _require_disjoint(self, official: Masks) -> None:
+        both = official["train"] & official["test"]
+        if both.any():
+            row, column = np.argwhere(both)[0]
+            train, test = (self._label_rasters[part].path for part in ("train", "test"))
+            raise InputError(
+                f"{self.where}: {int(both.sum())} pixels are in both {train} and {test} (the first at row "
+                f"{row}, column {column}); separate parts are expected"
+            )
+
+
+def _classes(top: Section) -> tuple[tuple[LandClass, ...], ClassValues]:
+    """Read the class table and the values of each class."""
+    classes: list[LandClass] = []
+    values: ClassValues = []
+    entries = top.entries("classes")
+    if len(entries) > MOST_CLASSES:
+        raise InputError(
+            f"{top.where}: 'classes' has {len(entries)} entries; {MOST_CLASSES} at most are expected"
+        )
+    for position, entry in enumerate(entries):
+        where = f"{top.where}: class {position + 1}"
+        section = Section(where, entry, ("name", "color", "values"), ("name",))
+        name, own = section.text("name"), tuple(section.scalars("values"))
+        if name in [other.name for other in classes]:
+            raise InputError(
+                f"{where}: the name '{name}' is another class's too; different names are expected"
+            )
+        for value in own:
+            if any(value in others for others in values):
+                raise InputError(
+                    f"{where}: the value {value!r} is another class's too; one class is expected"
+                )
+        color = section.entries("color") or distinct_color(position)
+        if len(color) != 3 or not all(type(part) is int and 0 <= part <= 255 for part in color):
+            raise section.refusal("color", "a list [red, green, blue] of whole numbers from 0 to 255")
+        if values and bool(own) != bool(values[0]):
+            raise InputError(f"{where}: 'values' in some classes and not in others; all or none are expected")
+        classes.append(LandClass(name, (color[0], color[1], color[2])))
+        values.append(own)
+    return tuple(classes), values
