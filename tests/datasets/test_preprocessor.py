@@ -68,8 +68,8 @@ def test_bad_bands_are_named():
         preprocessor.fit(x, labels)
     with pytest.raises(InputError, match="'hsi' has 5 bands, but the model is built for 8"):
         preprocessor.fit({"hsi": x["hsi"][:, :5]}, labels)
+    three = RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "Discriminants", "components": 3}]})
     with pytest.raises(InputError, match="3 components asked of 3 classes"):
-        config = {"hsi": [{"type": "Discriminants", "components": 3}]}
-        RasterPreprocessor({"hsi": 8}, config).fit(*pixels())
+        three.fit(*pixels())
     with pytest.raises(InputError, match=r"range 6\.\.8 lies outside bands 0\.\.7"):
         RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "SelectBands", "drop": [(6, 8)]}]})

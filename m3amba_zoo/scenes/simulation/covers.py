@@ -33,8 +33,8 @@ class Cover:
     """
 
     materials: Mapping[str, float]
-    likeness: float = 20.0
-    state: tuple[float, float] = (0.3, 0.15)
+    likeness: float = 60.0
+    state: tuple[float, float] = (0.3, 0.1)
     form: Form = "parcel"
     size: int = 700
     height: tuple[float, float, float] = (0.1, 0.1, 0.05)
@@ -46,26 +46,35 @@ class Cover:
 
 # what lies around houses and under tree crowns; unlabelled
 SURROUNDINGS = Cover(
-    {"grass": 0.55, "canopy": 0.15, "asphalt": 0.15, "concrete": 0.15}, likeness=6, state=(0.35, 0.15)
+    {"grass": 0.55, "canopy": 0.15, "asphalt": 0.15, "concrete": 0.15}, likeness=5, state=(0.35, 0.09)
 )
 
 # the first pattern found in a class name decides, so the specific ones come first
 COVERS: dict[str, Cover] = {
     r"synthetic|artificial|turf": Cover({"turf": 1.0}, size=500, prevalence=0.3),
     r"stressed|dry grass": Cover(
-        {"grass": 0.86, "soil": 0.14}, likeness=12, state=(0.42, 0.13), prevalence=2.0
+        {"grass": 0.86, "soil": 0.14}, likeness=60, state=(0.43, 0.06), prevalence=2.0
     ),
-    r"tennis": Cover({"court": 0.97, "concrete": 0.03}, state=(0.4, 0.3), size=350, prevalence=0.2),
-    r"running|track": Cover({"track": 0.97, "grass": 0.03}, state=(0.4, 0.2), size=350, prevalence=0.2),
+    r"tennis": Cover({"court": 0.97, "concrete": 0.03}, state=(0.4, 0.18), size=350, prevalence=0.2),
+    r"running|track": Cover({"track": 0.97, "grass": 0.03}, state=(0.4, 0.12), size=350, prevalence=0.2),
     r"apple|orchard": Cover(
-        {"canopy": 0.55, "grass": 0.35, "soil": 0.1}, state=(0.25, 0.1), size=900, height=(2.2, 0.6, 0.8)
+        {"canopy": 0.55, "grass": 0.35, "soil": 0.1}, state=(0.25, 0.06), size=900, height=(2.2, 0.6, 0.8)
     ),
     r"vine": Cover(
-        {"canopy": 0.42, "grass": 0.33, "soil": 0.25}, state=(0.33, 0.12), size=900, height=(1.2, 0.4, 0.5)
+        {"canopy": 0.42, "grass": 0.33, "soil": 0.25}, state=(0.33, 0.07), size=900, height=(1.2, 0.4, 0.5)
     ),
-    r"tree|forest|wood": Cover(
+    r"forest|wood": Cover(
+        {"canopy": 0.68, "grass": 0.3, "soil": 0.02},
+        state=(0.27, 0.08),
+        form="crowns",
+        size=1500,
+        height=(9.0, 2.0, 2.0),
+        backscatter=(-8.5, -13.5),
+        prevalence=2.5,
+    ),
+    r"tree": Cover(
         {"canopy": 0.82, "grass": 0.16, "soil": 0.02},
-        state=(0.25, 0.14),
+        state=(0.25, 0.08),
         form="crowns",
         size=900,
         height=(7.0, 2.0, 1.8),
@@ -74,47 +83,52 @@ COVERS: dict[str, Cover] = {
     ),
     r"allotment": Cover(
         {"grass": 0.4, "canopy": 0.25, "soil": 0.15, "tile": 0.1, "concrete": 0.1},
-        likeness=14,
+        likeness=90,
         height=(1.5, 0.5, 1.2),
         backscatter=(-8.8, -14.8),
         clutter=5,
     ),
     r"low plant|crop|field": Cover(
-        {"grass": 0.75, "soil": 0.25}, likeness=4, state=(0.35, 0.2), size=1200, prevalence=2.0
+        {"canopy": 0.46, "grass": 0.43, "soil": 0.11},
+        likeness=30,
+        state=(0.3, 0.08),
+        size=1200,
+        backscatter=(-12.0, -19.0),
+        prevalence=2.0,
     ),
     r"grass|lawn|meadow|vegetation": Cover(
-        {"grass": 0.93, "soil": 0.07}, likeness=15, state=(0.17, 0.11), prevalence=2.0
+        {"grass": 0.93, "soil": 0.07}, likeness=72, state=(0.16, 0.05), prevalence=2.0
     ),
-    r"shadow": Cover({"grass": 0.4, "asphalt": 0.4, "concrete": 0.2}, likeness=2, size=150, shaded=True),
+    r"shadow": Cover({"grass": 0.4, "asphalt": 0.4, "concrete": 0.2}, likeness=6, size=150, shaded=True),
     r"residential area|urban": Cover(
-        {"tile": 0.22, "shingle": 0.1, "grass": 0.26, "canopy": 0.2, "asphalt": 0.16, "concrete": 0.06},
-        likeness=12,
+        {"tile": 0.17, "shingle": 0.15, "grass": 0.21, "canopy": 0.1, "asphalt": 0.22, "concrete": 0.15},
+        likeness=90,
         size=1400,
         height=(6.0, 1.5, 3.0),
-        backscatter=(-6.5, -13.5),
-        clutter=2.5,
+        backscatter=(-7.0, -14.0),
+        clutter=5,
         prevalence=2.5,
     ),
     r"industrial area": Cover(
-        {"membrane": 0.2, "metal": 0.2, "shingle": 0.12, "asphalt": 0.26, "concrete": 0.16, "grass": 0.06},
-        likeness=5,
+        {"tile": 0.14, "metal": 0.06, "shingle": 0.17, "asphalt": 0.25, "concrete": 0.17, "grass": 0.21},
+        likeness=42,
         size=1200,
         height=(6.5, 2.5, 3.0),
-        backscatter=(-4.5, -12.5),
-        clutter=1.5,
+        backscatter=(-3.5, -12.5),
+        clutter=4,
     ),
     r"commercial area": Cover(
-        {"membrane": 0.15, "tile": 0.15, "shingle": 0.2, "asphalt": 0.26, "concrete": 0.14, "grass": 0.1},
-        likeness=6,
+        {"membrane": 0.14, "tile": 0.1, "shingle": 0.22, "asphalt": 0.3, "concrete": 0.18, "grass": 0.06},
+        likeness=48,
         height=(9.0, 3.0, 4.0),
-        backscatter=(-4.0, -11.5),
-        clutter=1.8,
+        backscatter=(-4.0, -10.5),
+        clutter=4,
         prevalence=0.7,
     ),
     r"residential|house": Cover(
-        {"shingle": 0.62, "tile": 0.12, "asphalt": 0.16, "concrete": 0.1},
-        likeness=2.5,
-        state=(0.45, 0.25),
+        {"shingle": 0.42, "asphalt": 0.4, "tile": 0.06, "concrete": 0.12},
+        likeness=18,
+        state=(0.55, 0.12),
         form="houses",
         size=1100,
         height=(5.0, 1.0, 0.6),
@@ -123,9 +137,9 @@ COVERS: dict[str, Cover] = {
         prevalence=2.0,
     ),
     r"commercial|industrial|building|roof": Cover(
-        {"membrane": 0.16, "concrete": 0.3, "shingle": 0.16, "metal": 0.1, "asphalt": 0.28},
-        likeness=1.5,
-        state=(0.5, 0.25),
+        {"concrete": 0.5, "asphalt": 0.25, "shingle": 0.1, "membrane": 0.08, "metal": 0.07},
+        likeness=10,
+        state=(0.45, 0.12),
         form="hall",
         size=600,
         height=(9.0, 3.5, 0.4),
@@ -133,9 +147,9 @@ COVERS: dict[str, Cover] = {
         clutter=1.8,
     ),
     r"highway": Cover(
-        {"concrete": 0.5, "asphalt": 0.42, "vehicle": 0.08},
-        likeness=5,
-        state=(0.45, 0.2),
+        {"concrete": 0.6, "asphalt": 0.32, "vehicle": 0.08},
+        likeness=42,
+        state=(0.4, 0.09),
         form="line",
         size=8,
         height=(0.8, 1.0, 0.1),
@@ -144,9 +158,9 @@ COVERS: dict[str, Cover] = {
         prevalence=0.7,
     ),
     r"rail": Cover(
-        {"ballast": 0.78, "asphalt": 0.12, "soil": 0.1},
-        likeness=9,
-        state=(0.5, 0.2),
+        {"ballast": 0.82, "asphalt": 0.08, "soil": 0.1},
+        likeness=48,
+        state=(0.55, 0.09),
         form="line",
         size=5,
         backscatter=(-10.0, -18.0),
@@ -155,8 +169,8 @@ COVERS: dict[str, Cover] = {
     ),
     r"parking lot 2|car park": Cover(
         {"asphalt": 0.42, "concrete": 0.18, "vehicle": 0.4},
-        likeness=8,
-        state=(0.5, 0.2),
+        likeness=42,
+        state=(0.5, 0.09),
         size=450,
         height=(0.6, 0.2, 0.5),
         backscatter=(-8.0, -17.0),
@@ -164,17 +178,17 @@ COVERS: dict[str, Cover] = {
         prevalence=0.5,
     ),
     r"parking": Cover(
-        {"asphalt": 0.66, "concrete": 0.28, "vehicle": 0.06},
-        likeness=3,
-        state=(0.45, 0.22),
+        {"asphalt": 0.78, "concrete": 0.16, "vehicle": 0.06},
+        likeness=24,
+        state=(0.3, 0.09),
         size=450,
         backscatter=(-13.0, -21.0),
         clutter=5,
     ),
     r"road|street": Cover(
-        {"asphalt": 0.74, "concrete": 0.16, "vehicle": 0.05, "canopy": 0.05},
-        likeness=4,
-        state=(0.5, 0.25),
+        {"asphalt": 0.82, "concrete": 0.1, "vehicle": 0.04, "canopy": 0.04},
+        likeness=36,
+        state=(0.72, 0.09),
         form="line",
         size=5,
         backscatter=(-14.0, -21.5),
@@ -182,18 +196,18 @@ COVERS: dict[str, Cover] = {
         prevalence=1.5,
     ),
     r"sidewalk|pavement|concrete": Cover(
-        {"concrete": 0.85, "grass": 0.15}, likeness=10, form="line", size=3, backscatter=(-14.0, -22.0)
+        {"concrete": 0.85, "grass": 0.15}, likeness=30, form="line", size=3, backscatter=(-14.0, -22.0)
     ),
     r"curb": Cover({"yellow paint": 0.5, "concrete": 0.3, "asphalt": 0.2}, form="line", size=2, prevalence=0.1),
-    r"cloth|panel|target": Cover({"cloth": 1.0}, state=(0.5, 0.35), size=60, prevalence=0.1),
-    r"mixed ground": Cover({"grass": 0.35, "soil": 0.4, "sand": 0.25}, likeness=5, state=(0.4, 0.2)),
-    r"sand|dirt|beach": Cover({"sand": 0.8, "soil": 0.2}, likeness=6, backscatter=(-13.0, -21.0)),
+    r"cloth|panel|target": Cover({"cloth": 1.0}, state=(0.5, 0.21), size=60, prevalence=0.1),
+    r"mixed ground": Cover({"grass": 0.35, "soil": 0.4, "sand": 0.25}, likeness=15, state=(0.4, 0.12)),
+    r"sand|dirt|beach": Cover({"sand": 0.8, "soil": 0.2}, likeness=18, backscatter=(-13.0, -21.0)),
     r"soil|ground|bare": Cover(
-        {"soil": 0.87, "grass": 0.06, "ballast": 0.07}, likeness=10, state=(0.35, 0.2), backscatter=(-12.0, -20.0)
+        {"soil": 0.87, "grass": 0.06, "ballast": 0.07}, likeness=54, state=(0.35, 0.08), backscatter=(-12.0, -20.0)
     ),
     r"water|river|lake|sea": Cover(
         {"water": 1.0},
-        state=(0.45, 0.25),
+        state=(0.45, 0.15),
         height=(-0.8, 0.1, 0.02),
         backscatter=(-19.0, -26.0),
         prevalence=0.5,

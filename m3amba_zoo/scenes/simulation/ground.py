@@ -20,11 +20,11 @@ SHADOW_REACH = 8  # pixels
 TINTS = 5  # spectral directions in which objects of one material differ
 
 # between objects: overall brightness first, then slopes and curves over the spectrum
-OBJECT_TINT = np.array([0.16, 0.09, 0.05, 0.035, 0.025], np.float32)
-PIXEL_TINT = 0.35 * OBJECT_TINT
+OBJECT_TINT = np.array([0.045, 0.018, 0.008, 0.005, 0.003], np.float32)
+PIXEL_TINT = 0.7 * OBJECT_TINT
 
 # how the test zone differs from the train zone, in the mean: season (state of materials) and brightness
-SEASON_SHIFT = 0.14
+SEASON_SHIFT = 0.10
 BRIGHTNESS_SHIFT = -0.07
 
 
@@ -72,7 +72,7 @@ def _material_shares(
     objects = rng.gamma(alphas[layout.unit_classes]) + 1e-9 * (alphas[layout.unit_classes] > 0)
     shares = objects.T.astype(np.float32)[:, layout.units]
     for share in shares:
-        share *= np.exp(0.5 * smooth_field(layout.classes.shape, 1.7, rng))
+        share *= np.exp(0.25 * smooth_field(layout.classes.shape, 1.7, rng))
     return shares / shares.sum(axis=0)
 
 
@@ -87,14 +87,14 @@ def _cast_shadows(surface: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _cloud(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Transmission of one cloud, 0.45 in its core, that shades part of the widest stretch of test zone."""
+    """Transmission of one cloud, 0.5 in its core, that shades part of the widest stretch of test zone."""
     depth = ndimage.distance_transform_edt(np.pad(test, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(np.argmax(depth), test.shape)
-    radius = 0.75 * float(depth.max())
+    radius = 0.6 * float(depth.max())
     rows, columns = np.indices(test.shape, dtype=np.float32, sparse=True)
     distance = np.hypot(rows - row, columns - column) / radius
     distance += 0.15 * smooth_field((test.shape[0], test.shape[1]), max(radius / 3, 2), rng)
-    return (1 - 0.55 / (1 + np.exp((distance - 0.85) * 12))).astype(np.float32)
+    return (1 - 0.5 / (1 + np.exp((distance - 0.85) * 12))).astype(np.float32)
 
 
 def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Generator) -> Ground:
@@ -116,7 +116,7 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
 
     state_mean, state_spread = np.array([cover.state for cover in covers], np.float32).T
     state = (state_mean[kinds] + state_spread[kinds] * rng.standard_normal(len(kinds), np.float32))[units]
-    state += SEASON_SHIFT * season + 0.05 * moisture + 0.04 * smooth_field(shape, 2, rng)
+    state += SEASON_SHIFT * season + 0.03 * moisture + 0.04 * smooth_field(shape, 2, rng)
 
     spread = OBJECT_TINT[:, None] * rng.standard_normal((TINTS, len(kinds)), np.float32)
     tints = spread[:, units]
@@ -126,10 +126,11 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
 
     mean, spread_between, rough = np.array([cover.height for cover in covers], np.float32).T
     of_objects = mean[kinds] + spread_between[kinds] * rng.standard_normal(len(kinds), np.float32)
-    height = of_objects[units] + rough[classes] * smooth_field(shape, 2, rng)
+    plain = of_objects[units]
+    height = plain + rough[classes] * smooth_field(shape, 2, rng)
     height = np.where(mean[classes] > 0, np.maximum(height, 0), height).astype(np.float32)
 
-    shaded = np.array([cover.shaded for cover in covers])[classes] | _cast_shadows(height)
+    shaded = np.array([cover.shaded for cover in covers])[classes] | _cast_shadows(plain)
     sunlit = ndimage.gaussian_filter(np.where(shaded, 0.25, 1.0).astype(np.float32), 0.5)
     return Ground(
         layout=layout,
@@ -139,7 +140,7 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
         state=np.clip(state, -0.15, 1.15),
         tints=tints,
         height=height,
-        terrain=18 + 2.5 * smooth_field(shape, max(short / 2, 8), rng),
+        terrain=18 + 0.6 * smooth_field(shape, max(short / 2, 8), rng),
         sunlit=sunlit * _cloud(layout.test, rng),
         moisture=moisture,
         season=season,

@@ -164,7 +164,7 @@ def _fill_slab(canvas: _Canvas, slab: _Box, shares: NDArray[np.float64]) -> None
             lines[label] = wanted
             continue
         wanted /= COVERAGE[cover.form]
-        pieces = max(1, round(wanted / min(cover.size, max(area / len(covers) / 2, 30))))
+        pieces = max(1, round(wanted / min(cover.size, max(area / len(covers) / 3, 36))))
         parcels += [(label, wanted * part) for part in rng.dirichlet(np.full(pieces, 5.0))]
     rng.shuffle(parcels)
     queue = deque([(slab, parcels)])

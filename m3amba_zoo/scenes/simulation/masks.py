@@ -77,7 +77,8 @@ def official_masks(
 ) -> dict[str, NDArray[np.bool_]]:
     """Choose the labelled pixels: ``train`` in the train zone, ``test`` in the test zone.
 
-    Pixels within ``GUARD`` of the other zone are used only where a class has no others.
+    Pixels at the edge of an object or within ``GUARD`` of the other zone are used only where a class has too
+    few others: surveyors label what they are sure of.
 
     Returns:
         Boolean ``(H, W)`` masks with exactly the counts, of which the layout has enough in each zone.
@@ -85,6 +86,7 @@ def official_masks(
     reach = np.ones((2 * GUARD + 1, 2 * GUARD + 1), bool)
     inner = ndimage.binary_erosion(layout.test, reach, border_value=1)
     inner |= ndimage.binary_erosion(~layout.test, reach, border_value=1)
+    inner &= ndimage.minimum_filter(layout.units, 3) == ndimage.maximum_filter(layout.units, 3)
     return {
         "train": _choose(layout, ~layout.test, inner, train_counts, TRAIN_PATCH, rng),
         "test": _choose(layout, layout.test, inner, test_counts, TEST_PATCH, rng),
