@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.datasets.scene_data import SceneData
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.splits import leaked_pixels
 
@@ -63,14 +65,21 @@ def build_record(
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write JSON aside and rename, so that a file is whole or absent."""
+    """Write JSON aside and rename, so that a file is whole or absent.
+
+    Raises:
+        InputError: the place cannot be written, or the disk is full.
+    """
     path = Path(path)
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     aside = path.with_name(path.name + ".part")
     try:
-        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        aside.write_text(text)
         aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _versions() -> dict[str, str]:

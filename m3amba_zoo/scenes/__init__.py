@@ -15,7 +15,10 @@ __all__ = [
     "houston2013",
     "idtrees",
     "manifest",
+    "idtrees",
+    "manifest",
     "muufl",
+    "terramind",
     "terramind",
     "trento",
 ]

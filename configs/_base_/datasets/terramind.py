@@ -3,7 +3,7 @@ source = dict(type="terramind", modalities=("s2", "s1"))
 split = dict(type="blocks", size=32, guard=8, seed=0)
 modalities = ("s2", "s1")
 in_channels = dict(s2=12, s1=2)
-num_classes = 8
+num_classes = 7
 window = 16
 
 train_dataloader = dict(
