@@ -15,10 +15,7 @@ __all__ = [
     "houston2013",
     "idtrees",
     "manifest",
-    "idtrees",
-    "manifest",
     "muufl",
-    "terramind",
     "terramind",
     "trento",
 ]
