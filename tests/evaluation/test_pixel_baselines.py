@@ -1,0 +1,153 @@
+"""The classical baselines: they learn from training pixels alone, and are scored as the networks are."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from m3amba_zoo.datasets.scene_data import SceneData
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation import evaluate_scenes
+from m3amba_zoo.evaluation.baselines import BASELINES, PixelSpectra, build_baseline, predict_scenes, spectra
+from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.splits import audit, build_split
+
+CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))
+MODALITIES = ("hsi", "lidar")
+MISSING = -9999.0
+
+
+def make_scene(index: int, shape=(24, 20)) -> Scene:
+    """Patches of three classes with noisy spectra and heights; one height is missing."""
+    generator = np.random.default_rng(index)
+    patches = generator.permutation(np.arange(-(-shape[0] // 4) * -(-shape[1] // 4)) % 3)
+    land = np.kron(patches.reshape(-(-shape[0] // 4), -1), np.ones((4, 4), int))[: shape[0], : shape[1]]
+    means = np.random.default_rng(99).normal(size=(3, 6))
+    hsi = means[land].transpose(2, 0, 1) + 0.8 * generator.standard_normal((6, *shape))
+    lidar = (3.0 * land + generator.standard_normal(shape))[None]
+    lidar[0, 5, 5] = MISSING
+    labels = np.where(generator.random(shape) < 0.8, land + 1, 0).astype(np.uint8)
+    rasters = {"hsi": Raster(1000 * hsi.astype(np.float32)), "lidar": Raster(lidar, nodata=MISSING)}
+    return Scene(f"plot{index}", rasters, labels, CLASSES)
+
+
+def make_data(split: dict, count: int = 6) -> SceneData:
+    scenes = [make_scene(index) for index in range(count)]
+    return SceneData("simulated_plots", scenes, build_split(split, scenes), CLASSES)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_data({"type": "by_scene"})
+
+
+@pytest.fixture(autouse=True)
+def small_settings(monkeypatch):
+    """Few trees and a narrow search, strips that do not fit the scenes."""
+    monkeypatch.setattr("m3amba_zoo.evaluation.baselines.classifiers.TREES", 10)
+    monkeypatch.setattr("m3amba_zoo.evaluation.baselines.classifiers.SVM_COSTS", (1.0, 10.0))
+    monkeypatch.setattr(spectra, "CHUNK_PIXELS", 7 * 20)
+
+
+def run(name, data, mean=1, seed=0):
+    classifier = build_baseline(name, MODALITIES, mean)
+    classifier.fit(data, seed)
+    return evaluate_scenes(predict_scenes(classifier, data), data.scenes, data.split, "test")
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("mean", [1, 3])
+def test_each_baseline_predicts_every_pixel_and_those_with_bands_learn(data, name, mean):
+    evaluation = run(name, data, mean)
+    assert evaluation.scores["pixels"] == data.split.count("test")
+    assert all((class_map > 0).all() for class_map in evaluation.class_maps.values())
+    if name != "position":
+        assert evaluation.scores["oa"] > 0.85
+
+
+def change_test_scenes(data: SceneData) -> SceneData:
+    """Other labels and other bands in the scenes that test."""
+    changed = [
+        replace(
+            scene,
+            labels=np.where(scene.labels > 0, 1, 0).astype(np.uint8),
+            rasters={m: replace(r, data=5 - 3 * r.data, nodata=None) for m, r in scene.rasters.items()},
+        )
+        if data.split.masks[scene.name]["test"].any()
+        else scene
+        for scene in data.scenes
+    ]
+    return replace(data, scenes=changed)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_test_pixels_have_no_say_in_the_fit(data, name):
+    changed = change_test_scenes(data)
+    index = next(i for i, (a, b) in enumerate(zip(data.scenes, changed.scenes, strict=True)) if a is b)
+    predicted = []
+    for given in (data, changed):
+        classifier = build_baseline(name, MODALITIES)
+        classifier.fit(given, 0)
+        predicted.append((classifier.settings, predict_scenes(classifier, given)[index].class_map()))
+    assert predicted[0][0] == predicted[1][0]
+    assert (predicted[0][1] == predicted[1][1]).all()
+
+
+def test_the_same_seed_gives_the_same_maps_and_another_does_not(data):
+    first, again, other = (run("random_forest", data, seed=seed).class_maps for seed in (0, 0, 1))
+    assert all((first[name] == again[name]).all() for name in first)
+    assert any((first[name] != other[name]).any() for name in first)
+
+
+@pytest.mark.parametrize("split", [{"type": "per_class", "k": 15}, {"type": "by_scene"}])
+def test_position_is_the_floor_of_the_leak_meter(split):
+    data = make_data(split)
+    measured = audit(data.split, data.scenes, window=1)
+    assert run("position", data).scores["oa"] == pytest.approx(measured.position_oa)
+
+
+def test_svm_is_tuned_on_the_splits_validation_pixels_where_it_has_some(data):
+    chosen = build_baseline("svm", MODALITIES)
+    chosen.fit(make_data({"type": "by_scene", "val": {"fraction": 0.3, "guard": 0}}, count=12), 0)
+    assert "split's validation pixels" in chosen.selection
+    chosen.fit(data, 0)
+    assert "held out of the training pixels" in chosen.selection
+
+
+def test_mean_spectra_equal_a_mean_in_loops():
+    scene = make_scene(0)
+    lidar, height, width = scene.rasters["lidar"].data[0].copy(), *scene.shape
+    lidar[lidar == MISSING] = np.nan
+    expected = [
+        np.nanmean(lidar[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]) for y, x in np.ndindex(height, width)
+    ]
+    found = PixelSpectra(("hsi", "lidar"), mean=3).of_mask(scene, np.ones(scene.shape, bool))
+    assert found.shape == (height * width, 7)
+    np.testing.assert_allclose(found[:, 6], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_missing_value_counts_as_the_training_mean(data):
+    classifier = build_baseline("lda", ("lidar",))
+    classifier.fit(data, 0)
+    pixels, _ = classifier.spectra.of_part(data, "train")
+    filled = Raster(np.full((1, 1, 20), np.nanmean(pixels)))
+    blank = Raster(np.full((1, 1, 20), MISSING), nodata=MISSING)
+    both = [
+        replace(data.scenes[0], rasters={"lidar": raster}, labels=np.zeros((1, 20), np.uint8))
+        for raster in (filled, blank)
+    ]
+    found = [classifier.probabilities(replace(data, scenes=[scene]), 0, 0, 1) for scene in both]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+def test_bad_input_is_one_sentence(data):
+    with pytest.raises(InputError, match="mean is 2; an odd number"):
+        build_baseline("lda", MODALITIES, mean=2)
+    with pytest.raises(InputError, match="'forest'; expected one of random_forest, lda"):
+        build_baseline("forest", MODALITIES)
+    with pytest.raises(InputError, match="no modality 'sar'"):
+        build_baseline("lda", ("sar",)).fit(data, 0)
+    narrow = replace(data.scenes[2], rasters={"hsi": Raster(data.scenes[2].rasters["hsi"].data[:4])})
+    scenes = [*data.scenes[:2], narrow, *data.scenes[3:]]
+    with pytest.raises(InputError, match=r"'plot2' of simulated_plots has 4 bands of 'hsi'.*'plot0' has 6"):
+        build_baseline("lda", ("hsi",)).fit(replace(data, scenes=scenes), 0)

@@ -1,0 +1,116 @@
+"""Stitching windows to scenes, and the protocol: each test pixel once, none forgotten."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+
+from m3amba_zoo.datasets.scene_data import SceneData
+from m3amba_zoo.datasets.windows import grid_origins
+from m3amba_zoo.evaluation import SceneLogits, SceneMetric, evaluate_scenes
+from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.splits import build_split
+
+CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))
+SHAPES = ((20, 20), (31, 17))
+# side and stride; the last two are larger than a scene
+WINDOWS = ((8, 8), (8, 3), (20, 10), (32, 16), (45, 45))
+
+
+@pytest.fixture(scope="module")
+def data():
+    generator = np.random.default_rng(0)
+    scenes = [
+        Scene(f"plot{i}", {}, generator.integers(0, 4, shape).astype(np.uint8), CLASSES)
+        for i, shape in enumerate(SHAPES)
+    ]
+    return SceneData("plots", scenes, build_split({"type": "per_class", "k": 20}, scenes), CLASSES)
+
+
+def windows(shape, side, stride, seed):
+    """Random logits ``(K, side, side)`` with the row and column of their upper left corner."""
+    generator = np.random.default_rng(seed)
+    for row in grid_origins(shape[0], side, stride):
+        for column in grid_origins(shape[1], side, stride):
+            yield generator.standard_normal((len(CLASSES), side, side), dtype=np.float32), row, column
+
+
+def mean_by_pixel(placed, shape):
+    """Average pixel by pixel, in plain loops."""
+    mean = np.full((len(CLASSES), *shape), np.nan)
+    for y, x in np.ndindex(shape):
+        over = [
+            logits[:, y - row, x - column]
+            for logits, row, column in placed
+            if 0 <= y - row < logits.shape[1] and 0 <= x - column < logits.shape[2]
+        ]
+        if over:
+            mean[:, y, x] = np.mean(over, axis=0)
+    return mean
+
+
+@pytest.mark.parametrize(("side", "stride"), WINDOWS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_overlapping_windows_average(shape, side, stride):
+    placed = list(windows(shape, side, stride, seed=side))
+    stitched = SceneLogits(len(CLASSES), shape)
+    for window in placed:
+        stitched.add(*window)
+    expected = mean_by_pixel(placed, shape)
+    np.testing.assert_allclose(stitched.mean(), expected, rtol=1e-5, atol=1e-6)
+    assert (stitched.class_map() == expected.argmax(0) + 1).all()
+
+
+def test_pixels_without_window_have_no_class():
+    stitched = SceneLogits(len(CLASSES), (10, 10))
+    stitched.add(np.ones((3, 4, 4), np.float32), -2, 8)
+    stitched.add(np.ones((3, 4, 4), np.float32), 10, 0)  # outside altogether
+    expected = np.zeros((10, 10), bool)
+    expected[:2, 8:] = True
+    assert ((stitched.class_map() > 0) == expected).all()
+    assert (np.isnan(stitched.mean()).any(0) == ~expected).all()
+
+
+@pytest.mark.parametrize(("side", "stride"), WINDOWS)
+def test_each_test_pixel_counts_once(data, side, stride):
+    stitched, truth, predicted = [], [], []
+    for index, (scene, mask) in enumerate(data.split.parts(data.scenes, "test")):
+        placed = list(windows(scene.shape, side, stride, seed=index))
+        logits = SceneLogits(len(CLASSES), scene.shape)
+        for window in placed:
+            logits.add(*window)
+        stitched.append(logits)
+        truth.append(scene.labels[mask])
+        predicted.append(mean_by_pixel(placed, scene.shape).argmax(0)[mask] + 1)
+
+    found = evaluate_scenes(stitched, data.scenes, data.split, "test").scores
+
+    assert found["pixels"] == sum(c["support"] for c in found["per_class"]) == data.split.count("test")
+    assert found["oa"] == pytest.approx(accuracy_score(np.concatenate(truth), np.concatenate(predicted)))
+
+
+def test_a_missing_window_is_noticed(data):
+    stitched = [SceneLogits(len(CLASSES), scene.shape) for scene in data.scenes]
+    for index, scene in enumerate(data.scenes):
+        for window in list(windows(scene.shape, 8, 8, seed=index))[: -1 if index else None]:
+            stitched[index].add(*window)
+    with pytest.raises(RuntimeError, match="test pixels of scene 'plot1' lie in no window"):
+        evaluate_scenes(stitched, data.scenes, data.split, "test")
+
+
+def test_the_metric_scores_batches_of_windows(data):
+    """Batches that mix scenes give the scores of the stitched scenes; a second loop starts anew."""
+    placed = [(i, *w) for i, s in enumerate(data.scenes) for w in windows(s.shape, 8, 5, seed=i)]
+    stitched = [SceneLogits(len(CLASSES), scene.shape) for scene in data.scenes]
+    for index, *window in placed:
+        stitched[index].add(*window)
+    metric = SceneMetric()
+    metric.dataset_meta = {"data": data, "part": "test"}
+    for _ in range(2):
+        for start in range(0, len(placed), 7):
+            batch = placed[start : start + 7]
+            place = {key: [w[i] for w in batch] for key, i in (("scene", 0), ("row", 2), ("column", 3))}
+            metric.process(place, [torch.from_numpy(w[1]) for w in batch])
+        found = metric.evaluate(len(placed))
+        expected = evaluate_scenes(stitched, data.scenes, data.split, "test").scores
+        assert found == {name: expected[name] for name in ("oa", "aa", "kappa")}
