@@ -23,11 +23,16 @@ def simulate_stand_in(source: StandardScene, seed: int = 0) -> Scene:
 
     Args:
         source: the standard scene to stand in for.
-        seed: of all chance.
+        seed: of all chance; 0 or more.
 
     Returns:
         A scene ``simulated_<name>`` with every modality, optional ones too, and masks of exactly the counts.
+
+    Raises:
+        InputError: the seed is negative.
     """
+    if seed < 0:
+        raise InputError(f"the seed is {seed}, expected 0 or more")
     return simulate_scene(
         f"simulated_{source.name}",
         source.classes,
@@ -53,14 +58,14 @@ def write_stand_in(
     Args:
         source: the standard scene to stand in for.
         folder: the folder to write.
-        seed: of all chance; the same seed writes the same data.
+        seed: of all chance, 0 or more; the same seed writes the same data.
         report: told of each step, for the user's patience.
 
     Returns:
         The files written; one is the marker ``SIMULATED.json``, which makes the source say ``simulated``.
 
     Raises:
-        InputError: the folder holds other files, or cannot be written.
+        InputError: the folder holds other files or cannot be written, or the seed is negative.
     """
     folder = Path(folder)
     _refuse_foreign_files(folder)

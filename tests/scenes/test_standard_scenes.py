@@ -504,6 +504,11 @@ def test_simulate_command(
 
     with pytest.raises(InputError, match="did you mean 'trento'"):
         simulate.main(["trentoo"])
+    with pytest.raises(InputError, match="'simulated' needs no stand-in"):
+        simulate.main(["simulated"])
+    with pytest.raises(InputError, match="seed is -1"):
+        simulate.main(["trento", "--to", str(tmp_path / "negative"), "--seed", "-1"])
+    assert not (tmp_path / "negative" / "trento").exists()
 
 
 REAL = {
