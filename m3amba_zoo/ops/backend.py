@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.ops.cpu import CpuBackend
 from m3amba_zoo.ops.reference import ReferenceBackend
 
 ENVIRONMENT_VARIABLE = "M3AMBA_SCAN_BACKEND"
@@ -35,7 +36,7 @@ class Backend(Protocol):
 
 
 # best first
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (ReferenceBackend(),)}
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (CpuBackend(), ReferenceBackend())}
 
 _default: str | None = None
 

@@ -1,6 +1,6 @@
 """The selective scan in plain torch, step by step: the oracle that every backend is checked against.
 
-h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t, y_t = C_t h_t + D u_t (Mamba, arXiv 2312.00752, equations 2 to 4).
+h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t, y_t = C_t h_t + D u_t (Mamba, arXiv 2312.00752, eq. 2 to 4).
 Shape letters: b batch, d channels, n state, g groups that share B and C, L steps, r rank of delta.
 """
 

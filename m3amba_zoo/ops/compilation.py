@@ -1,0 +1,72 @@
+"""How the CPU kernels are compiled: once, kept on disk between runs, and said aloud when it happens."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import njit, typeof
+from numba.core.caching import FunctionCache
+
+logger = logging.getLogger(__name__)
+_lock = threading.Lock()
+
+
+@functools.cache
+def _sources_digest() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+class _PackageCache(FunctionCache):
+    """numba's cache, stale once any file of this package changed: kernels are made of several files."""
+
+    def _index_key(self, signature, codegen):
+        return *super()._index_key(signature, codegen), _sources_digest()
+
+
+def kernel(function: Callable) -> Any:
+    """Make a numba kernel that runs without the interpreter's lock and is cached where a place is writable.
+
+    numba looks beside the source file, then in the user's cache; ``NUMBA_CACHE_DIR`` names another place.
+    """
+    dispatcher = njit(nogil=True)(function)
+    try:
+        dispatcher._cache = _PackageCache(function)
+    except RuntimeError:  # no such place: each run compiles anew
+        logger.debug("no place to cache compiled kernels; set NUMBA_CACHE_DIR")
+    return dispatcher
+
+
+def compile_for(dispatcher: Any, arguments: tuple) -> None:
+    """Compile a kernel for these arguments, or read it from the cache, if that has not happened yet.
+
+    Logs a line that names the seconds, at the level of warnings because that is what users see by default.
+    """
+    if dispatcher.signatures:  # the kernels' arguments have one type each
+        return
+    with _lock:
+        if dispatcher.signatures:
+            return
+        started = time.perf_counter()
+        try:
+            dispatcher.compile(tuple(map(typeof, arguments)))
+        except OSError as error:
+            if not dispatcher.signatures:
+                raise
+            logger.warning("the compiled CPU scan could not be kept for the next run: %s", error)
+        if dispatcher.stats.cache_misses:
+            place = dispatcher.stats.cache_path
+            logger.warning(
+                "compiled the CPU scan (%s.%s) in %.1f s; %s",
+                dispatcher.__module__.rpartition(".")[2],
+                dispatcher.__name__,
+                time.perf_counter() - started,
+                f"kept for the next run in {place}" if place else "set NUMBA_CACHE_DIR to keep it",
+            )

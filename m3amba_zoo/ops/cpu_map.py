@@ -1,0 +1,207 @@
+"""The CPU scan of a feature map ``(b, H, W, d)`` in four directions, over a range of work items.
+
+The map is read where it lies: an item takes its sixteen channels of all positions aside once, visits them in
+four orders and puts the sum back once. The step sizes are made from their low-rank factors a tile at a time and
+exist nowhere else. Arrays are flat and float32; dt, B and C may lie apart: ``strides`` tells how far positions
+and directions are from each other in dt, B and C, in this order. ``order (4, L rounded up to 16)`` holds each
+direction's positions, the last one repeated to the end of its tile.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from m3amba_zoo.ops.compilation import kernel
+from m3amba_zoo.ops.cpu_tile import (
+    STEPS,
+    ZERO,
+    aligned,
+    copy,
+    copy_out,
+    make_delta,
+    make_delta_and_slope,
+    move,
+    pack,
+    rescan,
+    scan,
+    scan_backward,
+    through_slope,
+    unpack,
+)
+from m3amba_zoo.ops.simd import LANES, fill, load, spread, store
+
+
+@njit
+def project(tile, dt, base, stride, order, first, weight, rank):
+    """Make a tile of delta from its low-rank factors: delta = weight dt, weight ``(rank, 16)``.
+
+    Four steps share each read of a weight.
+    """
+    for t in range(0, STEPS, 4):
+        at_a, at_b = base + stride * order[first + t], base + stride * order[first + t + 1]
+        at_c, at_d = base + stride * order[first + t + 2], base + stride * order[first + t + 3]
+        a = b = c = d = fill(ZERO)
+        for r in range(rank):
+            w = load(weight, r * LANES)
+            a = a + w * spread(dt, at_a + r)
+            b = b + w * spread(dt, at_b + r)
+            c = c + w * spread(dt, at_c + r)
+            d = d + w * spread(dt, at_d + r)
+        store(tile, t * LANES, a)
+        store(tile, (t + 1) * LANES, b)
+        store(tile, (t + 2) * LANES, c)
+        store(tile, (t + 3) * LANES, d)
+
+
+@njit
+def project_backward(
+    steps, draw, dt, base, stride, order, first, weight_rows, rank, dweight, ddt, base_d, stride_d
+):
+    """Add to dweight ``(rank, 16)`` and to the rows of ddt, which have room for the rank rounded up to 16.
+
+    ``weight_rows`` is ``(16, that)``: for ddt the lanes are factors, so that no sum across lanes is needed.
+    """
+    wide = (rank + LANES - 1) // LANES * LANES
+    for r in range(rank):
+        total = load(dweight, r * LANES)
+        for t in range(steps):
+            total = total + load(draw, t * LANES) * spread(dt, base + stride * order[first + t] + r)
+        store(dweight, r * LANES, total)
+    for t in range(steps):
+        at = base_d + stride_d * order[first + t]
+        for r in range(0, wide, LANES):
+            total = load(ddt, at + r)
+            for i in range(LANES):
+                total = total + load(weight_rows, i * wide + r) * spread(draw, t * LANES + i)
+            store(ddt, at + r, total)
+
+
+@njit
+def take(target, source, start, positions, channels, count):
+    """Take ``count`` channels of every position aside, sixteen numbers a position."""
+    for p in range(positions):
+        copy(target, p * LANES, source, start + p * channels, count)
+
+
+@njit
+def put(target, start, source, positions, channels, count):
+    """Undo :func:`take`."""
+    for p in range(positions):
+        copy_out(target, start + p * channels, source, p * LANES, count)
+
+
+@kernel
+def forward(
+    first, last, u, dt, weight, bias, A, B, C, D, y, order, strides, channels, length, n, rank,
+):  # fmt: skip
+    """Scan items ``first`` to ``last``; item = (batch, block of 16 channels)."""
+    blocks = (channels + LANES - 1) // LANES
+    padded = (length + STEPS - 1) // STEPS * STEPS
+    rates, h, weights = aligned(n * LANES), aligned(n * LANES), aligned(rank * LANES)
+    skip, shift, step = aligned(LANES), aligned(LANES), aligned(STEPS * LANES)
+    x, out = aligned(length * LANES), aligned(length * LANES)
+    for item in range(first, last):
+        start, channel = item // blocks * length, item % blocks * LANES
+        count = min(LANES, channels - channel)
+        take(x, u, start * channels + channel, length, channels, count)
+        out[:] = 0
+        for k in range(4):
+            row = k * channels + channel
+            pack(rates, A, row * n, n, count)
+            pack(weights, weight, row * rank, rank, count)
+            pack(skip, D, row, 1, count)
+            pack(shift, bias, row, 1, count)
+            at_dt = start * strides[0] + k * strides[1]
+            at_B, at_C = start * strides[2] + k * strides[3], start * strides[4] + k * strides[5]
+            h[:] = 0
+            for t in range(0, length, STEPS):
+                steps, at = min(STEPS, length - t), k * padded + t
+                project(step, dt, at_dt, strides[0], order, at, weights, rank)
+                make_delta(step, shift, True)
+                scan(
+                    steps, n, order, at, x, step, rates, skip,
+                    B, at_B, strides[2], C, at_C, strides[4], h, out,
+                )  # fmt: skip
+        put(y, start * channels + channel, out, length, channels, count)
+
+
+@kernel
+def backward(
+    first, last, dy, u, dt, weight, bias, A, B, C, D, du, ddt, dweight, dbias, dA, dB, dC, dD,
+    order, strides, channels, length, n, rank, parts,
+):  # fmt: skip
+    """Gradients of items ``first`` to ``last``; item = (batch, part of the blocks of channels).
+
+    dweight ``(b, 4, d, r)``, dbias and dD ``(b, 4, d)`` and dA ``(b, 4, d, n)`` are yet to be summed over b;
+    ddt ``(parts, b, L, 4, r rounded up to 16)``, dB and dC (likewise), zero at first, over the parts. A state
+    is kept at the first step of every tile; the others are recomputed.
+    """
+    blocks = (channels + LANES - 1) // LANES
+    padded = (length + STEPS - 1) // STEPS * STEPS
+    batches = len(dD) // (4 * channels)
+    wide, wide_rank = (n + LANES - 1) // LANES * LANES, (rank + LANES - 1) // LANES * LANES
+    rates, weights, skip, shift = aligned(n * LANES), aligned(rank * LANES), aligned(LANES), aligned(LANES)
+    drates, dweights, dskip, dshift = (
+        aligned(n * LANES),
+        aligned(rank * LANES),
+        aligned(LANES),
+        aligned(LANES),
+    )
+    weight_rows, dh = aligned(LANES * wide_rank), aligned(n * LANES)
+    step, slope, dstep = aligned(STEPS * LANES), aligned(STEPS * LANES), aligned(STEPS * LANES)
+    x, dout, dx = aligned(length * LANES), aligned(length * LANES), aligned(length * LANES)
+    decays, states = aligned(STEPS * n * LANES), aligned((1 + STEPS) * n * LANES)
+    kept, products = aligned(padded * n), aligned(2 * wide * LANES)
+    for item in range(first, last):
+        batch, part = item // parts, item % parts
+        start = batch * length
+        for block in range(part * blocks // parts, (part + 1) * blocks // parts):
+            channel = block * LANES
+            count = min(LANES, channels - channel)
+            take(x, u, start * channels + channel, length, channels, count)
+            take(dout, dy, start * channels + channel, length, channels, count)
+            dx[:] = 0
+            for k in range(4):
+                row = k * channels + channel
+                pack(rates, A, row * n, n, count)
+                pack(weights, weight, row * rank, rank, count)
+                pack(skip, D, row, 1, count)
+                pack(shift, bias, row, 1, count)
+                for i in range(count):
+                    for r in range(rank):
+                        weight_rows[i * wide_rank + r] = weights[r * LANES + i]
+                at_dt = start * strides[0] + k * strides[1]
+                at_B, at_C = start * strides[2] + k * strides[3], start * strides[4] + k * strides[5]
+                row_d = (part * batches + batch) * length * 4 + k
+                states[: n * LANES] = 0
+                for t in range(0, length, STEPS):
+                    steps, at = min(STEPS, length - t), k * padded + t
+                    project(step, dt, at_dt, strides[0], order, at, weights, rank)
+                    make_delta(step, shift, True)
+                    move(kept, t * n, states, 0, n)
+                    rescan(steps, n, order, at, x, step, rates, B, at_B, strides[2], decays, states)
+                    move(states, 0, states, steps * n * LANES, n)
+                for gradient in (dh, drates, dweights, dskip, dshift):
+                    gradient[:] = 0
+                for t in range((length - 1) // STEPS * STEPS, -1, -STEPS):
+                    steps, at = min(STEPS, length - t), k * padded + t
+                    project(step, dt, at_dt, strides[0], order, at, weights, rank)
+                    make_delta_and_slope(step, slope, shift, True)
+                    move(states, 0, kept, t * n, n)
+                    rescan(steps, n, order, at, x, step, rates, B, at_B, strides[2], decays, states)
+                    scan_backward(
+                        steps, n, order, at, x, step, rates, skip,
+                        B, at_B, strides[2], C, at_C, strides[4], decays, states,
+                        dout, dh, dx, dstep, drates, dskip, dB, dC, row_d * wide, 4 * wide, products,
+                    )  # fmt: skip
+                    through_slope(steps, dstep, slope, dshift)
+                    project_backward(
+                        steps, dstep, dt, at_dt, strides[0], order, at, weight_rows, rank, dweights,
+                        ddt, row_d * wide_rank, 4 * wide_rank,
+                    )  # fmt: skip
+                row = (batch * 4 + k) * channels + channel
+                unpack(dA, row * n, drates, n, count)
+                unpack(dweight, row * rank, dweights, rank, count)
+                unpack(dD, row, dskip, 1, count)
+                unpack(dbias, row, dshift, 1, count)
+            put(du, start * channels + channel, dx, length, channels, count)
