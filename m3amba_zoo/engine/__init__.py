@@ -1,0 +1,28 @@
+"""What MMEngine's Runner needs from us. Importing registers the parts."""
+
+from m3amba_zoo.engine.amp_wrapper import AmpOptimWrapper
+from m3amba_zoo.engine.checkpoint import AsideBackend, check_fit, latest_checkpoint, load_from_local
+from m3amba_zoo.engine.checkpoint_hook import SafeCheckpointHook
+from m3amba_zoo.engine.epoch_seed_hook import EpochSeedHook
+from m3amba_zoo.engine.finite_loss_hook import FiniteLossHook
+from m3amba_zoo.engine.fit_hook import FitPreprocessorHook
+from m3amba_zoo.engine.installed_path import mend_installed_path
+from m3amba_zoo.engine.progress_hook import ProgressHook
+from m3amba_zoo.engine.report_hook import ReportHook
+from m3amba_zoo.engine.runner import ZooRunner
+
+__all__ = [
+    "AmpOptimWrapper",
+    "AsideBackend",
+    "EpochSeedHook",
+    "FiniteLossHook",
+    "FitPreprocessorHook",
+    "ProgressHook",
+    "ReportHook",
+    "SafeCheckpointHook",
+    "ZooRunner",
+    "check_fit",
+    "latest_checkpoint",
+    "load_from_local",
+    "mend_installed_path",
+]

@@ -1,0 +1,77 @@
+"""The console script ``m3amba COMMAND``, and how every command ends: exit codes and one-sentence errors.
+
+Nothing heavy is imported here, so that ``-h`` answers at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from m3amba_zoo.errors import InputError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+def run(command: str) -> NoReturn:
+    """Run ``m3amba_zoo.cli.<command>.main()`` and exit.
+
+    Exit codes: what ``main`` returns; 2 with one sentence on stderr for bad input and for files that cannot
+    be read or written; 130 after an interrupt.
+    """
+    sys.exit(_run(lambda: import_module(f"m3amba_zoo.cli.{command}").main()))
+
+
+def main() -> NoReturn:
+    """Run ``m3amba COMMAND ...``."""
+    commands = _commands()
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage(commands))
+        sys.exit(0 if arguments else USAGE_ERROR)
+    command = arguments[0]
+    if command not in commands:
+        print(f"error: no command '{command}'; expected one of {', '.join(commands)}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    sys.argv = [f"m3amba {command}", *arguments[1:]]
+    run(command)
+
+
+def _run(call: Callable[[], int | None]) -> int:
+    try:
+        return call() or 0
+    except InputError as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        print("interrupted; a training goes on with --resume", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    print(f"error: {message}", file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _commands() -> dict[str, str]:
+    """Return the modules of ``m3amba_zoo.cli`` that define ``main``, with their docstrings' first lines."""
+    commands = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        defined = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+        if "main" in defined and path.stem != "main":
+            commands[path.stem] = (ast.get_docstring(module) or "").partition("\n")[0]
+    return commands
+
+
+def _usage(commands: dict[str, str]) -> str:
+    width = max(map(len, commands))
+    lines = [f"  {name:{width}}  {summary}" for name, summary in commands.items()]
+    return "\n".join(
+        ["usage: m3amba COMMAND ...", "", *lines, "", "m3amba COMMAND -h lists a command's options"]
+    )

@@ -1,0 +1,86 @@
+"""Train a model from a config, then test it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from m3amba_zoo.cli.run_config import add_run_options
+from m3amba_zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, test and name what was written; bad input raises InputError."""
+    args = _parser().parse_args(argv)
+    from m3amba_zoo.cli.run_config import build_runner, prepare, read_config, set_amp, set_seed, starting
+    from m3amba_zoo.cli.run_output import print_header, print_metrics, print_written
+
+    config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
+    if args.seed is not None:
+        set_seed(config, args.seed)
+    if args.amp:
+        set_amp(config)
+    if args.resume:
+        _set_resume(config, args.resume, args.seed)
+    test = not args.no_test and config.get("test_dataloader") is not None
+    began = time.time()
+    runner: Runner | None = None
+    with starting(config, started=lambda: getattr(runner, "started", False)):
+        runner = build_runner(config)
+        prepare(runner, test)
+        print_header(runner)
+        runner.train()
+    if test:
+        runner.load_final_weights()
+        print_metrics(runner.test())
+    print_written(runner, since=began)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="for example configs/m3amba_demo.py")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from a checkpoint, or from the work dir's newest one (auto, the default)",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of the run and of the config's splits")
+    parser.add_argument(
+        "--amp", action="store_true", help="mixed precision: float16 on CUDA, bfloat16 on a CPU"
+    )
+    parser.add_argument("--no-test", action="store_true", help="do not test after training")
+    add_run_options(parser)
+    return parser
+
+
+def _set_resume(config: Config, resume: str, seed: int | None) -> None:
+    """Let the Runner resume, with the seed of the run that is resumed.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or ``--seed`` contradicts it.
+    """
+    from m3amba_zoo.cli.run_config import set_seed
+    from m3amba_zoo.engine.checkpoint import latest_checkpoint, read_meta
+
+    path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)
+    if path is None:
+        print(f"nothing to resume in {config.work_dir}: training starts anew")
+        return
+    trained = read_meta(path).get("seed")
+    if seed is not None and trained not in (None, seed):
+        raise InputError(
+            f"--seed {seed}: {path} was trained with seed {trained}; leave --seed out to resume it"
+        )
+    if trained is not None and trained != config.get("randomness", {}).get("seed"):
+        set_seed(config, trained)
+    config.resume, config.load_from = True, str(path)

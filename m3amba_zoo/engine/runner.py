@@ -1,0 +1,136 @@
+"""MMEngine's Runner, quiet on the terminal and strict about weights."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
+from mmengine.registry import RUNNERS
+from mmengine.runner import BaseLoop, Runner
+from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
+from rich import get_console
+from torch import nn
+
+from m3amba_zoo.engine.checkpoint import check_fit
+from m3amba_zoo.errors import InputError
+
+# what MMEngine warns of its own doing: true, but nothing that a user could change
+CHATTER = re.compile(r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric")
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints log records through rich, which keeps them clear of a progress bar."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave out MMEngine's warnings about itself."""
+        return not CHATTER.search(record.getMessage()) and bool(super().filter(record))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        message = f"{record.levelname.lower()}: {record.getMessage()}"
+        get_console().print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+@RUNNERS.register_module()
+class ZooRunner(Runner):
+    """MMEngine's Runner for the zoo; what is different.
+
+    - The terminal shows warnings only; everything is in the log file.
+    - Weights that are resumed or tested must fit the model exactly.
+    - Several processes may train on CPUs (``--launcher pytorch``).
+    - Hooks may define ``after_stop(runner)``, called when training or testing ends, also by an error.
+    """
+
+    trained_epochs: int | None = None  # of the weights loaded last, where their file says so
+
+    @property
+    def started(self) -> bool:
+        """Whether an iteration has been trained, by this run or by the one it resumes."""
+        return isinstance(self._train_loop, BaseLoop) and self._train_loop.iter > 0
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Join the other processes; MMEngine knows GPUs only."""
+        if self.launcher == "pytorch" and not torch.cuda.is_available():
+            torch.distributed.init_process_group("gloo")
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Wrap the model for several processes; on CPUs without the device ids that MMEngine passes."""
+        if self.distributed and not torch.cuda.is_available():
+            from mmengine.model import MMDistributedDataParallel
+
+            return MMDistributedDataParallel(module=model, broadcast_buffers=False)
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def build_logger(
+        self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
+    ) -> MMLogger:
+        """Build the logger; the terminal gets warnings and errors."""
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        for handler in list(logger.handlers):
+            if type(handler) is logging.StreamHandler:
+                quiet = ConsoleHandler(max(handler.level, logging.WARNING))
+                quiet.filters = handler.filters
+                logger.handlers[logger.handlers.index(handler)] = quiet
+        return logger
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable = "cpu",
+        strict: bool = False,
+        revise_keys: Sequence[tuple[str, str]] = ((r"^module\.", ""),),
+    ) -> dict:
+        """Load weights; ``strict``, which resuming implies, demands that they fit the model.
+
+        Raises:
+            InputError: the file cannot be read, or does not fit.
+        """
+        checkpoint = _load_checkpoint(str(filename), map_location, logger="current")
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if self._resume and not {"optimizer", "message_hub"} <= checkpoint.keys():
+            raise InputError(
+                f"{filename}: holds weights only, --resume needs a checkpoint that training wrote "
+                "(epoch_*.pth)"
+            )
+        if strict or self._resume:
+            check_fit(checkpoint["state_dict"], model.state_dict(), filename)
+        checkpoint = _load_checkpoint_to_model(model, checkpoint, revise_keys=list(revise_keys))
+        self._has_loaded = True
+        self.trained_epochs = checkpoint["meta"].get("epoch")
+        self.logger.info(f"Load checkpoint from {filename}")
+        return checkpoint
+
+    def load_final_weights(self) -> None:
+        """Load the weights that the training chose from their file: the best, where it kept one, or the last.
+
+        What is tested is so what the file holds (the averaged weights, where the run keeps an average).
+        """
+        named = (self.message_hub.get_info(key) for key in ("best_ckpt", "last_ckpt"))
+        for path in (Path(name) for name in named if name):
+            for candidate in (path, Path(self.work_dir) / path.name):
+                if candidate.is_file():
+                    self._resume = False  # EMAHook would else take the file's raw weights
+                    self.load_checkpoint(str(candidate), strict=True)
+                    return
+
+    def train(self) -> nn.Module:
+        """Train."""
+        try:
+            return super().train()
+        finally:
+            self.call_hook("after_stop")
+
+    def test(self) -> dict:
+        """Test."""
+        try:
+            return super().test()
+        finally:
+            self.call_hook("after_stop")

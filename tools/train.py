@@ -1,0 +1,5 @@
+"""Train a model from a config, then test it: ``python tools/train.py CONFIG``."""
+
+from m3amba_zoo.cli.main import run
+
+run("train")
