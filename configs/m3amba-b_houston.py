@@ -1,0 +1,10 @@
+"""M3amba as in the paper (CLIP, 70.8 M parameters) on Houston 2013; wants a GPU and CLIP weights."""
+
+_base_ = [
+    "_base_/default_runtime.py",
+    "_base_/datasets/houston2013.py",
+    "_base_/models/m3amba-b.py",
+    "_base_/schedules/adamw.py",
+]
+
+model = dict(in_channels={{_base_.in_channels}}, num_classes={{_base_.num_classes}}, window={{_base_.window}})
