@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Form = Literal["parcel", "line", "houses", "hall", "crowns"]
+Form = Literal["parcel", "district", "line", "houses", "hall", "crowns"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Cover:
             object (a roof, a field) is mostly one of the materials, above 10 all objects are alike.
         state: mean and standard deviation, between objects, of the state of the materials: 0 fresh
             (green, dry, new), 1 altered (dry, wet, weathered).
-        form: how it lies on the ground: a parcel, a line between parcels, houses or one hall on a
-            parcel, tree crowns.
+        form: how it lies on the ground: an even parcel, a district of things smaller than a pixel, a line
+            between parcels, houses or one hall on a parcel, tree crowns.
         size: area of a parcel, or width of a line, in pixels.
         height: mean and standard deviation between objects, and roughness within one, in metres.
         backscatter: VV and VH in dB.
@@ -64,9 +64,8 @@ COVERS: dict[str, Cover] = {
         {"canopy": 0.42, "grass": 0.33, "soil": 0.25}, state=(0.33, 0.07), size=900, height=(1.2, 0.4, 0.5)
     ),
     r"forest|wood": Cover(
-        {"canopy": 0.68, "grass": 0.3, "soil": 0.02},
+        {"canopy": 0.62, "grass": 0.34, "soil": 0.04},
         state=(0.27, 0.08),
-        form="crowns",
         size=1500,
         height=(9.0, 2.0, 2.0),
         backscatter=(-8.5, -13.5),
@@ -84,12 +83,13 @@ COVERS: dict[str, Cover] = {
     r"allotment": Cover(
         {"grass": 0.4, "canopy": 0.25, "soil": 0.15, "tile": 0.1, "concrete": 0.1},
         likeness=90,
+        form="district",
         height=(1.5, 0.5, 1.2),
         backscatter=(-8.8, -14.8),
         clutter=5,
     ),
     r"low plant|crop|field": Cover(
-        {"canopy": 0.46, "grass": 0.43, "soil": 0.11},
+        {"canopy": 0.5, "grass": 0.42, "soil": 0.08},
         likeness=30,
         state=(0.3, 0.08),
         size=1200,
@@ -104,6 +104,7 @@ COVERS: dict[str, Cover] = {
         {"tile": 0.17, "shingle": 0.15, "grass": 0.21, "canopy": 0.1, "asphalt": 0.22, "concrete": 0.15},
         likeness=90,
         size=1400,
+        form="district",
         height=(6.0, 1.5, 3.0),
         backscatter=(-7.0, -14.0),
         clutter=5,
@@ -113,6 +114,7 @@ COVERS: dict[str, Cover] = {
         {"tile": 0.14, "metal": 0.06, "shingle": 0.17, "asphalt": 0.25, "concrete": 0.17, "grass": 0.21},
         likeness=42,
         size=1200,
+        form="district",
         height=(6.5, 2.5, 3.0),
         backscatter=(-3.5, -12.5),
         clutter=4,
@@ -120,6 +122,7 @@ COVERS: dict[str, Cover] = {
     r"commercial area": Cover(
         {"membrane": 0.14, "tile": 0.1, "shingle": 0.22, "asphalt": 0.3, "concrete": 0.18, "grass": 0.06},
         likeness=48,
+        form="district",
         height=(9.0, 3.0, 4.0),
         backscatter=(-4.0, -10.5),
         clutter=4,
@@ -198,12 +201,17 @@ COVERS: dict[str, Cover] = {
     r"sidewalk|pavement|concrete": Cover(
         {"concrete": 0.85, "grass": 0.15}, likeness=30, form="line", size=3, backscatter=(-14.0, -22.0)
     ),
-    r"curb": Cover({"yellow paint": 0.5, "concrete": 0.3, "asphalt": 0.2}, form="line", size=2, prevalence=0.1),
+    r"curb": Cover(
+        {"yellow paint": 0.5, "concrete": 0.3, "asphalt": 0.2}, form="line", size=2, prevalence=0.1
+    ),
     r"cloth|panel|target": Cover({"cloth": 1.0}, state=(0.5, 0.21), size=60, prevalence=0.1),
     r"mixed ground": Cover({"grass": 0.35, "soil": 0.4, "sand": 0.25}, likeness=15, state=(0.4, 0.12)),
     r"sand|dirt|beach": Cover({"sand": 0.8, "soil": 0.2}, likeness=18, backscatter=(-13.0, -21.0)),
     r"soil|ground|bare": Cover(
-        {"soil": 0.87, "grass": 0.06, "ballast": 0.07}, likeness=54, state=(0.35, 0.08), backscatter=(-12.0, -20.0)
+        {"soil": 0.87, "grass": 0.06, "ballast": 0.07},
+        likeness=54,
+        state=(0.35, 0.08),
+        backscatter=(-12.0, -20.0),
     ),
     r"water|river|lake|sea": Cover(
         {"water": 1.0},
@@ -212,7 +220,7 @@ COVERS: dict[str, Cover] = {
         backscatter=(-19.0, -26.0),
         prevalence=0.5,
     ),
-}  # fmt: skip
+}
 
 
 def cover_of(name: str) -> Cover:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 
-def smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def smooth_field(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw a field of mean 0 and standard deviation 1 that varies over about ``scale`` pixels.
 
     Normal deviates on a grid of that spacing are interpolated by cubic splines, so that the cost does

@@ -23,9 +23,12 @@ TINTS = 5  # spectral directions in which objects of one material differ
 OBJECT_TINT = np.array([0.045, 0.018, 0.008, 0.005, 0.003], np.float32)
 PIXEL_TINT = 0.7 * OBJECT_TINT
 
+# within objects: standard deviation of the logarithm of a material's share
+GRAIN, GRAIN_OF_DISTRICTS = 0.25, 0.7
+
 # how the test zone differs from the train zone, in the mean: season (state of materials) and brightness
-SEASON_SHIFT = 0.10
-BRIGHTNESS_SHIFT = -0.07
+SEASON_SHIFT = 0.08
+BRIGHTNESS_SHIFT = -0.06
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ class Ground:
     season: NDArray[np.float32]
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Rows and columns."""
-        return self.height.shape[0], self.height.shape[1]
+        return self.height.shape
 
 
 def _material_shares(
@@ -71,8 +74,11 @@ def _material_shares(
     alphas = np.array([[cover.materials.get(m, 0.0) * cover.likeness for m in materials] for cover in covers])
     objects = rng.gamma(alphas[layout.unit_classes]) + 1e-9 * (alphas[layout.unit_classes] > 0)
     shares = objects.T.astype(np.float32)[:, layout.units]
+    grain = np.array(
+        [GRAIN_OF_DISTRICTS if cover.form == "district" else GRAIN for cover in covers], np.float32
+    )
     for share in shares:
-        share *= np.exp(0.25 * smooth_field(layout.classes.shape, 1.7, rng))
+        share *= np.exp(grain[layout.classes] * smooth_field(layout.classes.shape, 1.7, rng))
     return shares / shares.sum(axis=0)
 
 
@@ -90,10 +96,10 @@ def _cloud(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.floa
     """Transmission of one cloud, 0.5 in its core, that shades part of the widest stretch of test zone."""
     depth = ndimage.distance_transform_edt(np.pad(test, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(np.argmax(depth), test.shape)
-    radius = 0.6 * float(depth.max())
-    rows, columns = np.indices(test.shape, dtype=np.float32, sparse=True)
+    radius = 0.55 * float(depth.max())
+    rows, columns = np.ogrid[: test.shape[0], : test.shape[1]]
     distance = np.hypot(rows - row, columns - column) / radius
-    distance += 0.15 * smooth_field((test.shape[0], test.shape[1]), max(radius / 3, 2), rng)
+    distance += 0.15 * smooth_field(test.shape, max(radius / 3, 2), rng)
     return (1 - 0.5 / (1 + np.exp((distance - 0.85) * 12))).astype(np.float32)
 
 
@@ -105,7 +111,7 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
         covers: surroundings, then the K classes.
         rng: source of all chance.
     """
-    shape = (layout.classes.shape[0], layout.classes.shape[1])
+    shape = layout.classes.shape
     short = min(shape)
     classes, units, kinds = layout.classes, layout.units, layout.unit_classes
     present = dict.fromkeys(material for cover in covers for material in cover.materials)
@@ -130,7 +136,8 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
     height = plain + rough[classes] * smooth_field(shape, 2, rng)
     height = np.where(mean[classes] > 0, np.maximum(height, 0), height).astype(np.float32)
 
-    shaded = np.array([cover.shaded for cover in covers])[classes] | _cast_shadows(plain)
+    casting = np.array([cover.form in ("houses", "hall", "crowns") for cover in covers])[classes]
+    shaded = np.array([cover.shaded for cover in covers])[classes] | _cast_shadows(plain * casting)
     sunlit = ndimage.gaussian_filter(np.where(shaded, 0.25, 1.0).astype(np.float32), 0.5)
     return Ground(
         layout=layout,

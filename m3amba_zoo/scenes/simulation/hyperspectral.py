@@ -35,8 +35,8 @@ class HsiSpec:
         bands: number of bands, evenly spaced.
         first_nm: centre of the first band.
         last_nm: centre of the last band.
-        snr: signal-to-noise ratio of bright ground in the best band; less towards the ends of the spectrum and
-            in absorption bands.
+        snr: signal-to-noise ratio of bright ground in the best band; less towards the ends of the
+            spectrum and in absorption bands.
         blur: standard deviation of the point spread in pixels, which mixes materials at borders.
     """
 
@@ -91,7 +91,7 @@ class HsiSpec:
         return mixture
 
     def _noise(self, wavelengths: NDArray[np.float64], depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Standard deviation of the noise at reflectance 0.2, by band: the sun's spectrum and the absorption."""
+        """Standard deviation of the noise by band, after the sun's spectrum, detector and absorption."""
         # Planck at 5800 K, photons, relative to its maximum over the bands
         photons = wavelengths**-4 / np.expm1(1.4388e7 / (wavelengths * 5800))
         detector = np.clip((wavelengths - 330) / 120, 0.08, 1) * np.clip((2700 - wavelengths) / 500, 0.2, 1)

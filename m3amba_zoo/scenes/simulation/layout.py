@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,10 @@ from m3amba_zoo.scenes.simulation.covers import Cover
 from m3amba_zoo.scenes.simulation.fields import smooth_field
 
 # share of a parcel that its class covers; the rest is surroundings
-COVERAGE = {"parcel": 1.0, "line": 1.0, "crowns": 0.8, "hall": 0.7, "houses": 0.45}
+COVERAGE = {"parcel": 1.0, "district": 1.0, "line": 1.0, "crowns": 0.8, "hall": 0.7, "houses": 0.45}
 TRAIN_ZONE = 0.3  # share of the scene where training pixels lie, unless the counts need another
 SEGMENT = 24  # pixels of a road between changes of its surface
+HOUSE_PITCH = 9  # pixels from one house to the next
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class _Canvas:
     def parcel(self, box: _Box, label: int) -> None:
         """Paint a parcel of a class in its form."""
         form = self.covers[label].form
-        if form in ("parcel", "line"):
+        if COVERAGE[form] == 1:
             self.fill(box, label)
             return
         self.fill(box, 0)
@@ -95,12 +97,15 @@ class _Canvas:
         return _Box(box.top + rows, box.left + columns, box.bottom - rows, box.right - columns)
 
     def _houses(self, box: _Box, label: int) -> None:
-        pitch = 9
-        for top in range(box.top, max(box.bottom - pitch // 2, box.top + 1), pitch):
-            for left in range(box.left, max(box.right - pitch // 2, box.left + 1), pitch):
-                rows, columns = self.rng.integers(5, 8, 2)
-                row, column = top + self.rng.integers(0, 3), left + self.rng.integers(0, 3)
-                house = _Box(row, column, min(row + rows, box.bottom), min(column + columns, box.right))
+        for top in range(box.top, max(box.bottom - HOUSE_PITCH // 2, box.top + 1), HOUSE_PITCH):
+            for left in range(box.left, max(box.right - HOUSE_PITCH // 2, box.left + 1), HOUSE_PITCH):
+                (row, column), (rows, columns) = self.rng.integers([[0], [5]], [[3], [8]], (2, 2)).tolist()
+                house = _Box(
+                    top + row,
+                    left + column,
+                    min(top + row + rows, box.bottom),
+                    min(left + column + columns, box.right),
+                )
                 if min(house.sides) > 1:
                     self.fill(house, label)
 
@@ -120,8 +125,8 @@ def _zones(
     fewest, most = -(-train // breadth), length - -(-test // breadth)
     if fewest > most:
         raise InputError(
-            f"{train} training and {test} test pixels were asked of a simulated scene of {shape[0]} x {shape[1]} "
-            f"pixels; expected at most {shape[0] * shape[1] - 2 * breadth} in all"
+            f"{train} training and {test} test pixels were asked of a simulated scene of {shape[0]} x "
+            f"{shape[1]} pixels; expected at most {shape[0] * shape[1] - 2 * breadth} in all"
         )
     room = (1.2 * fewest, length - 1.2 * (length - most))
     wanted = np.clip(TRAIN_ZONE * length, *room) if room[0] <= room[1] else (fewest + most) / 2
@@ -136,7 +141,7 @@ def _zones(
         start += width
     edges = [0, *(np.flatnonzero(np.diff(is_test)) + 1).tolist(), length]
     scene = _Box(0, 0, *shape)
-    boxes = [scene.part(axis, first, last) for first, last in zip(edges, edges[1:], strict=False)]
+    boxes = [scene.part(axis, first, last) for first, last in pairwise(edges)]
     test_zone = np.broadcast_to(is_test[None, :] if axis else is_test[:, None], shape)
     return test_zone.copy(), boxes
 
@@ -209,7 +214,7 @@ def _grow_short(
     zone: NDArray[np.bool_],
     counts: NDArray[np.int64],
 ) -> None:
-    """Grow each class that has fewer pixels in a zone than asked for into its neighbours that can spare some."""
+    """Grow each class that is short of pixels in a zone into neighbours that can spare some."""
     needed = np.concatenate([[0], counts])
     for label in range(1, len(needed)):
         have = np.bincount(classes[zone], minlength=len(needed))

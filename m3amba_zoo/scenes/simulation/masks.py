@@ -52,15 +52,13 @@ def _choose(
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
     """Take the pixels of whole patches in random order until each class has its count."""
-    rows, columns = np.indices(zone.shape, dtype=np.int64, sparse=True)
-    offset = rng.integers(0, patch, 2)
-    across = zone.shape[1] // patch + 2
-    cells = (rows + offset[0]) // patch * across + (columns + offset[1]) // patch
+    rows, columns = np.ogrid[: zone.shape[0], : zone.shape[1]]
+    first_row, first_column = rng.integers(0, patch, 2)
+    cells = (rows + first_row) // patch * zone.shape[1] + (columns + first_column) // patch
     # a patch is the part of one object within one cell of a grid
-    patches = np.unique(layout.units.astype(np.int64) * (int(cells.max()) + 1) + cells, return_inverse=True)[
-        1
-    ]
-    draw = rng.permutation(int(patches.max()) + 1)[patches.reshape(-1)]
+    keys = layout.units * np.int64(zone.size) + cells
+    names, patches = np.unique(keys, return_inverse=True)
+    draw = rng.permutation(len(names))[patches.reshape(-1)]
     chosen = np.zeros(zone.shape, bool)
     for label, count in enumerate(counts, start=1):
         pixels = np.flatnonzero(zone & (layout.classes == label))

@@ -22,7 +22,7 @@ class SarSpec:
 
     Attributes:
         channels: 1 to 4, the first ones of ``SAR_BANDS``.
-        looks: independent looks averaged; the intensities of even ground are gamma distributed with this shape.
+        looks: independent looks averaged; intensities of even ground are gamma distributed with this shape.
         blur: standard deviation in pixels of the interpolation to the common grid, which correlates speckle.
     """
 

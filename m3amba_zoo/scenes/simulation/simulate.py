@@ -30,7 +30,8 @@ def _counts(given: Sequence[int] | None, default: NDArray[np.int64], what: str) 
     counts = np.asarray(given, dtype=np.int64)
     if counts.shape != default.shape or (counts < 1).any():
         raise InputError(
-            f"{what} is {tuple(given)}, expected a positive number of pixels for each of {len(default)} classes"
+            f"{what} is {tuple(given)}, expected a positive number of pixels for each of the {len(default)} "
+            "classes"
         )
     return counts
 
@@ -52,10 +53,10 @@ def simulate_scene(
         name: must contain ``simulated``.
         classes: the K classes; what each is made of follows from its name (``covers.cover_of``).
         shape: rows and columns ``(H, W)``.
-        modalities: the sensors, for example ``{"hsi": HsiSpec(144, 380, 1050), "lidar": LidarSpec()}``; may be
-            empty, which leaves labels and masks.
+        modalities: the sensors, for example ``{"hsi": HsiSpec(144, 380, 1050), "lidar": LidarSpec()}``;
+            may be empty, which leaves labels and masks.
         seed: of all chance.
-        train_counts: training pixels of each class, exact; None for 6 % of the scene, the same for all classes.
+        train_counts: training pixels of each class, exact; None for 6 % of the scene, the same for each.
         test_counts: test pixels of each class, exact; None for 22 % of the scene.
 
     Returns:
@@ -66,6 +67,8 @@ def simulate_scene(
     """
     if "simulated" not in name:
         raise InputError(f"a simulated scene was named '{name}'; expected a name that contains 'simulated'")
+    if not 1 <= len(classes) <= 255:
+        raise InputError(f"{len(classes)} classes were asked of a simulated scene, expected 1 to 255")
     covers = (SURROUNDINGS, *(cover_of(land.name) for land in classes))
     if train_counts is None or test_counts is None:
         train, test = default_counts(covers[1:], shape)
