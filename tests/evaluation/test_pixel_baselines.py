@@ -1,15 +1,19 @@
 """The classical baselines: they learn from training pixels alone, and are scored as the networks are."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from m3amba_zoo.cli.baseline import main
 from m3amba_zoo.datasets.scene_data import SceneData
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
 from m3amba_zoo.evaluation.baselines import BASELINES, PixelSpectra, build_baseline, predict_scenes, spectra
+from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.splits import audit, build_split
 
 CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))
@@ -29,6 +33,11 @@ def make_scene(index: int, shape=(24, 20)) -> Scene:
     labels = np.where(generator.random(shape) < 0.8, land + 1, 0).astype(np.uint8)
     rasters = {"hsi": Raster(1000 * hsi.astype(np.float32)), "lidar": Raster(lidar, nodata=MISSING)}
     return Scene(f"plot{index}", rasters, labels, CLASSES)
+
+
+class BaselinePlots(Source):
+    def load(self, rasters: bool = True) -> list[Scene]:
+        return [make_scene(index) for index in range(6)]
 
 
 def make_data(split: dict, count: int = 6) -> SceneData:
@@ -151,3 +160,58 @@ def test_bad_input_is_one_sentence(data):
     scenes = [*data.scenes[:2], narrow, *data.scenes[3:]]
     with pytest.raises(InputError, match=r"'plot2' of simulated_plots has 4 bands of 'hsi'.*'plot0' has 6"):
         build_baseline("lda", ("hsi",)).fit(replace(data, scenes=scenes), 0)
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.setitem(SOURCES.module_dict, "baseline_plots", BaselinePlots)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+CONFIG = """
+source = dict(type="baseline_plots")
+split = dict(type="by_scene", seed=0)
+modalities = ("hsi", "lidar")
+randomness = dict(seed=0)
+"""
+
+
+def test_the_command_writes_scores_and_maps(in_tmp_path, capsys):
+    (in_tmp_path / "plots.py").write_text(CONFIG)
+
+    assert main(["plots.py", "--model", "svm", "--modalities", "hsi", "--mean", "3", "--seed", "2"]) == 0
+
+    work_dir = in_tmp_path / "work_dirs" / "plots_svm_hsi_mean3"
+    record = json.loads((work_dir / "metrics.json").read_text())
+    expected = make_data({"type": "by_scene", "seed": 2}).split
+    assert record["split"]["sha256"] == expected.sha256
+    assert (record["seed"], record["split"]["window"], record["modalities"]) == (2, 3, ["hsi"])
+    assert sum(map(sum, record["confusion"])) == record["pixels"] == expected.count("test")
+    assert record["ece"] is None
+    assert record["model"]["C"] in (1.0, 10.0)
+    assert "held out of the training pixels" in record["selection"]
+    assert {path.name for path in work_dir.iterdir()} == {"metrics.json", "map.png", "maps"}
+    assert len(list((work_dir / "maps").glob("*.tif"))) == 6
+    assert f"{record['oa']:.4f}" in capsys.readouterr().out
+
+
+def test_the_command_fits_the_data_that_the_network_is_tested_on(in_tmp_path):
+    dataset = "dict(source=source, split=dict(type='by_scene', seed=5), modalities=('hsi',))"
+    (in_tmp_path / "plots.py").write_text(f"{CONFIG}test_dataloader = dict(dataset={dataset})")
+    main(["plots.py", "--model", "lda", "--work-dir", "run"])
+    record = json.loads((in_tmp_path / "run" / "metrics.json").read_text())
+    assert (record["split"]["name"], record["modalities"]) == ("by_scene-seed5", ["hsi"])
+
+
+def test_the_command_leaves_nothing_behind_on_bad_input(in_tmp_path):
+    (in_tmp_path / "plots.py").write_text(CONFIG)
+    (in_tmp_path / "empty.py").write_text("model = dict()")
+    for arguments, reason in (
+        (["none.py"], "none.py: no such config"),
+        (["empty.py"], "empty.py: no 'source'"),
+        (["plots.py", "--modalities", "sar"], "no modality 'sar'"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            main([*arguments, "--model", "lda"])
+    assert not (in_tmp_path / "work_dirs").exists()

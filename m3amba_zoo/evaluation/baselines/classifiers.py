@@ -40,6 +40,7 @@ class PixelClassifier(ABC):
         name: as in ``BASELINES``.
         probabilistic: whether its probabilities mean something; else the predicted class has all of it.
         selection: the rule that chose its settings, in words.
+        modalities: which rasters it reads.
         window: side of the square that it reads around a pixel, in pixels.
         settings: of the fitted classifier, for ``metrics.json``.
     """
@@ -47,6 +48,7 @@ class PixelClassifier(ABC):
     name: str
     probabilistic: bool = True
     selection: str = "settings fixed beforehand"
+    modalities: tuple[str, ...] = ()
     window: int = 1
 
     def __init__(self) -> None:
@@ -74,7 +76,8 @@ class SpectralClassifier(PixelClassifier):
 
     def __init__(self, spectra: PixelSpectra) -> None:
         super().__init__()
-        self.spectra, self.window = spectra, spectra.mean
+        self.spectra = spectra
+        self.modalities, self.window = spectra.modalities, spectra.mean
         self.estimator: Pipeline | None = None
 
     @abstractmethod
