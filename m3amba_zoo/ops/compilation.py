@@ -36,7 +36,7 @@ def kernel(function: Callable) -> Any:
 
     numba looks beside the source file, then in the user's cache; ``NUMBA_CACHE_DIR`` names another place.
     """
-    dispatcher = njit(nogil=True)(function)
+    dispatcher: Any = njit(nogil=True)(function)
     try:
         dispatcher._cache = _PackageCache(function)
     except RuntimeError:  # no such place: each run compiles anew

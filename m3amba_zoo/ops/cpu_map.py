@@ -1,10 +1,10 @@
 """The CPU scan of a feature map ``(b, H, W, d)`` in four directions, over a range of work items.
 
-The map is read where it lies: an item takes its sixteen channels of all positions aside once, visits them in
-four orders and puts the sum back once. The step sizes are made from their low-rank factors a tile at a time and
-exist nowhere else. Arrays are flat and float32; dt, B and C may lie apart: ``strides`` tells how far positions
-and directions are from each other in dt, B and C, in this order. ``order (4, L rounded up to 16)`` holds each
-direction's positions, the last one repeated to the end of its tile.
+The map is read where it lies: an item takes its sixteen channels of all positions aside once, visits them
+in four orders and puts the sum back once. The step sizes are made from their low-rank factors a tile at a
+time and exist nowhere else. Arrays are flat and float32; dt, B and C may lie apart: ``strides`` tells how far
+positions and directions are from each other in dt, B and C, in this order. ``order (4, L rounded up to 16)``
+holds each direction's positions, the last one repeated to the end of its tile.
 """
 
 from __future__ import annotations
@@ -55,25 +55,34 @@ def project(tile, dt, base, stride, order, first, weight, rank):
 
 @njit
 def project_backward(
-    steps, draw, dt, base, stride, order, first, weight_rows, rank, dweight, ddt, base_d, stride_d
-):
+    draw, dt, base, stride, order, first, weight_rows, rank, dweight, ddt, base_d, stride_d, steps,
+):  # fmt: skip
     """Add to dweight ``(rank, 16)`` and to the rows of ddt, which have room for the rank rounded up to 16.
 
-    ``weight_rows`` is ``(16, that)``: for ddt the lanes are factors, so that no sum across lanes is needed.
+    ``draw`` is zero behind the last step. ``weight_rows`` is ``(16, that)``: for ddt the lanes are factors,
+    so that no sum across lanes is needed.
     """
     wide = (rank + LANES - 1) // LANES * LANES
-    for r in range(rank):
-        total = load(dweight, r * LANES)
-        for t in range(steps):
-            total = total + load(draw, t * LANES) * spread(dt, base + stride * order[first + t] + r)
-        store(dweight, r * LANES, total)
-    for t in range(steps):
-        at = base_d + stride_d * order[first + t]
+    for t in range(0, STEPS, 4):
+        at_a, at_b = base + stride * order[first + t], base + stride * order[first + t + 1]
+        at_c, at_d = base + stride * order[first + t + 2], base + stride * order[first + t + 3]
+        a, b = load(draw, t * LANES), load(draw, (t + 1) * LANES)
+        c, d = load(draw, (t + 2) * LANES), load(draw, (t + 3) * LANES)
+        for r in range(rank):
+            total = load(dweight, r * LANES) + a * spread(dt, at_a + r) + b * spread(dt, at_b + r)
+            store(dweight, r * LANES, total + c * spread(dt, at_c + r) + d * spread(dt, at_d + r))
         for r in range(0, wide, LANES):
-            total = load(ddt, at + r)
+            a = b = c = d = fill(ZERO)
             for i in range(LANES):
-                total = total + load(weight_rows, i * wide + r) * spread(draw, t * LANES + i)
-            store(ddt, at + r, total)
+                w = load(weight_rows, i * wide + r)
+                a = a + w * spread(draw, t * LANES + i)
+                b = b + w * spread(draw, (t + 1) * LANES + i)
+                c = c + w * spread(draw, (t + 2) * LANES + i)
+                d = d + w * spread(draw, (t + 3) * LANES + i)
+            for s, factors in ((t, a), (t + 1, b), (t + 2, c), (t + 3, d)):
+                if s < steps:
+                    at = base_d + stride_d * order[first + s] + r
+                    store(ddt, at, load(ddt, at) + factors)
 
 
 @njit
@@ -196,8 +205,8 @@ def backward(
                     )  # fmt: skip
                     through_slope(steps, dstep, slope, dshift)
                     project_backward(
-                        steps, dstep, dt, at_dt, strides[0], order, at, weight_rows, rank, dweights,
-                        ddt, row_d * wide_rank, 4 * wide_rank,
+                        dstep, dt, at_dt, strides[0], order, at, weight_rows, rank, dweights,
+                        ddt, row_d * wide_rank, 4 * wide_rank, steps,
                     )  # fmt: skip
                 row = (batch * 4 + k) * channels + channel
                 unpack(dA, row * n, drates, n, count)

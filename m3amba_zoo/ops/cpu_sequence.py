@@ -85,9 +85,9 @@ def backward(
 ):  # fmt: skip
     """Gradients of items ``first`` to ``last``; item = (batch, group, part of the group's blocks).
 
-    dA ``(b, d, n)``, dD and dbias ``(b, d)`` are yet to be summed over b; dB and dC ``(parts, b, g, L, n rounded
-    up to 16)``, zero at first, over the parts. A state is kept at the first step of every tile; the others are
-    recomputed.
+    dA ``(b, d, n)``, dD and dbias ``(b, d)`` are yet to be summed over b; dB and dC
+    ``(parts, b, g, L, n rounded up to 16)``, zero at first, over the parts. A state is kept at the first step
+    of every tile; the others are recomputed.
     """
     size = channels // groups
     blocks = (size + LANES - 1) // LANES

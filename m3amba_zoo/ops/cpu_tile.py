@@ -1,8 +1,8 @@
 """The scan of one tile, sixteen channels by up to sixteen steps: what both CPU scans are made of.
 
 Channels are the lanes of a vector, so a state ``(n, 16)`` advances without sums across lanes, and any n will
-do. Arrays are flat float32. Rows of u, y, B and C are visited in place, in an order: step t of a tile reads row
-``order[first + t]``, which lies in u and y at 16 times that, in B at ``base_B + stride_B`` times that.
+do. Arrays are flat float32. Rows of u, y, B and C are visited in place, in an order: step t of a tile reads
+row ``order[first + t]``, which lies in u and y at 16 times that, in B at ``base_B + stride_B`` times that.
 Rows of delta and of the arrays that a tile makes are its steps. ``rates`` is A in units of log2(e), so that
 exp(delta A) = 2^(delta rates).
 """
@@ -100,11 +100,16 @@ def make_delta_and_slope(delta, slope, bias, through_softplus):
 
 @njit
 def through_slope(steps, ddelta, slope, dbias):
-    """Turn the gradient of delta into that of the number that softplus took; add it to dbias."""
+    """Turn the gradient of delta into that of the number that softplus took; add it to dbias.
+
+    Behind the last step it becomes zero.
+    """
     for t in range(0, steps * LANES, LANES):
         draw = load(ddelta, t) * load(slope, t)
         store(ddelta, t, draw)
         store(dbias, 0, load(dbias, 0) + draw)
+    for t in range(steps * LANES, STEPS * LANES, LANES):
+        store(ddelta, t, fill(ZERO))
 
 
 @njit

@@ -19,7 +19,15 @@ def state_dtype(*tensors: Tensor) -> torch.dtype:
 
 
 def selective_scan(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor, softplus: bool
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    delta_bias: Tensor,
+    *,
+    softplus: bool,
 ) -> Tensor:
     """Scan u, delta ``(b, d, L)`` with A ``(d, n)``, B, C ``(b, g, n, L)`` and D, delta_bias ``(d,)``."""
     dtype = state_dtype(u, delta, A, B, C, D, delta_bias)
@@ -31,7 +39,7 @@ def selective_scan(
     B, C = B.repeat_interleave(repeats, 1), C.repeat_interleave(repeats, 1)  # (b, d, n, L)
     decay = torch.exp(torch.einsum("bdl,dn->bdln", delta, A))
     drive = torch.einsum("bdl,bdnl,bdl->bdln", delta, B, x)
-    h = torch.zeros_like(C[..., 0]) if u.shape[2] else None
+    h = x.new_zeros(u.shape[0], *A.shape)
     ys = []
     for t in range(u.shape[2]):
         h = decay[:, :, t] * h + drive[:, :, t]
@@ -80,7 +88,9 @@ def selective_scan_2d(
         x = in_order(u, k).to(dtype)
         delta = dt_weight[k].to(dtype) @ in_order(dt[..., k, :], k).to(dtype)
         B_k, C_k = in_order(B[..., k, :], k)[:, None], in_order(C[..., k, :], k)[:, None]
-        total = total + in_place(scan(x, delta, A[k], B_k, C_k, D[k], dt_bias[k], True), k, *u.shape[1:3])
+        total = total + in_place(
+            scan(x, delta, A[k], B_k, C_k, D[k], dt_bias[k], softplus=True), k, *u.shape[1:3]
+        )
     return total.to(u.dtype)
 
 

@@ -8,11 +8,13 @@ becomes a fused multiply-add where the processor has one.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import lower_builtin, models, register_model, type_callable
 
 LANES = 16
 
@@ -24,21 +26,22 @@ _FUSE = ("contract",)  # allows a multiplication and an addition to become one i
 
 # 2^f for f in [-1/2, 1/2], 1 + f c_1 + f^2 c_2 + ...: minimax in relative error, 1.1e-7 once rounded; exact
 # at 0, because a decay close to 1 is applied a thousand times
-_EXP2 = (1.0, 0.693146977557818, 0.24022242076983605, 0.055507337776548996, 0.009671513022327943)
-_EXP2 = (*_EXP2, 0.0013264720364918588)
+_EXP2 = (
+    1.0, 0.693146977557818, 0.24022242076983605, 0.055507337776548996, 0.009671513022327943,
+    0.0013264720364918588,
+)  # fmt: skip
 # log(1 + z) / z for z in [0, 1]: minimax in relative error, 6e-8 once rounded
 _LOG1P = (
-    0.9999999700452533,
-    -0.4999949357938954,
-    0.3331909960916872,
-    -0.2484298689914037,
-    0.1910599465527127,
-)
-_LOG1P = (*_LOG1P, -0.1366318726240845, 0.07822504845166457, -0.029504607636352955, 0.005232525332704489)
+    0.9999999700452533, -0.4999949357938954, 0.3331909960916872, -0.2484298689914037, 0.1910599465527127,
+    -0.1366318726240845, 0.07822504845166457, -0.029504607636352955, 0.005232525332704489,
+)  # fmt: skip
 _LOG2_E = 1.4426950408889634
 # adding 1.5 * 2^23 rounds a float32 to an integer and leaves that integer in the low bits
 _ROUNDER = float(3 * 2**22)
-_MIN_EXPONENT, _MAX_EXPONENT = -126, 127
+_MIN_EXPONENT, _MAX_EXPONENT = -125, 127  # with a mantissa of 2^-0.5 at least: no denormal numbers
+
+
+intrinsic: Callable[[Callable], Any] = numba_intrinsic  # numba's own type hints miss how kernels call one
 
 
 class Float32x16(types.Type):
@@ -140,7 +143,7 @@ def _exp_of_minus_magnitude(builder, x):
     return _exp2_product(builder, magnitude, _constant(-_LOG2_E))
 
 
-def _halves(builder, even, odd, first: range, second: range):
+def _halves(builder, even, odd, first: Sequence[int], second: Sequence[int]):
     """Join the chosen elements of two vectors laid end to end, twice."""
     masks = ([ir.Constant(_INT, i) for i in chosen] for chosen in (first, second))
     return [builder.shuffle_vector(even, odd, ir.Constant(_INTS, mask)) for mask in masks]
@@ -189,7 +192,7 @@ def fill(typing_context, scalar):
 
 @intrinsic
 def exp2_product(typing_context, a, b):
-    """``exp2_product(a, b)``: 2^(a b), relative error 2e-7; 2^-126 and 2^127 bound the result's exponent."""
+    """``exp2_product(a, b)``: 2^(a b), relative error 2e-7; its exponent is held within -125 and 127."""
 
     def emit(context, builder, signature, arguments):
         return _exp2_product(builder, *arguments)
