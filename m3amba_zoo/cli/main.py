@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -24,7 +23,7 @@ def run(command: str) -> NoReturn:
     Exit codes: what ``main`` returns; 2 with one sentence on stderr for bad input and for files that cannot
     be read or written; 130 after an interrupt.
     """
-    sys.exit(_run(lambda: import_module(f"m3amba_zoo.cli.{command}").main()))
+    sys.exit(_exit_code(command))
 
 
 def main() -> NoReturn:
@@ -42,18 +41,19 @@ def main() -> NoReturn:
     run(command)
 
 
-def _run(call: Callable[[], int | None]) -> int:
+def _exit_code(command: str) -> int:
     try:
-        return call() or 0
+        return import_module(f"m3amba_zoo.cli.{command}").main() or 0
     except InputError as error:
         message = str(error)
-    except KeyboardInterrupt:
-        print("interrupted; a training goes on with --resume", file=sys.stderr)
-        return INTERRUPTED
     except OSError as error:
-        if error.strerror is None:
+        if error.strerror is None:  # not the operating system's: a defect of ours, which needs its traceback
             raise
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    except KeyboardInterrupt:
+        hint = "; add --resume to the command to go on" if command == "train" else ""
+        print(f"interrupted{hint}", file=sys.stderr)
+        return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return USAGE_ERROR
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import shutil
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+# launcher -> the environment variable that shows its presence
+LAUNCHERS = {
+    "none": None,
+    "pytorch": "RANK",
+    "slurm": "SLURM_PROCID",
+    "mpi": "OMPI_COMM_WORLD_LOCAL_RANK",
+}
 
 
 def add_run_options(parser: ArgumentParser) -> None:
@@ -32,29 +39,33 @@ def add_run_options(parser: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="change entries of the config, for example train_cfg.max_epochs=5",
+        help="change entries of the config, for example train_cfg.max_epochs=5 window=16",
     )
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="how processes are started")
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="what started the processes")
     # torch.distributed.launch passes it; torchrun sets the environment variable
     parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help="set by a launcher")
 
 
 def read_config(
-    path: Path, options: list[str], work_dir: Path | None, launcher: str, local_rank: int
+    path: Path, options: Sequence[str], work_dir: Path | None, launcher: str = "none", local_rank: int = 0
 ) -> Config:
-    """Read a config and apply the shared options.
+    """Read a config and apply the options of ``add_run_options``.
 
     Raises:
-        InputError: the config does not exist or cannot be read, an option is not ``key=value`` or does not
-            fit, or the work dir cannot be written.
+        InputError: the config does not exist, cannot be read or lacks a model; an option is not ``KEY=VALUE``
+            or does not fit; the work dir cannot be written; the launcher did not start this process.
     """
     from mmengine.config import Config
 
     from m3amba_zoo.engine.installed_path import mend_installed_path
 
-    mend_installed_path()
     if not path.is_file():
         raise InputError(f"{path}: no such config")
+    variable = LAUNCHERS[launcher]
+    if variable is not None and variable not in os.environ:
+        raise InputError(f"--launcher {launcher}: {variable} is not set, so that no launcher started this")
+    os.environ.setdefault("LOCAL_RANK", str(local_rank))
+    mend_installed_path()
     sys.path.append(os.getcwd())  # where the user's modules named by custom_imports lie
     try:
         config = Config.fromfile(path)
@@ -62,25 +73,36 @@ def read_config(
         raise
     except Exception as error:  # a config is Python: anything may happen
         raise InputError(f"{path}: the config cannot be read: {_one_line(error)}") from error
-    _apply_options(config, path, options)
+    for option in options:
+        _apply_option(config, option)
     config.launcher = launcher
-    os.environ.setdefault("LOCAL_RANK", str(local_rank))
     config.work_dir = str(work_dir or config.get("work_dir") or Path("work_dirs") / path.stem)
     _require_writable(Path(config.work_dir))
+    require(config, "model")
     return config
 
 
+def require(config: Config, *keys: str) -> None:
+    """Raise InputError if the config lacks one of the keys."""
+    for key in keys:
+        if config.get(key) is None:
+            raise InputError(f"{config.filename}: has no '{key}'")
+
+
 def set_seed(config: Config, seed: int) -> None:
-    """Set the run's seed, and the seeds named inside every ``split`` of the config."""
+    """Set the run's seed, and each ``seed`` named inside a ``split`` anywhere in the config."""
     config.randomness = {**config.get("randomness", {}), "seed": seed}
-    _seed_splits(config._cfg_dict, seed)
+    for split in _values_of("split", config._cfg_dict):
+        for node in _dicts(split):
+            if "seed" in node:
+                node["seed"] = seed
 
 
 def set_amp(config: Config) -> None:
     """Turn mixed precision on.
 
     Raises:
-        InputError: the optimiser's wrapper is not one that has it.
+        InputError: the optimiser's wrapper is one without mixed precision.
     """
     kind = config.optim_wrapper.get("type", "OptimWrapper")
     if kind not in ("OptimWrapper", "AmpOptimWrapper"):
@@ -90,82 +112,86 @@ def set_amp(config: Config) -> None:
 
 @contextlib.contextmanager
 def starting(config: Config, started: Callable[[], bool]) -> Iterator[None]:
-    """Guard a run until it has ``started``: config faults become InputError, a new work dir goes again.
+    """Guard a run: faults of the config become InputError, and a new work dir goes again if it never started.
 
     Raises:
-        InputError: the config names a part that is not registered, or gives one arguments it does not have.
+        InputError: the config names a part that is not registered, or gives one arguments it does not have;
+            a file cannot be written.
     """
     work_dir = Path(config.work_dir).absolute()
     missing = [path for path in (work_dir, *work_dir.parents) if not path.exists()]
     try:
         yield
     except BaseException as error:
-        if started():
-            raise
-        if missing:
-            shutil.rmtree(missing[-1], ignore_errors=True)
-        if isinstance(error, (KeyError, TypeError)) and (reason := _config_fault(error)):
-            raise InputError(f"{config.filename}: {reason}") from error
+        if not started():
+            if missing:
+                shutil.rmtree(missing[-1], ignore_errors=True)
+            if isinstance(error, (KeyError, TypeError)) and (fault := _config_fault(error)):
+                raise InputError(f"{config.filename}: {fault}") from error
+        if isinstance(error, OSError) and error.strerror and not error.filename:
+            raise InputError(f"{config.work_dir}: cannot be written ({error.strerror})") from error
         raise
 
 
-def build_runner(config: Config) -> Runner:
-    """Build the Runner that the config asks for (``runner_type``, else MMEngine's)."""
+def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
+    """Build the Runner that the config asks for (``runner_type``, else MMEngine's), and its loops' data.
+
+    All data is loaded at once: what is wrong with the test data shall not show after an hour of training.
+    """
     from mmengine.registry import RUNNERS
 
     import m3amba_zoo.engine  # noqa: F401 - registers ZooRunner
 
-    return RUNNERS.build(config)
-
-
-def prepare(runner: Runner, test: bool) -> None:
-    """Load the training data, and the test data too: what is wrong with it shall not show after an hour."""
-    loops = ["train_loop", "test_loop"] if test else ["train_loop"]
+    runner = RUNNERS.build(config)
     for loop in loops:
-        getattr(runner, loop)  # MMEngine builds a loop, with its data, when it is first asked for
+        getattr(runner, loop)  # MMEngine builds a loop when it is first asked for
+    return runner
 
 
-def _apply_options(config: Config, path: Path, options: list[str]) -> None:
+def _apply_option(config: Config, option: str) -> None:
+    """Apply one ``KEY=VALUE``; a variable of the config changes wherever it was used under its own name.
+
+    ``window=16`` so reaches the model and the datasets, which MMEngine alone would leave as they are.
+    """
     from mmengine.config import DictAction
 
-    parser = ArgumentParser(add_help=False, exit_on_error=False)
+    if "=" not in option:
+        raise InputError(f"--cfg-options: '{option}', expected KEY=VALUE")
+    variable = option.partition("=")[0].partition(".")[0]
+    before = copy.deepcopy(config.get(variable))
+    parser = ArgumentParser()
     parser.add_argument("--cfg-options", nargs="+", action=DictAction)
-    for option in options:
-        if "=" not in option:
-            raise InputError(f"--cfg-options: '{option}', expected KEY=VALUE")
-        try:
-            given = parser.parse_args(["--cfg-options", option]).cfg_options
-            config.merge_from_dict(given)
-        except Exception as error:
-            raise InputError(f"--cfg-options: '{option}' does not fit {path}: {_one_line(error)}") from error
+    try:
+        config.merge_from_dict(parser.parse_args(["--cfg-options", option]).cfg_options)
+    except Exception as error:
+        reason = _one_line(error)
+        raise InputError(f"--cfg-options: '{option}' does not fit {config.filename}: {reason}") from error
+    if before is not None:
+        for node in _dicts(config._cfg_dict):
+            if node.get(variable) == before:
+                node[variable] = copy.deepcopy(config[variable])
 
 
 def _require_writable(work_dir: Path) -> None:
-    existing = next(path for path in (work_dir.absolute(), *work_dir.absolute().parents) if path.exists())
+    path = work_dir.absolute()
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
     if not existing.is_dir():
         raise InputError(f"{work_dir}: cannot be the work dir because {existing} is not a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(f"{work_dir}: the work dir cannot be written (no permission for {existing})")
 
 
-def _seed_splits(node: Any, seed: int) -> None:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "split":
-                _replace_seed(value, seed)
-            _seed_splits(value, seed)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            _seed_splits(value, seed)
+def _dicts(node: Any) -> Iterator[dict]:
+    """Yield every dict of a config, from the outside in."""
+    if isinstance(node, dict):
+        yield node
+    children = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
+    for child in children:
+        yield from _dicts(child)
 
 
-def _replace_seed(split: Any, seed: int) -> None:
-    if isinstance(split, dict):
-        for key, value in split.items():
-            if key == "seed":
-                split[key] = seed
-            else:
-                _replace_seed(value, seed)
+def _values_of(key: str, node: Any) -> list[Any]:
+    return [found[key] for found in _dicts(node) if key in found]
 
 
 def _config_fault(error: KeyError | TypeError) -> str | None:
@@ -176,9 +202,8 @@ def _config_fault(error: KeyError | TypeError) -> str | None:
         close = get_close_matches(name, _registered(kind), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         return f"no {kind} is registered as '{name}'{hint}"
-    if wrong := re.match(
-        r"(\w+)\.__init__\(\) (got an unexpected keyword argument .*|missing \d+ .*)", message
-    ):
+    argument = r"(\w+)\.__init__\(\) (got an unexpected keyword argument '\w+'|missing \d+ required .*)"
+    if wrong := re.match(argument, message):
         return f"{wrong[1]} {wrong[2]}"
     return None
 

@@ -13,34 +13,44 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from rich import get_console
 
+Stamps = dict[Path, tuple[int, int]]
+
 
 @master_only
-def print_header(runner: Runner) -> None:
-    """Name the run, its model, device and log."""
+def print_header(runner: Runner, note: str | None) -> None:
+    """Name the run, its model, device and log; the note says where the weights come from."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    device = next(model.parameters()).device
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    device = next(model.parameters()).device.type
     processes = f" x {runner.world_size}" if runner.world_size > 1 else ""
     _print(
         f"{runner.experiment_name}: {type(model).__name__}, {trained:,} trained parameters, "
-        f"{device.type}{processes}, seed {runner.seed}"
+        f"{device}{processes}, seed {runner.seed}"
     )
     _print(f"log: {_shown(Path(runner.logger.log_file))}")
+    if note:
+        _print(note)
 
 
 @master_only
-def print_metrics(metrics: Mapping[str, Any]) -> None:
+def print_scores(scores: Mapping[str, Any]) -> None:
     """Print the test's scores."""
-    values = [f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, Real)]
+    values = [f"{name} {value:.4f}" for name, value in scores.items() if isinstance(value, Real)]
     _print("test: " + ", ".join(values))
 
 
+def files_of(folder: str | Path) -> Stamps:
+    """Return the files below a folder with their sizes and times of change, for ``print_written``."""
+    files = (path for path in Path(folder).absolute().rglob("*") if path.is_file())
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
 @master_only
-def print_written(runner: Runner, since: float) -> None:
-    """Name the files written to the work dir since a time; folders of many are summed up."""
+def print_written(runner: Runner, before: Stamps) -> None:
+    """Name the files of the work dir that are new or changed; folders are summed up."""
     work_dir = Path(runner.work_dir)
-    files = [f for f in work_dir.rglob("*") if f.is_file() and f.stat().st_mtime >= since]
-    counts = Counter(file.relative_to(work_dir).parts[0] for file in files)
+    written = [path for path, stamp in files_of(work_dir).items() if before.get(path) != stamp]
+    counts = Counter(path.relative_to(work_dir).parts[0] for path in written)
     _print(f"wrote to {_shown(work_dir)}:")
     for name in sorted(counts, key=lambda name: ((work_dir / name).is_dir(), name)):
         _print(f"  {name}/ ({counts[name]} files)" if (work_dir / name).is_dir() else f"  {name}")

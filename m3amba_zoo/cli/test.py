@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from m3amba_zoo.cli.run_config import add_run_options
-from m3amba_zoo.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Test and name what was written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.run_config import build_runner, read_config, set_seed, starting
-    from m3amba_zoo.cli.run_output import print_header, print_metrics, print_written
+    from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_seed, starting
+    from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
     from m3amba_zoo.engine.checkpoint import read_meta
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
-    if config.get("test_dataloader") is None:
-        raise InputError(f"{args.config}: has no test_dataloader")
+    require(config, "test_dataloader", "test_cfg", "test_evaluator")
     trained = read_meta(args.checkpoint).get("seed")
     if trained is not None:
-        set_seed(config, trained)  # the split's seed with it: else pixels that trained it might test it
+        set_seed(config, trained)  # the split's too: else pixels that trained it might test it
     config.resume, config.load_from = False, None
-    began = time.time()
+    before = files_of(config.work_dir)
     with starting(config, started=lambda: False):
-        runner = build_runner(config)
+        runner = build_runner(config, ("test_loop",))
         runner.load_checkpoint(str(args.checkpoint), strict=True)
-        runner.test_loop  # noqa: B018 - loads the data
-        print_header(runner)
-        metrics = runner.test()
-    print_metrics(metrics)
-    print_written(runner, since=began)
+        print_header(runner, f"tests {args.checkpoint}")
+        print_scores(runner.test())
+    print_written(runner, before)
     return 0
 
 

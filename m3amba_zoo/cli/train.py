@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,34 +12,32 @@ from m3amba_zoo.errors import InputError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-    from mmengine.runner import Runner
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, test and name what was written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.run_config import build_runner, prepare, read_config, set_amp, set_seed, starting
-    from m3amba_zoo.cli.run_output import print_header, print_metrics, print_written
+    from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_amp, set_seed, starting
+    from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
+    require(config, "train_dataloader", "train_cfg", "optim_wrapper")
     if args.seed is not None:
         set_seed(config, args.seed)
     if args.amp:
         set_amp(config)
-    if args.resume:
-        _set_resume(config, args.resume, args.seed)
+    resumed = _set_resume(config, args.resume, args.seed) if args.resume else None
     test = not args.no_test and config.get("test_dataloader") is not None
-    began = time.time()
-    runner: Runner | None = None
+    before = files_of(config.work_dir)
+    runner = None
     with starting(config, started=lambda: getattr(runner, "started", False)):
-        runner = build_runner(config)
-        prepare(runner, test)
-        print_header(runner)
+        runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",))
+        print_header(runner, resumed)
         runner.train()
-    if test:
-        runner.load_final_weights()
-        print_metrics(runner.test())
-    print_written(runner, since=began)
+        if test:
+            runner.load_final_weights()
+            print_scores(runner.test())
+    print_written(runner, before)
     return 0
 
 
@@ -63,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _set_resume(config: Config, resume: str, seed: int | None) -> None:
-    """Let the Runner resume, with the seed of the run that is resumed.
+def _set_resume(config: Config, resume: str, seed: int | None) -> str:
+    """Let the Runner resume, with the seed of the run that is resumed, and say from where.
 
     Raises:
         InputError: the checkpoint cannot be read, or ``--seed`` contradicts it.
@@ -74,9 +71,9 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> None:
 
     path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)
     if path is None:
-        print(f"nothing to resume in {config.work_dir}: training starts anew")
-        return
-    trained = read_meta(path).get("seed")
+        return f"nothing to resume in {config.work_dir}: training starts anew"
+    meta = read_meta(path)
+    trained = meta.get("seed")
     if seed is not None and trained not in (None, seed):
         raise InputError(
             f"--seed {seed}: {path} was trained with seed {trained}; leave --seed out to resume it"
@@ -84,3 +81,4 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> None:
     if trained is not None and trained != config.get("randomness", {}).get("seed"):
         set_seed(config, trained)
     config.resume, config.load_from = True, str(path)
+    return f"resumes {path}, epoch {meta.get('epoch')}"

@@ -129,6 +129,28 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     raise InputError(f"{pointer}: names {named}, which is not there; give --resume the checkpoint's path")
 
 
+def describe_data(metainfo: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of a dataset's data and split, and the split's hash, as checkpoints keep them."""
+    data = metainfo.get("data")
+    if data is None:
+        return {}
+    return {"name": data.name, "split": data.split.name, "sha256": data.split.sha256}
+
+
+def check_data(trained: Mapping[str, str], given: Mapping[str, str], path: str | Path) -> None:
+    """Compare the data that weights were trained on with the data at hand; other data is fine.
+
+    Raises:
+        InputError: the same data with another split, so that training pixels might be tested.
+    """
+    if trained.get("name") == given.get("name") and trained.get("sha256") != given.get("sha256"):
+        raise InputError(
+            f"{path}: trained on split '{trained.get('split')}' of {trained.get('name')} (sha256 "
+            f"{trained.get('sha256', '')[:8]}), but the config has '{given.get('split')}' "
+            f"({given.get('sha256', '')[:8]}): pixels that trained it would be tested"
+        )
+
+
 def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: str | Path) -> None:
     """Compare a checkpoint's weights with those of the model that shall take them.
 

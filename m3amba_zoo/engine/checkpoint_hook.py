@@ -13,7 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
-from m3amba_zoo.engine.checkpoint import LAST_CHECKPOINT, AsideBackend
+from m3amba_zoo.engine.checkpoint import LAST_CHECKPOINT, AsideBackend, describe_data
 from m3amba_zoo.registry import HOOKS
 
 PLAIN = (str, bytes, bool, int, float, type(None), torch.Tensor)
@@ -30,15 +30,21 @@ class SafeCheckpointHook(CheckpointHook):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"backend_args": {"backend": "aside"}, **kwargs})
+        if self.args:  # MMEngine keeps arguments that it does not know
+            unknown = "', '".join(self.args)
+            raise TypeError(f"SafeCheckpointHook.__init__() got an unexpected keyword argument '{unknown}'")
 
     def before_train(self, runner: Runner) -> None:
         """Prepare, and keep the scenes out of the message hub, which is copied at every save."""
         super().before_train(runner)
         runner.message_hub.pop_info("dataset_meta")
+        if is_main_process():
+            for leftover in Path(self.out_dir).glob("*.pth.*.part"):  # of a run that was killed as it wrote
+                leftover.unlink(missing_ok=True)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make the checkpoint plain."""
-        checkpoint["meta"].pop("dataset_meta", None)
+        checkpoint["meta"]["data"] = describe_data(checkpoint["meta"].pop("dataset_meta", None) or {})
         hub = checkpoint["message_hub"]
         hub["log_scalars"] = {name: _pack(history) for name, history in hub["log_scalars"].items()}
         hub["runtime_info"] = {
@@ -60,6 +66,8 @@ class SafeCheckpointHook(CheckpointHook):
             checkpoint["message_hub"]["log_scalars"] = {
                 name: _unpack(packed) for name, packed in scalars.items()
             }
+        if runner._resume:  # MMEngine would miss it and warn of another dataset; see check_data
+            checkpoint["meta"]["dataset_meta"] = getattr(runner.train_dataloader.dataset, "metainfo", None)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         # MMEngine's removes the old checkpoint before it writes the new one

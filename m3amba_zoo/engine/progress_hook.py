@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from datetime import timedelta
 from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich import get_console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from m3amba_zoo.registry import HOOKS
 
-LOSS_WINDOW = 20  # iterations over which the loss shown is averaged
+RECENT = 20  # iterations over which loss and speed are averaged
 
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Progress with epoch, loss, iterations a second and remaining time.
+    """Epoch, loss, iterations a second and remaining time; the main process shows them.
 
     Args:
         interval: seconds between two lines where the output is not a terminal.
@@ -29,9 +31,7 @@ class ProgressHook(Hook):
     def __init__(self, interval: float = 10.0) -> None:
         self.interval = interval
         self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._total = self._start = self._done = 0
-        self._started = self._shown = 0.0
+        self._meters: dict[str, _Meter] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Start at the iteration that the run begins with."""
@@ -41,61 +41,98 @@ class ProgressHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Advance by one iteration."""
-        loss = runner.message_hub.get_scalar("train/loss").mean(LOSS_WINDOW)
-        self._advance(f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"loss {loss:.4f}")
+        loss = runner.message_hub.get_scalar("train/loss").mean(RECENT)
+        self._advance("train", f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"loss {loss:.4f}")
 
     def after_train(self, runner: Runner) -> None:
-        """Close the bar."""
-        self.after_stop(runner)
+        """Close the training's bar."""
+        self._close("train")
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Start a validation, under the training's bar."""
+        self._open("val", len(runner.val_dataloader), 0)
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Advance by one batch."""
+        self._advance("val", "validation")
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Close the validation's bar."""
+        self._close("val")
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Start the test's bar."""
+        """Start the test."""
         self._open("test", len(runner.test_dataloader), 0)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Advance by one batch."""
-        self._advance("test", "")
+        self._advance("test", "test")
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Close the bar."""
-        self.after_stop(runner)
+        """Close the test's bar."""
+        self._close("test")
 
     def after_stop(self, runner: Runner) -> None:
-        """Give the terminal back."""
+        """Give the terminal back after an error or an interrupt too."""
+        for mode in list(self._meters):
+            self._close(mode)
+
+    def _open(self, mode: str, total: int, done: int) -> None:
+        if not is_main_process():
+            return
+        meter = self._meters[mode] = _Meter(total, done)
+        if get_console().is_terminal:
+            if self._bar is None:
+                columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+                self._bar = Progress(*columns, TextColumn("{task.fields[state]}"), console=get_console())
+                self._bar.start()
+            meter.task = self._bar.add_task(mode, total=total, completed=done, state="")
+
+    def _advance(self, mode: str, label: str, loss: str = "") -> None:
+        meter = self._meters.get(mode)
+        if meter is None:
+            return
+        meter.advance()
+        state = ", ".join(filter(None, (loss, meter.speed())))
         if self._bar is not None:
+            self._bar.update(meter.task, completed=meter.done, description=label, state=state)
+        elif meter.silence() >= self.interval or meter.done == meter.total:
+            meter.shown = meter.times[-1]
+            line = f"{label}, {meter.done}/{meter.total}, {state}"
+            get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _close(self, mode: str) -> None:
+        meter = self._meters.pop(mode, None)
+        if self._bar is None or meter is None:
+            return
+        if self._meters:
+            self._bar.remove_task(meter.task)
+        else:
             self._bar.stop()
             self._bar = None
 
-    def _open(self, label: str, total: int, start: int) -> None:
-        self._total, self._start, self._done = total, start, start
-        self._started = self._shown = time.monotonic()
-        if is_main_process() and get_console().is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total} {task.fields[loss]} {task.fields[speed]}"),
-                TimeRemainingColumn(),
-                console=get_console(),
-            )
-            self._task = self._bar.add_task(label, total=total, completed=start, loss="", speed="")
-            self._bar.start()
 
-    def _advance(self, label: str, loss: str) -> None:
-        self._done += 1
-        now = time.monotonic()
-        rate = (self._done - self._start) / max(now - self._started, 1e-9)
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=label, loss=loss, speed=f"{rate:.2f} it/s")
-        elif is_main_process() and (now - self._shown >= self.interval or self._done == self._total):
-            self._shown = now
-            remaining = (self._total - self._done) / rate
-            parts = (
-                label,
-                f"{self._done}/{self._total}",
-                loss,
-                f"{rate:.2f} it/s",
-                f"{remaining:.0f} s left",
-            )
-            get_console().print(", ".join(filter(None, parts)), highlight=False, soft_wrap=True)
+class _Meter:
+    """Counts one loop's iterations and their recent speed."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done = total, done
+        self.shown = time.monotonic()
+        self.times = deque([self.shown], maxlen=RECENT + 1)
+        self.task: Any = None
+
+    def advance(self) -> None:
+        self.done += 1
+        self.times.append(time.monotonic())
+
+    def silence(self) -> float:
+        return self.times[-1] - self.shown
+
+    def speed(self) -> str:
+        rate = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
+        left = timedelta(seconds=round((self.total - self.done) / rate))
+        return f"{rate:.2f} it/s, {left} left"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import barrier
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
@@ -17,7 +18,7 @@ from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_mod
 from rich import get_console
 from torch import nn
 
-from m3amba_zoo.engine.checkpoint import check_fit
+from m3amba_zoo.engine.checkpoint import check_data, check_fit, describe_data
 from m3amba_zoo.errors import InputError
 
 # what MMEngine warns of its own doing: true, but nothing that a user could change
@@ -56,7 +57,9 @@ class ZooRunner(Runner):
 
     def setup_env(self, env_cfg: dict) -> None:
         """Join the other processes; MMEngine knows GPUs only."""
-        if self.launcher == "pytorch" and not torch.cuda.is_available():
+        if self.distributed and not torch.cuda.is_available():
+            if self.launcher != "pytorch":
+                raise InputError(f"--launcher {self.launcher}: no GPU found, expected pytorch on CPUs")
             torch.distributed.init_process_group("gloo")
         super().setup_env(env_cfg)
 
@@ -102,7 +105,13 @@ class ZooRunner(Runner):
             )
         if strict or self._resume:
             check_fit(checkpoint["state_dict"], model.state_dict(), filename)
-        checkpoint = _load_checkpoint_to_model(model, checkpoint, revise_keys=list(revise_keys))
+            for loop in (self._train_loop, self._test_loop):
+                if isinstance(loop, BaseLoop):
+                    given = describe_data(getattr(loop.dataloader.dataset, "metainfo", {}))
+                    check_data(checkpoint["meta"].get("data", {}), given, filename)
+        checkpoint = _load_checkpoint_to_model(
+            model, checkpoint, logger="current", revise_keys=list(revise_keys)
+        )
         self._has_loaded = True
         self.trained_epochs = checkpoint["meta"].get("epoch")
         self.logger.info(f"Load checkpoint from {filename}")
@@ -113,6 +122,7 @@ class ZooRunner(Runner):
 
         What is tested is so what the file holds (the averaged weights, where the run keeps an average).
         """
+        barrier()  # the main process has written it
         named = (self.message_hub.get_info(key) for key in ("best_ckpt", "last_ckpt"))
         for path in (Path(name) for name in named if name):
             for candidate in (path, Path(self.work_dir) / path.name):
