@@ -1,4 +1,10 @@
-"""A source of small scenes for tests above the scenes themselves."""
+"""A source of small scenes for tests above the scenes themselves; one thread a test process."""
+
+import os
+
+# Tests run side by side (pytest -n 2): more threads than cores would wait for each other.
+for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 import numpy as np
 

@@ -1,0 +1,11 @@
+"""M3amba, size t, on the embedded simulated scene: the main job in under three minutes on two CPU cores."""
+
+_base_ = [
+    "_base_/default_runtime.py",
+    "_base_/datasets/simulated_houston.py",
+    "_base_/models/m3amba-t.py",
+    "_base_/schedules/adamw.py",
+]
+
+model = dict(in_channels={{_base_.in_channels}}, num_classes={{_base_.num_classes}}, window={{_base_.window}})
+train_cfg = dict(max_epochs=8)
