@@ -60,7 +60,10 @@ def evaluate_scenes(
     confusion = confusion_matrix(truth, predicted, num_classes)
     if confusion.sum() != split.count(part):
         raise RuntimeError(f"{confusion.sum()} pixels were scored, but the split has {split.count(part)}")
-    result = scores(confusion, [land_class.name for land_class in scenes[0].classes])
+    classes = scenes[0].classes
+    result = scores(confusion, [land_class.name for land_class in classes])
+    for entry, land_class in zip(result["per_class"], classes, strict=True):
+        entry["color"] = list(land_class.color)  # so that maps of other scenes can be drawn alike
     result["ece"] = expected_calibration_error(np.concatenate(confidences), truth == predicted)
     result["pixels"] = int(confusion.sum())
     return Evaluation(result, class_maps)
