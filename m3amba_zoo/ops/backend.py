@@ -9,6 +9,7 @@ from torch import Tensor
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops.cpu import CpuBackend
+from m3amba_zoo.ops.mamba_ssm import MambaSsmBackend
 from m3amba_zoo.ops.reference import ReferenceBackend
 
 ENVIRONMENT_VARIABLE = "M3AMBA_SCAN_BACKEND"
@@ -35,8 +36,8 @@ class Backend(Protocol):
         """Return the gradient of each input, in its shape and dtype."""
 
 
-# best first
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (CpuBackend(), ReferenceBackend())}
+_BEST_FIRST: tuple[Backend, ...] = (MambaSsmBackend(), CpuBackend(), ReferenceBackend())
+BACKENDS = {backend.name: backend for backend in _BEST_FIRST}
 
 _default: str | None = None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,9 @@ class CpuBackend:
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
         """Say why it cannot serve these tensors, or None."""
-        if importlib.util.find_spec("numba") is None:
-            return "numba is not installed"
+        failure = _import_failure()
+        if failure is not None:
+            return failure
         for tensor in tensors:
             if tensor.device.type != "cpu":
                 return f"a tensor lies on {tensor.device}, this backend runs on the CPU"
@@ -112,6 +112,17 @@ class CpuBackend:
         ddt, dB, dC = (g.sum(0)[..., : x.shape[4]] for g, x in ((ddt, dt), (dB, B), (dC, C)))
         gradients = du, ddt, dweight.sum(0), dbias.sum(0), dA.sum(0), dB, dC, dD.sum(0)
         return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+
+
+@functools.cache
+def _import_failure() -> str | None:
+    try:
+        import numba
+    except ImportError as error:  # numba also refuses a NumPy that it does not know
+        return f"numba cannot be imported: {error}"
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return "numba's compiler is switched off by NUMBA_DISABLE_JIT"
+    return None
 
 
 def _run(kernel: Any, items: int, *arguments: object) -> None:

@@ -37,7 +37,7 @@ def share(kernel: Callable[..., None], items: int, *arguments: object) -> None:
         for first in starts:  # the threads draw from one iterator
             kernel(first, min(first + chunk, items), *arguments)
 
-    pool = _pool(os.getpid(), threads - 1)  # a forked child has no threads of its parent's pool
+    pool = _pool(os.getpid(), torch.get_num_threads())  # a forked child has none of its parent's threads
     others = [pool.submit(work) for _ in range(threads - 1)]
     work()
     for other in others:

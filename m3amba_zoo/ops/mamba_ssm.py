@@ -1,0 +1,107 @@
+"""The backend ``mamba_ssm``: the CUDA kernels of the package mamba-ssm, where it is installed."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from m3amba_zoo.ops.reference import selective_scan_2d
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+class MambaSsmBackend:
+    """mamba-ssm's selective scan of CUDA tensors; a map is scanned from a copy a direction."""
+
+    name = "mamba_ssm"
+
+    def unavailable_reason(self, *tensors: Tensor) -> str | None:
+        """Say why it cannot serve these tensors, or None."""
+        failure = _import()[1]
+        if failure is not None:
+            return failure
+        if not torch.cuda.is_available():
+            return "torch finds no CUDA device"
+        for tensor in tensors:
+            if tensor.device.type != "cuda":
+                return f"a tensor lies on {tensor.device}, this backend runs on CUDA devices"
+            if tensor.dtype not in DTYPES:
+                return f"a tensor is {tensor.dtype}, this backend takes float32, bfloat16 and float16"
+        return None
+
+    def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
+        """Return y of the sequences' scan."""
+        return _call(_Context(), *inputs, softplus=softplus).to(inputs[0].dtype)
+
+    def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
+        """Return the gradient of each input of the sequences' scan."""
+        context = _Context()
+        y = _call(context, *inputs, softplus=softplus)
+        du, ddelta, dA, dB, dC, dD, _, dbias, *_ = _import()[0].backward(
+            context, grad.to(y.dtype).contiguous()
+        )
+        gradients = du, ddelta, dA, dB, dC, dD, dbias
+        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+
+    def forward_2d(self, *inputs: Tensor) -> Tensor:
+        """Return y of the map's scan."""
+        return selective_scan_2d(*inputs, scan=self.forward)
+
+    def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradient of each input of the map's scan."""
+        differentiable = functools.partial(_differentiable, self)
+        return torch.func.vjp(functools.partial(selective_scan_2d, scan=differentiable), *inputs)[1](grad)
+
+
+class _Context:
+    """What SelectiveScanFn needs of autograd: a place for its tensors (and its attributes)."""
+
+    saved_tensors: tuple[Tensor, ...] = ()
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        self.saved_tensors = tensors
+
+
+class _Scan(torch.autograd.Function):
+    """A sequence's scan in a form that torch.func.vjp takes, which SelectiveScanFn does not have."""
+
+    @staticmethod
+    def forward(backend: MambaSsmBackend, softplus: bool, *inputs: Tensor) -> Tensor:
+        return backend.forward(*inputs, softplus=softplus)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        ctx.backend, ctx.softplus, *tensors = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        return None, None, *ctx.backend.backward(grads[0], *ctx.saved_tensors, softplus=ctx.softplus)
+
+
+def _differentiable(backend: MambaSsmBackend, *inputs: Tensor, softplus: bool) -> Tensor:
+    return _Scan.apply(backend, softplus, *inputs)
+
+
+def _call(context: _Context, *inputs: Tensor, softplus: bool) -> Tensor:
+    """Run SelectiveScanFn: u, delta, B and C of one dtype, the wider one; A, D and the bias float32."""
+    u, delta, A, B, C, D, bias = inputs
+    dtype = functools.reduce(torch.promote_types, (x.dtype for x in (u, delta, B, C)))
+    u, delta, B, C = (x.to(dtype).contiguous() for x in (u, delta, B, C))
+    A, D, bias = (x.float().contiguous() for x in (A, D, bias))
+    return _import()[0].forward(context, u, delta, A, B, C, D, None, bias, softplus)
+
+
+@functools.cache
+def _import() -> tuple[Any, str | None]:
+    """Return mamba-ssm's SelectiveScanFn, or why it cannot be had."""
+    try:
+        return importlib.import_module("mamba_ssm.ops.selective_scan_interface").SelectiveScanFn, None
+    except ModuleNotFoundError:
+        return None, "mamba-ssm is not installed (pip install m3amba_zoo[cuda])"
+    except Exception as error:  # a build for another torch or CUDA fails in many ways
+        return None, f"mamba-ssm cannot be imported: {type(error).__name__}: {error}"
