@@ -1,0 +1,177 @@
+"""The Predictor: a trained model and rasters in, a map out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from m3amba_zoo.datasets.windows import cut_raster, grid_origins, mirrored_indices
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.inference.prediction import Prediction
+from m3amba_zoo.inference.raster_rows import RasterRows, empty_everywhere
+from m3amba_zoo.inference.row_stitcher import RowStitcher
+from m3amba_zoo.inference.trained_model import TrainedModel
+from m3amba_zoo.scenes.georaster import Grid, require_same_grid
+from m3amba_zoo.scenes.scene import Raster
+
+BATCH_SIZE = 16
+GivenRaster = str | Path | NDArray | Raster
+
+
+class Predictor:
+    """Classifies every pixel of co-registered rasters with a trained model.
+
+    Attributes:
+        model: in evaluation mode, on its device, with the pretreatment fitted in training.
+        in_channels: bands by modality that ``predict`` expects.
+        classes: the class table.
+        window: S, rows and columns of the model's windows.
+    """
+
+    def __init__(self, name_or_path: str | Path, device: str | torch.device | None = None) -> None:
+        """Build a model and load its weights.
+
+        Args:
+            name_or_path: the work dir of a training, or a folder with ``config.py`` and one ``.safetensors``.
+            device: None takes the GPU if there is one.
+
+        Raises:
+            InputError: the folder has no config or weights, or they do not fit.
+        """
+        self._take(TrainedModel.from_folder(Path(name_or_path)), device)
+
+    @classmethod
+    def from_files(
+        cls, config: str | Path, weights: str | Path, device: str | torch.device | None = None
+    ) -> Predictor:
+        """Build a model from a config and load a checkpoint, or weights as ``.safetensors``.
+
+        Raises:
+            InputError: a file is absent or damaged, or they do not fit.
+        """
+        predictor = cls.__new__(cls)
+        predictor._take(TrainedModel.from_files(Path(config), Path(weights)), device)
+        return predictor
+
+    def _take(self, trained: TrainedModel, device: str | torch.device | None) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = trained.model.to(self.device).eval()
+        self.in_channels = self.model.in_channels
+        self.window, self.classes = trained.window, trained.classes
+
+    def predict(
+        self,
+        rasters: Mapping[str, GivenRaster],
+        overlap: float = 0.5,
+        batch_size: int | None = None,
+        probabilities: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Prediction:
+        """Classify every pixel.
+
+        Windows cover the rasters as in evaluation: on a grid, mirrored at the border, overlapping windows'
+        logits averaged. Files are read a row of windows at a time, twice where values may be missing or NaN.
+
+        Args:
+            rasters: a file that GDAL opens, an array ``(C, H, W)`` or ``(H, W)``, or a Raster, by modality.
+            overlap: share of a window that the next one covers again, 0 to below 1.
+            batch_size: windows at once; None takes 16.
+            probabilities: whether to return these too, 2 K bytes a pixel.
+            progress: is told how many windows are done, and of how many.
+
+        Returns:
+            The map, with the georeference of the first raster that has one. Pixels that are nodata in all
+            bands of all rasters are 0.
+
+        Raises:
+            InputError: a modality is missing or unknown, has another number of bands, another size or
+                georeference than the others, or NaN values; a file is absent or damaged.
+        """
+        if not 0 <= overlap < 1:
+            raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1")
+        self._check_modalities(rasters)
+        with ExitStack() as stack:
+            opened = {m: stack.enter_context(closing(RasterRows(m, rasters[m]))) for m in self.in_channels}
+            grid = self._check_rasters(opened)
+            empty = empty_everywhere(opened.values())
+            stitcher = RowStitcher(len(self.classes), grid.shape, self.window, probabilities)
+            layout = _WindowGrid(grid.shape, self.window, overlap)
+            windows = layout.cut(opened)
+            done = 0
+            while batch := list(islice(windows, batch_size or BATCH_SIZE)):
+                for (row, column, _), logits in zip(batch, self._logits(batch), strict=True):
+                    stitcher.add(logits, row, column)
+                done += len(batch)
+                if progress is not None:
+                    progress(done, len(layout))
+            stitcher.finish()
+        stitcher.class_map[empty] = 0
+        if stitcher.probabilities is not None:
+            stitcher.probabilities[:, empty] = np.nan
+        return Prediction(stitcher.class_map, self.classes, stitcher.probabilities, grid.crs, grid.transform)
+
+    @torch.no_grad()
+    def _logits(self, batch: list[_Window]) -> list[NDArray[np.float32]]:
+        """Return the logits ``(K, S, S)`` of each window."""
+        inputs = {
+            m: torch.from_numpy(np.stack([window.inputs[m] for window in batch])) for m in self.in_channels
+        }
+        return [logits.cpu().numpy() for logits in self.model.test_step({"inputs": inputs})]
+
+    def _check_modalities(self, given: Mapping[str, GivenRaster]) -> None:
+        expected = ", ".join(f"{m} ({bands} bands)" for m, bands in self.in_channels.items())
+        for modality in self.in_channels:
+            if modality not in given:
+                raise InputError(f"modality '{modality}' is missing; the model was trained on {expected}")
+        for modality in given:
+            if modality not in self.in_channels:
+                raise InputError(f"the model has no modality '{modality}'; it was trained on {expected}")
+
+    def _check_rasters(self, opened: Mapping[str, RasterRows]) -> Grid:
+        """Return the common grid, that of a georeferenced raster where there is one."""
+        for modality, raster in opened.items():
+            if raster.bands != self.in_channels[modality]:
+                raise InputError(
+                    f"{raster.grid.path}: has {raster.bands} bands, but the model was trained on "
+                    f"{self.in_channels[modality]} of '{modality}'"
+                )
+        grids = sorted((raster.grid for raster in opened.values()), key=lambda grid: grid.transform is None)
+        for other in grids[1:]:
+            require_same_grid("to predict", grids[0], other)
+        return grids[0]
+
+
+class _Window(NamedTuple):
+    row: int
+    column: int
+    inputs: dict[str, NDArray[np.float32]]
+
+
+class _WindowGrid:
+    """The grid of windows over a scene, the same as that of ``datasets.SceneWindows``."""
+
+    def __init__(self, shape: tuple[int, int], window: int, overlap: float) -> None:
+        stride = max(1, round(window * (1 - overlap)))
+        self.height, self.window = shape[0], window
+        self.rows, self.columns = (list(grid_origins(length, window, stride)) for length in shape)
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.columns)
+
+    def cut(self, opened: Mapping[str, RasterRows]) -> Iterator[_Window]:
+        """Cut the windows, row by row."""
+        for row in self.rows:
+            strip = {
+                m: raster.read(mirrored_indices(row, self.window, self.height))
+                for m, raster in opened.items()
+            }
+            for column in self.columns:
+                inputs = {m: cut_raster(raster, 0, column, self.window) for m, raster in strip.items()}
+                yield _Window(row, column, inputs)

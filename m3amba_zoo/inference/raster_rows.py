@@ -1,0 +1,112 @@
+"""Rasters read a few rows at a time, so that they may be larger than the memory."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.georaster import Grid, read_grid
+from m3amba_zoo.scenes.scene import Raster
+
+ROWS_AT_ONCE = 64
+
+
+class RasterRows:
+    """One modality's raster, a file or in memory.
+
+    Attributes:
+        modality: its name.
+        grid: where its pixels lie.
+        bands: their number.
+    """
+
+    def __init__(self, modality: str, given: str | Path | NDArray | Raster) -> None:
+        """Open a raster.
+
+        Args:
+            modality: its name, for messages.
+            given: a file that GDAL opens, a Raster, or an array ``(C, H, W)`` or ``(H, W)``.
+
+        Raises:
+            InputError: the file is absent or damaged, or the array has another number of axes.
+        """
+        self.modality = modality
+        self._file: DatasetReader | None = None
+        if isinstance(given, (str, Path)):
+            self.grid = read_grid(given)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain rasters are welcome
+                self._file = rasterio.open(given)
+            self.bands, self.nodata = self._file.count, self._file.nodata
+            self.dtype = np.dtype(self._file.dtypes[0])
+        else:
+            if not isinstance(given, Raster):
+                given = Raster(given[None] if given.ndim == 2 else given, path=f"the array of '{modality}'")
+            self._data = given.data
+            self.grid = Grid(given.shape, None, None, given.path or f"the raster of '{modality}'")
+            self.bands, self.nodata, self.dtype = len(given.data), given.nodata, given.data.dtype
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def read(self, rows: NDArray[np.intp]) -> Raster:
+        """Read rows in any order, ``(C, len(rows), W)``; those from the least to the greatest are read once.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        first, last = int(rows.min()), int(rows.max()) + 1
+        if self._file is None:
+            data = self._data[:, first:last]
+        else:
+            try:
+                data = self._file.read(window=Window(0, first, self.grid.shape[1], last - first))
+            except RasterioError as error:
+                reason = re.sub(r"\s+", " ", str(error.__cause__ or error)).strip().rstrip(".")
+                raise InputError(
+                    f"{self.grid.path}: rows {first} to {last - 1} cannot be read, the file may be cut short "
+                    f"or damaged ({reason})"
+                ) from error
+        return Raster(data[:, rows - first], nodata=self.nodata, path=self.grid.path)
+
+    def inspect(self) -> NDArray[np.bool_]:
+        """Return the mask ``(H, W)`` of pixels that are nodata in all bands.
+
+        Raises:
+            InputError: a value other than nodata is NaN or infinite.
+        """
+        height, width = self.grid.shape
+        empty = np.zeros((height, width), bool)
+        floating = np.issubdtype(self.dtype, np.floating)
+        if self.nodata is None and not floating:
+            return empty
+        for top in range(0, height, ROWS_AT_ONCE):
+            raster = self.read(np.arange(top, min(top + ROWS_AT_ONCE, height)))
+            missing = raster.missing()
+            empty[top : top + ROWS_AT_ONCE] = missing.all(0)
+            if floating and not (finite := np.isfinite(raster.data) | missing).all():
+                band, row, column = np.argwhere(~finite)[0]
+                raise InputError(
+                    f"{self.grid.path}: band {band} of '{self.modality}' is {raster.data[band, row, column]} "
+                    f"at row {top + row}, column {column}; finite numbers are expected, or these marked as "
+                    "nodata"
+                )
+        return empty
+
+
+def empty_everywhere(rasters: Iterable[RasterRows]) -> NDArray[np.bool_]:
+    """Return the mask ``(H, W)`` of pixels without a value in any raster; see ``RasterRows.inspect``."""
+    masks = [raster.inspect() for raster in rasters]
+    return np.logical_and.reduce(masks)

@@ -1,0 +1,305 @@
+"""The Predictor: the same map as the test loop's, from files, for users who give the wrong ones too."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from matplotlib.image import imread
+from mmengine.config import Config
+from rasterio.transform import from_origin
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, default_collate
+
+from m3amba_zoo.cli.predict import main
+from m3amba_zoo.datasets import SceneWindows, TrainWindows
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation import SceneMetric
+from m3amba_zoo.inference import Predictor
+from m3amba_zoo.registry import MODELS
+
+DATA = {
+    "source": {"type": "tiny", "scenes": 1},
+    "split": {"type": "official"},
+    "modalities": ("hsi", "sar"),
+}
+PLACE = from_origin(500_000, 4_000_000, 2, 2)
+WINDOW = 8
+
+
+def config(window=WINDOW):
+    return {
+        "model": {
+            "type": "M3amba",
+            "in_channels": {"hsi": 6, "sar": 2},
+            "num_classes": 3,
+            "embed_dim": 16,
+            "window": window,
+            "adapter": {"type": "LinearAdapter"},
+            "neck": {"type": "CrossMamba", "depth": 1, "d_state": 4},
+            "data_preprocessor": {"type": "RasterPreprocessor"},
+        },
+        "test_dataloader": {"dataset": {**DATA, "type": "SceneWindows", "window": window}},
+    }
+
+
+def build_model(window=WINDOW):
+    torch.manual_seed(0)
+    model = MODELS.build(config(window)["model"])
+    model.data_preprocessor.fit(*TrainWindows(**DATA, window=5, windows_per_epoch=1).training_pixels())
+    for parameter in model.parameters():  # far enough from the initial weights for a map of all classes
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def write_work_dir(folder, window=WINDOW):
+    """Write what a training leaves behind, moved to another folder since."""
+    folder.mkdir()
+    Config(config(window)).dump(folder / "m3amba_tiny.py")
+    model = build_model(window)
+    torch.save({"state_dict": model.state_dict(), "meta": {"epoch": 3}}, folder / "epoch_3.pth")
+    (folder / "last_checkpoint").write_text("/somewhere/else/epoch_3.pth")
+    classes = [{"name": name, "color": [k, 2 * k, 200]} for k, name in enumerate(("a", "b", "c"))]
+    (folder / "metrics.json").write_text(json.dumps({"per_class": classes}))
+    return model
+
+
+@pytest.fixture(scope="module")
+def work_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training") / "work"
+    write_work_dir(folder)
+    return folder
+
+
+def write_tif(path, data, nodata=None, **options):
+    count, height, width = data.shape
+    profile = {"crs": "EPSG:32617", "transform": PLACE, "nodata": nodata, **options}
+    with rasterio.open(
+        path, "w", driver="GTiff", count=count, height=height, width=width, dtype=data.dtype, **profile
+    ) as file:
+        file.write(data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return SceneWindows(**DATA, window=WINDOW).data.scenes[0]
+
+
+@pytest.fixture
+def files(scene, tmp_path):
+    """The tiny scene's rasters as GeoTIFFs by modality."""
+    return {
+        name: str(write_tif(tmp_path / f"{name}.tif", raster.data, raster.nodata))
+        for name, raster in scene.rasters.items()
+    }
+
+
+@torch.no_grad()
+def class_map_of_the_test_loop(model, window, overlap):
+    dataset = SceneWindows(**DATA, window=window, overlap=overlap, mirror_small_scenes=True)
+    metric = SceneMetric()
+    metric.dataset_meta = dataset.metainfo
+    for batch in DataLoader(dataset, batch_size=5, collate_fn=default_collate):
+        metric.process(batch, model.test_step(batch))
+    metric.evaluate(len(dataset))
+    return metric.evaluation.class_maps["tiny0"]
+
+
+@pytest.mark.parametrize(("window", "overlap"), [(8, 0.5), (8, 0.0), (5, 0.7), (32, 0.5)])
+def test_the_map_is_that_of_the_test_loop(window, overlap, files, scene, tmp_path):
+    model = write_work_dir(tmp_path / "work", window)
+    expected = class_map_of_the_test_loop(model, window, overlap)
+    assert set(np.unique(expected)) == {1, 2, 3}
+    predictor = Predictor(tmp_path / "work", device="cpu")
+    prediction = predictor.predict(files, overlap=overlap)
+    np.testing.assert_array_equal(prediction.class_map, expected)
+    assert prediction.crs == "EPSG:32617"
+    assert prediction.transform == PLACE
+    assert [entry.name for entry in prediction.classes] == ["a", "b", "c"]
+    in_memory = predictor.predict(scene.rasters, overlap=overlap, batch_size=1)
+    np.testing.assert_array_equal(in_memory.class_map, expected)
+
+
+def test_a_folder_with_config_and_safetensors_serves_too(work_dir, files, tmp_path):
+    Config(config()).dump(tmp_path / "config.py")
+    save_file(build_model().state_dict(), tmp_path / "m3amba-12345678.safetensors")
+    save_file({"logits": torch.zeros(1)}, tmp_path / "golden.safetensors")
+    card = Predictor(tmp_path, device="cpu")
+    trained = Predictor.from_files(work_dir / "m3amba_tiny.py", work_dir / "epoch_3.pth", device="cpu")
+    expected = trained.predict(files).class_map
+    np.testing.assert_array_equal(card.predict(files).class_map, expected)
+    assert card.classes[2].name == "class 3"
+
+
+def test_the_best_weights_are_taken_where_the_training_kept_them(tmp_path):
+    model = write_work_dir(tmp_path / "work")
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "work" / "best_oa_epoch_2.pth")
+    last = Predictor(tmp_path / "work", device="cpu")  # left there by another training
+    assert any(parameter.any() for parameter in last.model.parameters())
+    hooks = {"checkpoint": {"type": "SafeCheckpointHook", "save_best": "oa"}}
+    Config({**config(), "default_hooks": hooks}).dump(tmp_path / "work" / "m3amba_tiny.py")
+    best = Predictor(tmp_path / "work", device="cpu")
+    assert not any(parameter.any() for parameter in best.model.parameters())
+
+
+def test_probabilities_agree_with_the_map_and_pixels_without_data_stay_empty(work_dir, files, tmp_path):
+    with rasterio.open(files["hsi"], "r+") as file:
+        hsi = file.read()
+        hsi[:, 3:6, 4] = -9999
+        file.write(hsi)
+    with rasterio.open(files["sar"], "r+") as file:
+        sar = file.read()
+        sar[:, 4:9, 4] = -32768
+        file.nodata = -32768
+        file.write(sar)
+    prediction = Predictor(work_dir, device="cpu").predict(files, probabilities=True)
+    empty = np.zeros(hsi.shape[1:], bool)
+    empty[4:6, 4] = True
+    np.testing.assert_array_equal(prediction.class_map == 0, empty)
+    np.testing.assert_array_equal(np.isnan(prediction.probabilities).any(0), empty)
+    np.testing.assert_allclose(prediction.probabilities[:, ~empty].sum(0), 1, atol=2e-3)
+    best = np.sort(prediction.probabilities[:, ~empty], axis=0)
+    clear = best[-1] > best[-2]  # float16 rounds near ties away
+    likely = prediction.probabilities[:, ~empty].argmax(0) + 1
+    np.testing.assert_array_equal(likely[clear], prediction.class_map[~empty][clear])
+
+
+def test_the_command_writes_map_and_probabilities(work_dir, files, tmp_path, capsys):
+    rasters = [f"--raster={name}={path}" for name, path in files.items()]
+    out, probabilities, picture = tmp_path / "map.tif", tmp_path / "p.tif", tmp_path / "map.png"
+    assert main([str(work_dir), *rasters, "--out", str(out), "--probabilities", str(probabilities)]) == 0
+    assert f"wrote {out}" in capsys.readouterr().out
+    assert main([str(work_dir), *rasters, "--out", str(picture)]) == 0
+    with rasterio.open(out) as file:
+        class_map = file.read(1)
+        assert file.crs == "EPSG:32617"
+        assert file.transform == PLACE
+        assert file.colormap(1)[2] == (1, 2, 200, 255)
+        assert file.tags()["CLASS_2"] == "b"
+    with rasterio.open(probabilities) as file:
+        assert file.descriptions == ("a", "b", "c")
+        assert file.transform == PLACE
+    shown = np.round(imread(picture) * 255).astype(int)
+    np.testing.assert_array_equal(shown[..., 0], class_map.astype(int) - 1)
+
+
+NAN = np.full((2, 20, 21), 1.0, np.float32)
+NAN[1, 17, 2] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"sar": None},
+            r"modality 'sar' is missing; the model was trained on hsi \(6 bands\), sar \(2 bands\)",
+        ),
+        ({"dsm": NAN}, "the model has no modality 'dsm'; it was trained on hsi"),
+        ({"sar": NAN[:1]}, r"sar\.tif: has 1 bands, but the model was trained on 2 of 'sar'"),
+        ({"sar": NAN[:, 1:]}, r"hsi\.tif and .*sar\.tif are 20 x 21 and 19 x 21 pixels"),
+        (
+            {"sar": {"transform": from_origin(500_004, 4_000_000, 2, 2)}},
+            r"hsi\.tif and .*sar\.tif lie apart by 2 pixels",
+        ),
+        ({"sar": NAN}, r"sar\.tif: band 1 of 'sar' is nan at row 17, column 2; finite numbers are expected"),
+        ({"sar": "gone.tif"}, r"gone\.tif: no such file"),
+    ],
+)
+def test_bad_rasters_are_named_and_nothing_is_written(change, message, work_dir, files, scene, tmp_path):
+    for modality, given in change.items():
+        path = tmp_path / f"{modality}.tif"
+        if given is None:
+            del files[modality]
+            continue
+        if isinstance(given, dict):
+            write_tif(path, scene.rasters[modality].data, **given)
+        elif not isinstance(given, str):
+            write_tif(path, given)
+        files[modality] = given if isinstance(given, str) else str(path)
+    rasters = [f"--raster={name}={path}" for name, path in files.items()]
+    with pytest.raises(InputError, match=message):
+        main([str(work_dir), *rasters, "--out", str(tmp_path / "map.tif")])
+    assert not list(tmp_path.glob("map*"))
+
+
+def test_a_raster_cut_short_is_named(work_dir, files, tmp_path):
+    generator = np.random.default_rng(0)
+    path = write_tif(tmp_path / "sar.tif", generator.integers(0, 99, (2, 20, 21)).astype(np.int16))
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(InputError, match=r"sar\.tif: .*cut short"):
+        Predictor(work_dir, device="cpu").predict(files)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "nowhere/map.tif"], "nowhere/map.tif: cannot be written, there is no folder"),
+        (
+            ["--out", "map.jpg"],
+            r"map\.jpg: cannot be written, its name should end in \.tif or \.tiff or \.png",
+        ),
+        (["--out", "map.tif", "--probabilities", "p.png"], r"p\.png: .*should end in \.tif"),
+        (["--out", "map.tif", "--overlap", "1"], "overlap is 1.0, expected 0 <= overlap < 1"),
+        (["--out", "map.tif", "--raster", "hsi"], "--raster: 'hsi', expected MODALITY=FILE"),
+        (["--out", "map.tif", "--raster", "hsi=b.tif"], r"'hsi' is given twice \(.*hsi\.tif and b\.tif\)"),
+    ],
+)
+def test_bad_options_are_named(options, message, work_dir, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rasters = [f"--raster={name}={path}" for name, path in files.items()]
+    with pytest.raises(InputError, match=message):
+        main([str(work_dir), *rasters, *options])
+    assert not list(tmp_path.glob("map*"))
+
+
+def spoil(folder):
+    return SimpleNamespace(
+        config=folder / "m3amba_tiny.py",
+        checkpoint=folder / "epoch_3.pth",
+        pointer=folder / "last_checkpoint",
+        metrics=folder / "metrics.json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda files: files.config.unlink(),
+            r"holds no config \(\*\.py\); a work dir of tools/train\.py is",
+        ),
+        (lambda files: files.pointer.unlink(), "holds no weights; a work dir"),
+        (
+            lambda files: files.checkpoint.unlink(),
+            "last_checkpoint: names /somewhere/else/epoch_3.pth, which",
+        ),
+        (lambda files: files.checkpoint.write_bytes(b"PK\x03\x04 and no more"), "not a checkpoint"),
+        (lambda files: torch.save({"state_dict": SimpleNamespace()}, files.checkpoint), "pickled types"),
+        (lambda files: Config({"a": 1}).dump(files.config), "has no 'model'"),
+        (lambda files: files.config.write_text("model = dict("), "the config cannot be read: SyntaxError"),
+        (
+            lambda files: Config({"model": {**config()["model"], "num_classes": 4}}).dump(files.config),
+            r"does not fit the config: 'heads.*' is \(3, .* in the file and \(4, .* in the model",
+        ),
+        (lambda files: files.metrics.write_text("{}"), "metrics.json: expected 'per_class'"),
+        (
+            lambda files: files.metrics.write_text('{"per_class": [{"name": "a"}]}'),
+            "metrics.json: names 1 classes, but the model has 3",
+        ),
+    ],
+)
+def test_a_folder_that_is_no_work_dir_is_named(damage, message, tmp_path):
+    write_work_dir(tmp_path / "work")
+    damage(spoil(tmp_path / "work"))
+    with pytest.raises(InputError, match=message):
+        Predictor(tmp_path / "work")
+
+
+def test_a_path_that_is_no_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere: no such folder; a work dir of tools/train\.py is"):
+        Predictor(tmp_path / "nowhere")
