@@ -1,1 +1,40 @@
-"""A model zoo for pixel classification of multi-modal remote-sensing imagery, around M3amba."""
+"""A model zoo for pixel classification of multi-modal remote-sensing imagery, around M3amba.
+
+Names are imported when first used, so that ``import m3amba_zoo`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from m3amba_zoo.inference import Predictor
+    from m3amba_zoo.models import m3amba
+
+    __version__: str
+
+__all__ = ["Predictor", "__version__", "m3amba"]
+
+# where each public name is defined
+_DEFINED_IN = {
+    "Predictor": "m3amba_zoo.inference",
+    "m3amba": "m3amba_zoo.models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("m3amba_zoo")
+    elif name in _DEFINED_IN:
+        value = getattr(import_module(_DEFINED_IN[name]), name)
+    else:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
