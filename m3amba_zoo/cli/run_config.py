@@ -8,10 +8,12 @@ import os
 import re
 import shutil
 import sys
+import traceback
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.errors import InputError
@@ -126,7 +128,7 @@ def starting(config: Config, started: Callable[[], bool]) -> Iterator[None]:
         if not started():
             if missing:
                 shutil.rmtree(missing[-1], ignore_errors=True)
-            if isinstance(error, (KeyError, TypeError)) and (fault := _config_fault(error)):
+            if fault := _config_fault(error):
                 raise InputError(f"{config.filename}: {fault}") from error
         if isinstance(error, OSError) and error.strerror and not error.filename:
             raise InputError(f"{config.work_dir}: cannot be written ({error.strerror})") from error
@@ -194,18 +196,19 @@ def _values_of(key: str, node: Any) -> list[Any]:
     return [found[key] for found in _dicts(node) if key in found]
 
 
-def _config_fault(error: KeyError | TypeError) -> str | None:
-    """Return what is wrong with the config, if MMEngine's or Python's message says so."""
-    message = str(error.args[0]) if error.args else ""
-    if unknown := re.match(r"(\S+) is not in the (?:\S+::)?(.+?) registry", message):
+def _config_fault(error: BaseException) -> str | None:
+    """Return what is wrong with the config, if MMEngine is what found fault; it raises nearly anything."""
+    if not isinstance(error, (KeyError, TypeError, ValueError, AssertionError)):
+        return None
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if not frame.f_globals.get("__name__", "").startswith("mmengine."):
+        return None
+    if unknown := re.match(r"(\S+) is not in the (?:\S+::)?(.+?) registry", str(error.args[0])):
         name, kind = unknown.groups()
         close = get_close_matches(name, _registered(kind), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         return f"no {kind} is registered as '{name}'{hint}"
-    argument = r"(\w+)\.__init__\(\) (got an unexpected keyword argument '\w+'|missing \d+ required .*)"
-    if wrong := re.match(argument, message):
-        return f"{wrong[1]} {wrong[2]}"
-    return None
+    return _one_line(error)
 
 
 def _registered(kind: str) -> list[str]:
@@ -219,6 +222,7 @@ def _registered(kind: str) -> list[str]:
     return sorted(names)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return f"{type(error).__name__}: {' '.join(text.split())}" if text else type(error).__name__
+    text = shorten(text, 300, placeholder=" ...")  # MMEngine quotes whole configs
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

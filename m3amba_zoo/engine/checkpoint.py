@@ -11,7 +11,6 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -77,16 +76,17 @@ def _read_torch(path: Path, map_location: Any) -> Any:
                 if damaged := archive.testzip():  # torch does not compare the checksums itself
                     raise InputError(f"{path}: damaged (the checksum of '{damaged}' does not match)")
         return torch.load(path, map_location=map_location, weights_only=True)
-    except UnpicklingError as error:
-        refused = re.search(r"GLOBAL (\S+)", str(error))
-        if refused is None:
-            raise InputError(f"{path}: damaged, or not a checkpoint") from error
-        raise InputError(
-            f"{path}: holds a pickled {refused[1]}, expected tensors and plain values only; "
-            "other pickles are not loaded because they can run code"
-        ) from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise InputError(f"{path}: cut short or damaged, not a checkpoint") from error
+    except InputError:
+        raise
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except Exception as error:  # torch and zipfile raise nearly anything on a damaged file
+        if refused := re.search(r"GLOBAL (\S+)", str(error)):
+            raise InputError(
+                f"{path}: holds a pickled {refused[1]}, expected tensors and plain values only; "
+                "other pickles are not loaded because they can run code"
+            ) from error
+        raise InputError(f"{path}: cut short or damaged, or not a checkpoint") from error
 
 
 @register_backend("aside")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import packages_distributions
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import mmengine.config.config
@@ -16,14 +17,9 @@ def installed_path(package: str) -> str:
     Raises:
         ModuleNotFoundError: it is not installed.
     """
-    modules = [package.replace("-", "_")]
-    try:
-        top_level = distribution(package).read_text("top_level.txt") or ""
-        modules += top_level.split()
-    except PackageNotFoundError:
-        pass
-    for module in modules:
-        spec = find_spec(module)
+    named = (module for module, owners in packages_distributions().items() if package in owners)
+    for module in chain([package], named):
+        spec = find_spec(module) if module.isidentifier() else None
         if spec is not None and spec.origin is not None:
             return str(Path(spec.origin).parent)
     raise ModuleNotFoundError(f"{package} is not installed")

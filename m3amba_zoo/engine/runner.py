@@ -90,7 +90,7 @@ class ZooRunner(Runner):
         strict: bool = False,
         revise_keys: Sequence[tuple[str, str]] = ((r"^module\.", ""),),
     ) -> dict:
-        """Load weights; ``strict``, which resuming implies, demands that they fit the model.
+        """Load weights; ``strict``, which resuming and testing imply, demands that they fit the model.
 
         Raises:
             InputError: the file cannot be read, or does not fit.
@@ -103,7 +103,7 @@ class ZooRunner(Runner):
                 f"{filename}: holds weights only, --resume needs a checkpoint that training wrote "
                 "(epoch_*.pth)"
             )
-        if strict or self._resume:
+        if strict or self._resume or not isinstance(self._train_loop, BaseLoop):
             check_fit(checkpoint["state_dict"], model.state_dict(), filename)
             for loop in (self._train_loop, self._test_loop):
                 if isinstance(loop, BaseLoop):

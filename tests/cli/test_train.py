@@ -1,0 +1,250 @@
+"""The commands train and test: runs that go well, runs that go on, and runs that cannot."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from toy_run import CONFIG, ToyModel
+
+from m3amba_zoo.cli import test as testing
+from m3amba_zoo.cli import train as training
+from m3amba_zoo.errors import InputError
+
+REPOSITORY = Path(__file__).parents[2]
+RUNTIME = REPOSITORY / "configs/_base_/default_runtime.py"
+EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A config file in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "toy.py"
+    path.write_text(CONFIG.format(runtime=RUNTIME))
+    return path
+
+
+def run(command, config, *arguments):
+    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        kept._instance_dict.clear()  # by name and second: MMEngine expects one run a process
+    return command.main([str(config), *arguments])
+
+
+def train(config, *arguments):
+    return run(training, config, *arguments)
+
+
+def check(config, *arguments):
+    return run(testing, config, *arguments)
+
+
+def refusal(call, *arguments):
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def weights_of(path):
+    return torch.load(path, weights_only=True)
+
+
+def assert_identical(one, other, where="checkpoint"):
+    """Compare nested checkpoints bit by bit."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_identical(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for index, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_identical(a, b, f"{where}.{index}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where
+
+
+def test_training_tests_its_weights_and_names_what_it_wrote(config, capsys):
+    assert train(config) == 0
+    output = capsys.readouterr().out
+    work_dir = Path("work_dirs/toy")
+    for name in ("epoch_3.pth", "last_checkpoint", config.name):
+        assert (work_dir / name).is_file()
+        assert name in output
+    assert "test: toy/oa" in output
+    assert not (work_dir / "epoch_2.pth").exists()  # superseded
+    assert "warning" not in output
+    assert len(output.splitlines()) < 15
+
+
+@pytest.mark.parametrize(
+    ("extra", "options"), [("", []), (EMA, []), ("", ["--amp"])], ids=["plain", "ema", "amp"]
+)
+def test_a_resumed_run_ends_as_an_uninterrupted_one(config, monkeypatch, extra, options):
+    config.write_text(config.read_text() + extra)
+    train(config, "--work-dir", "whole", "--seed", "3", *options)
+    monkeypatch.setattr(ToyModel, "interrupt_after", 2 * 6 + 3)  # in the third epoch
+    with pytest.raises(KeyboardInterrupt):
+        train(config, "--work-dir", "parts", "--seed", "3", *options)
+    monkeypatch.undo()
+    monkeypatch.chdir(config.parent)
+    train(config, "--work-dir", "parts", "--resume", *options)
+    whole, parts = (weights_of(f"{folder}/epoch_3.pth") for folder in ("whole", "parts"))
+    for part in (
+        "state_dict",
+        "optimizer",
+        "param_schedulers",
+        *(["ema_state_dict"] if EMA in options else []),
+    ):
+        assert_identical(whole[part], parts[part], part)
+    losses = [run["message_hub"]["log_scalars"]["train/loss"]["values"] for run in (whole, parts)]
+    assert torch.equal(*losses)
+
+
+def test_averaged_weights_are_what_is_tested(config, capsys):
+    config.write_text(config.read_text() + EMA)
+    train(config)
+    trained = capsys.readouterr().out
+    saved = weights_of("work_dirs/toy/epoch_3.pth")
+    assert not torch.equal(
+        saved["state_dict"]["layers.0.weight"], saved["ema_state_dict"]["module.layers.0.weight"]
+    )
+    check(config, "work_dirs/toy/epoch_3.pth", "--work-dir", "again")
+    tested = capsys.readouterr().out
+    assert next(line for line in trained.splitlines() if "toy/oa" in line) in tested
+
+
+def test_seed_reaches_the_run_and_every_split(config):
+    train(config, "--seed", "7", "--no-test")
+    ran = Config.fromfile(f"work_dirs/toy/{config.name}")
+    assert ran.randomness.seed == 7
+    assert ran.train_dataloader.dataset.split.seed == ran.test_dataloader.dataset.split.seed == 7
+    message = refusal(train, config, "--seed", "8", "--resume")
+    assert "seed 7" in message
+
+
+def test_a_variable_of_the_config_changes_wherever_it_is_used(config):
+    train(config, "--no-test", "--cfg-options", "bands=6")
+    ran = Config.fromfile(f"work_dirs/toy/{config.name}")
+    assert ran.model.bands == ran.test_dataloader.dataset.bands == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["train_cfg.max_epoch=2"], "unexpected keyword argument 'max_epoch'"),
+        (["model.type=ToyModell"], "did you mean 'ToyModel'"),
+        (["default_hooks.progress.type=ProgresHook"], "did you mean 'ProgressHook'"),
+        (["train_cfg"], "KEY=VALUE"),
+        (["train_cfg.max_epochs.x=1"], "train_cfg.max_epochs.x=1"),
+        (["model=None"], "no 'model'"),
+        (["train_cfg.max_epochs=1"], "end should be larger than begin"),  # the cosine follows a warm-up epoch
+        (["load_from=absent.pth"], "absent.pth: no such checkpoint"),
+    ],
+)
+def test_a_faulty_config_is_refused_and_leaves_nothing(config, options, expected):
+    message = refusal(train, config, "--cfg-options", *options)
+    assert expected in message
+    assert not Path("work_dirs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "no such config"),
+        ("model = dict(", "SyntaxError"),
+        ("model = missing", "missing"),
+        ("", "no 'model'"),
+    ],
+)
+def test_an_unreadable_config_is_refused(config, text, expected):
+    config.unlink() if text is None else config.write_text(text)
+    message = refusal(train, config)
+    assert str(config) in message
+    assert expected in message
+
+
+def test_a_work_dir_that_cannot_be_written_is_refused(config):
+    Path("file").touch()
+    assert "file is not a directory" in refusal(train, config, "--work-dir", "file/runs")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(config):
+    message = refusal(train, config, "--cfg-options", "model.factor=1e39")
+    assert "epoch 1, iteration 1" in message
+    assert "loss inf" in message
+    assert not list(Path().rglob("*.pth"))
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(config, monkeypatch):
+    saves = []
+
+    def fsync(descriptor):
+        saves.append(descriptor)
+        if len(saves) == 3:  # checkpoint and pointer of epoch 1, checkpoint of epoch 2
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    message = refusal(train, config, "--work-dir", "run")
+    assert "epoch_2.pth" in message
+    assert "No space left" in message
+    assert Path("run/last_checkpoint").read_text().endswith("epoch_1.pth")
+    assert [path.name for path in Path("run").glob("epoch_*")] == ["epoch_1.pth"]
+    assert train(config, "--work-dir", "run", "--resume") == 0
+
+
+@pytest.mark.parametrize(("options", "names"), [(["bands=6"], ["(8, 4)", "(8, 6)"])])
+def test_weights_that_do_not_fit_are_refused(config, options, names):
+    train(config, "--no-test", "--work-dir", "run")
+    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", *options)
+    for name in ("run/epoch_3.pth", "layers.0.weight", *names):
+        assert name in message
+    assert not Path("work_dirs").exists()
+
+
+def test_weights_are_not_tested_on_another_split(config, monkeypatch):
+    train(config, "--no-test", "--work-dir", "run")
+    checkpoint = weights_of("run/epoch_3.pth")
+    del checkpoint["meta"]["seed"]  # so that the split's seed is not set to it
+    torch.save(checkpoint, "run/epoch_3.pth")
+    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "split.seed=1")
+    assert "split" in message
+
+
+def test_resuming_in_an_empty_or_moved_work_dir(config, capsys):
+    assert train(config, "--no-test", "--work-dir", "run", "--resume") == 0
+    assert "training starts anew" in capsys.readouterr().out
+    Path("run").rename("moved")
+    assert train(config, "--work-dir", "moved", "--resume") == 0
+    assert "resumes moved/epoch_3.pth, epoch 3" in capsys.readouterr().out
+
+
+def command(*arguments):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
+
+
+def test_exit_codes(config):
+    refused = command(REPOSITORY / "tools/train.py", "absent.py")
+    assert refused.returncode == 2
+    assert refused.stderr == "error: absent.py: no such config\n"
+    assert not refused.stdout
+
+
+def test_two_processes_train_on_the_cpu(config):
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    done = command(*launcher, REPOSITORY / "tools/train.py", config, "--launcher", "pytorch")
+    assert done.returncode == 0, done.stderr
+    assert "cpu x 2" in done.stdout
+    assert done.stdout.count("test: toy/oa") == 1

@@ -1,0 +1,98 @@
+"""Reading and writing checkpoints: what is refused, and that a failed write costs nothing."""
+
+import os
+import pickle
+from datetime import date
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from safetensors.torch import save_file
+
+from m3amba_zoo.engine.checkpoint import AsideBackend, load_from_local
+from m3amba_zoo.errors import InputError
+
+
+class Payload:
+    """A pickle that runs code when it is loaded."""
+
+    def __reduce__(self):
+        return os.system, ("touch ran",)
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "epoch_1.pth"
+
+
+def refusal(path):
+    with pytest.raises(InputError) as caught:
+        load_from_local(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [(Payload(), "system"), (HistoryBuffer([1], [1]), "HistoryBuffer"), (date(2020, 1, 1), "datetime.date")],
+    ids=["code", "MMEngine's history", "date"],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_other_pickles_are_refused_by_name(path, stored, named, zipped):
+    torch.save({"state_dict": {}, "message_hub": stored}, path, _use_new_zipfile_serialization=zipped)
+    assert named in refusal(path)
+    assert not Path("ran").exists()
+
+
+def test_a_plain_pickle_is_refused(path):
+    path.write_bytes(pickle.dumps(Payload(), protocol=2))
+    refusal(path)
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 10, 700, -1])
+def test_a_cut_file_is_refused(path, kept):
+    torch.save({"state_dict": {"weight": torch.zeros(1000)}}, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    refusal(path)
+
+
+def test_a_changed_byte_is_noticed(path):
+    torch.save({"state_dict": {"weight": torch.full((1000,), 7.0)}}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.full((100,), 7.0).numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    assert "damaged" in refusal(path)
+
+
+def test_an_absent_file_is_refused(path):
+    assert "no such checkpoint" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+def test_bare_weights_are_read(tmp_path, name):
+    weights = {"layer.weight": torch.arange(6.0).reshape(2, 3)}
+    (save_file if name.endswith("safetensors") else torch.save)(weights, tmp_path / name)
+    checkpoint = load_from_local(tmp_path / name)
+    assert torch.equal(checkpoint["state_dict"]["layer.weight"], weights["layer.weight"])
+    assert checkpoint["meta"] == {}
+
+
+def test_a_config_that_mmengine_would_execute_is_left_out(path):
+    torch.save({"state_dict": {}, "meta": {"config": "import os", "epoch": 1}}, path)
+    assert load_from_local(path)["meta"] == {"epoch": 1}
+
+
+def test_an_interrupted_write_leaves_the_file_before(path, monkeypatch):
+    AsideBackend().put(b"first", path)
+
+    def interrupt(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        AsideBackend().put(b"second", path)
+    assert path.read_bytes() == b"first"
+    assert os.listdir() == [path.name]
