@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from m3amba_zoo.datasets.scene_data import load_scene_data
-from m3amba_zoo.datasets.windows import check_window, cut_raster, grid_origins
+from m3amba_zoo.datasets.windows import check_window, cut_raster, grid_origins, stride
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import DATASETS
 
@@ -43,17 +43,15 @@ class SceneWindows(Dataset):
         whole_scenes: bool = True,
         mirror_small_scenes: bool = False,
     ) -> None:
-        if not 0 <= overlap < 1:
-            raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1")
         self.data = load_scene_data(source, split)
         self.data.check_modalities(modalities)
         self.modalities, self.window, self.part = tuple(modalities), window, part
-        stride = max(1, round(window * (1 - overlap)))
+        step = stride(window, overlap)
         self._origins = []
         for index, (scene, mask) in enumerate(self.data.split.parts(self.data.scenes, part)):
             check_window(scene, window, mirror_small_scenes)
-            for row in grid_origins(scene.shape[0], window, stride):
-                for column in grid_origins(scene.shape[1], window, stride):
+            for row in grid_origins(scene.shape[0], window, step):
+                for column in grid_origins(scene.shape[1], window, step):
                     rows = slice(max(row, 0), row + window)
                     columns = slice(max(column, 0), column + window)
                     if whole_scenes or mask[rows, columns].any():

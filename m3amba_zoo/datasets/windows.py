@@ -55,6 +55,17 @@ def grid_origins(length: int, window: int, stride: int) -> Iterator[int]:
     yield length - window
 
 
+def stride(window: int, overlap: float) -> int:
+    """Return the step between windows that share a part ``overlap`` of their side.
+
+    Raises:
+        InputError: ``overlap`` is not in 0 <= overlap < 1.
+    """
+    if not 0 <= overlap < 1:
+        raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1")
+    return max(1, round(window * (1 - overlap)))
+
+
 def check_window(scene: Scene, window: int, mirror_small_scenes: bool) -> None:
     """Raise InputError if a window is larger than a scene and mirroring was not asked for."""
     if window < 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.datasets.scene_data import SceneData
-from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.splits import leaked_pixels
+from m3amba_zoo.whole_file import whole_file
 
 PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numba", "scikit-learn")
 
@@ -70,16 +69,8 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     Raises:
         InputError: the place cannot be written, or the disk is full.
     """
-    path = Path(path)
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    aside = path.with_name(path.name + ".part")
-    try:
-        aside.write_text(text)
-        aside.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    with whole_file(path) as aside:
+        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _versions() -> dict[str, str]:

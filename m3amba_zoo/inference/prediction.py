@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from rasterio.transform import Affine
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.georaster import write_class_map, write_probabilities
 from m3amba_zoo.scenes.scene import LandClass
+from m3amba_zoo.whole_file import whole_file
 
 GEOTIFF = (".tif", ".tiff")
 PICTURE = (".png",)
@@ -64,15 +64,8 @@ class Prediction:
 
     def _save_picture(self, path: Path) -> None:
         colors = np.array([(0, 0, 0, 0), *((*entry.color, 255) for entry in self.classes)], np.uint8)
-        aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
+        with whole_file(path) as aside:
             matplotlib.image.imsave(aside, colors[self.class_map], format="png")
-            aside.replace(path)
-        except OSError as error:
-            raise InputError(f"{path}: the map cannot be written ({error.strerror})") from error
-        finally:
-            with contextlib.suppress(OSError):  # its folder may be none
-                aside.unlink(missing_ok=True)
 
 
 def check_output(path: str | Path, suffixes: tuple[str, ...]) -> None:

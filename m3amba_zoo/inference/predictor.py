@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from m3amba_zoo.datasets.windows import cut_raster, grid_origins, mirrored_indices
+from m3amba_zoo.datasets.windows import cut_raster, grid_origins, mirrored_indices, stride
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.raster_rows import RasterRows, empty_everywhere
@@ -94,15 +94,14 @@ class Predictor:
             InputError: a modality is missing or unknown, has another number of bands, another size or
                 georeference than the others, or NaN values; a file is absent or damaged.
         """
-        if not 0 <= overlap < 1:
-            raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1")
+        step = stride(self.window, overlap)
         self._check_modalities(rasters)
         with ExitStack() as stack:
             opened = {m: stack.enter_context(closing(RasterRows(m, rasters[m]))) for m in self.in_channels}
             grid = self._check_rasters(opened)
             empty = empty_everywhere(opened.values())
             stitcher = RowStitcher(len(self.classes), grid.shape, self.window, probabilities)
-            layout = _WindowGrid(grid.shape, self.window, overlap)
+            layout = _WindowGrid(grid.shape, self.window, step)
             windows = layout.cut(opened)
             done = 0
             while batch := list(islice(windows, batch_size or BATCH_SIZE)):
@@ -157,10 +156,9 @@ class _Window(NamedTuple):
 class _WindowGrid:
     """The grid of windows over a scene, the same as that of ``datasets.SceneWindows``."""
 
-    def __init__(self, shape: tuple[int, int], window: int, overlap: float) -> None:
-        stride = max(1, round(window * (1 - overlap)))
+    def __init__(self, shape: tuple[int, int], window: int, step: int) -> None:
         self.height, self.window = shape[0], window
-        self.rows, self.columns = (list(grid_origins(length, window, stride)) for length in shape)
+        self.rows, self.columns = (list(grid_origins(length, window, step)) for length in shape)
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)

@@ -6,7 +6,6 @@ A map is made in memory, written aside and renamed, so that a file is there in f
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Raster
+from m3amba_zoo.whole_file import whole_file
 
 NM_PER_UNIT = {"nanometers": 1.0, "nm": 1.0, "micrometers": 1000.0, "um": 1000.0, "μm": 1000.0}
 GRID_TOLERANCE = 0.05
@@ -139,7 +139,8 @@ def write_class_map(
     colors = {index: (*entry.color, 255) for index, entry in enumerate(land_classes, start=1)}
     names = {f"CLASS_{index}": entry.name for index, entry in enumerate(land_classes, start=1)}
     table = {UNLABELLED: TRANSPARENT, **colors}
-    _write_whole(path, _geotiff(classes[None], ["class"], crs, transform, table, names, nodata=UNLABELLED))
+    with whole_file(path) as aside:
+        aside.write_bytes(_geotiff(classes[None], ["class"], crs, transform, table, names, nodata=UNLABELLED))
 
 
 def write_probabilities(
@@ -163,7 +164,8 @@ def write_probabilities(
     """
     bands = probabilities.astype(np.float32, copy=False)
     names = [entry.name for entry in land_classes]
-    _write_whole(path, _geotiff(bands, names, crs, transform, nodata=np.nan, predictor=3))
+    with whole_file(path) as aside:
+        aside.write_bytes(_geotiff(bands, names, crs, transform, nodata=np.nan, predictor=3))
 
 
 @contextlib.contextmanager
@@ -278,17 +280,3 @@ def _geotiff(
                 for index, name in enumerate(names, start=1):
                     file.set_band_description(index, name)
         return memory.read()
-
-
-def _write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file aside and rename it."""
-    path = Path(path)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: the map cannot be written ({error.strerror})") from error
-    finally:
-        with contextlib.suppress(OSError):  # its folder may be none
-            aside.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.whole_file import whole_file
 
 PARTS = ("train", "val", "test")
 Masks = Mapping[str, NDArray[np.bool_]]
@@ -98,15 +98,8 @@ class Split:
             f"{scene}/{part}": mask for scene, parts in self.masks.items() for part, mask in parts.items()
         }
         header = np.array(json.dumps({"name": self.name, "sha256": self.sha256}))
-        aside = Path(f"{path}.{os.getpid()}.part")
-        try:
-            with aside.open("wb") as file:
-                np.savez_compressed(file, header=header, **arrays)  # type: ignore[arg-type]
-            aside.replace(path)
-        except OSError as error:
-            raise InputError(f"{path}: the split cannot be written ({error.strerror})") from error
-        finally:
-            aside.unlink(missing_ok=True)
+        with whole_file(path) as aside, aside.open("wb") as file:
+            np.savez_compressed(file, header=header, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, path: str | Path) -> Split:

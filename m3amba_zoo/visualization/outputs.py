@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from m3amba_zoo.scenes.georaster import write_class_map
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.visualization.maps import map_figure
+from m3amba_zoo.whole_file import whole_file
 
 DOTS_PER_INCH = 200
 
@@ -39,16 +38,12 @@ def write_maps(
     """
     figure = map_figure(scenes, class_maps, split)
     png, folder = work_dir / "map.png", work_dir / "maps"
-    aside = png.with_name(f"{png.name}.{os.getpid()}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
-        aside.replace(png)
     except OSError as error:
-        raise InputError(f"{error.filename or png}: cannot be written ({error.strerror})") from error
-    finally:
-        with contextlib.suppress(OSError):  # its folder may be none
-            aside.unlink(missing_ok=True)
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+    with whole_file(png) as aside:
+        figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
     written = [png]
     for scene in scenes:
         if scene.name in class_maps:

@@ -134,7 +134,7 @@ def test_probabilities_have_a_band_a_class(tmp_path):
 def test_a_map_that_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "map.tif", tmp_path / "absent" / "map.tif"):
-        with pytest.raises(InputError, match=r"map\.tif: the map cannot be written"):
+        with pytest.raises(InputError, match=r"map\.tif: cannot be written"):
             write_class_map(path, np.ones((2, 2), np.uint8), CLASSES)
 
 
@@ -146,7 +146,7 @@ def test_a_full_disk_keeps_the_old_map(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # a write beyond fails, as on a full disk
     try:
-        with pytest.raises(InputError, match=r"map\.tif: the map cannot be written"):
+        with pytest.raises(InputError, match=r"map\.tif: cannot be written"):
             write_class_map(path, noise, CLASSES)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
