@@ -88,7 +88,7 @@ class M3amba(WindowClassifier):
         for modality, adapter in self.adapters.items():
             if modality not in inputs:
                 raise InputError(
-                    f"modality '{modality}' is missing: the model was built for {list(self.adapters)}"
+                    f"modality '{modality}' is missing: the model was built for {', '.join(self.adapters)}"
                 )
             x = inputs[modality]
             feature = self._feature(adapter, modality, x, clip_features)
