@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that ``-h`` answers at once.
 from __future__ import annotations
 
 import ast
+import logging
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -42,6 +43,7 @@ def main() -> NoReturn:
 
 
 def _exit_code(command: str) -> int:
+    logging.raiseExceptions = False  # else a log on a full disk prints a traceback for every line
     try:
         return import_module(f"m3amba_zoo.cli.{command}").main() or 0
     except InputError as error:

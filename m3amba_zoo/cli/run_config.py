@@ -140,10 +140,13 @@ def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
 
     All data is loaded at once: what is wrong with the test data shall not show after an hour of training.
     """
-    from mmengine.registry import RUNNERS
+    from mmengine.registry import OPTIMIZERS, RUNNERS
 
     import m3amba_zoo.engine  # noqa: F401 - registers ZooRunner
 
+    optimizer = config.get("optim_wrapper", {}).get("optimizer", {}).get("type")
+    if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:  # MMEngine does not check it
+        raise InputError(f"{config.filename}: {_unknown(optimizer, OPTIMIZERS.name)}")
     runner = RUNNERS.build(config)
     for loop in loops:
         getattr(runner, loop)  # MMEngine builds a loop when it is first asked for
@@ -197,18 +200,21 @@ def _values_of(key: str, node: Any) -> list[Any]:
 
 
 def _config_fault(error: BaseException) -> str | None:
-    """Return what is wrong with the config, if MMEngine is what found fault; it raises nearly anything."""
+    """Return what is wrong with the config, if it is MMEngine or the optimiser that found fault."""
     if not isinstance(error, (KeyError, TypeError, ValueError, AssertionError)):
         return None
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    if not frame.f_globals.get("__name__", "").startswith("mmengine."):
+    if not frame.f_globals.get("__name__", "").startswith(("mmengine.", "torch.optim.")):
         return None
     if unknown := re.match(r"(\S+) is not in the (?:\S+::)?(.+?) registry", str(error.args[0])):
-        name, kind = unknown.groups()
-        close = get_close_matches(name, _registered(kind), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-        return f"no {kind} is registered as '{name}'{hint}"
+        return _unknown(*unknown.groups())
     return _one_line(error)
+
+
+def _unknown(name: str, kind: str) -> str:
+    close = get_close_matches(name, _registered(kind), n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return f"no {kind} is registered as '{name}'{hint}"
 
 
 def _registered(kind: str) -> list[str]:

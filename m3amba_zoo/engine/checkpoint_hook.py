@@ -14,6 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
 from m3amba_zoo.engine.checkpoint import LAST_CHECKPOINT, AsideBackend, describe_data
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import HOOKS
 
 PLAIN = (str, bytes, bool, int, float, type(None), torch.Tensor)
@@ -31,8 +32,7 @@ class SafeCheckpointHook(CheckpointHook):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"backend_args": {"backend": "aside"}, **kwargs})
         if self.args:  # MMEngine keeps arguments that it does not know
-            unknown = "', '".join(self.args)
-            raise TypeError(f"SafeCheckpointHook.__init__() got an unexpected keyword argument '{unknown}'")
+            raise InputError(f"default_hooks.checkpoint: SafeCheckpointHook has no '{next(iter(self.args))}'")
 
     def before_train(self, runner: Runner) -> None:
         """Prepare, and keep the scenes out of the message hub, which is copied at every save."""

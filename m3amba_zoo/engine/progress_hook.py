@@ -87,7 +87,7 @@ class ProgressHook(Hook):
         meter = self._meters[mode] = _Meter(total, done)
         if get_console().is_terminal:
             if self._bar is None:
-                columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+                columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
                 self._bar = Progress(*columns, TextColumn("{task.fields[state]}"), console=get_console())
                 self._bar.start()
             meter.task = self._bar.add_task(mode, total=total, completed=done, state="")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from toy_run import CONFIG, ToyModel
 
+from m3amba_zoo.cli import main
 from m3amba_zoo.cli import test as testing
 from m3amba_zoo.cli import train as training
 from m3amba_zoo.errors import InputError
@@ -146,6 +148,9 @@ def test_a_variable_of_the_config_changes_wherever_it_is_used(config):
         (["train_cfg.max_epoch=2"], "unexpected keyword argument 'max_epoch'"),
         (["model.type=ToyModell"], "did you mean 'ToyModel'"),
         (["default_hooks.progress.type=ProgresHook"], "did you mean 'ProgressHook'"),
+        (["optim_wrapper.optimizer.type=AdamV"], "did you mean 'Adam'"),
+        (["optim_wrapper.optimizer.lr=-1"], "Invalid learning rate"),
+        (["default_hooks.checkpoint.intervall=2"], "no 'intervall'"),
         (["train_cfg"], "KEY=VALUE"),
         (["train_cfg.max_epochs.x=1"], "train_cfg.max_epochs.x=1"),
         (["model=None"], "no 'model'"),
@@ -235,11 +240,27 @@ def command(*arguments):
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
 
 
-def test_exit_codes(config):
+def test_exit_code_of_a_refusal(config):
     refused = command(REPOSITORY / "tools/train.py", "absent.py")
     assert refused.returncode == 2
     assert refused.stderr == "error: absent.py: no such config\n"
     assert not refused.stdout
+
+
+def test_exit_code_of_an_interrupt(config, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py", str(config)])
+    monkeypatch.setattr(ToyModel, "interrupt_after", 3)
+    with pytest.raises(SystemExit) as ended:
+        main.run("train")
+    assert ended.value.code == 130
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_the_console_script_lists_the_commands(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["m3amba", "--help"])
+    with pytest.raises(SystemExit):
+        main.main()
+    assert re.search(r"^  train +Train a model", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_two_processes_train_on_the_cpu(config):
