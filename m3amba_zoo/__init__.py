@@ -9,16 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from m3amba_zoo.hub import get_model, list_models
     from m3amba_zoo.inference import Predictor
     from m3amba_zoo.models import m3amba
 
     __version__: str
 
-__all__ = ["Predictor", "__version__", "m3amba"]
+__all__ = ["Predictor", "__version__", "get_model", "list_models", "m3amba"]
 
 # where each public name is defined
 _DEFINED_IN = {
     "Predictor": "m3amba_zoo.inference",
+    "get_model": "m3amba_zoo.hub",
+    "list_models": "m3amba_zoo.hub",
     "m3amba": "m3amba_zoo.models",
 }
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.datasets.windows import cut_raster, grid_origins, mirrored_indices, stride
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub import TrainedModel, find_card
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.raster_rows import RasterRows, empty_everywhere
 from m3amba_zoo.inference.row_stitcher import RowStitcher
-from m3amba_zoo.inference.trained_model import TrainedModel
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
 from m3amba_zoo.scenes.scene import Raster
 
@@ -39,13 +39,17 @@ class Predictor:
         """Build a model and load its weights.
 
         Args:
-            name_or_path: the work dir of a training, or a folder with ``config.py`` and one ``.safetensors``.
+            name_or_path: the work dir of a training; a folder with ``config.py`` and one ``.safetensors``; or
+                the name of a published model (``m3amba_zoo.list_models()``).
             device: None takes the GPU if there is one.
 
         Raises:
-            InputError: the folder has no config or weights, or they do not fit.
+            InputError: no such folder or model; no config or weights in it, or they do not fit.
         """
-        self._take(TrainedModel.from_folder(Path(name_or_path)), device)
+        folder = Path(name_or_path)
+        if not folder.exists() and len(folder.parts) == 1:  # a path with folders in it is no name
+            folder = find_card(str(name_or_path))
+        self._take(TrainedModel.from_folder(folder), device)
 
     @classmethod
     def from_files(

@@ -35,8 +35,12 @@ class TrainedModel(NamedTuple):
     classes: tuple[LandClass, ...]
 
     @classmethod
-    def from_folder(cls, folder: Path) -> TrainedModel:
+    def from_folder(cls, folder: Path, pretrained: bool = True) -> TrainedModel:
         """Load the model of a work dir, with the weights that its test took, or that of a model card.
+
+        Args:
+            folder: the work dir or card.
+            pretrained: False leaves the network with random weights.
 
         Raises:
             InputError: the folder is neither; or as ``from_files``.
@@ -50,7 +54,7 @@ class TrainedModel(NamedTuple):
             found = f"{len(configs)} configs ({names})" if configs else "no config (*.py)"
             raise InputError(f"{folder}: holds {found}; {EXPECTED}")
         config = _read_config(configs[0])
-        return cls._build(config, configs[0], _find_weights(folder, config))
+        return cls._build(config, configs[0], folder, _find_weights(folder, config) if pretrained else None)
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
@@ -59,15 +63,16 @@ class TrainedModel(NamedTuple):
         Raises:
             InputError: a file is absent or damaged, or they do not fit.
         """
-        return cls._build(_read_config(config), config, weights)
+        return cls._build(_read_config(config), config, weights.parent, weights)
 
     @classmethod
-    def _build(cls, config: Config, path: Path, weights: Path) -> TrainedModel:
+    def _build(cls, config: Config, path: Path, folder: Path, weights: Path | None) -> TrainedModel:
         model = MODELS.build(config.model)
         if not isinstance(model, WindowClassifier):
             raise InputError(f"{path}: model is a {type(model).__name__}, expected a WindowClassifier")
-        load_weights(model, weights)
-        return cls(model, _window(config, path), _read_classes(weights.parent / METRICS, model.num_classes))
+        if weights is not None:
+            load_weights(model, weights)
+        return cls(model, _window(config, path), _read_classes(folder / METRICS, model.num_classes))
 
 
 def _find_weights(folder: Path, config: Config) -> Path:
