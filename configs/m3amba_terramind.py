@@ -8,3 +8,4 @@ _base_ = [
 ]
 
 model = dict(in_channels={{_base_.in_channels}}, num_classes={{_base_.num_classes}}, window={{_base_.window}})
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
