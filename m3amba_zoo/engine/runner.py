@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from mmengine.dist import barrier
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
@@ -66,8 +66,6 @@ class ZooRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap the model for several processes; on CPUs without the device ids that MMEngine passes."""
         if self.distributed and not torch.cuda.is_available():
-            from mmengine.model import MMDistributedDataParallel
-
             return MMDistributedDataParallel(module=model, broadcast_buffers=False)
         return super().wrap_model(model_wrapper_cfg, model)
 

@@ -23,6 +23,12 @@ from m3amba_zoo.errors import InputError
 REPOSITORY = Path(__file__).parents[2]
 RUNTIME = REPOSITORY / "configs/_base_/default_runtime.py"
 EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
+VALIDATION = """
+val_dataloader = test_dataloader
+val_evaluator = test_evaluator
+val_cfg = dict(type="ValLoop")
+default_hooks = dict(checkpoint=dict(save_best="toy/oa", rule="greater"))
+"""
 
 
 @pytest.fixture
@@ -125,6 +131,16 @@ def test_averaged_weights_are_what_is_tested(config, capsys):
     check(config, "work_dirs/toy/epoch_3.pth", "--work-dir", "again")
     tested = capsys.readouterr().out
     assert next(line for line in trained.splitlines() if "toy/oa" in line) in tested
+
+
+def test_the_best_weights_on_validation_are_what_is_tested(config, capsys):
+    config.write_text(config.read_text() + VALIDATION)
+    train(config)
+    best = [path.name for path in Path("work_dirs/toy").glob("best_*")]
+    assert len(best) == 1
+    log = next(Path("work_dirs/toy").glob("*/*.log")).read_text()
+    assert f"Load checkpoint from {Path.cwd()}/work_dirs/toy/{best[0]}" in log
+    assert "validation, 6/6" in capsys.readouterr().out
 
 
 def test_seed_reaches_the_run_and_every_split(config):
