@@ -1,7 +1,7 @@
 """What MMEngine's Runner needs from us. Importing registers the parts."""
 
 from m3amba_zoo.engine.amp_wrapper import AmpOptimWrapper
-from m3amba_zoo.engine.checkpoint import AsideBackend, check_fit, latest_checkpoint, load_from_local
+from m3amba_zoo.engine.checkpoint import AsideBackend, latest_checkpoint, load_from_local
 from m3amba_zoo.engine.checkpoint_hook import SafeCheckpointHook
 from m3amba_zoo.engine.epoch_seed_hook import EpochSeedHook
 from m3amba_zoo.engine.finite_loss_hook import FiniteLossHook
@@ -21,7 +21,6 @@ __all__ = [
     "ReportHook",
     "SafeCheckpointHook",
     "ZooRunner",
-    "check_fit",
     "latest_checkpoint",
     "load_from_local",
     "mend_installed_path",

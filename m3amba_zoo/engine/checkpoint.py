@@ -37,7 +37,7 @@ def read_meta(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: as ``read_checkpoint`` does.
     """
-    return load_from_local(path, map_location="meta")["meta"]
+    return read_checkpoint(path, map_location="meta")["meta"]
 
 
 @register_backend("aside")

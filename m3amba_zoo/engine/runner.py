@@ -18,8 +18,9 @@ from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_mod
 from rich import get_console
 from torch import nn
 
-from m3amba_zoo.engine.checkpoint import check_data, check_fit, describe_data
+from m3amba_zoo.engine.checkpoint import check_data, describe_data
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.weights import check_fit
 
 # what MMEngine warns of its own doing: true, but nothing that a user could change
 CHATTER = re.compile(r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric")

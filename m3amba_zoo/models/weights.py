@@ -6,7 +6,6 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -17,55 +16,97 @@ from torch import Tensor, nn
 from m3amba_zoo.errors import InputError
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load a checkpoint of a training, or bare weights, which must fit the model exactly.
+def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint, or the weights in a ``.safetensors`` file.
 
-    Args:
-        model: takes the weights.
-        path: a ``.safetensors`` file, or what torch saved: a state dict, or a dict with a ``state_dict``.
+    Returns:
+        A dict with at least ``state_dict`` and ``meta`` (empty for bare weights).
 
     Raises:
-        InputError: the file is absent, damaged, holds pickled objects other than tensors and plain values,
-            or does not fit; the message then names the first parameter that differs.
+        InputError: the file is absent, cut short or damaged, or holds pickled objects other than tensors
+            and plain values.
     """
-    state = read_weights(path)
-    expected = model.state_dict()
-    for name in [*expected, *state]:
-        found, wanted = _shape(state.get(name)), _shape(expected.get(name))
-        if found != wanted:
-            raise InputError(
-                f"{path} does not fit the config: '{name}' is {found} in the file and {wanted} in the model"
-            )
-    model.load_state_dict(state)
-
-
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict; see ``load_weights``."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
-        raise InputError(f"{path}: no such file; weights (.safetensors, .pth) are expected")
+        raise InputError(f"{path}: no such checkpoint")
     if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise InputError(f"{path}: cut short or damaged, not a safetensors file ({error})") from error
-    content = _read_torch(path)
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if state is None or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path}: holds no state dict; a checkpoint of a training is expected")
-    return dict(state)
+        checkpoint: Any = _read_safetensors(path, map_location)
+    else:
+        checkpoint = _read_torch(path, map_location)
+    if not isinstance(checkpoint, Mapping):
+        raise InputError(f"{path}: a {type(checkpoint).__name__}, expected a dict of weights")
+    checkpoint = dict(checkpoint) if "state_dict" in checkpoint else {"state_dict": checkpoint}
+    if not all(isinstance(value, Tensor) for value in checkpoint["state_dict"].values()):
+        raise InputError(f"{path}: holds no state dict, expected tensors by name")
+    # MMEngine would execute the text under `config` as Python
+    checkpoint["meta"] = {key: value for key, value in checkpoint.get("meta", {}).items() if key != "config"}
+    return checkpoint
 
 
-def _read_torch(path: Path) -> Any:
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load a checkpoint's weights, which must fit the model exactly.
+
+    Raises:
+        InputError: as ``read_checkpoint`` and ``check_fit`` do.
+    """
+    state = read_checkpoint(path, "cpu")["state_dict"]
+    check_fit(state, model.state_dict(), path)
+    model.load_state_dict(state, strict=False)
+
+
+def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: str | Path) -> None:
+    """Compare a checkpoint's weights with those of the model that shall take them.
+
+    Raises:
+        InputError: a parameter is missing, left over or of another shape; the message names the first
+            one and both shapes.
+    """
+    advice = "use the config that the checkpoint was trained with (modalities, in_channels, num_classes)"
+    for name, value in expected.items():
+        if name not in state:
+            if name.endswith("num_batches_tracked"):
+                continue
+            raise InputError(
+                f"{path} does not fit the config: the model's '{name}' {_shape(value)} is not in it; {advice}"
+            )
+        if state[name].shape != value.shape:
+            raise InputError(
+                f"{path} does not fit the config: '{name}' is {_shape(state[name])} in the checkpoint and "
+                f"{_shape(value)} in the model; {advice}"
+            )
+    for name in state:
+        if name not in expected:
+            raise InputError(
+                f"{path} does not fit the config: the model has no '{name}' {_shape(state[name])}; {advice}"
+            )
+
+
+def _shape(value: Tensor) -> str:
+    return f"({', '.join(map(str, value.shape))})"
+
+
+def _read_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        refused = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds a pickled {refused[1]}" if refused else "damaged, or not a checkpoint"
-        raise InputError(f"{path}: {what}; tensors and plain values are expected") from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise InputError(f"{path}: cut short or damaged, not a checkpoint") from error
+        return {name: value.to(map_location) for name, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise InputError(f"{path}: cut short or damaged, not a safetensors file ({error})") from error
 
 
-def _shape(value: Tensor | None) -> str:
-    return "absent" if value is None else f"({', '.join(map(str, value.shape))})"
+def _read_torch(path: Path, map_location: Any) -> Any:
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():  # torch does not compare the checksums itself
+                    raise InputError(f"{path}: damaged (the checksum of '{damaged}' does not match)")
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except InputError:
+        raise
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except Exception as error:  # torch and zipfile raise nearly anything on a damaged file
+        if refused := re.search(r"GLOBAL (\S+)", str(error)):
+            raise InputError(
+                f"{path}: holds a pickled {refused[1]}, expected tensors and plain values only; "
+                "other pickles are not loaded because they can run code"
+            ) from error
+        raise InputError(f"{path}: cut short or damaged, or not a checkpoint") from error

@@ -41,9 +41,9 @@ def selective_scan(
     drive = torch.einsum("bdl,bdnl,bdl->bdln", delta, B, x)
     h = x.new_zeros(u.shape[0], *A.shape)
     ys = []
-    for t in range(u.shape[2]):
-        h = decay[:, :, t] * h + drive[:, :, t]
-        ys.append(torch.einsum("bdn,bdn->bd", h, C[..., t]))
+    for decay_t, drive_t, C_t in zip(decay.unbind(2), drive.unbind(2), C.unbind(3), strict=True):
+        h = decay_t * h + drive_t
+        ys.append(torch.einsum("bdn,bdn->bd", h, C_t))
     y = torch.stack(ys, 2) if ys else torch.zeros_like(x)
     return (y + D[:, None] * x).to(u.dtype)
 

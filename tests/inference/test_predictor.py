@@ -284,7 +284,7 @@ def spoil(folder):
         (lambda files: files.config.write_text("model = dict("), "the config cannot be read: SyntaxError"),
         (
             lambda files: Config({"model": {**config()["model"], "num_classes": 4}}).dump(files.config),
-            r"does not fit the config: 'heads.*' is \(3, .* in the file and \(4, .* in the model",
+            r"does not fit the config: 'heads.*' is \(3, .* in the checkpoint and \(4, .* in the model",
         ),
         (lambda files: files.metrics.write_text("{}"), "metrics.json: expected 'per_class'"),
         (
