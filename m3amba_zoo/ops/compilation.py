@@ -16,16 +16,17 @@ from numba.core.caching import FunctionCache
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
+SHARED_SOURCES = ("simd.py", "cpu_tile.py")
 
 
 @functools.cache
 def _sources_digest() -> str:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join((here / name).read_bytes() for name in SHARED_SOURCES)).hexdigest()
 
 
 class _PackageCache(FunctionCache):
-    """numba's cache, stale once any file of this package changed: kernels are made of several files."""
+    """numba's cache, which watches a kernel's own file, made to watch the files that kernels share too."""
 
     def _index_key(self, signature, codegen):
         return *super()._index_key(signature, codegen), _sources_digest()

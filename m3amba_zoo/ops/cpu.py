@@ -16,7 +16,7 @@ LANES = STEPS = 16
 LOG2_E = np.float32(1.4426950408889634)
 # gradients that channels share are summed over so many parts apart, at least, so that threads find work in a
 # small batch; fixed by the shapes alone, because the order of a sum decides its last bits
-SHARED_GRADIENT_ITEMS = 16
+SHARED_GRADIENT_ITEMS = 8
 
 
 class CpuBackend:
@@ -101,7 +101,9 @@ class CpuBackend:
         parts = _parts(_blocks(d), b)
         du = torch.empty(u.shape, dtype=torch.float32)
         dweight, dA, dbias, dD = (torch.empty(b, *x.shape) for x in (weight, A, bias, D))
-        ddt, dB, dC = (torch.zeros(parts, *x.shape[:4], _blocks(x.shape[4]) * LANES) for x in (dt, B, C))
+        ddt, dB, dC = (
+            torch.zeros(parts, b, 4, height * width, _blocks(x.shape[4]) * LANES) for x in (dt, B, C)
+        )
         (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
         _run(
             cpu_map.backward, b * parts,
@@ -109,7 +111,10 @@ class CpuBackend:
             _flat(D), *map(_flat, (du, ddt, dweight, dbias, dA, dB, dC, dD)),
             _orders(height, width), strides, d, height * width, n, rank, parts,
         )  # fmt: skip
-        ddt, dB, dC = (g.sum(0)[..., : x.shape[4]] for g, x in ((ddt, dt), (dB, B), (dC, C)))
+        ddt, dB, dC = (
+            g.sum(0)[..., : x.shape[4]].transpose(1, 2).reshape(x.shape)
+            for g, x in ((ddt, dt), (dB, B), (dC, C))
+        )
         gradients = du, ddt, dweight.sum(0), dbias.sum(0), dA.sum(0), dB, dC, dD.sum(0)
         return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
 

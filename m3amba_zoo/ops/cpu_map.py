@@ -142,7 +142,7 @@ def backward(
     """Gradients of items ``first`` to ``last``; item = (batch, part of the blocks of channels).
 
     dweight ``(b, 4, d, r)``, dbias and dD ``(b, 4, d)`` and dA ``(b, 4, d, n)`` are yet to be summed over b;
-    ddt ``(parts, b, L, 4, r rounded up to 16)``, dB and dC (likewise), zero at first, over the parts. A state
+    ddt ``(parts, b, 4, L, r rounded up to 16)``, dB and dC (likewise), zero at first, over the parts. A state
     is kept at the first step of every tile; the others are recomputed.
     """
     blocks = (channels + LANES - 1) // LANES
@@ -181,7 +181,7 @@ def backward(
                         weight_rows[i * wide_rank + r] = weights[r * LANES + i]
                 at_dt = start * strides[0] + k * strides[1]
                 at_B, at_C = start * strides[2] + k * strides[3], start * strides[4] + k * strides[5]
-                row_d = (part * batches + batch) * length * 4 + k
+                row_d = ((part * batches + batch) * 4 + k) * length
                 states[: n * LANES] = 0
                 for t in range(0, length, STEPS):
                     steps, at = min(STEPS, length - t), k * padded + t
@@ -201,12 +201,12 @@ def backward(
                     scan_backward(
                         steps, n, order, at, x, step, rates, skip,
                         B, at_B, strides[2], C, at_C, strides[4], decays, states,
-                        dout, dh, dx, dstep, drates, dskip, dB, dC, row_d * wide, 4 * wide, products,
+                        dout, dh, dx, dstep, drates, dskip, dB, dC, row_d * wide, wide, products,
                     )  # fmt: skip
                     through_slope(steps, dstep, slope, dshift)
                     project_backward(
                         dstep, dt, at_dt, strides[0], order, at, weight_rows, rank, dweights,
-                        ddt, row_d * wide_rank, 4 * wide_rank, steps,
+                        ddt, row_d * wide_rank, wide_rank, steps,
                     )  # fmt: skip
                 row = (batch * 4 + k) * channels + channel
                 unpack(dA, row * n, drates, n, count)
