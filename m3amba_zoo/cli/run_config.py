@@ -80,7 +80,6 @@ def read_config(
     config.launcher = launcher
     config.work_dir = str(work_dir or config.get("work_dir") or Path("work_dirs") / path.stem)
     _require_writable(Path(config.work_dir))
-    require(config, "model")
     return config
 
 

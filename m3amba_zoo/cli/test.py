@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.engine.checkpoint import read_meta
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
-    require(config, "test_dataloader", "test_cfg", "test_evaluator")
+    require(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
     trained = read_meta(args.checkpoint).get("seed")
     if trained is not None:
         set_seed(config, trained)  # the split's too: else pixels that trained it might test it

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
-    require(config, "train_dataloader", "train_cfg", "optim_wrapper")
+    require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     if args.seed is not None:
         set_seed(config, args.seed)
     if args.amp:

@@ -77,5 +77,5 @@ def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "clip": encoder.description if encoder else "none",
         "transductive": bool(getattr(getattr(model, "loss", None), "transductive", False)),
-        "epochs": runner.epoch,
+        "epochs": getattr(runner, "trained_epochs", None),
     }
