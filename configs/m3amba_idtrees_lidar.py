@@ -6,4 +6,7 @@ modalities = ("lidar",)
 in_channels = dict(lidar=1)
 train_dataloader = dict(dataset=dict(modalities=modalities))
 test_dataloader = dict(dataset=dict(modalities=modalities))
-model = dict(in_channels=dict(_delete_=True, lidar=1))
+model = dict(
+    in_channels=dict(_delete_=True, lidar=1),
+    data_preprocessor=dict(pretreatment=dict(_delete_=True)),
+)
