@@ -22,6 +22,7 @@ from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -99,6 +100,7 @@ TRANSFORMS = _child(MMENGINE_TRANSFORMS, "datasets")
 METRICS = _child(MMENGINE_METRICS, "evaluation")
 HOOKS = _child(MMENGINE_HOOKS, "engine")
 LOOPS = _child(MMENGINE_LOOPS, "engine")
+RUNNERS = _child(MMENGINE_RUNNERS, "engine")
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")
 
 ADAPTERS = ZooRegistry("adapter", scope=SCOPE, locations=[f"{SCOPE}.models"])

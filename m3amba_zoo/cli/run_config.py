@@ -139,9 +139,9 @@ def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
 
     All data is loaded at once: what is wrong with the test data shall not show after an hour of training.
     """
-    from mmengine.registry import OPTIMIZERS, RUNNERS
+    from mmengine.registry import OPTIMIZERS
 
-    import m3amba_zoo.engine  # noqa: F401 - registers ZooRunner
+    from m3amba_zoo.registry import RUNNERS
 
     optimizer = config.get("optim_wrapper", {}).get("optimizer", {}).get("type")
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:  # MMEngine does not check it

@@ -12,7 +12,6 @@ import torch
 from mmengine.dist import barrier
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
 from rich import get_console
@@ -21,6 +20,7 @@ from torch import nn
 from m3amba_zoo.engine.checkpoint import check_data, describe_data
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import check_fit
+from m3amba_zoo.registry import RUNNERS
 
 # what MMEngine warns of its own doing: true, but nothing that a user could change
 CHATTER = re.compile(r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric")

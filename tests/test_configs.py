@@ -1,0 +1,84 @@
+"""Every config of the repository: it reads, its model fits its data, and the main jobs run from it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+
+from m3amba_zoo.cli import train
+from m3amba_zoo.registry import MODELS, SOURCES, SPLITS
+from m3amba_zoo.scenes.source import data_roots
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_model_data_and_split_belong_together(name):
+    config = Config.fromfile(CONFIGS / f"{name}.py")
+    if "encoder" in config.model:
+        config.model.encoder = None  # a frozen CLIP of 150 M parameters; tested on a small one elsewhere
+    model = MODELS.build(config.model)
+    training, testing = config.train_dataloader.dataset, config.test_dataloader.dataset
+    for dataset in (training, testing):
+        assert set(dataset.modalities) == set(model.in_channels)
+        SOURCES.check(dataset.source.type)
+        SPLITS.check(dataset.split.type)
+    for shared in ("source", "split", "modalities", "window"):
+        assert training[shared] == testing[shared]
+    window = training.window
+    guard = testing.split.get("guard")
+    assert guard is None or guard >= window / 2, "the protocol asks for a guard of half a window"
+    pixels = {m: np.random.default_rng(0).normal(5, 1, (400, n)) for m, n in model.in_channels.items()}
+    labels = np.arange(400) % model.num_classes + 1
+    model.data_preprocessor.fit({m: x.astype(np.float32) for m, x in pixels.items()}, labels)
+    inputs = {m: torch.rand(1, bands, window, window) for m, bands in model.in_channels.items()}
+    if name.startswith("m3amba-b"):
+        return  # 70 M parameters: building them is enough here
+    with torch.no_grad():
+        logits = model.test_step({"inputs": inputs})
+    assert logits[0].shape == (model.num_classes, window, window)
+
+
+def run(config, work_dir, *options):
+    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        kept._instance_dict.clear()  # by name and second: MMEngine expects one run a process
+    short = ["train_cfg.max_epochs=2", "train_dataloader.dataset.windows_per_epoch=32"]
+    arguments = [str(CONFIGS / config), "--work-dir", str(work_dir), "--seed", "1"]
+    assert train.main([*arguments, "--cfg-options", *short, *options]) == 0
+    return json.loads((work_dir / "metrics.json").read_text())
+
+
+def test_the_demo_ends_with_scores_and_maps_that_say_simulated(tmp_path, capsys):
+    small = ["source.height=64", "source.width=128", "source.bands=24", "in_channels.hsi=24"]
+    record = run("m3amba_demo.py", tmp_path, *small, "model.in_channels.hsi=24")
+    assert "simulated" in record["dataset"]
+    assert record["seed"] == 1
+    assert record["pixels"] == record["split"]["pixels"]["test"] == np.sum(record["confusion"])
+    assert record["split"]["leaked_pixels"] >= 0
+    assert len(record["split"]["sha256"]) == 64
+    assert "epoch" in record["selection"]
+    assert record["model"]["clip"] == "none"
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    assert "metrics.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["idtrees", "terramind"])
+def test_real_data_trains_and_ends_in_a_georeferenced_map(name, tmp_path):
+    if not any((root / name).is_dir() for root in data_roots()):
+        pytest.skip(f"the real data '{name}' is in none of {', '.join(map(str, data_roots()))}")
+    overlap = "test_dataloader.dataset.overlap=0"
+    record = run(f"m3amba_{name}.py", tmp_path, overlap)
+    assert record["dataset"] == name
+    assert record["split"]["leaked_pixels"] == 0
+    assert record["oa"] > 1 / len(record["per_class"])
+    with rasterio.open(next((tmp_path / "maps").glob("*.tif"))) as file:
+        assert file.crs is not None
+        assert file.read(1).max() <= len(record["per_class"])
