@@ -17,6 +17,7 @@ LOG2_E = np.float32(1.4426950408889634)
 # gradients that channels share are summed over so many parts apart, at least, so that threads find work in a
 # small batch; fixed by the shapes alone, because the order of a sum decides its last bits
 SHARED_GRADIENT_ITEMS = 8
+UPDATES_PER_THREAD = 250_000  # less does not pay for waking a thread
 
 
 class CpuBackend:
@@ -46,7 +47,7 @@ class CpuBackend:
             from m3amba_zoo.ops import cpu_sequence
 
             _run(
-                cpu_sequence.forward, b * groups * _blocks(d // groups),
+                cpu_sequence.forward, b * groups * _blocks(d // groups), u.numel() * n,
                 _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
                 _flat(D), _flat(bias), _flat(y), d, length, n, groups, softplus,
             )  # fmt: skip
@@ -65,12 +66,12 @@ class CpuBackend:
         dA, dD, dbias = torch.empty(b, d, n), torch.empty(b, d), torch.empty(b, d)
         dB, dC = (torch.zeros(parts, b, groups, length, _blocks(n) * LANES) for _ in "BC")
         _run(
-            cpu_sequence.backward, b * groups * parts,
+            cpu_sequence.backward, b * groups * parts, u.numel() * n,
             _flat(grad), _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
             _flat(D), _flat(bias), *map(_flat, (du, ddelta, dA, dB, dC, dD, dbias)),
             d, length, n, groups, parts, softplus,
         )  # fmt: skip
-        dB, dC = (x.sum(0)[..., :n].transpose(2, 3) for x in (dB, dC))
+        dB, dC = (_summed(part.transpose(3, 4)[..., :n, :], x.shape) for part, x in ((dB, B), (dC, C)))
         gradients = du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dbias.sum(0)
         return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
 
@@ -84,7 +85,7 @@ class CpuBackend:
 
             (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
             _run(
-                cpu_map.forward, b * _blocks(d),
+                cpu_map.forward, b * _blocks(d), 4 * u.numel() * n,
                 _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows, _flat(D),
                 _flat(y), _orders(height, width), strides, d, height * width, n, rank,
             )  # fmt: skip
@@ -106,14 +107,14 @@ class CpuBackend:
         )
         (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
         _run(
-            cpu_map.backward, b * parts,
+            cpu_map.backward, b * parts, 4 * u.numel() * n,
             _flat(grad), _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows,
             _flat(D), *map(_flat, (du, ddt, dweight, dbias, dA, dB, dC, dD)),
             _orders(height, width), strides, d, height * width, n, rank, parts,
         )  # fmt: skip
         ddt, dB, dC = (
-            g.sum(0)[..., : x.shape[4]].transpose(1, 2).reshape(x.shape)
-            for g, x in ((ddt, dt), (dB, B), (dC, C))
+            _summed(part.transpose(2, 3)[..., : x.shape[4]], x.shape)
+            for part, x in ((ddt, dt), (dB, B), (dC, C))
         )
         gradients = du, ddt, dweight.sum(0), dbias.sum(0), dA.sum(0), dB, dC, dD.sum(0)
         return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
@@ -130,11 +131,19 @@ def _import_failure() -> str | None:
     return None
 
 
-def _run(kernel: Any, items: int, *arguments: object) -> None:
+def _run(kernel: Any, items: int, updates: int, *arguments: object) -> None:
+    """Run a kernel over its items on as many of torch's threads as ``updates`` of the state occupy."""
     from m3amba_zoo.ops.compilation import compile_for
 
     compile_for(kernel, (0, items, *arguments))
-    share(kernel, items, *arguments)
+    share(kernel, items, min(torch.get_num_threads(), items, 1 + updates // UPDATES_PER_THREAD), *arguments)
+
+
+def _summed(parts: Tensor, shape: torch.Size) -> Tensor:
+    """Sum over the first axis into a new contiguous tensor."""
+    total = torch.empty(parts.shape[1:], dtype=torch.float32)
+    torch.sum(parts, 0, out=total)
+    return total.view(shape)
 
 
 def _blocks(channels: int) -> int:

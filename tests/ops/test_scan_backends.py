@@ -10,7 +10,15 @@ import torch
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops import backend as choice
-from m3amba_zoo.ops import backends, cpu, mamba_ssm, selective_scan, selective_scan_2d, set_default_backend
+from m3amba_zoo.ops import (
+    backends,
+    cpu,
+    mamba_ssm,
+    selective_scan,
+    selective_scan_2d,
+    set_default_backend,
+    threads,
+)
 from m3amba_zoo.ops.reference import ReferenceBackend
 
 pytest.importorskip("numba")
@@ -92,19 +100,42 @@ def test_without_a_compiler_the_reference_serves(monkeypatch):
     )
 
 
+@pytest.fixture(params=["torch's threads", "plain threads"])
+def several_threads(request, monkeypatch):
+    """Two threads even for a small scan, of torch's OpenMP or of Python."""
+    monkeypatch.setattr(cpu, "UPDATES_PER_THREAD", 1)
+    if request.param == "plain threads":
+        monkeypatch.setattr(threads, "_torch_openmp", lambda: None)
+
+
+@pytest.mark.usefixtures("several_threads")
 @pytest.mark.parametrize("batch", [1, 3])
 def test_results_do_not_depend_on_the_number_of_threads(batch):
     """To the last bit: a resumed training must end where an uninterrupted one does."""
-    inputs, threads = map_inputs(batch), torch.get_num_threads()
+    inputs, before = map_inputs(batch), torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         alone = gradients(inputs)
         torch.set_num_threads(3)
         shared = [gradients(inputs) for _ in range(3)]
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     for again in shared:
         torch.testing.assert_close(again, alone, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("several_threads")
+def test_items_are_shared_out_once_and_an_error_reaches_the_caller():
+    seen = []
+    threads.share(lambda first, last: seen.extend(range(first, last)), 37, 3)
+    assert sorted(seen) == list(range(37))
+    with pytest.raises(MemoryError, match="no room"):
+        threads.share(fail_at_zero, 37, 3)
+
+
+def fail_at_zero(first, last):
+    if first == 0:
+        raise MemoryError("no room")
 
 
 class Scans(torch.utils.data.Dataset):
@@ -115,6 +146,7 @@ class Scans(torch.utils.data.Dataset):
         return selective_scan_2d(*map_inputs())[0]
 
 
+@pytest.mark.usefixtures("several_threads")
 def test_a_forked_worker_scans_after_its_parent_did():
     expected = selective_scan_2d(*map_inputs(batch=1))[0]
     loader = torch.utils.data.DataLoader(Scans(), num_workers=1, multiprocessing_context="fork", timeout=60)

@@ -85,7 +85,7 @@ def assert_close(found, expected, tolerances):
     ("backend", "device"),
     [(b, device) for device in DEVICES for b in backends() if b != "reference" and serves(b, device)],
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(data=st.data())
 def test_backends_agree_with_the_reference(backend, device, data):
     draw = data.draw
