@@ -246,12 +246,17 @@ def sum_lanes(typing_context, array, index):
         for row in range(LANES):
             place = builder.add(index, ir.Constant(index.type, row * LANES))
             rows.append(_read(context, builder, signature.args[0], array, place))
-        while len(rows) > 1:  # neighbours' sums move together until one lane is left of each vector
-            pairs = zip(rows[::2], rows[1::2], strict=True)
+        distance = 1
+        while (
+            len(rows) > 1
+        ):  # of each pair: one vector in the lanes without this bit, the other in those with it
+            own = [lane + LANES * bool(lane & distance) for lane in range(LANES)]
+            across = [lane ^ distance for lane in own]
             rows = [
-                builder.fadd(*_halves(builder, *pair, range(0, 2 * LANES, 2), range(1, 2 * LANES, 2)))
-                for pair in pairs
+                builder.fadd(*_halves(builder, *pair, own, across))
+                for pair in zip(rows[::2], rows[1::2], strict=True)
             ]
+            distance *= 2
         return rows[0]
 
     return vector(array, types.int64), emit
