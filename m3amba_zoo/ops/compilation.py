@@ -55,19 +55,15 @@ def compile_for(dispatcher: Any, arguments: tuple) -> None:
     with _lock:
         if dispatcher.signatures:
             return
-        started = time.perf_counter()
+        started, place = time.perf_counter(), dispatcher.stats.cache_path
+        outcome = f"kept for the next run in {place}" if place else "set NUMBA_CACHE_DIR to keep it"
         try:
             dispatcher.compile(tuple(map(typeof, arguments)))
         except OSError as error:
             if not dispatcher.signatures:
                 raise
-            logger.warning("the compiled CPU scan could not be kept for the next run: %s", error)
+            outcome = f"it could not be kept for the next run: {error}"
         if dispatcher.stats.cache_misses:
-            place = dispatcher.stats.cache_path
-            logger.warning(
-                "compiled the CPU scan (%s.%s) in %.1f s; %s",
-                dispatcher.__module__.rpartition(".")[2],
-                dispatcher.__name__,
-                time.perf_counter() - started,
-                f"kept for the next run in {place}" if place else "set NUMBA_CACHE_DIR to keep it",
-            )
+            name = f"{dispatcher.__module__.rpartition('.')[2]}.{dispatcher.__name__}"
+            seconds = time.perf_counter() - started
+            logger.warning("compiled the CPU scan (%s) in %.1f s; %s", name, seconds, outcome)

@@ -30,7 +30,8 @@ class MambaSsmBackend:
             if tensor.device.type != "cuda":
                 return f"a tensor lies on {tensor.device}, this backend runs on CUDA devices"
             if tensor.dtype not in DTYPES:
-                return f"a tensor is {tensor.dtype}, this backend takes float32, bfloat16 and float16"
+                dtype = str(tensor.dtype).removeprefix("torch.")
+                return f"a tensor is {dtype}, this backend takes float32, bfloat16 and float16"
         return None
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:

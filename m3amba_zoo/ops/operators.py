@@ -1,10 +1,9 @@
 """Both scans as torch operators, and the functions that users call.
 
 The operators take every tensor, in one order, and a backend's name ("" for none); the backend is chosen when
-an operator runs, never while torch.compile or torch.export traces it.
+an operator runs, never while torch.compile or torch.export traces it. Annotations are not postponed here:
+custom_op reads them.
 """
-
-from __future__ import annotations
 
 import torch
 from torch import Tensor
