@@ -55,7 +55,7 @@ def project(tile, dt, base, stride, order, first, weight, rank):
 
 @njit
 def project_backward(
-    draw, dt, base, stride, order, first, weight_rows, rank, dweight, ddt, base_d, stride_d, steps,
+    draw, dt, base, stride, order, first, weight_rows, rank, dweight, ddt, base_d, stride_d,
 ):  # fmt: skip
     """Add to dweight ``(rank, 16)`` and to the rows of ddt, which have room for the rank rounded up to 16.
 
@@ -80,9 +80,8 @@ def project_backward(
                 c = c + w * spread(draw, (t + 2) * LANES + i)
                 d = d + w * spread(draw, (t + 3) * LANES + i)
             for s, factors in ((t, a), (t + 1, b), (t + 2, c), (t + 3, d)):
-                if s < steps:
-                    at = base_d + stride_d * order[first + s] + r
-                    store(ddt, at, load(ddt, at) + factors)
+                at = base_d + stride_d * order[first + s] + r
+                store(ddt, at, load(ddt, at) + factors)
 
 
 @njit
@@ -206,7 +205,7 @@ def backward(
                     through_slope(steps, dstep, slope, dshift)
                     project_backward(
                         dstep, dt, at_dt, strides[0], order, at, weight_rows, rank, dweights,
-                        ddt, row_d * wide_rank, wide_rank, steps,
+                        ddt, row_d * wide_rank, wide_rank,
                     )  # fmt: skip
                 row = (batch * 4 + k) * channels + channel
                 unpack(dA, row * n, drates, n, count)
