@@ -3,7 +3,7 @@
 _base_ = "m3amba_idtrees.py"
 
 modalities = ("lidar",)
-in_channels = dict(lidar=1)
+in_channels = dict(_delete_=True, lidar=1)
 train_dataloader = dict(dataset=dict(modalities=modalities))
 test_dataloader = dict(dataset=dict(modalities=modalities))
 model = dict(

@@ -3,7 +3,7 @@
 _base_ = "m3amba_terramind.py"
 
 modalities = ("s1",)
-in_channels = dict(s1=2)
+in_channels = dict(_delete_=True, s1=2)
 train_dataloader = dict(dataset=dict(modalities=modalities))
 test_dataloader = dict(dataset=dict(modalities=modalities))
 model = dict(in_channels=dict(_delete_=True, s1=2))

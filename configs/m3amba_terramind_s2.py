@@ -3,7 +3,7 @@
 _base_ = "m3amba_terramind.py"
 
 modalities = ("s2",)
-in_channels = dict(s2=12)
+in_channels = dict(_delete_=True, s2=12)
 train_dataloader = dict(dataset=dict(modalities=modalities))
 test_dataloader = dict(dataset=dict(modalities=modalities))
 model = dict(in_channels=dict(_delete_=True, s2=12))

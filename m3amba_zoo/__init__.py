@@ -26,11 +26,16 @@ _DEFINED_IN = {
 }
 
 
+_SUBPACKAGES = ("hub", "ops")
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
-        value = version("m3amba_zoo")
+        value: Any = version("m3amba_zoo")
+    elif name in _SUBPACKAGES:
+        value = import_module(f"{__name__}.{name}")
     elif name in _DEFINED_IN:
         value = getattr(import_module(_DEFINED_IN[name]), name)
     else:

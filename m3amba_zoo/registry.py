@@ -11,14 +11,12 @@ module named by an entry point of the group ``m3amba_zoo.plugins``.
 
 from __future__ import annotations
 
-import difflib
 from importlib.metadata import entry_points
 from typing import Any
 
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
@@ -26,7 +24,7 @@ from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import InputError, close_names
 
 SCOPE = "m3amba_zoo"
 PLUGIN_GROUP = "m3amba_zoo.plugins"
@@ -80,10 +78,8 @@ class ZooRegistry(Registry):
         """Raise InputError with close matches if ``name`` is not registered here or in a parent."""
         if self.get(name) is not None:
             return
-        close = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else ""
-        known = f"known: {', '.join(self.names())}"
-        raise InputError(f"no {self.name} is registered as '{name}'; {hint or known}")
+        hint = close_names(name, self.names()) or f"known: {', '.join(self.names())}"
+        raise InputError(f"no {self.name} is registered as '{name}'; {hint}")
 
 
 def _child(parent: Registry, *locations: str) -> ZooRegistry:
@@ -99,7 +95,6 @@ DATA_SAMPLERS = _child(MMENGINE_DATA_SAMPLERS, "datasets")
 TRANSFORMS = _child(MMENGINE_TRANSFORMS, "datasets")
 METRICS = _child(MMENGINE_METRICS, "evaluation")
 HOOKS = _child(MMENGINE_HOOKS, "engine")
-LOOPS = _child(MMENGINE_LOOPS, "engine")
 RUNNERS = _child(MMENGINE_RUNNERS, "engine")
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")
 

@@ -7,6 +7,7 @@ log_processor = dict(window_size=20)
 default_hooks = dict(
     logger=dict(type="LoggerHook", interval=10),
     checkpoint=dict(type="SafeCheckpointHook", interval=1, max_keep_ckpts=1),
+    data_check=dict(type="DataCheckHook"),
     preprocessor=dict(type="FitPreprocessorHook"),
     epoch_seed=dict(type="EpochSeedHook"),
     finite_loss=dict(type="FiniteLossHook"),

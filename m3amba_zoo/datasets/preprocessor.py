@@ -64,6 +64,8 @@ class RasterPreprocessor(BaseDataPreprocessor):
         Raises:
             InputError: another number of bands than ``in_channels``, a constant band, too few pixels.
         """
+        if len(labels) == 0:
+            raise InputError("no training pixel has data in all modalities: there is nothing to fit on")
         for modality, steps in self._steps():
             x = pixels[modality]
             self.check_channels(modality, x.shape[1])
@@ -101,5 +103,5 @@ class RasterPreprocessor(BaseDataPreprocessor):
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:  # type: ignore[override]
         """Move a batch to the device and pretreat its ``inputs``."""
         batch = self.cast_data(data)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # a PCA needs float32
             return {**batch, "inputs": self.transform(batch["inputs"])}  # type: ignore[dict-item, index, call-overload]

@@ -62,7 +62,7 @@ def _load(source_json: str, split_json: str) -> SceneData:
     for scene in scenes:
         for modality, raster in scene.rasters.items():
             raster.check_finite(modality)
-    name = config["type"]
+    name = source.title or config["type"]
     if source.simulated and "simulated" not in name:
         name = f"simulated_{name}"
     return SceneData(name, scenes, build_split(json.loads(split_json), scenes), scenes[0].classes)

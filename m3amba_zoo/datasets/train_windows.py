@@ -131,11 +131,11 @@ class DrawSampler(Sampler):
         self.length, self.seed, self.epoch = len(dataset), seed or 0, 0
 
     def __iter__(self) -> Iterator[Draw]:
-        for position in range(self.rank, self.length, self.world_size):
-            yield Draw(self.seed, self.epoch, position)
+        for index in range(len(self)):
+            yield Draw(self.seed, self.epoch, index * self.world_size + self.rank)
 
     def __len__(self) -> int:
-        return len(range(self.rank, self.length, self.world_size))
+        return -(-self.length // self.world_size)  # the same for every rank, or the last would wait for ever
 
     def set_epoch(self, epoch: int) -> None:
         """Move to an epoch's windows; MMEngine calls this at each epoch's start."""

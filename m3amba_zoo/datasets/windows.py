@@ -8,21 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.mirroring import mirrored_indices
 from m3amba_zoo.scenes.scene import Raster, Scene
 
 
 def window_origin(center: int, window: int) -> int:
     """Return the first row (or column) of the window anchored at a pixel; the leak meter uses the same."""
     return center - window // 2
-
-
-def mirrored_indices(start: int, window: int, length: int) -> NDArray[np.intp]:
-    """Return the indices ``start .. start + window - 1``, reflected into ``0 .. length - 1``."""
-    if length == 1:
-        return np.zeros(window, np.intp)
-    period = 2 * (length - 1)
-    indices = np.arange(start, start + window) % period
-    return np.minimum(indices, period - indices)
 
 
 def cut_raster(raster: Raster, row: int, column: int, window: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -19,16 +19,11 @@ from m3amba_zoo.visualization.outputs import write_maps
 
 @HOOKS.register_module()
 class ReportHook(Hook):
-    """After a test loop, writes ``metrics.json``, ``map.png`` and ``maps/<scene>.tif`` to the work dir.
-
-    Args:
-        selection: the rule that chose the weights, in words, for ``metrics.json``.
-    """
+    """After a test loop, writes ``metrics.json``, ``map.png`` and ``maps/<scene>.tif`` to the work dir."""
 
     priority = "VERY_LOW"
 
-    def __init__(self, selection: str = "last epoch, number of epochs fixed beforehand") -> None:
-        self.selection = selection
+    def __init__(self) -> None:
         self._timing: dict[str, float] = {}
         self._started = 0.0
 
@@ -55,14 +50,28 @@ class ReportHook(Hook):
         record = build_record(
             metric.evaluation,
             info["data"],
-            window=info["window"],
+            window=_training_window(runner, info),
             model=_describe(runner, info),
-            selection=self.selection,
+            selection=_selection(runner),
             seed=runner.seed,
             timing=self._timing,
         )
         write_json(work_dir / "metrics.json", record)
         write_maps(work_dir, info["data"].scenes, metric.evaluation.class_maps, info["data"].split)
+
+
+def _selection(runner: Runner) -> str:
+    """Say which rule chose the weights."""
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.save_best:
+            return f"best {hook.save_best} on validation pixels"
+    return "last epoch, number of epochs fixed beforehand"
+
+
+def _training_window(runner: Runner, info: dict[str, Any]) -> int:
+    """Return the side of the training windows, which leak; that of the test windows where nothing trains."""
+    dataset = (runner.cfg.get("train_dataloader") or {}).get("dataset") or {}
+    return int(dataset.get("window", info["window"]))
 
 
 def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:

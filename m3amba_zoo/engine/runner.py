@@ -89,10 +89,10 @@ class ZooRunner(Runner):
         strict: bool = False,
         revise_keys: Sequence[tuple[str, str]] = ((r"^module\.", ""),),
     ) -> dict:
-        """Load weights; ``strict``, which resuming and testing imply, demands that they fit the model.
+        """Load weights, which must fit the model exactly, on data whose split is that of their training.
 
         Raises:
-            InputError: the file cannot be read, or does not fit.
+            InputError: the file cannot be read, does not fit, or was trained on another split of the data.
         """
         checkpoint = _load_checkpoint(str(filename), map_location, logger="current")
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
@@ -102,12 +102,11 @@ class ZooRunner(Runner):
                 f"{filename}: holds weights only, --resume needs a checkpoint that training wrote "
                 "(epoch_*.pth)"
             )
-        if strict or self._resume or not isinstance(self._train_loop, BaseLoop):
-            check_fit(checkpoint["state_dict"], model.state_dict(), filename)
-            for loop in (self._train_loop, self._test_loop):
-                if isinstance(loop, BaseLoop):
-                    given = describe_data(getattr(loop.dataloader.dataset, "metainfo", {}))
-                    check_data(checkpoint["meta"].get("data", {}), given, filename)
+        check_fit(checkpoint["state_dict"], model.state_dict(), filename)
+        for loop in (self._train_loop, self._val_loop, self._test_loop):
+            if isinstance(loop, BaseLoop):
+                given = describe_data(getattr(loop.dataloader.dataset, "metainfo", {}))
+                check_data(checkpoint["meta"].get("data", {}), given, filename)
         checkpoint = _load_checkpoint_to_model(
             model, checkpoint, logger="current", revise_keys=list(revise_keys)
         )

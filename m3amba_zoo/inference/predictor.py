@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from m3amba_zoo.datasets.windows import cut_raster, grid_origins, mirrored_indices, stride
+from m3amba_zoo.datasets.windows import cut_raster, grid_origins, stride
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel, find_card
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.raster_rows import RasterRows, empty_everywhere
 from m3amba_zoo.inference.row_stitcher import RowStitcher
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
+from m3amba_zoo.scenes.mirroring import mirrored_indices
 from m3amba_zoo.scenes.scene import Raster
 
 BATCH_SIZE = 16

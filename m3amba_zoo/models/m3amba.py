@@ -61,10 +61,13 @@ class M3amba(WindowClassifier):
         self.adapters = nn.ModuleDict()
         for modality, bands in self.treated_channels.items():
             part = {**(adapters or {}).get(modality, adapter)}
-            if part.get("type") == "ClipAdapter":
+            kind = ADAPTERS.get(part["type"]) if isinstance(part.get("type"), str) else part.get("type")
+            if getattr(kind, "uses_encoder", False):
                 part = {**encoder_args, **part}
             common = {"in_channels": bands, "embed_dim": embed_dim, "window": window}
             self.adapters[modality] = ADAPTERS.build(part, default_args=common)
+        if self.encoder and not any(getattr(a, "uses_encoder", False) for a in self.adapters.values()):
+            raise InputError("an encoder is configured, but no adapter uses it; ClipAdapter is expected")
         self.neck = NECKS.build(neck, default_args={"modalities": list(in_channels), "embed_dim": embed_dim})
         self.heads = nn.ModuleDict(
             {

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 
+LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
+
 
 def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any]:
     """Read a checkpoint, or the weights in a ``.safetensors`` file.
@@ -41,6 +43,19 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     # MMEngine would execute the text under `config` as Python
     checkpoint["meta"] = {key: value for key, value in checkpoint.get("meta", {}).items() if key != "config"}
     return checkpoint
+
+
+def named_checkpoint(pointer: Path) -> Path:
+    """Return the checkpoint that a ``last_checkpoint`` file names: beside it, as in a moved or copied folder.
+
+    Raises:
+        InputError: the checkpoint lies neither beside the file nor where the file says.
+    """
+    named = Path(pointer.read_text().strip())
+    for path in (pointer.parent / named.name, named):
+        if path.is_file():
+            return path
+    raise InputError(f"{pointer}: names {named}, which is not there; give the path of a checkpoint instead")
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

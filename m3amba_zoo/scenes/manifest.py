@@ -96,6 +96,7 @@ class Manifest(Source):
             for number, entry in enumerate(entries, start=1)
         ]
         self._compare_scenes()
+        self.title = "+".join(scene.name for scene in self.scenes)
 
     def load(self, rasters: bool = True) -> list[Scene]:
         """Read the scenes, in the order of the file; see Source.load."""

@@ -66,6 +66,7 @@ class Simulated(Source):
         self._modalities: dict[str, SensorSpec] = {"hsi": hsi, **second}
         self._name = f"simulated_{kind}_{height}x{width}_seed{seed}"
         self._name += "" if bands is None else f"_{bands}bands"
+        self.title = self._name
 
     def load(self, rasters: bool = True) -> list[Scene]:
         """Make the scene.

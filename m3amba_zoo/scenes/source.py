@@ -25,11 +25,13 @@ class Source(ABC):
         folder: the folder below a data root that holds the files (empty where none are read).
         classes: the class table, in label order.
         simulated: whether the pixels are simulated; each scene's name then carries the word.
+        title: what results call the data; empty for the name that the source is registered under.
     """
 
     folder: ClassVar[str] = ""
     classes: tuple[LandClass, ...] = ()
     simulated: bool = False
+    title: str = ""
 
     def __init__(self, root: str | Path | None = None) -> None:
         """Remember where the files lie.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes import class_tables
 from m3amba_zoo.scenes.host_files import MatArray
+from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+
+logger = logging.getLogger(__name__)
 
 
 @SOURCES.register_module(name="trento")
@@ -67,3 +72,14 @@ class Trento(StandardScene):
     )
     train_counts = class_tables.TRENTO_TRAIN_COUNTS
     test_counts = class_tables.TRENTO_TEST_COUNTS
+
+    def load(self, rasters: bool = True) -> list[Scene]:
+        """Read the scene, with a warning where the file of the official split is missing; see Source.load."""
+        scenes = super().load(rasters)
+        if scenes[0].official is None:
+            logger.warning(
+                "%s: there is no TRLabel.mat (key TRLabel, 819 training pixels) beside allgrd.mat and so no "
+                "official split; fetch it from %s, or use a split of type 'blocks'",
+                *(self.name, self.host),
+            )
+        return scenes

@@ -21,6 +21,7 @@ from scipy import ndimage
 from sklearn.neighbors import KNeighborsClassifier
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.mirroring import mirrored_indices
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.split import PARTS, Split
 from m3amba_zoo.splits.stratify import Mask, class_counts, require_whole
@@ -137,10 +138,17 @@ def leaked_pixels(split: Split, scenes: Sequence[Scene], window: int) -> int:
 
 
 def _windows(train: Mask, window: int) -> Mask:
-    """Mark every pixel inside the window of any training pixel."""
+    """Mark every pixel that the window of any training pixel shows, also mirrored beyond the border."""
     # a pixel is inside the windows of the training pixels from window - 1 - window // 2 before it to
     # window // 2 after it; the filter looks window // 2 back, one too many where window is even
-    return ndimage.maximum_filter(train, window, mode="constant", origin=window % 2 - 1)
+    around = np.pad(train, window)
+    covered = ndimage.maximum_filter(around, window, mode="constant", origin=window % 2 - 1)
+    for axis, length in enumerate(train.shape):
+        covered = np.moveaxis(covered, axis, 0)
+        folded = np.zeros((length, *covered.shape[1:]), bool)
+        np.logical_or.at(folded, mirrored_indices(-window, len(covered), length), covered)
+        covered = np.moveaxis(folded, 0, axis)
+    return covered
 
 
 def _distances(split: Split, scenes: Sequence[Scene]) -> tuple[list[Distances | None], int]:

@@ -65,6 +65,12 @@ class Split:
 
     def check(self, scenes: Sequence[Scene]) -> None:
         """Raise InputError unless each scene has masks of its shape, on labelled pixels only."""
+        foreign = self.masks.keys() - {scene.name for scene in scenes}
+        if foreign:
+            raise InputError(
+                f"split '{self.name}' has masks for '{min(foreign)}', which is not among the "
+                f"{len(scenes)} scenes given"
+            )
         for scene in scenes:
             if scene.name not in self.masks:
                 raise InputError(

@@ -53,6 +53,16 @@ def test_fitted_steps_give_unit_variance_on_the_training_pixels(name):
     torch.testing.assert_close(treated.mean(1), torch.zeros(len(treated)), rtol=0, atol=1e-2)
 
 
+def test_mixed_precision_leaves_the_pretreatment_exact():
+    x, labels = pixels()
+    preprocessor = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS["PCA"]})
+    preprocessor.fit(x, labels)
+    window = {"inputs": {"hsi": torch.from_numpy(x["hsi"]).T[None, :, :, None]}}
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = preprocessor(window)["inputs"]["hsi"]
+    assert torch.equal(mixed, preprocessor(window)["inputs"]["hsi"])
+
+
 def test_derivative_of_a_ramp_is_its_slope():
     preprocessor = RasterPreprocessor({"hsi": 9}, {"hsi": [{"type": "Derivative", "length": 5}]})
     ramp = (3 * torch.arange(9.0)).view(1, 9, 1, 1)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.datasets import Draw, SceneWindows, TrainWindows, load_scene_data
+from m3amba_zoo.datasets.windows import cut_raster
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import SceneLogits
 from m3amba_zoo.registry import TRANSFORMS
+from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.splits import leaked_pixels
 
 COMMON = {"source": {"type": "tiny"}, "split": {"type": "official"}, "modalities": ("hsi", "sar")}
@@ -46,15 +48,16 @@ def test_only_training_labels_are_shown_and_classes_are_balanced():
     assert seen[1:].tolist() == [20, 20, 20]
 
 
-@pytest.mark.parametrize("window", [1, 6, 7])
+@pytest.mark.parametrize("window", [1, 6, 7, 18, 20])
 def test_training_windows_show_just_the_test_pixels_that_the_leak_meter_counts(window):
     data = load_scene_data(COMMON["source"], COMMON["split"])
     shown = 0
     for scene, mask in data.split.parts(data.scenes, "train"):
         covered = np.zeros(scene.shape, bool)
+        place = Raster(np.arange(mask.size).reshape(1, *mask.shape))
         for row, column in np.argwhere(mask):
-            top, left = row - window // 2, column - window // 2
-            covered[max(top, 0) : top + window, max(left, 0) : left + window] = True
+            seen = cut_raster(place, row - window // 2, column - window // 2, window)
+            covered.ravel()[seen.astype(int)] = True
         shown += int((covered & data.split.masks[scene.name]["test"]).sum())
     assert leaked_pixels(data.split, data.scenes, window) == shown
 

@@ -57,6 +57,7 @@ def test_drop_path_drops_whole_samples_in_training_and_keeps_the_mean():
         ({"adapters": {"lidar": {"type": "LinearAdapter"}}}, "adapter is given for 'lidar'"),
         ({"adapter": {"type": "LinearAdaptor"}}, "did you mean 'LinearAdapter'"),
         ({"neck": {"type": "CrossMomba"}}, "did you mean 'CrossMamba'"),
+        ({"encoder": {"type": "ClipImageEncoder", "weights": "random"}}, "no adapter uses it"),
     ],
 )
 def test_bad_configs_are_named(change, message):

@@ -7,6 +7,7 @@ from rich.console import Console
 from scipy.io import loadmat
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.mirroring import mirrored_indices
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import data_roots
 from m3amba_zoo.splits import Split, audit, build_split, leaked_pixels
@@ -30,8 +31,9 @@ def test_leaked_pixels_are_those_in_any_training_window(sparse, window):
     scenes, split = sparse
     seen = np.zeros(scenes[0].shape, dtype=bool)
     for row, column in np.argwhere(split.masks["field"]["train"]):
-        top, left = row - window // 2, column - window // 2
-        seen[max(top, 0) : top + window, max(left, 0) : left + window] = True
+        height, width = seen.shape
+        rows = mirrored_indices(row - window // 2, window, height)
+        seen[np.ix_(rows, mirrored_indices(column - window // 2, window, width))] = True
     expected = int((seen & split.masks["field"]["test"]).sum())
     assert leaked_pixels(split, scenes, window) == expected
     assert audit(split, scenes, window).leaked_share == expected / split.count("test")

@@ -262,8 +262,10 @@ def test_more_bad_input(one_scene, many_scenes):
     split = build_split({"type": "official", "val": {"fraction": 0.2, "guard": 2}}, one_scene)
     with pytest.raises(InputError, match="validation pixels already"):
         hold_out_validation(split, one_scene, 0.2, 2)
-    with pytest.raises(InputError, match="no masks for scene 'plot0'"):
+    with pytest.raises(InputError, match="masks for 'town', which is not among the 14 scenes"):
         split.check(many_scenes)
+    with pytest.raises(InputError, match="no masks for scene 'plot0'"):
+        split.check([*one_scene, *many_scenes])
     smaller = make_scene("town", one_scene[0].labels[:-1])
     with pytest.raises(InputError, match="mask has shape"):
         split.check([smaller])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -17,7 +18,12 @@ class Adapter(nn.Module, ABC):
         in_channels: C, bands of the modality after pretreatment.
         embed_dim: E, length of a token.
         window: S, rows and columns of a training window.
+
+    Attributes:
+        uses_encoder: whether the constructor takes the encoder's ``feature_dim`` and ``image_size``.
     """
+
+    uses_encoder: ClassVar[bool] = False
 
     def __init__(self, in_channels: int, embed_dim: int, window: int) -> None:
         super().__init__()

@@ -26,6 +26,8 @@ class ClipAdapter(Adapter):
             encoder: with precomputed features, or with none.
     """
 
+    uses_encoder = True
+
     def __init__(
         self,
         in_channels: int,
@@ -38,6 +40,8 @@ class ClipAdapter(Adapter):
         self.image_size = image_size
         self.pseudo_rgb = nn.Conv2d(in_channels, 3, 1) if image_size else None
         self.prior_map = nn.Linear(feature_dim, window * window)
+        nn.init.trunc_normal_(self.prior_map.weight, std=0.02)
+        nn.init.zeros_(self.prior_map.bias)
         self.prior_bands = nn.Conv2d(1, in_channels, 1)
         self.prior_embed = ChannelLastEmbed(in_channels, embed_dim)
         self.token_embed = ChannelLastEmbed(in_channels, embed_dim)
