@@ -47,6 +47,7 @@ def build_record(
         "modalities": list(model.get("modalities", [])),
         "split": {
             "name": data.split.name,
+            "part": evaluation.part,
             "sha256": data.split.sha256,
             "leaked_pixels": leaked_pixels(data.split, data.scenes, window),
             "window": window,

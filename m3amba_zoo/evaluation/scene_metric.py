@@ -25,10 +25,12 @@ class Evaluation:
     """Scores of one part of a split, and the maps they come from.
 
     Attributes:
+        part: of the split that was scored.
         scores: ``oa``, ``aa``, ``kappa``, ``per_class``, ``confusion``, ``ece``, ``pixels``.
         class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted.
     """
 
+    part: str
     scores: dict[str, Any]
     class_maps: dict[str, NDArray[np.uint8]] = field(repr=False)
 
@@ -66,7 +68,7 @@ def evaluate_scenes(
         entry["color"] = list(land_class.color)  # so that maps of other scenes can be drawn alike
     result["ece"] = expected_calibration_error(np.concatenate(confidences), truth == predicted)
     result["pixels"] = int(confusion.sum())
-    return Evaluation(result, class_maps)
+    return Evaluation(part, result, class_maps)
 
 
 @METRICS.register_module()
