@@ -15,10 +15,10 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.weights import read_checkpoint
+from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint, read_checkpoint
 from m3amba_zoo.whole_file import whole_file
 
-LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
+SEEDED_SPLITS = "seeded_splits"  # the message hub's note that the run's seed was also its splits'
 
 
 @CheckpointLoader.register_scheme(prefixes="", force=True)
@@ -31,13 +31,27 @@ def load_from_local(filename: str | Path, map_location: Any = None) -> dict[str,
     return read_checkpoint(filename, map_location)
 
 
+@CheckpointLoader.register_scheme([name for name in CheckpointLoader._schemes if name], force=True)
+def load_from_elsewhere(filename: str, map_location: Any = None, **options: Any) -> dict[str, Any]:
+    """Refuse what MMEngine would fetch and unpickle (``https://``, ``s3://``, ``modelzoo://``, ...).
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(f"{filename}: expected a local checkpoint; download the file and give its path")
+
+
 def read_meta(path: str | Path) -> dict[str, Any]:
     """Return what a checkpoint says of its run (``seed``, ``epoch``, ...) without its weights.
+
+    ``seeded_splits`` says whether the seed was the splits' too (``--seed``).
 
     Raises:
         InputError: as ``read_checkpoint`` does.
     """
-    return read_checkpoint(path, map_location="meta")["meta"]
+    checkpoint = read_checkpoint(path, map_location="meta")
+    noted = checkpoint.get("message_hub", {}).get("runtime_info", {})
+    return {**checkpoint["meta"], SEEDED_SPLITS: noted.get(SEEDED_SPLITS, False)}
 
 
 @register_backend("aside")
@@ -65,13 +79,7 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
         InputError: ``last_checkpoint`` names a file that is not there.
     """
     pointer = Path(work_dir) / LAST_CHECKPOINT
-    if not pointer.is_file():
-        return None
-    named = Path(pointer.read_text().strip())
-    for path in (named, pointer.parent / named.name):
-        if path.is_file():
-            return path
-    raise InputError(f"{pointer}: names {named}, which is not there; give --resume the checkpoint's path")
+    return named_checkpoint(pointer) if pointer.is_file() else None
 
 
 def describe_data(metainfo: Mapping[str, Any]) -> dict[str, str]:

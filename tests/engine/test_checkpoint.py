@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 from safetensors.torch import save_file
 
-from m3amba_zoo.engine.checkpoint import AsideBackend, load_from_local
+from m3amba_zoo.engine.checkpoint import AsideBackend, latest_checkpoint, load_from_local
 from m3amba_zoo.errors import InputError
 
 
@@ -69,6 +70,23 @@ def test_a_changed_byte_is_noticed(path):
 
 def test_an_absent_file_is_refused(path):
     assert "no such checkpoint" in refusal(path)
+
+
+@pytest.mark.parametrize("scheme", ["https", "s3", "local:s3", "modelzoo", "openmmlab", "mmcls", "pavi"])
+def test_what_lies_elsewhere_is_refused(scheme):
+    with pytest.raises(InputError, match=f"{scheme}://a/b.pth: expected a local checkpoint; download"):
+        CheckpointLoader.load_checkpoint(f"{scheme}://a/b.pth")
+
+
+def test_a_copied_work_dir_has_its_own_checkpoint(path):
+    copy = path.parent / "copy"
+    copy.mkdir()
+    for folder in (path.parent, copy):
+        (folder / path.name).touch()
+        (folder / "last_checkpoint").write_text(str(path))  # as the run wrote it
+    assert latest_checkpoint(copy) == copy / path.name
+    (copy / path.name).unlink()
+    assert latest_checkpoint(copy) == path
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
