@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import re
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from torch import nn
 
-from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.trained_model import TrainedModel
+from m3amba_zoo.config_file import read_config_file
+from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.hub.trained_model import TrainedModel, find_weights
 
 WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
@@ -42,23 +42,27 @@ def get_model(name: str, pretrained: bool = True) -> nn.Module:
         InputError: no such card (close names are listed), a card without weights, or weights that are not
             those that were published.
     """
-    return TrainedModel.from_folder(find_card(name), pretrained).model.eval()
+    return TrainedModel.from_folder(find_card(name, pretrained), pretrained).model.eval()
 
 
-def find_card(name: str) -> Path:
+def find_card(name: str, pretrained: bool = True) -> Path:
     """Return the folder of a published model, its weights compared with the hash in their name.
 
+    Args:
+        name: one of ``list_models()``.
+        pretrained: False leaves the weights alone; the card needs none then.
+
     Raises:
-        InputError: there is no such card, or its weights are not those that were published.
+        InputError: there is no such card, it has no weights, or they are not those that were published.
     """
     for root in _roots():
-        if (root / name / CONFIG).is_file() and Path(name).name == name:
-            for weights in (root / name).glob(f"{name}-*.safetensors"):
-                _check_hash(weights)
-            return root / name
+        folder = root / name
+        if (folder / CONFIG).is_file() and Path(name).name == name:
+            if pretrained:
+                _check_hash(find_weights(folder, read_config_file(folder / CONFIG)))
+            return folder
     known = list_models()
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known) or 'none'}"
+    hint = close_names(name, known) or f"known: {', '.join(known) or 'none'}"
     raise InputError(f"no model is published as '{name}'; {hint}")
 
 
@@ -70,6 +74,8 @@ def _roots() -> list[Path]:
 def _check_hash(path: Path) -> None:
     """Raise InputError if a file's sha256 does not begin with the eight digits that end its name."""
     named = re.fullmatch(r".+-([0-9a-f]{8})\.safetensors", path.name)
+    if named is None:
+        raise InputError(f"{path}: expected published weights, NAME-<8 digits of sha256>.safetensors")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if named is None or not found.startswith(named[1]):
+    if not found.startswith(named[1]):
         raise InputError(f"{path}: its sha256 begins with {found[:8]}, not as its name says: it is refused")

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from mmengine.config import Config
 
+from m3amba_zoo.config_file import read_config_file
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.weights import load_weights
+from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights, named_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.scene import LandClass
 
-LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
 METRICS = "metrics.json"
 GOLDEN = "golden.safetensors"  # a model card's fixed input and its logits
 EXPECTED = "a work dir of tools/train.py is expected, or a folder with config.py and a .safetensors file"
@@ -54,7 +54,7 @@ class TrainedModel(NamedTuple):
             found = f"{len(configs)} configs ({names})" if configs else "no config (*.py)"
             raise InputError(f"{folder}: holds {found}; {EXPECTED}")
         config = _read_config(configs[0])
-        return cls._build(config, configs[0], folder, _find_weights(folder, config) if pretrained else None)
+        return cls._build(config, configs[0], folder, find_weights(folder, config) if pretrained else None)
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
@@ -75,19 +75,19 @@ class TrainedModel(NamedTuple):
         return cls(model, _window(config, path), _read_classes(folder / METRICS, model.num_classes))
 
 
-def _find_weights(folder: Path, config: Config) -> Path:
-    """Return a training's weights (the best, where it kept one, else the last), or a card's."""
+def find_weights(folder: Path, config: Config) -> Path:
+    """Return a training's weights (the best, where it kept one, else the last), or a card's.
+
+    Raises:
+        InputError: there are none, or several files that might be a card's.
+    """
     pointer = folder / LAST_CHECKPOINT
     if pointer.is_file():
         best = list(folder.glob("best_*.pth"))
         hook = config.get("default_hooks", {}).get("checkpoint") or {}
         if hook.get("save_best") and len(best) == 1:
             return best[0]
-        named = Path(pointer.read_text().strip())
-        for path in (folder / named.name, named):  # the folder may have been moved
-            if path.is_file():
-                return path
-        raise InputError(f"{pointer}: names {named}, which is not there")
+        return named_checkpoint(pointer)
     weights = [path for path in sorted(folder.glob("*.safetensors")) if path.name != GOLDEN]
     if len(weights) != 1:
         names = ", ".join(path.name for path in weights)
@@ -97,15 +97,7 @@ def _find_weights(folder: Path, config: Config) -> Path:
 
 
 def _read_config(path: Path) -> Config:
-    if not path.is_file():
-        raise InputError(f"{path}: no such config")
-    try:
-        config = Config.fromfile(path)
-    except InputError:
-        raise
-    except Exception as error:  # a config is Python: anything may happen
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: the config cannot be read: {type(error).__name__}: {reason}") from error
+    config = read_config_file(path)
     if "model" not in config:
         raise InputError(f"{path}: has no 'model', expected the config of a training")
     return config

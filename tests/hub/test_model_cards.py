@@ -1,6 +1,7 @@
 """Published models by name: found, compared with their hash, built."""
 
 import hashlib
+import sys
 
 import pytest
 import torch
@@ -53,8 +54,25 @@ def test_weights_that_were_not_published_are_refused(card):
         m3amba_zoo.get_model(folder.name)
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "other-00000000.safetensors"])
+def test_the_very_file_that_is_loaded_is_checked(card, name):
+    folder, _ = card
+    next(folder.glob("*.safetensors")).rename(folder / name)
+    with pytest.raises(InputError, match=name):
+        m3amba_zoo.get_model(folder.name)
+    assert m3amba_zoo.get_model(folder.name, pretrained=False)
+
+
+def test_a_card_may_inherit_from_an_installed_package(card, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pkg_resources", None)  # as where it has vanished
+    folder, _ = card
+    inherit = "_base_ = ['mmpretrain::_base_/default_runtime.py']"
+    (folder / "config.py").write_text(inherit + CONFIG)
+    assert m3amba_zoo.get_model(folder.name)
+
+
 def test_unknown_names_get_close_ones_and_paths_are_no_names(card):
-    with pytest.raises(InputError, match="did you mean m3amba-t_here"):
+    with pytest.raises(InputError, match="did you mean 'm3amba-t_here'"):
         m3amba_zoo.get_model("m3amba-t_her")
     with pytest.raises(InputError, match="no model is published as"):
         m3amba_zoo.get_model("../m3amba-t_here")
