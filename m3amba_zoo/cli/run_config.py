@@ -11,12 +11,10 @@ import sys
 import traceback
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import InputError, close_names, one_line
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -54,27 +52,17 @@ def read_config(
     """Read a config and apply the options of ``add_run_options``.
 
     Raises:
-        InputError: the config does not exist, cannot be read or lacks a model; an option is not ``KEY=VALUE``
-            or does not fit; the work dir cannot be written; the launcher did not start this process.
+        InputError: the config does not exist, or cannot be read; an option is not ``KEY=VALUE`` or does
+            not fit; the work dir cannot be written; the launcher did not start this process.
     """
-    from mmengine.config import Config
+    from m3amba_zoo.config_file import read_config_file
 
-    from m3amba_zoo.engine.installed_path import mend_installed_path
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such config")
     variable = LAUNCHERS[launcher]
     if variable is not None and variable not in os.environ:
         raise InputError(f"--launcher {launcher}: {variable} is not set, so that no launcher started this")
     os.environ.setdefault("LOCAL_RANK", str(local_rank))
-    mend_installed_path()
     sys.path.append(os.getcwd())  # where the user's modules named by custom_imports lie
-    try:
-        config = Config.fromfile(path)
-    except InputError:
-        raise
-    except Exception as error:  # a config is Python: anything may happen
-        raise InputError(f"{path}: the config cannot be read: {_one_line(error)}") from error
+    config = read_config_file(path)
     for option in options:
         _apply_option(config, option)
     config.launcher = launcher
@@ -90,9 +78,11 @@ def require(config: Config, *keys: str) -> None:
             raise InputError(f"{config.filename}: has no '{key}'")
 
 
-def set_seed(config: Config, seed: int) -> None:
-    """Set the run's seed, and each ``seed`` named inside a ``split`` anywhere in the config."""
+def set_seed(config: Config, seed: int, splits: bool = True) -> None:
+    """Set the run's seed and, for ``splits``, each ``seed`` inside a ``split`` anywhere in the config."""
     config.randomness = {**config.get("randomness", {}), "seed": seed}
+    if not splits:
+        return
     for split in _values_of("split", config._cfg_dict):
         for node in _dicts(split):
             if "seed" in node:
@@ -126,7 +116,10 @@ def starting(config: Config, started: Callable[[], bool]) -> Iterator[None]:
     except BaseException as error:
         if not started():
             if missing:
-                shutil.rmtree(missing[-1], ignore_errors=True)
+                shutil.rmtree(work_dir, ignore_errors=True)
+                with contextlib.suppress(OSError):  # another run has put its work dir there
+                    for parent in missing[1:]:
+                        parent.rmdir()
             if fault := _config_fault(error):
                 raise InputError(f"{config.filename}: {fault}") from error
         if isinstance(error, OSError) and error.strerror and not error.filename:
@@ -168,7 +161,7 @@ def _apply_option(config: Config, option: str) -> None:
     try:
         config.merge_from_dict(parser.parse_args(["--cfg-options", option]).cfg_options)
     except Exception as error:
-        reason = _one_line(error)
+        reason = one_line(error)
         raise InputError(f"--cfg-options: '{option}' does not fit {config.filename}: {reason}") from error
     if before is not None:
         for node in _dicts(config._cfg_dict):
@@ -207,13 +200,17 @@ def _config_fault(error: BaseException) -> str | None:
         return None
     if unknown := re.match(r"(\S+) is not in the (?:\S+::)?(.+?) registry", str(error.args[0])):
         return _unknown(*unknown.groups())
-    return _one_line(error)
+    if "end should be larger than begin" in str(error):  # a part of param_scheduler, of no length
+        return (
+            "a part of param_scheduler begins when training has ended; raise train_cfg.max_epochs "
+            "(at least 2 epochs, where the first warms up)"
+        )
+    return one_line(error)
 
 
 def _unknown(name: str, kind: str) -> str:
-    close = get_close_matches(name, _registered(kind), n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return f"no {kind} is registered as '{name}'{hint}"
+    hint = close_names(name, _registered(kind))
+    return f"no {kind} is registered as '{name}'" + (f"; {hint}" if hint else "")
 
 
 def _registered(kind: str) -> list[str]:
@@ -225,9 +222,3 @@ def _registered(kind: str) -> list[str]:
             for member in (registry, *registry.children.values()):
                 names |= set(member.module_dict)
     return sorted(names)
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    text = shorten(text, 300, placeholder=" ...")  # MMEngine quotes whole configs
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

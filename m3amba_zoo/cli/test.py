@@ -14,13 +14,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_seed, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
-    from m3amba_zoo.engine.checkpoint import read_meta
+    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, read_meta
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
     require(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
-    trained = read_meta(args.checkpoint).get("seed")
-    if trained is not None:
-        set_seed(config, trained)  # the split's too: else pixels that trained it might test it
+    meta = read_meta(args.checkpoint)
+    if meta.get("seed") is not None:
+        set_seed(config, meta["seed"], splits=meta[SEEDED_SPLITS])
     config.resume, config.load_from = False, str(args.checkpoint)
     before = files_of(config.work_dir)
     with starting(config, started=lambda: False):

@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_amp, set_seed, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
+    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
     require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     runner = None
     with starting(config, started=lambda: getattr(runner, "started", False)):
         runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",))
+        # kept in checkpoints; one that is resumed brings its own
+        runner.message_hub.update_info(SEEDED_SPLITS, args.seed is not None)
         print_header(runner, resumed)
         runner.train()
         if test:
@@ -67,7 +70,7 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
         InputError: the checkpoint cannot be read, or ``--seed`` contradicts it.
     """
     from m3amba_zoo.cli.run_config import set_seed
-    from m3amba_zoo.engine.checkpoint import latest_checkpoint, read_meta
+    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, latest_checkpoint, read_meta
 
     path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)
     if path is None:
@@ -78,7 +81,7 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
         raise InputError(
             f"--seed {seed}: {path} was trained with seed {trained}; leave --seed out to resume it"
         )
-    if trained is not None and trained != config.get("randomness", {}).get("seed"):
-        set_seed(config, trained)
+    if trained is not None:
+        set_seed(config, trained, splits=meta[SEEDED_SPLITS])
     config.resume, config.load_from = True, str(path)
     return f"resumes {path}, epoch {meta.get('epoch')}"

@@ -170,14 +170,28 @@ def test_a_variable_of_the_config_changes_wherever_it_is_used(config):
         (["train_cfg"], "KEY=VALUE"),
         (["train_cfg.max_epochs.x=1"], "train_cfg.max_epochs.x=1"),
         (["model=None"], "no 'model'"),
-        (["train_cfg.max_epochs=1"], "end should be larger than begin"),  # the cosine follows a warm-up epoch
+        (["train_cfg.max_epochs=1"], "max_epochs (at least 2 epochs"),  # the cosine follows a warm-up
         (["load_from=absent.pth"], "absent.pth: no such checkpoint"),
+        (["load_from=https://example.org/epoch_3.pth"], "download the file and give its path"),
     ],
 )
 def test_a_faulty_config_is_refused_and_leaves_nothing(config, options, expected):
     message = refusal(train, config, "--cfg-options", *options)
     assert expected in message
     assert not Path("work_dirs").exists()
+
+
+def test_a_faulty_run_leaves_others_alone(config, monkeypatch):
+    init = ToyModel.__init__
+
+    def fail_beside_another(*arguments, **options):
+        Path("work_dirs/other").mkdir()  # a run that started in the meantime
+        init(*arguments, factr=2, **options)
+
+    monkeypatch.setattr(ToyModel, "__init__", fail_beside_another)
+    with pytest.raises(TypeError, match="factr"):
+        train(config)
+    assert os.listdir("work_dirs") == ["other"]
 
 
 @pytest.mark.parametrize(
@@ -234,13 +248,22 @@ def test_weights_that_do_not_fit_are_refused(config, options, names):
     assert not Path("work_dirs").exists()
 
 
-def test_weights_are_not_tested_on_another_split(config, monkeypatch):
+def test_weights_are_not_tested_on_another_split(config):
     train(config, "--no-test", "--work-dir", "run")
-    checkpoint = weights_of("run/epoch_3.pth")
-    del checkpoint["meta"]["seed"]  # so that the split's seed is not set to it
-    torch.save(checkpoint, "run/epoch_3.pth")
     message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "split.seed=1")
     assert "split" in message
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--seed", "7"], ["--cfg-options", "randomness.seed=7"]],
+    ids=["splits as the run", "splits as the config"],
+)
+def test_testing_and_resuming_take_the_seeds_of_the_training(config, options):
+    config.write_text(config.read_text().replace("seed=0", "seed=1"))
+    train(config, "--no-test", "--work-dir", "run", *options)
+    train(config, "--no-test", "--work-dir", "run", "--resume", "--cfg-options", "train_cfg.max_epochs=4")
+    assert check(config, "run/epoch_4.pth") == 0
 
 
 def test_resuming_in_an_empty_or_moved_work_dir(config, capsys):

@@ -39,6 +39,11 @@ param_scheduler = [
 """
 
 
+def no_pixels(part: str) -> int:
+    """The toy split's count of pixels; a function that MMEngine can pickle."""
+    return 0
+
+
 @DATASETS.register_module()
 class ToyDataset(Dataset):
     """Points of two classes; noise from torch's global generator, as a careless augmentation has it."""
@@ -46,8 +51,8 @@ class ToyDataset(Dataset):
     def __init__(self, bands: int, split: dict) -> None:
         generator = torch.Generator().manual_seed(split["seed"])
         self.labels = torch.arange(24) % 2
-        split_made = SimpleNamespace(name="toy", sha256=f"seed{split['seed']}")
-        self.metainfo = {"data": SimpleNamespace(name="toy", split=split_made)}
+        split_made = SimpleNamespace(name="toy", sha256=f"seed{split['seed']}", count=no_pixels)
+        self.metainfo = {"data": SimpleNamespace(name="toy", split=split_made, scenes=[]), "window": 1}
         self.points = torch.randn(24, bands, generator=generator) + self.labels[:, None]
 
     def __len__(self) -> int:
