@@ -365,6 +365,19 @@ def test_trento_labels_that_contradict_the_training_mask(tmp_path: Path) -> None
         Trento(write(tmp_path, files)).load(rasters=False)
 
 
+def test_trento_without_its_split_names_the_file_to_fetch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = arrays(Trento)
+    folder = write(tmp_path, {"allgrd.mat": {"mask_test": made["whole"]}})
+    Trento(folder).load(rasters=False)
+    assert "no TRLabel.mat (key TRLabel, 819 training pixels)" in caplog.text
+    caplog.clear()
+    write(tmp_path, {"TRLabel.mat": {"TRLabel": made["train"]}})
+    Trento(folder).load(rasters=False)
+    assert not caplog.text
+
+
 def test_masks_other_than_published_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = houston_files()
     files["TRLabel.mat"]["TRLabel"][files["TRLabel.mat"]["TRLabel"] == 4] = 0
