@@ -1,4 +1,4 @@
-"""Lets MMEngine find installed packages on a Python without pkg_resources."""
+"""Reads config files, also those that inherit from installed packages on a Python without pkg_resources."""
 
 from __future__ import annotations
 
@@ -9,6 +9,26 @@ from pathlib import Path
 
 import mmengine.config.config
 import mmengine.utils.package_utils
+from mmengine.config import Config
+
+from m3amba_zoo.errors import InputError, one_line
+
+
+def read_config_file(path: Path) -> Config:
+    """Read a config.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such config")
+    mend_installed_path()
+    try:
+        return Config.fromfile(path)
+    except InputError:
+        raise
+    except Exception as error:  # a config is Python: anything may happen
+        raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
 
 
 def installed_path(package: str) -> str:
