@@ -82,6 +82,12 @@ class ZooRunner(Runner):
                 logger.handlers[logger.handlers.index(handler)] = quiet
         return logger
 
+    def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
+        """Register the hooks; a config drops one, the zoo's too, by setting it to None."""
+        mmengine = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
+        kept = {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in mmengine}
+        super().register_default_hooks(kept)
+
     def load_checkpoint(
         self,
         filename: str,

@@ -133,6 +133,11 @@ def test_averaged_weights_are_what_is_tested(config, capsys):
     assert next(line for line in trained.splitlines() if "toy/oa" in line) in tested
 
 
+def test_a_config_drops_hooks_with_none(config):
+    config.write_text(config.read_text() + "default_hooks = dict(progress=None, timer=None)\n")
+    assert train(config) == 0
+
+
 def test_the_best_weights_on_validation_are_what_is_tested(config, capsys):
     config.write_text(config.read_text() + VALIDATION)
     train(config)
