@@ -1,4 +1,6 @@
 # Berlin (HSI + SAR), official split: about 2,820 training and 461,851 test pixels.
+_base_ = "windows.py"
+
 source = dict(type="berlin")
 split = dict(type="official")
 modalities = ("hsi", "sar")
@@ -6,33 +8,5 @@ in_channels = dict(hsi=244, sar=4)
 num_classes = 8
 window = 32
 
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=0,
-    sampler=dict(type="DrawSampler"),
-    collate_fn=dict(type="default_collate"),
-    dataset=dict(
-        type="TrainWindows",
-        source=source,
-        split=split,
-        modalities=modalities,
-        window=window,
-        windows_per_epoch=512,
-        augmentation=[dict(type="FlipRotate")],
-    ),
-)
-test_dataloader = dict(
-    batch_size=16,
-    num_workers=0,
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
-    collate_fn=dict(type="default_collate"),
-    dataset=dict(
-        type="SceneWindows",
-        source=source,
-        split=split,
-        modalities=modalities,
-        window=window,
-        overlap=0.5,
-    ),
-)
-test_evaluator = dict(type="SceneMetric")
+train_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))
+test_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))

@@ -1,5 +1,7 @@
 # IDTReeS 2020 (real HSI + LiDAR canopy height), 85 plots of 20 x 20 m; whole plots train or test.
 # Windows about the size of a crown: whole plots as windows are learnt by heart (docs/results.md).
+_base_ = "windows.py"
+
 source = dict(type="idtrees")
 split = dict(type="by_scene", train_fraction=0.6, seed=0)
 modalities = ("hsi", "lidar")
@@ -9,31 +11,8 @@ window = 8
 
 train_dataloader = dict(
     batch_size=48,
-    num_workers=0,
-    sampler=dict(type="DrawSampler"),
-    collate_fn=dict(type="default_collate"),
-    dataset=dict(
-        type="TrainWindows",
-        source=source,
-        split=split,
-        modalities=modalities,
-        window=window,
-        windows_per_epoch=1440,
-        augmentation=[dict(type="FlipRotate")],
-    ),
+    dataset=dict(windows_per_epoch=1440, source=source, split=split, modalities=modalities, window=window),
 )
 test_dataloader = dict(
-    batch_size=48,
-    num_workers=0,
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
-    collate_fn=dict(type="default_collate"),
-    dataset=dict(
-        type="SceneWindows",
-        source=source,
-        split=split,
-        modalities=modalities,
-        window=window,
-        overlap=0.5,
-    ),
+    batch_size=48, dataset=dict(source=source, split=split, modalities=modalities, window=window)
 )
-test_evaluator = dict(type="SceneMetric")
