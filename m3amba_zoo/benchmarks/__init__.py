@@ -1,0 +1,1 @@
+"""What ``tools/benchmark.py`` measures: a section a module, each with ``measure()``."""

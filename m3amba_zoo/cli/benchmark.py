@@ -1,0 +1,50 @@
+"""Measure the scan, the network, their memory and training on this machine, beside what others do."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from m3amba_zoo.errors import InputError
+
+SECTIONS = ("scan", "network", "memory", "train", "gpu")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print a table a section, and write JSON where asked; bad input raises InputError."""
+    args = _parser().parse_args(argv)
+    if args.json and not args.json.parent.is_dir():
+        raise InputError(f"--json {args.json}: no folder {args.json.parent}")
+    from rich.console import Console
+
+    from m3amba_zoo.benchmarks.machine import describe
+    from m3amba_zoo.evaluation.record import write_json
+
+    console = Console()
+    machine = describe()
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()), highlight=False)
+    found = {}
+    for name in args.sections:
+        with console.status(f"measures {name}"):
+            section = import_module(f"m3amba_zoo.benchmarks.{name}").measure()
+        console.print(section.to_table())
+        found[name] = section.to_dict()
+    if args.json:
+        write_json(args.json, {"machine": machine, "sections": found})
+        console.print(f"wrote {args.json}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmark.py", description=__doc__)
+    parser.add_argument(
+        "--sections",
+        nargs="+",
+        choices=SECTIONS,
+        default=SECTIONS,
+        help=f"what to measure (default: {' '.join(SECTIONS)}); the machine should do nothing else",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    return parser

@@ -1,0 +1,105 @@
+import json
+
+import pytest
+import torch
+
+from m3amba_zoo.benchmarks import authors_order, fresh_process, gpu, memory, network, plain_scans, scan, train
+from m3amba_zoo.cli import benchmark
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.ss2d import CrossSS2D
+from m3amba_zoo.ops import reference, selective_scan_2d
+
+
+def by_version(section):
+    return {row["version"]: row for row in section.rows}
+
+
+def test_scan_versions_agree_with_float64():
+    section = scan.measure(channels=32, length=24, state=4, groups=2, batches=(1, 2))
+    assert [row["batch"] for row in section.rows] == [1] * 4 + [2] * 4
+    for row in section.rows[:4]:
+        if "not_measured" not in row:
+            assert row["forward_error"] < 1e-5, row["version"]
+            assert row["gradient_error"] < 1e-4, row["version"]
+    ours, lean = (by_version(section)[version] for version in (scan.OURS, scan.LEAN))
+    assert lean["forward_times_ours"] == pytest.approx(lean["forward_s"] / ours["forward_s"])
+    assert ours["forward_share_of_limit"] > 0
+
+
+def test_lean_scan_is_the_reference_in_groups():
+    inputs = [x.double() for x in scan.scan_inputs(2, 6, 9, 3, 3)]
+    expected = reference.selective_scan(*inputs, softplus=True)
+    torch.testing.assert_close(plain_scans.lean_scan(*inputs), expected)
+
+
+def test_a_version_too_large_for_the_memory_says_so(monkeypatch):
+    monkeypatch.setattr(scan, "available_bytes", lambda: 2**10)
+    rows = by_version(scan.measure(channels=32, length=24, state=4, groups=2, batches=(1,)))
+    assert "memory" in rows[scan.REFERENCE]["not_measured"]
+    assert "forward_s" not in rows[scan.REFERENCE]
+    assert "with_backward_s" in rows[scan.OURS]
+
+
+def test_network_in_the_authors_order_gives_the_same():
+    section = network.measure(embed_dim=16, depth=2, state=4, window=6, hsi=5, gemm_side=32)
+    ours, authors = section.rows
+    assert authors["largest_difference"] < 1e-4
+    assert ours["share_of_matmul_limit"] > 0
+    # per layer and modality of one block, doubled: in_proj, its z half, projections, out_proj and the MLP
+    assert section.limits["multiply_adds_of_linear_layers"] > 2 * 3 * 36 * (16 * 64 + 32 * 16 + 2 * 16 * 64)
+
+
+def test_copies_give_what_reading_in_place_gives():
+    torch.manual_seed(0)
+    layer = CrossSS2D(8, 4)
+    u = torch.randn(2, 3, 5, 16)
+    dt, B, C = layer.own.project(u)
+    own = layer.own
+    inputs = (u, dt, own.dt_weight, own.dt_bias, own.A, B, C, own.D)
+    found = authors_order.copying_scan_2d(*inputs, scan=authors_order.step_by_step)
+    torch.testing.assert_close(found, selective_scan_2d(*inputs, backend="reference"))
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    monkeypatch.setattr(fresh_process, "call", lambda function, **arguments: function(**arguments))
+
+
+def test_memory_of_each_version(in_this_process):
+    section = memory.measure(embed_dim=8, state=4, side=6, batch=2)
+    assert list(by_version(section)) == [memory.IN_PLACE, memory.COPIES, memory.AUTHORS]
+    assert all({"inference_peak_mib", "training_peak_mib"} <= set(row) for row in section.rows)
+
+
+def test_copies_take_more_memory():
+    shape = {"embed_dim": 32, "state": 8, "side": 64, "batch": 2, "training": False}
+    ours, copying = (
+        fresh_process.call(memory.forward_peak, version=version, **shape)
+        for version in (memory.IN_PLACE, memory.COPIES)
+    )
+    assert 0 < ours < copying
+
+
+def test_training_step_with_and_without_amp(in_this_process):
+    section = train.measure({"t": 1}, window=4)
+    assert [row["precision"] for row in section.rows] == ["float32", "bfloat16 AMP"]
+    assert all(row["windows_per_s"] > 0 and row["peak_mib"] >= 0 for row in section.rows)
+
+
+def test_a_process_that_fails_is_a_row_with_the_reason():
+    section = train.measure({"no_such_size": 1}, window=4)
+    assert "no such config" in section.rows[0]["not_measured"]
+
+
+def test_command_writes_machine_and_sections(tmp_path, capsys):
+    file = tmp_path / "found.json"
+    assert benchmark.main(["--sections", "gpu", "--json", str(file)]) == 0
+    found = json.loads(file.read_text())
+    assert found["machine"]["threads"] == torch.get_num_threads()
+    assert found["sections"] == {"gpu": gpu.measure().to_dict()}
+    assert "not measured" in " ".join(capsys.readouterr().out.split())
+
+
+def test_command_refuses_a_missing_folder_before_it_measures(tmp_path):
+    with pytest.raises(InputError, match="no folder"):
+        benchmark.main(["--json", str(tmp_path / "missing" / "found.json")])
