@@ -79,8 +79,8 @@ def _write(
     if not classifier.probabilistic:
         record["ece"] = None  # it claims certainty everywhere, which says nothing of calibration
     work_dir.mkdir(parents=True, exist_ok=True)
-    write_json(work_dir / "metrics.json", record)
     write_maps(work_dir, data.scenes, evaluation.class_maps, data.split)
+    write_json(work_dir / "metrics.json", record)
 
 
 def _work_dir(args: argparse.Namespace) -> Path:

@@ -196,7 +196,7 @@ def _config_fault(error: BaseException) -> str | None:
     if not isinstance(error, (KeyError, TypeError, ValueError, AssertionError)):
         return None
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    if not frame.f_globals.get("__name__", "").startswith(("mmengine.", "torch.optim.")):
+    if not frame.f_globals.get("__name__", "").startswith(("mmengine.", "torch.optim.", "torch.utils.data.")):
         return None
     if unknown := re.match(r"(\S+) is not in the (?:\S+::)?(.+?) registry", str(error.args[0])):
         return _unknown(*unknown.groups())

@@ -56,8 +56,8 @@ class ReportHook(Hook):
             seed=runner.seed,
             timing=self._timing,
         )
-        write_json(work_dir / "metrics.json", record)
         write_maps(work_dir, info["data"].scenes, metric.evaluation.class_maps, info["data"].split)
+        write_json(work_dir / "metrics.json", record)  # last: with it the results are complete
 
 
 def _selection(runner: Runner) -> str:

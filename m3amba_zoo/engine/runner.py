@@ -46,6 +46,7 @@ class ZooRunner(Runner):
     - The terminal shows warnings only; everything is in the log file.
     - Weights that are resumed or tested must fit the model exactly.
     - Several processes may train on CPUs (``--launcher pytorch``).
+    - The config is written when training starts, after all checks.
     - Hooks may define ``after_stop(runner)``, called when training or testing ends, also by an error.
     """
 
@@ -81,6 +82,15 @@ class ZooRunner(Runner):
                 quiet.filters = handler.filters
                 logger.handlers[logger.handlers.index(handler)] = quiet
         return logger
+
+    def dump_config(self) -> None:
+        """Leave the work dir's config as it is: a test or a refused run must not replace what predict reads."""
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call the hooks; once those before training have found no fault, write the config."""
+        super().call_hook(fn_name, **kwargs)
+        if fn_name == "before_train":
+            super().dump_config()
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
         """Register the hooks; a config drops one, the zoo's too, by setting it to None."""

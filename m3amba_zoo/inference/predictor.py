@@ -131,12 +131,12 @@ class Predictor:
 
     def _check_modalities(self, given: Mapping[str, GivenRaster]) -> None:
         expected = ", ".join(f"{m} ({bands} bands)" for m, bands in self.in_channels.items())
-        for modality in self.in_channels:
-            if modality not in given:
-                raise InputError(f"modality '{modality}' is missing; the model was trained on {expected}")
         for modality in given:
             if modality not in self.in_channels:
                 raise InputError(f"the model has no modality '{modality}'; it was trained on {expected}")
+        for modality in self.in_channels:
+            if modality not in given:
+                raise InputError(f"modality '{modality}' is missing; the model was trained on {expected}")
 
     def _check_rasters(self, opened: Mapping[str, RasterRows]) -> Grid:
         """Return the common grid, that of a georeferenced raster where there is one."""

@@ -38,8 +38,12 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     if not isinstance(checkpoint, Mapping):
         raise InputError(f"{path}: a {type(checkpoint).__name__}, expected a dict of weights")
     checkpoint = dict(checkpoint) if "state_dict" in checkpoint else {"state_dict": checkpoint}
-    if not all(isinstance(value, Tensor) for value in checkpoint["state_dict"].values()):
+    state = checkpoint["state_dict"]
+    if not (isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())):
         raise InputError(f"{path}: holds no state dict, expected tensors by name")
+    for part in ("meta", "message_hub"):
+        if not isinstance(checkpoint.get(part, {}), Mapping):
+            raise InputError(f"{path}: '{part}' is a {type(checkpoint[part]).__name__}, expected a dict")
     # MMEngine would execute the text under `config` as Python
     checkpoint["meta"] = {key: value for key, value in checkpoint.get("meta", {}).items() if key != "config"}
     return checkpoint
@@ -49,9 +53,12 @@ def named_checkpoint(pointer: Path) -> Path:
     """Return the checkpoint that a ``last_checkpoint`` file names: beside it, as in a moved or copied folder.
 
     Raises:
-        InputError: the checkpoint lies neither beside the file nor where the file says.
+        InputError: the file is damaged, or the checkpoint lies neither beside it nor where it says.
     """
-    named = Path(pointer.read_text().strip())
+    try:
+        named = Path(pointer.read_text().strip())
+    except UnicodeDecodeError as error:
+        raise InputError(f"{pointer}: damaged, expected the path of a checkpoint") from error
     for path in (pointer.parent / named.name, named):
         if path.is_file():
             return path

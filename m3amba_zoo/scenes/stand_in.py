@@ -68,6 +68,8 @@ def write_stand_in(
         InputError: the folder holds other files or cannot be written, or the seed is negative.
     """
     folder = Path(folder)
+    if seed < 0:
+        raise InputError(f"seed is {seed}, expected 0 or more")
     _refuse_foreign_files(folder)
     aside = folder.with_name(f".{folder.name}-{os.getpid()}")
     try:

@@ -133,6 +133,15 @@ def test_averaged_weights_are_what_is_tested(config, capsys):
     assert next(line for line in trained.splitlines() if "toy/oa" in line) in tested
 
 
+def test_a_refused_run_and_a_test_leave_the_work_dirs_config(config):
+    train(config)
+    written = Path("work_dirs/toy/toy.py")
+    before = written.read_text()
+    refusal(train, config, "--cfg-options", "load_from=none.pth")
+    check(config, "work_dirs/toy/epoch_3.pth", "--cfg-options", "log_processor.window_size=3")
+    assert written.read_text() == before
+
+
 def test_a_config_drops_hooks_with_none(config):
     config.write_text(config.read_text() + "default_hooks = dict(progress=None, timer=None)\n")
     assert train(config) == 0

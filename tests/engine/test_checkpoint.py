@@ -68,6 +68,12 @@ def test_a_changed_byte_is_noticed(path):
     assert "damaged" in refusal(path)
 
 
+@pytest.mark.parametrize("content", [{"state_dict": 5}, {"meta": 5}, {"message_hub": 5}])
+def test_parts_of_another_kind_are_refused(path, content):
+    torch.save({"state_dict": {"weight": torch.zeros(1)}, **content}, path)
+    assert "expected" in refusal(path)
+
+
 def test_an_absent_file_is_refused(path):
     assert "no such checkpoint" in refusal(path)
 
