@@ -84,7 +84,7 @@ class ZooRunner(Runner):
         return logger
 
     def dump_config(self) -> None:
-        """Leave the work dir's config as it is: a test or a refused run must not replace what predict reads."""
+        """Leave the work dir's config as it is: a test or a refused run must not replace it."""
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call the hooks; once those before training have found no fault, write the config."""
