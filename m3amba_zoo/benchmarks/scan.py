@@ -20,15 +20,16 @@ from m3amba_zoo.benchmarks.timing import median_seconds
 from m3amba_zoo.ops import backends, selective_scan
 
 Scan = Callable[..., Tensor]
-OURS, LEAN, MAMBAPY, REFERENCE = "cpu (ours)", "torch loop, exp in each step", "mambapy", "reference"
+OURS, LEAN, MAMBAPY, REFERENCE = "ours", "torch loop", "mambapy", "reference"
+FORWARD, WITH_BACKWARD = "forward", "+ backward"
 LANES = 16
 EXP2_OPERATIONS = {True: 9, False: 12}  # with AVX-512's scaling by a power of two, and without
 UPDATE_OPERATIONS = 3  # decay h + drive B, and y + h C: a product and two fused multiply-adds
 RECOMPUTE_OPERATIONS = 2  # the state alone, as the backward makes it
 GRADIENT_OPERATIONS = 8 + 2 * 45 / LANES  # 8 products and sums; dB and dC summed across 16 lanes by 45
 RECOMPUTATIONS = 2
-# arrays of b d L n numbers alive at the peak, forward and with backward: generous, to refuse rather than swap
-N_FOLD_ARRAYS = {OURS: (0, 0), LEAN: (0, 6), MAMBAPY: (6, 12), REFERENCE: (6, 12)}
+# peak memory in arrays of b d L n numbers, forward and with backward, measured and rounded up
+N_FOLD_ARRAYS = {OURS: (0, 0), LEAN: (1, 6), MAMBAPY: (7, 11), REFERENCE: (6, 14)}
 
 
 def measure(
@@ -41,7 +42,7 @@ def measure(
     """Measure each version, forward and with backward, for each batch size.
 
     Errors are the largest absolute difference from float64 over the largest absolute value, and for
-    gradients the worst of all inputs; only at the first batch size, which need not be repeated for others.
+    gradients the worst of all inputs; they are measured at the first batch size.
     """
     section = Section(
         f"scan: d {channels}, L {length}, n {state}, g {groups}, float32, "
@@ -51,7 +52,7 @@ def measure(
     if ours_missing is None:
         from m3amba_zoo.benchmarks.vector_rate import operations_per_second
 
-        section.limits = {"vector_operations_per_s": operations_per_second()}
+        section.limits["vector_operations_per_s"] = operations_per_second()
     versions: dict[str, tuple[Scan, str | None]] = {
         OURS: (partial(selective_scan, backend="cpu"), ours_missing),
         LEAN: (lean_scan, None),
@@ -61,16 +62,21 @@ def measure(
     for batch in batches:
         inputs = scan_inputs(batch, channels, length, state, groups)
         exact = _run(lean_scan, [x.double() for x in inputs]) if batch == batches[0] else None
-        for name, (scan, missing) in versions.items():
-            row: Row = {"batch": batch, "version": name}
-            section.rows.append(row)
-            if missing is not None:
-                row[NOT_MEASURED] = missing
-                continue
-            row.update(_figures(name, scan, inputs, exact, batch * channels * length * state))
-            if name == OURS:
-                row.update(_shares(row, section.limits["vector_operations_per_s"]))
-        _compare(section.rows[-len(versions) :])
+        updates = batch * channels * length * state
+        for index, name in enumerate((FORWARD, WITH_BACKWARD)):
+            rows: list[Row] = []
+            for version, (scan, missing) in versions.items():
+                missing = missing or _too_large(N_FOLD_ARRAYS[version][index] * updates * 4)
+                row: Row = {"batch": batch, "pass": name, "version": version}
+                rows.append(
+                    row | ({NOT_MEASURED: missing} if missing else _figures(name, scan, inputs, exact))
+                )
+            _compare(rows, updates)
+            if "seconds" in rows[0]:
+                updates_per_s = updates / float(rows[0]["seconds"])
+                limit = section.limits["vector_operations_per_s"] * LANES / operations_per_update()[index]
+                rows[0]["share_of_limit"] = updates_per_s / limit
+            section.rows += rows
     return section
 
 
@@ -84,31 +90,25 @@ def scan_inputs(batch: int, channels: int, length: int, state: int, groups: int)
     return [u, 0.5 * delta, A, B, C, torch.ones(channels), torch.log(torch.expm1(steps))]
 
 
-def operations_per_update(scalef: bool) -> tuple[float, float]:
-    """Return the vector operations of a state's update, forward and forward with backward."""
-    exp2 = EXP2_OPERATIONS[scalef]
+def operations_per_update() -> tuple[float, float]:
+    """Return the vector operations of a state's update on this machine, forward and with backward."""
+    exp2 = EXP2_OPERATIONS[torch.backends.cpu.get_cpu_capability().startswith("AVX512")]
     forward = exp2 + UPDATE_OPERATIONS
     return forward, forward + RECOMPUTATIONS * (exp2 + RECOMPUTE_OPERATIONS) + GRADIENT_OPERATIONS
 
 
-def _figures(
-    name: str, scan: Scan, inputs: list[Tensor], exact: list[Tensor] | None, updates: int
-) -> dict[str, float | str]:
-    figures: dict[str, float | str] = {}
-    available = available_bytes()
-    forward_arrays, backward_arrays = N_FOLD_ARRAYS[name]
-    if available is not None and forward_arrays * updates * 4 > available:
-        return {NOT_MEASURED: _too_large(forward_arrays * updates * 4, available)}
-    with torch.inference_mode():
-        figures["forward_s"] = seconds = median_seconds(lambda: scan(*inputs))
-        figures["forward_updates_per_s"] = updates / seconds
-    if available is not None and backward_arrays * updates * 4 > available:
-        return {**figures, NOT_MEASURED: "backward: " + _too_large(backward_arrays * updates * 4, available)}
-    figures["with_backward_s"] = median_seconds(lambda: _run(scan, inputs))
-    if exact is not None:
-        errors = [_error(*pair) for pair in zip(_run(scan, inputs), exact, strict=True)]
-        figures |= {"forward_error": errors[0], "gradient_error": max(errors[1:])}
-    return figures
+def _figures(name: str, scan: Scan, inputs: list[Tensor], exact: list[Tensor] | None) -> Row:
+    if name == FORWARD:
+        with torch.inference_mode():
+            row: Row = {"seconds": median_seconds(lambda: scan(*inputs))}
+            found = [scan(*inputs)] if exact else []
+    else:
+        row = {"seconds": median_seconds(lambda: _run(scan, inputs))}
+        found = _run(scan, inputs) if exact else []
+    if exact:
+        errors = [_error(*pair) for pair in zip(found, exact, strict=False)]
+        row["error"] = max(errors)
+    return row
 
 
 def _run(scan: Scan, inputs: list[Tensor]) -> list[Tensor]:
@@ -123,28 +123,20 @@ def _error(found: Tensor, exact: Tensor) -> float:
     return ((found - exact).abs().max() / exact.abs().max()).item()
 
 
-def _shares(row: Row, operations_per_second: float) -> dict[str, float]:
-    """Return which share of the roofline's rate each pass reaches."""
-    scalef = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    forward, both = operations_per_update(scalef)
-    seconds = float(row["forward_s"])
-    updates_per_operation = float(row["forward_updates_per_s"]) * seconds / LANES / operations_per_second
-    return {
-        "forward_share_of_limit": forward * updates_per_operation / seconds,
-        "with_backward_share_of_limit": both * updates_per_operation / float(row["with_backward_s"]),
-    }
+def _compare(rows: list[Row], updates: int) -> None:
+    """Add updates a second and, behind the first row, how many times as long as the first each takes."""
+    for row in rows:
+        if "seconds" in row:
+            row["updates_per_s"] = updates / float(row["seconds"])
+            if "seconds" in rows[0]:
+                row["times_ours"] = float(row["seconds"]) / float(rows[0]["seconds"])
 
 
-def _compare(rows: list[Row]) -> None:
-    """Add how many times as long each version takes as ours."""
-    ours = rows[0]
-    for row in rows[1:]:
-        for key in ("forward", "with_backward"):
-            if f"{key}_s" in row and f"{key}_s" in ours:
-                row[f"{key}_times_ours"] = float(row[f"{key}_s"]) / float(ours[f"{key}_s"])
-
-
-def _too_large(needed: int, available: int) -> str:
+def _too_large(needed: int) -> str | None:
+    """Say that a version needs more bytes than can be had, or None."""
+    available = available_bytes()
+    if available is None or needed <= available:
+        return None
     return (
         f"it would need about {needed / 2**30:.0f} GiB of memory, {available / 2**30:.0f} GiB are available"
     )

@@ -31,14 +31,17 @@ class Section:
         return {"title": self.title, "limits": self.limits, "rows": self.rows}
 
     def to_table(self) -> Table:
-        """Lay the rows out; a missing figure is a dash, or in a row's first empty cell the reason."""
+        """Lay the rows out; a missing figure is a dash, its reason the remark."""
         table = Table(title=self.title, title_justify="left", caption=_limits(self.limits))
         columns = list(dict.fromkeys(key for row in self.rows for key in row if key != NOT_MEASURED))
         reasons = any(NOT_MEASURED in row for row in self.rows)
         for column in columns:
-            table.add_column(column.replace("_", " "), overflow="fold")
+            figures = any(isinstance(row.get(column), float) for row in self.rows)
+            table.add_column(
+                column.replace("_", " "), justify="right" if figures else "left", no_wrap=figures
+            )
         if reasons:
-            table.add_column("remark", overflow="fold")
+            table.add_column("remark")
         for row in self.rows:
             cells = [_shown(row[column]) if column in row else "-" for column in columns]
             if reasons:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from m3amba_zoo.errors import InputError
 
+WIDTH_IN_FILES = 120
 SECTIONS = ("scan", "network", "memory", "train", "gpu")
 
 
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.evaluation.record import write_json
 
     console = Console()
+    if not console.is_terminal:  # a file: figures must not be cut to 80 columns
+        console = Console(width=WIDTH_IN_FILES)
     machine = describe()
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()), highlight=False)
     found = {}
