@@ -37,9 +37,8 @@ class Section:
         reasons = any(NOT_MEASURED in row for row in self.rows)
         for column in columns:
             figures = any(isinstance(row.get(column), float) for row in self.rows)
-            table.add_column(
-                column.replace("_", " "), justify="right" if figures else "left", no_wrap=figures
-            )
+            heading = column.replace("_", "\n" if figures else " ")  # columns of figures are never cut
+            table.add_column(heading, justify="right" if figures else "left", no_wrap=figures)
         if reasons:
             table.add_column("remark")
         for row in self.rows:
