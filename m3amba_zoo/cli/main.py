@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from m3amba_zoo.cli.allocator import keep_freed_memory
 from m3amba_zoo.errors import InputError
 
 USAGE_ERROR = 2
@@ -44,6 +45,7 @@ def main() -> NoReturn:
 
 def _exit_code(command: str) -> int:
     logging.raiseExceptions = False  # else a log on a full disk prints a traceback for every line
+    keep_freed_memory()
     try:
         return import_module(f"m3amba_zoo.cli.{command}").main() or 0
     except InputError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from m3amba_zoo.models.map_linear import MapLinear
 from m3amba_zoo.models.ss2d import SS2D, CrossSS2D
 
 MLP_RATIO = 4
@@ -41,9 +42,9 @@ class Block(nn.Module):
         self.scan = self.scan_class(embed_dim, d_state)
         self.norm2 = nn.LayerNorm(embed_dim)
         self.mlp = nn.Sequential(
-            nn.Linear(embed_dim, MLP_RATIO * embed_dim),
+            MapLinear(embed_dim, MLP_RATIO * embed_dim),
             nn.GELU(),
-            nn.Linear(MLP_RATIO * embed_dim, embed_dim),
+            MapLinear(MLP_RATIO * embed_dim, embed_dim),
         )
         self.drop_path = DropPath(drop_path)
 

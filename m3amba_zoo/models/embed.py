@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from m3amba_zoo.models.map_linear import MapLinear
+
 
 class ChannelLastEmbed(nn.Module):
     """``LayerNorm(Conv1x1(C -> E)(x))`` from ``(B, C, H, W)`` to ``(B, H, W, E)``.
@@ -13,7 +15,7 @@ class ChannelLastEmbed(nn.Module):
 
     def __init__(self, in_channels: int, embed_dim: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(in_channels, embed_dim)
+        self.proj = MapLinear(in_channels, embed_dim)
         self.norm = nn.LayerNorm(embed_dim)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m3amba_zoo.models.map_linear import MapLinear, map_linear
 from m3amba_zoo.ops import selective_scan_2d
 
 DIRECTIONS = 4
@@ -52,14 +53,14 @@ class ScanParameters(nn.Module):
 
     def project(self, u_BHWI: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return dt ``(B, H, W, K, R)``, B and C ``(B, H, W, K, N)`` of each position and direction."""
-        rows = F.linear(u_BHWI, self.x_proj.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
+        rows = map_linear(u_BHWI, self.x_proj.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
         dt, B, C = rows.split((self.dt_rank, self.d_state, self.d_state), dim=-1)
         return dt, B, C
 
     def project_B(self, u_BHWI: Tensor) -> Tensor:
         """Return B ``(B, H, W, K, N)`` alone."""
         rows = self.x_proj[:, self.dt_rank : self.dt_rank + self.d_state]
-        return F.linear(u_BHWI, rows.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
+        return map_linear(u_BHWI, rows.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
 
 
 class SS2D(nn.Module):
@@ -73,11 +74,16 @@ class SS2D(nn.Module):
     def __init__(self, embed_dim: int, d_state: int = 16) -> None:
         super().__init__()
         inner = 2 * embed_dim
-        self.in_proj = nn.Linear(embed_dim, 2 * inner, bias=False)
+        self.in_proj = MapLinear(embed_dim, 2 * inner, bias=False)
         self.conv = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
         self.own = ScanParameters(inner, d_state, dt_rank=math.ceil(embed_dim / 16))
         self.out_norm = nn.LayerNorm(inner)
-        self.out_proj = nn.Linear(inner, embed_dim, bias=False)
+        self.out_proj = MapLinear(inner, embed_dim, bias=False)
+
+    def _halves(self, x_BHWE: Tensor) -> tuple[Tensor, Tensor]:
+        """Return in_proj's u and gate, each a map of its own: one cut in two would be copied later."""
+        to_u, to_gate = self.in_proj.weight.chunk(2)
+        return map_linear(x_BHWE, to_u), map_linear(x_BHWE, to_gate)
 
     def _mix_neighbours(self, u_BHWI: Tensor) -> Tensor:
         return F.silu(self.conv(u_BHWI.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
@@ -87,7 +93,7 @@ class SS2D(nn.Module):
 
     def forward(self, x_BHWE: Tensor) -> Tensor:
         """Scan ``(B, H, W, E)`` to the same shape."""
-        u, gate = self.in_proj(x_BHWE).chunk(2, dim=-1)
+        u, gate = self._halves(x_BHWE)
         u = self._mix_neighbours(u)
         dt, B, C = self.own.project(u)
         own = self.own
@@ -111,10 +117,9 @@ class CrossSS2D(SS2D):
 
     def forward(self, x_BHWE: Tensor, z_BHWE: Tensor) -> Tensor:  # type: ignore[override]
         """Scan x ``(B, H, W, E)`` in the light of z (same shape); return x's output, same shape."""
-        inner = self.in_proj.out_features // 2
-        u, gate = self.in_proj(x_BHWE).chunk(2, dim=-1)
+        u, gate = self._halves(x_BHWE)
         u = self._mix_neighbours(u)
-        u_z = self._mix_neighbours(F.linear(z_BHWE, self.in_proj.weight[:inner]))
+        u_z = self._mix_neighbours(map_linear(z_BHWE, self.in_proj.weight.chunk(2)[0]))
         dt, _, C = self.own.project(u)
         B_z = self.fused.project_B(u_z)
         A = (self.own.A + self.fused.A) / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from m3amba_zoo.models.map_linear import MapLinear
 from m3amba_zoo.registry import HEADS
 
 
@@ -19,7 +20,7 @@ class StreamHead(nn.Module):
     def __init__(self, embed_dim: int, num_classes: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(embed_dim)
-        self.classify = nn.Linear(embed_dim, num_classes)
+        self.classify = MapLinear(embed_dim, num_classes)
 
     def forward(self, x_BHWE: Tensor) -> Tensor:
         """Return logits ``(B, K, H, W)``."""

@@ -1,0 +1,32 @@
+"""Lets a command's process keep memory that it has freed, instead of handing it back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# glibc's names and numbers (mallopt(3))
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+LARGEST_ON_HEAP = 32 * 2**20  # what mallopt allows
+NEVER = 2**31 - 1
+PAD = 64 * 2**20
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc's allocator to reuse freed memory; elsewhere do nothing.
+
+    A network allocates and frees the same activations layer after layer. As glibc comes, each of them is
+    returned to the system and faulted in again page by page, which takes a tenth of a forward's time.
+    Only commands call this: a library leaves its host's allocator alone.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # another C library, such as musl
+        return
+    for parameter, value in (
+        (M_MMAP_THRESHOLD, LARGEST_ON_HEAP),
+        (M_TRIM_THRESHOLD, NEVER),
+        (M_TOP_PAD, PAD),
+    ):
+        mallopt(parameter, value)
