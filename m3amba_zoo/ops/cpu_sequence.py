@@ -26,26 +26,32 @@ from m3amba_zoo.ops.cpu_tile import (
     through_slope,
     unpack,
 )
-from m3amba_zoo.ops.simd import LANES, fill, store, transpose
+from m3amba_zoo.ops.simd import LANES, fill, prefetch, store, transpose
 
 
 @njit
-def rows_to_tile(tile, source, start, stride, channels, steps):
-    """Read channels that lie along their steps, ``stride`` apart, and turn them into a tile."""
+def rows_to_tile(tile, source, start, stride, channels, steps, next_tile):
+    """Read channels that lie along their steps, ``stride`` apart, and turn them into a tile.
+
+    The tile ``next_tile`` steps further on is asked for meanwhile: so many rows, each in a page of its own,
+    are more than the processor foresees by itself.
+    """
     for i in range(LANES):
         if i < channels:
             copy(tile, i * LANES, source, start + i * stride, steps)
+            prefetch(source, start + i * stride + next_tile)
         else:
             store(tile, i * LANES, fill(ZERO))
     transpose(tile, 0)
 
 
 @njit
-def tile_to_rows(target, start, stride, tile, channels, steps):
+def tile_to_rows(target, start, stride, tile, channels, steps, next_tile):
     """Undo :func:`rows_to_tile`; the tile is spoilt."""
     transpose(tile, 0)
     for i in range(channels):
         copy_out(target, start + i * stride, tile, i * LANES, steps)
+        prefetch(target, start + i * stride + next_tile)
 
 
 @kernel
@@ -69,13 +75,13 @@ def forward(
         for t in range(0, length, STEPS):
             steps = min(STEPS, length - t)
             start = (batch * channels + channel) * length + t
-            rows_to_tile(x, u, start, length, count, steps)
-            rows_to_tile(step, delta, start, length, count, steps)
+            rows_to_tile(x, u, start, length, count, steps, STEPS)
+            rows_to_tile(step, delta, start, length, count, steps, STEPS)
             make_delta(step, shift, through_softplus)
             out[:] = 0
             at = (sequence * length + t) * n
             scan(steps, n, order, 0, x, step, rates, skip, B, at, n, C, at, n, h, out)
-            tile_to_rows(y, start, length, out, count, steps)
+            tile_to_rows(y, start, length, out, count, steps, STEPS)
 
 
 @kernel
@@ -116,8 +122,8 @@ def backward(
             for t in range(0, length, STEPS):
                 steps = min(STEPS, length - t)
                 start = (batch * channels + channel) * length + t
-                rows_to_tile(x, u, start, length, count, steps)
-                rows_to_tile(step, delta, start, length, count, steps)
+                rows_to_tile(x, u, start, length, count, steps, STEPS)
+                rows_to_tile(step, delta, start, length, count, steps, STEPS)
                 make_delta(step, shift, through_softplus)
                 at = (sequence * length + t) * n
                 move(kept, t * n, states, 0, n)
@@ -128,9 +134,9 @@ def backward(
             for t in range((length - 1) // STEPS * STEPS, -1, -STEPS):
                 steps = min(STEPS, length - t)
                 start = (batch * channels + channel) * length + t
-                rows_to_tile(x, u, start, length, count, steps)
-                rows_to_tile(dout, dy, start, length, count, steps)
-                rows_to_tile(step, delta, start, length, count, steps)
+                rows_to_tile(x, u, start, length, count, steps, -STEPS)
+                rows_to_tile(dout, dy, start, length, count, steps, -STEPS)
+                rows_to_tile(step, delta, start, length, count, steps, -STEPS)
                 make_delta_and_slope(step, slope, shift, through_softplus)
                 at = (sequence * length + t) * n
                 move(states, 0, kept, t * n, n)
@@ -142,8 +148,8 @@ def backward(
                     dout, dh, dx, dstep, drates, dskip, dB, dC, at_d, wide, products,
                 )  # fmt: skip
                 through_slope(steps, dstep, slope, dshift)
-                tile_to_rows(du, start, length, dx, count, steps)
-                tile_to_rows(ddelta, start, length, dstep, count, steps)
+                tile_to_rows(du, start, length, dx, count, steps, -STEPS)
+                tile_to_rows(ddelta, start, length, dstep, count, steps, -STEPS)
             row = batch * channels + channel
             unpack(dA, row * n, drates, n, count)
             unpack(dD, row, dskip, 1, count)
