@@ -1,15 +1,10 @@
 """Networks from windows of rasters to logits; importing this package registers its parts."""
 
+from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters.adapter import Adapter, TokenAdapter
 from m3amba_zoo.models.adapters.clip_adapter import ClipAdapter
 from m3amba_zoo.models.adapters.linear_adapter import LinearAdapter
 from m3amba_zoo.models.backbones.clip_encoder import ClipImageEncoder
-from m3amba_zoo.models.baselines.backbone_classifier import BackboneClassifier
-from m3amba_zoo.models.baselines.exvit import ExViT
-from m3amba_zoo.models.baselines.mamba_hsi import MambaHSI
-from m3amba_zoo.models.baselines.mft import MFT
-from m3amba_zoo.models.baselines.msfmamba import MSFMamba
-from m3amba_zoo.models.baselines.spectralformer import SpectralFormer
 from m3amba_zoo.models.heads.stream_head import StreamHead
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import M3amba, m3amba
@@ -18,19 +13,13 @@ from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import WindowClassifier
 
 __all__ = [
-    "MFT",
     "Adapter",
-    "BackboneClassifier",
     "ClipAdapter",
     "ClipImageEncoder",
     "CrossMamba",
-    "ExViT",
     "LinearAdapter",
     "M3amba",
-    "MSFMamba",
-    "MambaHSI",
     "PatchClassifier",
-    "SpectralFormer",
     "StreamHead",
     "StreamLoss",
     "TokenAdapter",

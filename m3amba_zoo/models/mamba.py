@@ -64,7 +64,7 @@ class BothWaysScan(SequenceScan):
 class Mamba(nn.Module):
     """The Mamba block (arXiv 2312.00752, figure 3), without norm and residual.
 
-    ``Linear(E -> 2I)``, a causal depthwise convolution and SiLU, the selective scan, the gate, ``Linear(I -> E)``.
+    ``Linear(E -> 2I)``, causal depthwise convolution, SiLU, selective scan, gate, ``Linear(I -> E)``.
 
     Args:
         embed_dim: E.

@@ -67,17 +67,18 @@ class SpatialSpectralBlock(nn.Module):
 
 @MODELS.register_module()
 class MambaHSI(WindowClassifier):
-    """MambaHSI (Li et al., IEEE TGRS 2024, arXiv 2501.04944; figure 2): a dense network for one modality.
+    """MambaHSI, a dense network for one modality.
 
-    Embedding (1 x 1 convolution, GroupNorm, SiLU), ``depth`` blocks of SpaMB, SpeMB and SSFM with a 2 x 2
-    mean pooling between them, a head of two 1 x 1 convolutions, bilinear interpolation to the window.
+    Paper: Y. Li, Y. Luo, L. Zhang, Z. Wang, B. Du, "MambaHSI: Spatial-Spectral Mamba for Hyperspectral Image
+    Classification", IEEE TGRS 62, 2024 (arXiv 2501.04944). Embedding (1 x 1 convolution, GroupNorm, SiLU),
+    ``depth`` blocks of SpaMB, SpeMB and SSFM with a 2 x 2 mean pooling between them, a head of two 1 x 1
+    convolutions, bilinear interpolation to the window. We found no count of parameters in it; this has
+    128,693 for Houston 2013 (144 bands, 15 classes).
 
-    Deviations from the paper:
+    Deviations:
         - windows instead of the whole scene as one sequence of pixels;
         - ``pooling`` can be turned off, because windows of 8 pixels would end as 2 x 2;
         - with ``concatenate``, all modalities' bands side by side are the input (the paper has HSI alone);
-
-    Parameters: for Houston 2013 (144 bands, 15 classes) 0.13 M; we found no number in the paper.
 
     Args:
         in_channels, num_classes, data_preprocessor, loss: as for every WindowClassifier.
@@ -138,7 +139,7 @@ class MambaHSI(WindowClassifier):
         smallest = 2 ** (len(self.blocks) - 1)
         if self.pooling and min(window) < smallest:
             raise InputError(
-                f"MambaHSI: the window has {min(window)} pixels, expected at least {smallest}, or pooling=False"
+                f"MambaHSI: windows have {min(window)} pixels, expected at least {smallest}, or pooling=False"
             )
         for index, block in enumerate(self.blocks):
             x = block(F.avg_pool2d(x, 2) if self.pooling and index else x)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m3amba_zoo.models.baselines.modalities import spectral_and_auxiliary
+from m3amba_zoo.models.baselines.modality_pair import spectral_and_auxiliary
 from m3amba_zoo.models.necks.cross_mamba import FUSED
 from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.registry import MODELS
@@ -110,19 +110,20 @@ class MFTBlock(nn.Module):
 
 @MODELS.register_module()
 class MFT(PatchClassifier):
-    """MFT, the multimodal fusion transformer (Roy et al., IEEE TGRS 2023, arXiv 2203.16952; figure 2).
+    """MFT, the multimodal fusion transformer.
 
-    The spectral modality passes a 3D convolution and a HetConv and is tokenised; the other modality passes a
-    3 x 3 convolution and becomes the class token. Encoder blocks with multi-head cross patch attention and a
-    linear classifier of the class token follow.
+    Paper: S. K. Roy, A. Deria, D. Hong, B. Rasti, A. Plaza, J. Chanussot, "Multimodal Fusion Transformer for
+    Remote Sensing Image Classification", IEEE TGRS 61, 2023 (arXiv 2203.16952). The spectral modality passes
+    a 3D convolution and a HetConv and is tokenised; the other modality passes a 3 x 3 convolution and becomes
+    the class token. Encoder blocks with multi-head cross patch attention and a linear classifier of the class
+    token follow. We found no count of parameters; this has 403,951 for Houston 2013 (144 and 1 bands, 15
+    classes).
 
-    Deviations from the paper:
+    Deviations:
         - spectral kernels are as long as the bands where there are fewer than 9;
         - the HetConv has 4 groups, whatever the number of bands;
         - attention is added to the class token alone; patch tokens change by the MLP;
         - with one modality alone, the class token is a learned constant (the paper's ViT baseline).
-
-    Parameters: for Houston 2013 (144 + 1 bands, 15 classes) 0.40 M; we found no number in the paper.
 
     Args:
         in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two
@@ -153,7 +154,7 @@ class MFT(PatchClassifier):
         loss: dict | None = None,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        self.spectral, self.auxiliary = spectral_and_auxiliary(in_channels, "MFT")
+        self.spectral, self.auxiliary = spectral_and_auxiliary("MFT", in_channels)
         self.stem = SpectralStem(self.treated_channels[self.spectral], embed_dim)
         self.tokenizer = Tokenizer(embed_dim, tokens)
         if self.auxiliary is None:

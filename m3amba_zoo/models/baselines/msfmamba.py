@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m3amba_zoo.models.baselines.modalities import spectral_and_auxiliary
+from m3amba_zoo.models.baselines.modality_pair import spectral_and_auxiliary
 from m3amba_zoo.models.mamba import BothWaysScan
 from m3amba_zoo.models.necks.cross_mamba import FUSED
 from m3amba_zoo.models.patch_classifier import PatchClassifier
@@ -27,7 +27,7 @@ def _depthwise(channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 class GatedBranch(nn.Module):
-    """What surrounds each scan: LayerNorm, Linear, DWConv and SiLU before it; LayerNorm, gate and Linear after."""
+    """What surrounds a scan: LayerNorm, Linear, DWConv, SiLU before it; LayerNorm, gate, Linear after."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -128,21 +128,21 @@ class SpatialSpectralModule(nn.Module):
 
 @MODELS.register_module()
 class MSFMamba(PatchClassifier):
-    """MSFMamba (Gao et al., IEEE TGRS 2025, arXiv 2408.14255; figures 2 to 4, algorithm 1).
+    """MSFMamba, multi-scale feature fusion Mamba.
 
-    A convolution a modality, ``depth`` modules of MSpa-Mamba, Spe-Mamba and Fus-Mamba, then two fully
-    connected layers on both modalities' mean features. The paper reduces the bands by a PCA: a step of the
-    data preprocessor here.
+    Paper: F. Gao, X. Jin, X. Zhou, J. Dong, Q. Du, "MSFMamba: Multi-Scale Feature Fusion State Space Model
+    for Multi-Source Remote Sensing Image Classification", IEEE TGRS 63, 2025 (arXiv 2408.14255). A
+    convolution a modality, ``depth`` modules of MSpa-Mamba, Spe-Mamba and Fus-Mamba, then two fully connected
+    layers on both modalities' mean features. The paper reduces the bands by a PCA: a step of the data
+    preprocessor here. It states 1.5252 M parameters for Augsburg (table IX); this has 1.5646 M there with 30
+    components (SAR 4, 7 classes, patches of 11 x 11): ``dim`` and ``depth`` were chosen to come near.
 
-    Deviations from the paper, and what we could not find in it:
-        - which two of the four routes run at half resolution (here: along rows at full, along columns at half);
+    Deviations, or choices where the parts of the paper that were open to us are silent:
+        - which two of the four routes run at half resolution (here: those along columns);
         - how patches are embedded (here: a 3 x 3 convolution, BatchNorm, SiLU) and pooled (here: the mean);
         - a LayerNorm before each block and a residual around it, as in VMamba;
         - Fus-Mamba scans in four directions, in place (``ops.selective_scan_2d``);
         - with one modality alone there is no Fus-Mamba.
-
-    Parameters: the paper states 1.5252 M for Augsburg (table IX). It does not give us the width; the default
-    ``dim`` of 96 with ``depth`` 3 has 1.56 M there (30 components, SAR 4, patch 11, 7 classes).
 
     Args:
         in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two
@@ -169,7 +169,7 @@ class MSFMamba(PatchClassifier):
         loss: dict | None = None,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        spectral_and_auxiliary(in_channels, "MSFMamba")
+        spectral_and_auxiliary("MSFMamba", in_channels)
         self.embeds = nn.ModuleDict(
             {
                 modality: nn.Sequential(

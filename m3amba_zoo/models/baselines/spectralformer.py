@@ -19,7 +19,7 @@ from m3amba_zoo.registry import MODELS
 
 
 class GroupwiseEmbedding(nn.Module):
-    """GSE: a token a band, a linear map of the band and its neighbours in all pixels of the patch (eq. 6).
+    """GSE: a token a band, a linear map of the band and its neighbours in all pixels of the patch.
 
     Args:
         neighbours: n, odd; bands of a group. Ends of the spectrum are repeated.
@@ -42,18 +42,19 @@ class GroupwiseEmbedding(nn.Module):
 
 @MODELS.register_module()
 class SpectralFormer(PatchClassifier):
-    """SpectralFormer, patch-wise (Hong et al., IEEE TGRS 2022, arXiv 2107.02988; figure 2).
+    """SpectralFormer, its patch-wise form.
 
-    Group-wise spectral embedding (GSE), a class token, learned positions, ``depth`` encoder layers; from the
-    third layer on, cross-layer adaptive fusion (CAF) lets each read
-    ``w_1 z^(l) + w_2 z^(l-2)`` with two learned numbers a layer. The first modality alone is read.
+    Paper: D. Hong, Z. Han, J. Yao, L. Gao, B. Zhang, A. Plaza, J. Chanussot, "SpectralFormer: Rethinking
+    Hyperspectral Image Classification with Transformers", IEEE TGRS 60, 2022 (arXiv 2107.02988). Group-wise
+    spectral embedding (GSE), a class token, learned positions, ``depth`` encoder layers; from the third layer
+    on, cross-layer adaptive fusion (CAF) lets each read ``w_1 z^(l) + w_2 z^(l-2)`` with two learned numbers
+    a layer. The first modality alone is read. We found no count of parameters; this has 108,925 for Houston
+    2013 (144 bands, 15 classes).
 
-    Deviations from the paper:
+    Deviations:
         - the bands at both ends are repeated to fill their groups;
         - CAF's two numbers are the same for all tokens and start as 1/2 each;
         - other modalities are ignored: the network is for one.
-
-    Parameters: for Houston 2013 (144 bands, 15 classes) 0.11 M; we found no number in the paper.
 
     Args:
         in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier.
