@@ -5,12 +5,14 @@ Shape suffixes: N patches, T tokens, E embed_dim, C channels, P rows and columns
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.baselines.modality_pair import spectral_and_auxiliary
 from m3amba_zoo.models.necks.cross_mamba import FUSED
 from m3amba_zoo.models.patch_classifier import PatchClassifier
@@ -136,7 +138,7 @@ class MFT(PatchClassifier):
         dropout: after the position embedding, in attention and MLP.
 
     Raises:
-        InputError: more than two modalities.
+        InputError: more than two modalities, or an ``embed_dim`` that does not divide.
     """
 
     def __init__(
@@ -155,6 +157,10 @@ class MFT(PatchClassifier):
     ) -> None:
         super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
         self.spectral, self.auxiliary = spectral_and_auxiliary("MFT", in_channels)
+        if embed_dim % math.lcm(heads, GROUPS):
+            raise InputError(
+                f"MFT: embed_dim is {embed_dim}, expected a multiple of {heads} heads and of {GROUPS}"
+            )
         self.stem = SpectralStem(self.treated_channels[self.spectral], embed_dim)
         self.tokenizer = Tokenizer(embed_dim, tokens)
         if self.auxiliary is None:
