@@ -1,4 +1,4 @@
-# MambaHSI (arXiv 2501.04944) on all modalities' bands side by side: half the width, two blocks of three and no
+# MambaHSI (arXiv 2501.04944) on all modalities' bands side by side: half the width, two blocks of three, no
 # pooling, to train on one CPU core with windows of 8 to 32 pixels.
 model = dict(
     type="MambaHSI",
