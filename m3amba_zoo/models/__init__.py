@@ -1,5 +1,6 @@
 """Networks from windows of rasters to logits; importing this package registers its parts."""
 
+from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters.adapter import Adapter, TokenAdapter
 from m3amba_zoo.models.adapters.clip_adapter import ClipAdapter
 from m3amba_zoo.models.adapters.linear_adapter import LinearAdapter
