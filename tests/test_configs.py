@@ -14,11 +14,16 @@ from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import MODELS, SOURCES, SPLITS
 from m3amba_zoo.scenes.source import data_roots
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+NAMES = sorted(
+    str(path.relative_to(CONFIGS).with_suffix(""))
+    for path in CONFIGS.rglob("*.py")
+    if "_base_" not in path.parts
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,9 +37,13 @@ def test_model_data_and_split_belong_together(name):
         assert set(dataset.modalities) == set(model.in_channels)
         SOURCES.check(dataset.source.type)
         SPLITS.check(dataset.split.type)
-    for shared in ("source", "split", "modalities", "window"):
+    for shared in ("source", "split", "modalities"):
         assert training[shared] == testing[shared]
     window = training.window
+    if isinstance(model, PatchClassifier):
+        assert (window, testing.get("margin", 0)) == (model.patch, model.margin)
+    else:
+        assert window == testing.window
     guard = testing.split.get("guard")
     assert guard is None or guard >= window / 2, "the protocol asks for a guard of half a window"
     pixels = {m: np.random.default_rng(0).normal(5, 1, (400, n)) for m, n in model.in_channels.items()}
@@ -44,8 +53,9 @@ def test_model_data_and_split_belong_together(name):
     if name.startswith("m3amba-b"):
         return  # 70 M parameters: building them is enough here
     with torch.no_grad():
-        logits = model.test_step({"inputs": inputs})
-    assert logits[0].shape == (model.num_classes, window, window)
+        logits = model.eval().test_step({"inputs": inputs})
+    side = window - 2 * model.margin
+    assert logits[0].shape == (model.num_classes, side, side)
 
 
 def run(config, work_dir, *options, arguments=("--seed", "1")):
