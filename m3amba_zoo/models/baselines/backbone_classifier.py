@@ -17,11 +17,16 @@ from m3amba_zoo.registry import BACKBONES, MODELS
 
 @MODELS.register_module()
 class BackboneClassifier(WindowClassifier):
-    """All modalities' bands side by side through one backbone, and a 1 x 1 convolution on its feature maps.
+    """Any backbone on all modalities' bands side by side, with a small head for every pixel.
 
-    The maps of all ``out_indices`` of the backbone are interpolated to the window and concatenated, as in
-    hypercolumns (Hariharan et al., CVPR 2015, arXiv 1411.5752), then classified pixel by pixel. Names of
-    mmpretrain need its scope: ``dict(type="mmpretrain.ConvNeXt", ...)``; backbones registered here need none.
+    Paper: that of the backbone; the head follows hypercolumns (Hariharan et al., CVPR 2015, arXiv 1411.5752):
+    the maps of all ``out_indices`` are interpolated to the window, concatenated, and classified by two 1 x 1
+    convolutions. Names of mmpretrain need its scope, ``dict(type="mmpretrain.ConvNeXt", ...)``; backbones
+    registered here need none. The number of parameters is the backbone's and ``hidden`` times that of its
+    channels.
+
+    Deviations:
+        - The backbone starts from random weights: pretrained ones are for three bands.
 
     Args:
         in_channels, num_classes, data_preprocessor, loss: as for every WindowClassifier.

@@ -40,11 +40,12 @@ class ExViT(PatchClassifier):
     of both branches' tokens are summed (decision-level fusion). We know of no count of parameters; this has
     310,425 for Houston 2013 (144 and 1 bands, 15 classes).
 
-    Deviations, or choices where the parts of the paper that were open to us are silent:
-        - two separable convolutions a branch;
-        - all layers lie before CMA, which is one layer with a residual;
-        - a branch is classified from its class token plus the mean of its pixels' tokens;
-        - with one modality alone there is no CMA.
+    Deviations:
+        - Written from the paper's abstract and outline; details that these leave open are ours: two separable
+          convolutions a branch, one layer of CMA with a residual behind all encoder layers, scores from the
+          class token plus the mean of the pixels' tokens.
+        - Each branch has encoder layers of its own; the positions alone are shared.
+        - With one modality there is no CMA.
 
     Args:
         in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two

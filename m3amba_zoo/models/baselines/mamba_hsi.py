@@ -76,9 +76,9 @@ class MambaHSI(WindowClassifier):
     128,693 for Houston 2013 (144 bands, 15 classes).
 
     Deviations:
-        - windows instead of the whole scene as one sequence of pixels;
-        - ``pooling`` can be turned off, because windows of 8 pixels would end as 2 x 2;
-        - with ``concatenate``, all modalities' bands side by side are the input (the paper has HSI alone);
+        - Windows instead of the whole scene as one sequence of pixels.
+        - ``pooling`` can be turned off: windows of 8 pixels would end as 2 x 2.
+        - With ``concatenate`` all modalities' bands side by side are the input; the paper has HSI alone.
 
     Args:
         in_channels, num_classes, data_preprocessor, loss: as for every WindowClassifier.

@@ -122,10 +122,10 @@ class MFT(PatchClassifier):
     classes).
 
     Deviations:
-        - spectral kernels are as long as the bands where there are fewer than 9;
-        - the HetConv has 4 groups, whatever the number of bands;
-        - attention is added to the class token alone; patch tokens change by the MLP;
-        - with one modality alone, the class token is a learned constant (the paper's ViT baseline).
+        - Kernels along the spectrum are as long as the spectrum where it has fewer than 9 bands.
+        - The HetConv has 4 groups, whatever the number of bands.
+        - Attention is added to the class token alone; the other tokens change by the MLP.
+        - With one modality the class token is a learned constant, as in a ViT.
 
     Args:
         in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two

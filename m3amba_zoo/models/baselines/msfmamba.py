@@ -137,12 +137,12 @@ class MSFMamba(PatchClassifier):
     preprocessor here. It states 1.5252 M parameters for Augsburg (table IX); this has 1.5646 M there with 30
     components (SAR 4, 7 classes, patches of 11 x 11): ``dim`` and ``depth`` were chosen to come near.
 
-    Deviations, or choices where the parts of the paper that were open to us are silent:
-        - which two of the four routes run at half resolution (here: those along columns);
-        - how patches are embedded (here: a 3 x 3 convolution, BatchNorm, SiLU) and pooled (here: the mean);
-        - a LayerNorm before each block and a residual around it, as in VMamba;
-        - Fus-Mamba scans in four directions, in place (``ops.selective_scan_2d``);
-        - with one modality alone there is no Fus-Mamba.
+    Deviations:
+        - Details that summaries of the paper leave open are ours: a 3 x 3 convolution embeds patches, with
+          BatchNorm and SiLU; the routes along columns run at half resolution, those along rows at full; each
+          block has a LayerNorm before it and a residual around it, as in VMamba; features are averaged.
+        - Fus-Mamba scans in four directions, in place (``ops.selective_scan_2d``).
+        - With one modality there is no Fus-Mamba.
 
     Args:
         in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two

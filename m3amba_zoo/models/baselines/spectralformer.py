@@ -52,9 +52,9 @@ class SpectralFormer(PatchClassifier):
     2013 (144 bands, 15 classes).
 
     Deviations:
-        - the bands at both ends are repeated to fill their groups;
-        - CAF's two numbers are the same for all tokens and start as 1/2 each;
-        - other modalities are ignored: the network is for one.
+        - The bands at both ends are repeated to fill their groups.
+        - CAF's two numbers are the same for all tokens and start as 1/2 each.
+        - Other modalities are ignored: the network is for one.
 
     Args:
         in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier.
@@ -88,8 +88,9 @@ class SpectralFormer(PatchClassifier):
         super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
         if neighbours < 1 or neighbours % 2 == 0:
             raise InputError(f"SpectralFormer: neighbours is {neighbours}, expected an odd number of bands")
-        self.spectral = next(iter(in_channels))
-        bands = self.treated_channels[self.spectral]
+        spectral = next(iter(in_channels))
+        self.read = [spectral]
+        bands = self.treated_channels[spectral]
         self.embed = GroupwiseEmbedding(neighbours, patch**2, embed_dim)
         self.class_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.position = nn.Parameter(torch.empty(1, bands + 1, embed_dim).normal_(std=0.02))
@@ -102,7 +103,7 @@ class SpectralFormer(PatchClassifier):
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(N, K)``."""
-        tokens = self.embed(inputs[self.spectral])
+        tokens = self.embed(inputs[self.read[0]])
         cls = self.class_token.expand(len(tokens), -1, -1)
         x = self.dropout(torch.cat([cls, tokens], dim=1) + self.position)
         outputs: list[Tensor] = []

@@ -1,9 +1,9 @@
-"""ResNet-18 of mmpretrain on IDTReeS: HSI + LiDAR canopy height."""
+"""ConvNeXt of mmpretrain on IDTReeS: HSI + LiDAR canopy height."""
 
 _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/datasets/idtrees.py",
-    "../_base_/models/resnet.py",
+    "../_base_/models/convnext.py",
     "../_base_/schedules/adamw.py",
 ]
 

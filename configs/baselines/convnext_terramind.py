@@ -1,9 +1,9 @@
-"""ResNet-18 of mmpretrain on Houston 2013 (HSI + LiDAR), the official split."""
+"""ConvNeXt of mmpretrain on TerraMind: Sentinel-2 + Sentinel-1."""
 
 _base_ = [
     "../_base_/default_runtime.py",
-    "../_base_/datasets/houston2013.py",
-    "../_base_/models/resnet.py",
+    "../_base_/datasets/terramind.py",
+    "../_base_/models/convnext.py",
     "../_base_/schedules/adamw.py",
 ]
 

@@ -1,9 +1,9 @@
-"""ResNet-18 of mmpretrain on the simulated scene after Houston 2013: HSI + LiDAR."""
+"""ConvNeXt of mmpretrain on the simulated scene after Augsburg: HSI + SAR."""
 
 _base_ = [
     "../_base_/default_runtime.py",
-    "../_base_/datasets/simulated_houston.py",
-    "../_base_/models/resnet.py",
+    "../_base_/datasets/simulated_augsburg.py",
+    "../_base_/models/convnext.py",
     "../_base_/schedules/adamw.py",
 ]
 

@@ -1,9 +1,9 @@
-"""ResNet-18 of mmpretrain on the simulated scene after Augsburg: HSI + SAR."""
+"""ConvNeXt of mmpretrain on Augsburg (HSI + SAR), the official split."""
 
 _base_ = [
     "../_base_/default_runtime.py",
-    "../_base_/datasets/simulated_augsburg.py",
-    "../_base_/models/resnet.py",
+    "../_base_/datasets/augsburg.py",
+    "../_base_/models/convnext.py",
     "../_base_/schedules/adamw.py",
 ]
 

@@ -1,9 +1,9 @@
-"""ResNet-18 of mmpretrain on Augsburg (HSI + SAR), the official split."""
+"""ConvNeXt of mmpretrain on Houston 2013 (HSI + LiDAR), the official split."""
 
 _base_ = [
     "../_base_/default_runtime.py",
-    "../_base_/datasets/augsburg.py",
-    "../_base_/models/resnet.py",
+    "../_base_/datasets/houston2013.py",
+    "../_base_/models/convnext.py",
     "../_base_/schedules/adamw.py",
 ]
 

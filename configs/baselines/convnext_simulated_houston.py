@@ -1,9 +1,9 @@
-"""ResNet-18 of mmpretrain on TerraMind: Sentinel-2 + Sentinel-1."""
+"""ConvNeXt of mmpretrain on the simulated scene after Houston 2013: HSI + LiDAR."""
 
 _base_ = [
     "../_base_/default_runtime.py",
-    "../_base_/datasets/terramind.py",
-    "../_base_/models/resnet.py",
+    "../_base_/datasets/simulated_houston.py",
+    "../_base_/models/convnext.py",
     "../_base_/schedules/adamw.py",
 ]
 
