@@ -14,11 +14,16 @@ from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import MODELS, SOURCES, SPLITS
 from m3amba_zoo.scenes.source import data_roots
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+NAMES = sorted(
+    str(path.relative_to(CONFIGS).with_suffix(""))
+    for path in CONFIGS.rglob("*.py")
+    if "_base_" not in path.parts
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,9 +37,13 @@ def test_model_data_and_split_belong_together(name):
         assert set(dataset.modalities) == set(model.in_channels)
         SOURCES.check(dataset.source.type)
         SPLITS.check(dataset.split.type)
-    for shared in ("source", "split", "modalities", "window"):
+    for shared in ("source", "split", "modalities"):
         assert training[shared] == testing[shared]
     window = training.window
+    if isinstance(model, PatchClassifier):
+        assert (window, testing.get("margin", 0)) == (model.patch, model.margin)
+    else:
+        assert window == testing.window
     guard = testing.split.get("guard")
     assert guard is None or guard >= window / 2, "the protocol asks for a guard of half a window"
     pixels = {m: np.random.default_rng(0).normal(5, 1, (400, n)) for m, n in model.in_channels.items()}
@@ -44,8 +53,18 @@ def test_model_data_and_split_belong_together(name):
     if name.startswith("m3amba-b"):
         return  # 70 M parameters: building them is enough here
     with torch.no_grad():
-        logits = model.test_step({"inputs": inputs})
-    assert logits[0].shape == (model.num_classes, window, window)
+        logits = model.eval().test_step({"inputs": inputs})
+    side = window - 2 * model.margin
+    assert logits[0].shape == (model.num_classes, side, side)
+
+
+SMALL = [
+    "source.height=64",
+    "source.width=128",
+    "source.bands=24",
+    "in_channels.hsi=24",
+    "model.in_channels.hsi=24",
+]
 
 
 def run(config, work_dir, *options, arguments=("--seed", "1")):
@@ -58,8 +77,7 @@ def run(config, work_dir, *options, arguments=("--seed", "1")):
 
 
 def test_the_demo_ends_with_scores_and_maps_that_say_simulated(tmp_path, capsys):
-    small = ["source.height=64", "source.width=128", "source.bands=24", "in_channels.hsi=24"]
-    record = run("m3amba_demo.py", tmp_path, *small, "model.in_channels.hsi=24")
+    record = run("m3amba_demo.py", tmp_path, *SMALL)
     assert "simulated" in record["dataset"]
     assert record["seed"] == 1
     assert record["pixels"] == record["split"]["pixels"]["test"] == np.sum(record["confusion"])
@@ -71,8 +89,7 @@ def test_the_demo_ends_with_scores_and_maps_that_say_simulated(tmp_path, capsys)
 
 
 def test_a_resumed_demo_ends_with_the_same_weights(tmp_path):
-    small = ["source.height=64", "source.width=128", "source.bands=24", "in_channels.hsi=24"]
-    options = [*small, "model.in_channels.hsi=24", "default_hooks.checkpoint.max_keep_ckpts=2"]
+    options = [*SMALL, "default_hooks.checkpoint.max_keep_ckpts=2"]
     run("m3amba_demo.py", tmp_path / "whole", *options)
     resume = ["--resume", str(tmp_path / "whole" / "epoch_1.pth")]
     run("m3amba_demo.py", tmp_path / "resumed", *options, arguments=resume)
@@ -84,9 +101,19 @@ def test_a_resumed_demo_ends_with_the_same_weights(tmp_path):
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def refusal(tmp_path, *options):
+@pytest.mark.parametrize(("name", "patch"), [("endnet", 1), ("s2enet", 11)])
+def test_a_patch_wise_baseline_is_scored_on_every_test_pixel_and_leaks_by_its_patch(name, patch, tmp_path):
+    record = run(f"baselines/{name}_simulated_houston.py", tmp_path, *SMALL)
+    assert record["pixels"] == record["split"]["pixels"]["test"]
+    assert record["split"]["window"] == patch
+    assert (record["split"]["leaked_pixels"] > 0) == (patch > 1)
+    with rasterio.open(next((tmp_path / "maps").glob("*.tif"))) as file:
+        assert (file.read(1) > 0).sum() == record["pixels"], "nothing else is predicted"
+
+
+def refusal(tmp_path, *options, config="m3amba_demo.py"):
     with pytest.raises(InputError) as caught:
-        run("m3amba_demo.py", tmp_path, "source.height=64", "source.width=128", *options)
+        run(config, tmp_path, "source.height=64", "source.width=128", *options)
     return str(caught.value)
 
 
@@ -97,6 +124,11 @@ def test_a_run_that_does_not_fit_its_data_is_refused_before_it_starts(tmp_path):
     assert "the training data gives hsi" in missing
     other = "test_dataloader.dataset.split.type=per_class"
     assert "has another split" in refusal(tmp_path, other, "test_dataloader.dataset.split.k=5")
+    patches = "baselines/s2enet_simulated_houston.py"
+    small = refusal(tmp_path, "train_dataloader.dataset.window=9", config=patches)
+    assert "training windows have 9 x 9 pixels, but the model reads patches of 11 x 11" in small
+    bare = refusal(tmp_path, "test_dataloader.dataset.margin=0", config=patches)
+    assert "test windows have a margin of 0 pixels (dataset.margin), but the model reads 5" in bare
 
 
 def test_weights_may_not_be_chosen_on_test_pixels(tmp_path):

@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         "--probabilities", type=Path, metavar="FILE.tif", help="write a band of probabilities a class too"
     )
     parser.add_argument(
-        "--overlap", type=float, default=0.5, help="of neighbouring windows, 0 to below 1 (default: 0.5)"
+        "--overlap",
+        type=float,
+        help="of neighbouring windows, 0 to below 1 (default: 0.5; 0 for patch-wise models)",
     )
     return parser
 

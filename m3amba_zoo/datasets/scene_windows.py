@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from m3amba_zoo.datasets.scene_data import load_scene_data
-from m3amba_zoo.datasets.windows import check_window, cut_raster, grid_origins, stride
+from m3amba_zoo.datasets.windows import check_window, cut_labels, cut_raster, grid_origins, stride
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import DATASETS
 
@@ -19,17 +19,23 @@ from m3amba_zoo.registry import DATASETS
 class SceneWindows(Dataset):
     """Windows on a grid that covers every pixel of the scenes (or those of one part).
 
+    Patch-wise models read a margin M around the pixels that they classify: the grid is then laid for the
+    T x T pixels in the middle, and neighbouring inputs overlap by 2 M. Elsewhere M = 0.
+
     Args:
         source, split: configs, as for ``load_scene_data``.
         modalities: which rasters, in which order.
-        window: S.
+        window: T, side of the square of pixels that get logits.
         part: ``val`` or ``test``: which pixels are scored.
         overlap: share of a window that the next one covers again, 0 to below 1.
         whole_scenes: False leaves out windows without a pixel of the part (no full map is then made).
         mirror_small_scenes: allow windows larger than a scene.
+        margin: M, the model's ``margin``; mirrored at the scene's border.
 
-    An item has ``inputs`` (float32 ``(C, S, S)`` by modality) and its place: ``scene`` (index), ``row``,
-    ``column`` of the upper left corner, which may be negative.
+    An item has ``inputs`` (float32 ``(C, T + 2 M, T + 2 M)`` by modality) and the place of its T x T pixels:
+    ``scene`` (index), ``row``, ``column`` of their upper left corner, which may be negative. With
+    ``whole_scenes=False`` it has ``needed`` too, bool ``(T, T)``: the part's pixels, to which a patch-wise
+    model restricts itself.
     """
 
     def __init__(
@@ -42,14 +48,19 @@ class SceneWindows(Dataset):
         overlap: float = 0.0,
         whole_scenes: bool = True,
         mirror_small_scenes: bool = False,
+        margin: int = 0,
     ) -> None:
+        if margin < 0:
+            raise InputError(f"margin is {margin}, expected 0 or more pixels")
         self.data = load_scene_data(source, split)
         self.data.check_modalities(modalities)
         self.modalities, self.window, self.part = tuple(modalities), window, part
+        self.margin, self.whole_scenes = margin, whole_scenes
         step = stride(window, overlap)
-        self._origins = []
+        self._origins, self._masks = [], []
         for index, (scene, mask) in enumerate(self.data.split.parts(self.data.scenes, part)):
             check_window(scene, window, mirror_small_scenes)
+            self._masks.append(mask)
             for row in grid_origins(scene.shape[0], window, step):
                 for column in grid_origins(scene.shape[1], window, step):
                     rows = slice(max(row, 0), row + window)
@@ -66,6 +77,7 @@ class SceneWindows(Dataset):
             "data": self.data,
             "modalities": self.modalities,
             "window": self.window,
+            "margin": self.margin,
             "part": self.part,
         }
 
@@ -75,12 +87,15 @@ class SceneWindows(Dataset):
     def __getitem__(self, position: int) -> dict[str, Any]:
         index, row, column = self._origins[position]
         rasters = self.data.scenes[index].rasters
-        return {
-            "inputs": {
-                m: torch.from_numpy(np.ascontiguousarray(cut_raster(rasters[m], row, column, self.window)))
-                for m in self.modalities
-            },
+        top, left, side = row - self.margin, column - self.margin, self.window + 2 * self.margin
+        inputs = {m: cut_raster(rasters[m], top, left, side) for m in self.modalities}
+        item: dict[str, Any] = {
+            "inputs": {m: torch.from_numpy(np.ascontiguousarray(x)) for m, x in inputs.items()},
             "scene": index,
             "row": row,
             "column": column,
         }
+        if not self.whole_scenes:
+            needed = cut_labels(self._masks[index], row, column, self.window) > 0
+            item["needed"] = torch.from_numpy(needed)
+        return item

@@ -95,9 +95,9 @@ class TrainWindows(Dataset):
         labels = cut_labels(self._labels[index], top, left, self.window)
         for transform in self.augmentation:
             inputs, labels = transform(inputs, labels, generator)
-        return {
-            "inputs": {m: torch.from_numpy(np.ascontiguousarray(x)) for m, x in inputs.items()},
-            "labels": torch.from_numpy(np.ascontiguousarray(labels)),
+        return {  # copies: a flip is a negative stride, also of a window of one pixel
+            "inputs": {m: torch.from_numpy(x.copy()) for m, x in inputs.items()},
+            "labels": torch.from_numpy(labels.copy()),
         }
 
     def training_pixels(self) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:

@@ -19,11 +19,15 @@ def window_origin(center: int, window: int) -> int:
 
 def cut_raster(raster: Raster, row: int, column: int, window: int) -> NDArray[np.float32]:
     """Return ``(C, S, S)`` float32 with the upper left corner at a pixel; nodata becomes NaN."""
-    rows = mirrored_indices(row, window, raster.shape[0])
-    columns = mirrored_indices(column, window, raster.shape[1])
-    values = Raster(raster.data[:, rows[:, None], columns[None, :]], nodata=raster.nodata)
-    cut = values.data.astype(np.float32)
-    cut[values.missing()] = np.nan
+    if row >= 0 and column >= 0 and row + window <= raster.shape[0] and column + window <= raster.shape[1]:
+        data = raster.data[:, row : row + window, column : column + window]  # no index a pixel: much faster
+    else:
+        rows = mirrored_indices(row, window, raster.shape[0])
+        columns = mirrored_indices(column, window, raster.shape[1])
+        data = raster.data[:, rows[:, None], columns[None, :]]
+    cut = data.astype(np.float32)
+    if raster.nodata is not None:
+        cut[Raster(data, nodata=raster.nodata).missing()] = np.nan
     return cut
 
 

@@ -19,7 +19,7 @@ class DataCheckHook(Hook):
     """Refuses runs that would break the protocol or fail late, and warns of test pixels in training windows.
 
     All datasets of a run must have one split; validation must not read test pixels; the model must have the
-    data's modalities, bands and classes.
+    data's modalities, bands and classes, and find the margin that it reads around the pixels it classifies.
     """
 
     priority = "HIGHEST"
@@ -58,6 +58,7 @@ class DataCheckHook(Hook):
                     "is expected, and val=dict(fraction=..., guard=...) in the split"
                 )
             _check_model(model, role, info)
+            _check_margin(model, role, info)
 
 
 def _datasets(runner: Runner) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -72,6 +73,22 @@ def _datasets(runner: Runner) -> Iterator[tuple[str, Mapping[str, Any]]]:
             info = getattr(loop.dataloader.dataset, "metainfo", {})
             if "data" in info:
                 yield role, info
+
+
+def _check_margin(model: Any, role: str, info: Mapping[str, Any]) -> None:
+    """Raise InputError unless windows have what a patch-wise model reads around the pixels it classifies."""
+    margin = getattr(model, "margin", 0)
+    if role == "training":
+        if info["window"] <= 2 * margin:
+            raise InputError(
+                f"the training windows have {info['window']} x {info['window']} pixels, but the model reads "
+                f"patches of {model.patch} x {model.patch} (model.patch)"
+            )
+    elif info.get("margin", 0) != margin:
+        raise InputError(
+            f"the {role} windows have a margin of {info.get('margin', 0)} pixels (dataset.margin), but the "
+            f"model reads {margin} around each pixel"
+        )
 
 
 def _check_model(model: Any, role: str, info: Mapping[str, Any]) -> None:

@@ -69,9 +69,13 @@ def _selection(runner: Runner) -> str:
 
 
 def _training_window(runner: Runner, info: dict[str, Any]) -> int:
-    """Return the side of the training windows, which leak; that of the test windows where nothing trains."""
+    """Return the side of the training windows, which leak.
+
+    Where nothing trains it is the model's patch, or else that of the test windows.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     dataset = (runner.cfg.get("train_dataloader") or {}).get("dataset") or {}
-    return int(dataset.get("window", info["window"]))
+    return int(dataset.get("window", getattr(model, "patch", info["window"])))
 
 
 def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:

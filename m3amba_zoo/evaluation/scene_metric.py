@@ -52,7 +52,8 @@ def evaluate_scenes(
         class_maps[scene.name] = class_map
         if (class_map[mask] == 0).any():
             raise RuntimeError(
-                f"{int((class_map[mask] == 0).sum())} {part} pixels of scene '{scene.name}' lie in no window"
+                f"{int((class_map[mask] == 0).sum())} {part} pixels of scene '{scene.name}' were not "
+                "predicted: they lie in no window, or their logits are not finite"
             )
         labels.append(scene.labels[mask])
         predictions.append(class_map[mask])

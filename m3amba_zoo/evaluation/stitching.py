@@ -19,7 +19,10 @@ class SceneLogits:
         self.count = np.zeros(shape, np.float32)
 
     def add(self, logits_KSS: NDArray[np.float32], row: int, column: int) -> None:
-        """Add a window's logits ``(K, S, S)`` whose upper left corner may lie outside."""
+        """Add a window's logits ``(K, S, S)`` whose upper left corner may lie outside.
+
+        Pixels with a logit that is NaN or infinite count as not predicted.
+        """
         height, width = self.count.shape
         rows, columns = logits_KSS.shape[1:]
         top, left = max(row, 0), max(column, 0)
@@ -27,15 +30,16 @@ class SceneLogits:
         if top >= bottom or left >= right:
             return
         inside = logits_KSS[:, top - row : bottom - row, left - column : right - column]
-        self.total[:, top:bottom, left:right] += inside
-        self.count[top:bottom, left:right] += 1
+        predicted = np.isfinite(inside).all(0)
+        self.total[:, top:bottom, left:right] += np.where(predicted, inside, 0)
+        self.count[top:bottom, left:right] += predicted
 
     def mean(self) -> NDArray[np.float32]:
-        """Return the averaged logits ``(K, H, W)``; NaN where no window lay."""
+        """Return the averaged logits ``(K, H, W)``; NaN where nothing was predicted."""
         with np.errstate(invalid="ignore"):
             return np.where(self.count > 0, self.total / self.count, np.nan).astype(np.float32)
 
     def class_map(self) -> NDArray[np.uint8]:
-        """Return the most probable class ``(H, W)``, 1..K; 0 where no window lay."""
+        """Return the most probable class ``(H, W)``, 1..K; 0 where nothing was predicted."""
         best = self.total.argmax(0).astype(np.uint8) + 1
         return np.where(self.count > 0, best, 0).astype(np.uint8)

@@ -26,7 +26,7 @@ class TrainedModel(NamedTuple):
 
     Attributes:
         model: on the CPU.
-        window: S, rows and columns of the windows it is evaluated on.
+        window: S, rows and columns of the windows it is evaluated on, the model's margin not counted.
         classes: names and colours from ``metrics.json`` beside the weights; numbered without that file.
     """
 

@@ -18,11 +18,13 @@ from m3amba_zoo.hub import TrainedModel, find_card
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.raster_rows import RasterRows, empty_everywhere
 from m3amba_zoo.inference.row_stitcher import RowStitcher
+from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
 from m3amba_zoo.scenes.mirroring import mirrored_indices
 from m3amba_zoo.scenes.scene import Raster
 
 BATCH_SIZE = 16
+OVERLAP = 0.5
 GivenRaster = str | Path | NDArray | Raster
 
 
@@ -33,7 +35,7 @@ class Predictor:
         model: in evaluation mode, on its device, with the pretreatment fitted in training.
         in_channels: bands by modality that ``predict`` expects.
         classes: the class table.
-        window: S, rows and columns of the model's windows.
+        window: S, rows and columns of the pixels that a window gives a class.
     """
 
     def __init__(self, name_or_path: str | Path, device: str | torch.device | None = None) -> None:
@@ -74,7 +76,7 @@ class Predictor:
     def predict(
         self,
         rasters: Mapping[str, GivenRaster],
-        overlap: float = 0.5,
+        overlap: float | None = None,
         batch_size: int | None = None,
         probabilities: bool = False,
         progress: Callable[[int, int], None] | None = None,
@@ -86,7 +88,8 @@ class Predictor:
 
         Args:
             rasters: a file that GDAL opens, an array ``(C, H, W)`` or ``(H, W)``, or a Raster, by modality.
-            overlap: share of a window that the next one covers again, 0 to below 1.
+            overlap: share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0 for
+                a patch-wise model, which gives a pixel the same logits in every window.
             batch_size: windows at once; None takes 16.
             probabilities: whether to return these too, 2 K bytes a pixel.
             progress: is told how many windows are done, and of how many.
@@ -99,6 +102,8 @@ class Predictor:
             InputError: a modality is missing or unknown, has another number of bands, another size or
                 georeference than the others, or NaN values; a file is absent or damaged.
         """
+        if overlap is None:
+            overlap = 0.0 if isinstance(self.model, PatchClassifier) else OVERLAP
         step = stride(self.window, overlap)
         self._check_modalities(rasters)
         with ExitStack() as stack:
@@ -106,7 +111,7 @@ class Predictor:
             grid = self._check_rasters(opened)
             empty = empty_everywhere(opened.values())
             stitcher = RowStitcher(len(self.classes), grid.shape, self.window, probabilities)
-            layout = _WindowGrid(grid.shape, self.window, step)
+            layout = _WindowGrid(grid.shape, self.window, step, self.model.margin)
             windows = layout.cut(opened)
             done = 0
             while batch := list(islice(windows, batch_size or BATCH_SIZE)):
@@ -161,8 +166,8 @@ class _Window(NamedTuple):
 class _WindowGrid:
     """The grid of windows over a scene, the same as that of ``datasets.SceneWindows``."""
 
-    def __init__(self, shape: tuple[int, int], window: int, step: int) -> None:
-        self.height, self.window = shape[0], window
+    def __init__(self, shape: tuple[int, int], window: int, step: int, margin: int) -> None:
+        self.height, self.margin, self.side = shape[0], margin, window + 2 * margin
         self.rows, self.columns = (list(grid_origins(length, window, step)) for length in shape)
 
     def __len__(self) -> int:
@@ -172,9 +177,10 @@ class _WindowGrid:
         """Cut the windows, row by row."""
         for row in self.rows:
             strip = {
-                m: raster.read(mirrored_indices(row, self.window, self.height))
+                m: raster.read(mirrored_indices(row - self.margin, self.side, self.height))
                 for m, raster in opened.items()
             }
             for column in self.columns:
-                inputs = {m: cut_raster(raster, 0, column, self.window) for m, raster in strip.items()}
+                left = column - self.margin
+                inputs = {m: cut_raster(raster, 0, left, self.side) for m, raster in strip.items()}
                 yield _Window(row, column, inputs)

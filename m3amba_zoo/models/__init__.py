@@ -1,5 +1,6 @@
 """Networks from windows of rasters to logits; importing this package registers its parts."""
 
+from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters.adapter import Adapter, TokenAdapter
 from m3amba_zoo.models.adapters.clip_adapter import ClipAdapter
 from m3amba_zoo.models.adapters.linear_adapter import LinearAdapter
@@ -8,6 +9,7 @@ from m3amba_zoo.models.heads.stream_head import StreamHead
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import M3amba, m3amba
 from m3amba_zoo.models.necks.cross_mamba import CrossMamba
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import WindowClassifier
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "CrossMamba",
     "LinearAdapter",
     "M3amba",
+    "PatchClassifier",
     "StreamHead",
     "StreamLoss",
     "TokenAdapter",

@@ -22,6 +22,12 @@ DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
 class ScanParameters(nn.Module):
     """The parameters of one input of a scan: what makes delta, A, B, C and D, for each direction.
 
+    Args:
+        inner: I.
+        d_state: N.
+        dt_rank: R.
+        directions: K.
+
     Attributes:
         x_proj: ``(K, R + 2N, I)``; its rows give dt, B and C in this order.
         dt_weight, dt_bias: ``(K, I, R)`` and ``(K, I)``; delta = softplus(dt_weight dt + dt_bias).
@@ -29,22 +35,22 @@ class ScanParameters(nn.Module):
         D: ``(K, I)``, the skip.
     """
 
-    def __init__(self, inner: int, d_state: int, dt_rank: int) -> None:
+    def __init__(self, inner: int, d_state: int, dt_rank: int, directions: int = DIRECTIONS) -> None:
         super().__init__()
-        self.dt_rank, self.d_state = dt_rank, d_state
+        self.dt_rank, self.d_state, self.directions = dt_rank, d_state, directions
         bound = 1 / math.sqrt(inner)  # what nn.Linear(inner, .) starts from
         self.x_proj = nn.Parameter(
-            torch.empty(DIRECTIONS, dt_rank + 2 * d_state, inner).uniform_(-bound, bound)
+            torch.empty(directions, dt_rank + 2 * d_state, inner).uniform_(-bound, bound)
         )
         self.dt_weight = nn.Parameter(
-            torch.empty(DIRECTIONS, inner, dt_rank).uniform_(-(dt_rank**-0.5), dt_rank**-0.5)
+            torch.empty(directions, inner, dt_rank).uniform_(-(dt_rank**-0.5), dt_rank**-0.5)
         )
-        log_dt = torch.empty(DIRECTIONS, inner).uniform_(math.log(DT_MIN), math.log(DT_MAX))
+        log_dt = torch.empty(directions, inner).uniform_(math.log(DT_MIN), math.log(DT_MAX))
         dt = log_dt.exp().clamp(min=DT_FLOOR)
         self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
         states = torch.arange(1, d_state + 1, dtype=torch.float32)
-        self.A_log = nn.Parameter(states.log().repeat(DIRECTIONS, inner, 1))
-        self.D = nn.Parameter(torch.ones(DIRECTIONS, inner))
+        self.A_log = nn.Parameter(states.log().repeat(directions, inner, 1))
+        self.D = nn.Parameter(torch.ones(directions, inner))
 
     @property
     def A(self) -> Tensor:
@@ -53,14 +59,14 @@ class ScanParameters(nn.Module):
 
     def project(self, u_BHWI: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return dt ``(B, H, W, K, R)``, B and C ``(B, H, W, K, N)`` of each position and direction."""
-        rows = map_linear(u_BHWI, self.x_proj.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
+        rows = map_linear(u_BHWI, self.x_proj.flatten(0, 1)).unflatten(-1, (self.directions, -1))
         dt, B, C = rows.split((self.dt_rank, self.d_state, self.d_state), dim=-1)
         return dt, B, C
 
     def project_B(self, u_BHWI: Tensor) -> Tensor:
         """Return B ``(B, H, W, K, N)`` alone."""
         rows = self.x_proj[:, self.dt_rank : self.dt_rank + self.d_state]
-        return map_linear(u_BHWI, rows.flatten(0, 1)).unflatten(-1, (DIRECTIONS, -1))
+        return map_linear(u_BHWI, rows.flatten(0, 1)).unflatten(-1, (self.directions, -1))
 
 
 class SS2D(nn.Module):

@@ -17,6 +17,9 @@ from m3amba_zoo.registry import MODELS
 class WindowClassifier(BaseModel):
     """Base of the networks: subclasses define ``logits``.
 
+    Attributes:
+        margin: rows and columns that inputs have on each side of the pixels that get logits.
+
     Args:
         in_channels: bands by modality, as the scene holds them.
         num_classes: K.
@@ -26,6 +29,8 @@ class WindowClassifier(BaseModel):
     Raises:
         InputError: a modality has no bands or is called ``fused``.
     """
+
+    margin = 0
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class WindowClassifier(BaseModel):
             mode: ``tensor`` returns logits by stream, ``predict`` the fused logits as a list of
                 ``(K, S, S)``, ``loss`` the terms of the loss.
             labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
-            **_: what else a batch carries (where each window lies) is for the metric.
+            **_: what else a batch carries (where each window lies) is for the metric and for other models.
 
         Raises:
             ValueError: another mode, or no labels for ``loss``.

@@ -26,6 +26,13 @@ def test_a_draw_names_one_window_and_epochs_differ():
     assert not np.array_equal(first["inputs"]["sar"], other["inputs"]["sar"])
 
 
+def test_windows_of_one_pixel_are_the_training_pixels():
+    dataset = train_windows(window=1, augmentation=[{"type": "FlipRotate"}])
+    items = [dataset[Draw(0, 0, position)] for position in range(9)]  # some of them flipped
+    assert {item["inputs"]["hsi"].shape for item in items} == {(6, 1, 1)}
+    assert [int(item["labels"].item()) for item in items] == [1, 2, 3] * 3
+
+
 def test_only_training_labels_are_shown_and_classes_are_balanced():
     dataset = train_windows()
     data = load_scene_data(COMMON["source"], COMMON["split"])

@@ -94,7 +94,7 @@ def test_a_missing_window_is_noticed(data):
     for index, scene in enumerate(data.scenes):
         for window in list(windows(scene.shape, 8, 8, seed=index))[: -1 if index else None]:
             stitched[index].add(*window)
-    with pytest.raises(RuntimeError, match="test pixels of scene 'plot1' lie in no window"):
+    with pytest.raises(RuntimeError, match="test pixels of scene 'plot1' were not predicted"):
         evaluate_scenes(stitched, data.scenes, data.split, "test")
 
 

@@ -27,6 +27,7 @@ DATA = {
 }
 PLACE = from_origin(500_000, 4_000_000, 2, 2)
 WINDOW = 8
+PREPROCESSOR = {"type": "RasterPreprocessor"}
 
 
 def config(window=WINDOW):
@@ -39,15 +40,15 @@ def config(window=WINDOW):
             "window": window,
             "adapter": {"type": "LinearAdapter"},
             "neck": {"type": "CrossMamba", "depth": 1, "d_state": 4},
-            "data_preprocessor": {"type": "RasterPreprocessor"},
+            "data_preprocessor": PREPROCESSOR,
         },
         "test_dataloader": {"dataset": {**DATA, "type": "SceneWindows", "window": window}},
     }
 
 
-def build_model(window=WINDOW):
+def build_model(settings):
     torch.manual_seed(0)
-    model = MODELS.build(config(window)["model"])
+    model = MODELS.build(settings["model"])
     model.data_preprocessor.fit(*TrainWindows(**DATA, window=5, windows_per_epoch=1).training_pixels())
     for parameter in model.parameters():  # far enough from the initial weights for a map of all classes
         parameter.data += 0.2 * torch.randn_like(parameter)
@@ -57,8 +58,9 @@ def build_model(window=WINDOW):
 def write_work_dir(folder, window=WINDOW):
     """Write what a training leaves behind, moved to another folder since."""
     folder.mkdir()
-    Config(config(window)).dump(folder / "m3amba_tiny.py")
-    model = build_model(window)
+    settings = config(window)
+    Config(settings).dump(folder / "m3amba_tiny.py")
+    model = build_model(settings)
     torch.save({"state_dict": model.state_dict(), "meta": {"epoch": 3}}, folder / "epoch_3.pth")
     (folder / "last_checkpoint").write_text("/somewhere/else/epoch_3.pth")
     classes = [{"name": name, "color": [k, 2 * k, 200]} for k, name in enumerate(("a", "b", "c"))]
@@ -98,8 +100,8 @@ def files(scene, tmp_path):
 
 
 @torch.no_grad()
-def class_map_of_the_test_loop(model, window, overlap):
-    dataset = SceneWindows(**DATA, window=window, overlap=overlap, mirror_small_scenes=True)
+def class_map_of_the_test_loop(model, window, overlap, margin=0):
+    dataset = SceneWindows(**DATA, window=window, overlap=overlap, mirror_small_scenes=True, margin=margin)
     metric = SceneMetric()
     metric.dataset_meta = dataset.metainfo
     for batch in DataLoader(dataset, batch_size=5, collate_fn=default_collate):
@@ -123,9 +125,27 @@ def test_the_map_is_that_of_the_test_loop(window, overlap, files, scene, tmp_pat
     np.testing.assert_array_equal(in_memory.class_map, expected)
 
 
+@pytest.mark.parametrize(("type", "patch"), [("S2ENet", 5), ("EndNet", 1)])
+def test_the_map_of_a_patch_wise_model_is_that_of_the_test_loop(type, patch, files, tmp_path):
+    settings, margin = config(), patch // 2
+    common = {"in_channels": {"hsi": 6, "sar": 2}, "num_classes": 3}
+    settings["model"] = {"type": type, **common, "patch": patch, "data_preprocessor": PREPROCESSOR}
+    settings["test_dataloader"]["dataset"]["margin"] = margin
+    model = build_model(settings)
+    expected = class_map_of_the_test_loop(model, WINDOW, 0.3, margin=margin)
+    assert len(np.unique(expected)) > 1
+    Config(settings).dump(tmp_path / "config.py")
+    save_file(model.state_dict(), tmp_path / "patches.safetensors")
+    predictor = Predictor(tmp_path, device="cpu")
+    windows = []
+    prediction = predictor.predict(files, progress=lambda done, total: windows.append(total))
+    np.testing.assert_array_equal(prediction.class_map, expected)
+    assert windows[-1] == 9, "3 x 3 windows of 8 x 8 cover 20 x 21 pixels: overlap would change nothing"
+
+
 def test_a_folder_with_config_and_safetensors_serves_too(work_dir, files, tmp_path):
     Config(config()).dump(tmp_path / "config.py")
-    save_file(build_model().state_dict(), tmp_path / "m3amba-12345678.safetensors")
+    save_file(build_model(config()).state_dict(), tmp_path / "m3amba-12345678.safetensors")
     save_file({"logits": torch.zeros(1)}, tmp_path / "golden.safetensors")
     card = Predictor(tmp_path, device="cpu")
     trained = Predictor.from_files(work_dir / "m3amba_tiny.py", work_dir / "epoch_3.pth", device="cpu")

@@ -8,6 +8,14 @@ modalities = ("hsi", "lidar")
 in_channels = dict(hsi=369, lidar=1)
 num_classes = 13
 window = 8
+# The baselines' pretreatment, the same for all: it keeps the order of the bands.
+pretreatment = dict(
+    hsi=[
+        dict(type="SelectBands", drop=[(0, 0)]),  # 384 nm: zero in 19 plots, it tells the flight
+        dict(type="UnitNorm"),
+        dict(type="Standardize"),
+    ]
+)
 
 train_dataloader = dict(
     batch_size=48,

@@ -7,6 +7,7 @@ modalities = ("hsi", "lidar")
 in_channels = dict(hsi=144, lidar=1)
 num_classes = 15
 window = 16
+pretreatment = dict()  # of the baselines, by modality; those left out are standardised
 
 train_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))
 test_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))

@@ -7,6 +7,7 @@ modalities = ("s2", "s1")
 in_channels = dict(s2=12, s1=2)
 num_classes = 7
 window = 16
+pretreatment = dict()  # of the baselines, by modality; those left out are standardised
 
 train_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))
 test_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))

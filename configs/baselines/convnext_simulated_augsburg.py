@@ -1,0 +1,15 @@
+"""ConvNeXt of mmpretrain on the simulated scene after Augsburg: HSI + SAR."""
+
+_base_ = [
+    "../_base_/default_runtime.py",
+    "../_base_/datasets/simulated_augsburg.py",
+    "../_base_/models/convnext.py",
+    "../_base_/schedules/adamw.py",
+]
+
+model = dict(
+    in_channels=_base_.in_channels,
+    num_classes=_base_.num_classes,
+    window=_base_.window,
+    data_preprocessor=dict(pretreatment=_base_.pretreatment),
+)

@@ -1,0 +1,14 @@
+"""MambaHSI on Houston 2013 (HSI + LiDAR), the official split."""
+
+_base_ = [
+    "../_base_/default_runtime.py",
+    "../_base_/datasets/houston2013.py",
+    "../_base_/models/mamba_hsi.py",
+    "../_base_/schedules/adamw.py",
+]
+
+model = dict(
+    in_channels=_base_.in_channels,
+    num_classes=_base_.num_classes,
+    data_preprocessor=dict(pretreatment=_base_.pretreatment),
+)

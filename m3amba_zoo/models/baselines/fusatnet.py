@@ -1,0 +1,137 @@
+"""FusAtNet (Mohla et al. 2020): self-attention on spectra, cross-attention from LiDAR, attention on both."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from m3amba_zoo.models.baselines.modality_pair import spectral_and_auxiliary
+from m3amba_zoo.models.necks.cross_mamba import FUSED
+from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.registry import MODELS
+
+# filters of the six convolutions of each part
+FEATURES = (256, 256, 256, 256, 256, 1024)
+SPECTRAL_MASK = (256, 256, 256, 256, 256, 1024)
+SPATIAL_MASK = (128, 128, 128, 256, 256, 1024)
+CLASSIFIER = (256, 256, 256, 256, 1024)  # and a 1 x 1 convolution to the classes
+
+
+@MODELS.register_module()
+class FusAtNet(PatchClassifier):
+    """Dual attention based spectro-spatial multimodal fusion network.
+
+    Paper: S. Mohla, S. Pande, B. Banerjee, S. Chaudhuri, "FusAtNet: Dual Attention based SpectroSpatial
+    Multimodal Fusion Network for Hyperspectral and LiDAR Classification", CVPR Workshops 2020. Six
+    convolutions extract HSI features F_HS; a spectral mask M_S from the HSI (self-attention: one value a
+    channel) and a spatial mask M_T from the LiDAR (cross-attention) scale them; HSI, LiDAR and both products
+    are concatenated, and a second extractor F_M times a second mask A_M gives the features of a convolutional
+    classifier. Each part has six 3 x 3 convolutions, each with ReLU, then batch norm; the masks concatenate
+    the first with the second convolution's output, and the third with the fourth's. We know of no stated
+    count of parameters; this has 38.1 M for Houston 2013 (144 and 1 bands, 15 classes).
+
+    Deviations:
+        - Patches need not be 11 x 11, for which the classifier's five convolutions without padding end in one
+          pixel: in smaller ones the last of them are padded, in larger ones what is left is averaged.
+        - With one modality there is no spatial mask: HSI and its spectrally weighted features go on.
+        - The paper's weight penalty of 0.01 is left to the optimiser's weight decay.
+
+    Args:
+        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; the first
+            modality is the spectral one.
+        width: factor on all numbers of filters, for small machines; 1 is the paper.
+
+    Raises:
+        InputError: there are more than two modalities.
+    """
+
+    def __init__(
+        self,
+        in_channels: Mapping[str, int],
+        num_classes: int,
+        patch: int = 11,
+        width: float = 1.0,
+        data_preprocessor: nn.Module | dict | None = None,
+        loss: dict | None = None,
+    ) -> None:
+        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
+        self.first, self.second = spectral_and_auxiliary("FusAtNet", in_channels)
+
+        def scaled(filters: Sequence[int]) -> list[int]:
+            return [max(1, round(width * n)) for n in filters]
+
+        bands = self.treated_channels[self.first]
+        self.features = _extractor(bands, scaled(FEATURES))
+        self.spectral_mask = _Mask(bands, scaled(SPECTRAL_MASK), pooled=True)
+        joint = bands + scaled(FEATURES)[-1]
+        if self.second is not None:
+            auxiliary = self.treated_channels[self.second]
+            self.spatial_mask = _Mask(auxiliary, scaled(SPATIAL_MASK))
+            joint += auxiliary + scaled(FEATURES)[-1]
+        self.joint_features = _extractor(joint, scaled(FEATURES))
+        self.joint_mask = _Mask(joint, scaled(SPATIAL_MASK))
+        filters = [scaled(FEATURES)[-1], *scaled(CLASSIFIER)]
+        padded = [2 * layer + 3 > patch for layer in range(len(CLASSIFIER))]  # each takes two rows off
+        self.classifier = nn.Sequential(
+            *(
+                _layer(n, following, padding)
+                for n, following, padding in zip(filters, filters[1:], padded, strict=False)
+            ),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(filters[-1], num_classes),
+        )
+
+    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return logits ``(N, K)`` under ``fused`` of patches ``(N, C_m, P, P)``."""
+        x = inputs[self.first]
+        features = self.features(x)
+        given, attended = [x], [features * self.spectral_mask(x)]
+        if self.second is not None:
+            given.append(inputs[self.second])
+            attended.append(features * self.spatial_mask(inputs[self.second]))
+        joint = torch.cat([*given, *attended], dim=1)
+        return {FUSED: self.classifier(self.joint_features(joint) * self.joint_mask(joint))}
+
+
+class _Mask(nn.Module):
+    """Six convolutions with two concatenations; ``pooled`` ends in one value a channel, ``(N, C, 1, 1)``."""
+
+    def __init__(self, channels: int, filters: Sequence[int], pooled: bool = False) -> None:
+        super().__init__()
+        first, second, third, fourth, fifth, sixth = filters
+        self.pooled = pooled
+        self.layers = nn.ModuleList(
+            [
+                _layer(channels, first),
+                _layer(first, second),
+                _layer(first + second, third),
+                _layer(third, fourth),
+                _layer(third + fourth, fifth),
+                _layer(fifth, sixth),
+            ]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, third, fourth, fifth, sixth = self.layers
+        for one, other in ((first, second), (third, fourth)):
+            x = one(x)
+            x = self._pool(torch.cat([x, other(x)], dim=1))
+        x = self._pool(sixth(fifth(x)))
+        return x.mean(dim=(2, 3), keepdim=True) if self.pooled else x
+
+    def _pool(self, x: Tensor) -> Tensor:
+        return nn.functional.max_pool2d(x, 2) if self.pooled and min(x.shape[2:]) > 1 else x
+
+
+def _layer(channels: int, filters: int, padded: bool = True) -> nn.Sequential:
+    convolution = nn.Conv2d(channels, filters, 3, padding=1 if padded else 0)
+    return nn.Sequential(convolution, nn.ReLU(), nn.BatchNorm2d(filters))
+
+
+def _extractor(channels: int, filters: Sequence[int]) -> nn.Sequential:
+    widths = [channels, *filters]
+    return nn.Sequential(*(_layer(n, following) for n, following in itertools.pairwise(widths)))

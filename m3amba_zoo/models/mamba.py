@@ -1,0 +1,89 @@
+"""Selective scans of sequences: the Mamba block, and the scan that it is built around.
+
+Shape suffixes: B batch, L length, E embed_dim, I = 2E inner, N d_state, R = ceil(E / 16) dt_rank,
+K sequences with parameters of their own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from m3amba_zoo.models.ss2d import ScanParameters
+from m3amba_zoo.ops import selective_scan
+
+
+class SequenceScan(nn.Module):
+    """K selective scans side by side, each with its own delta, A, B, C and D.
+
+    Args:
+        inner: I.
+        d_state: N.
+        dt_rank: R.
+        sequences: K.
+    """
+
+    def __init__(self, inner: int, d_state: int, dt_rank: int, sequences: int = 1) -> None:
+        super().__init__()
+        self.own = ScanParameters(inner, d_state, dt_rank, sequences)
+
+    def forward(self, u_BKIL: Tensor) -> Tensor:
+        """Scan K sequences ``(B, K, I, L)``; return the same shape."""
+        own = self.own
+        rows = torch.einsum("kri,bkil->bkrl", own.x_proj, u_BKIL)
+        dt, B, C = rows.split((own.dt_rank, own.d_state, own.d_state), dim=2)
+        delta = torch.einsum("kir,bkrl->bkil", own.dt_weight, dt)
+        # a group of the scan's channels shares B and C: one group a sequence
+        y = selective_scan(
+            u_BKIL.flatten(1, 2),
+            delta.flatten(1, 2),
+            own.A.flatten(0, 1),
+            B,
+            C,
+            own.D.flatten(),
+            own.dt_bias.flatten(),
+        )
+        return y.view_as(u_BKIL)
+
+
+class BothWaysScan(SequenceScan):
+    """A sequence scanned from its start and from its end, with parameters for each; the two are summed."""
+
+    def __init__(self, inner: int, d_state: int, dt_rank: int) -> None:
+        super().__init__(inner, d_state, dt_rank, sequences=2)
+
+    def forward(self, u_BIL: Tensor) -> Tensor:
+        """Return ``(B, I, L)``."""
+        ahead, back = super().forward(torch.stack((u_BIL, u_BIL.flip(-1)), dim=1)).unbind(1)
+        return ahead + back.flip(-1)
+
+
+class Mamba(nn.Module):
+    """The Mamba block (arXiv 2312.00752, figure 3), without norm and residual.
+
+    ``Linear(E -> 2I)``, causal depthwise convolution, SiLU, selective scan, gate, ``Linear(I -> E)``.
+
+    Args:
+        embed_dim: E.
+        d_state: N.
+        kernel: length of the causal convolution.
+    """
+
+    def __init__(self, embed_dim: int, d_state: int = 16, kernel: int = 4) -> None:
+        super().__init__()
+        inner = 2 * embed_dim
+        self.in_proj = nn.Linear(embed_dim, 2 * inner, bias=False)
+        self.conv = nn.Conv1d(inner, inner, kernel, groups=inner)
+        self.scan = SequenceScan(inner, d_state, dt_rank=math.ceil(embed_dim / 16))
+        self.out_proj = nn.Linear(inner, embed_dim, bias=False)
+
+    def forward(self, x_BLE: Tensor) -> Tensor:
+        """Return ``(B, L, E)``; position t depends on positions up to t."""
+        u, gate = self.in_proj(x_BLE).chunk(2, dim=-1)
+        past = self.conv.kernel_size[0] - 1
+        u = F.silu(self.conv(F.pad(u.transpose(1, 2), (past, 0))))
+        y = self.scan(u[:, None])[:, 0].transpose(1, 2)
+        return self.out_proj(y * F.silu(gate))
