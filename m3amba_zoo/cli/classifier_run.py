@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.utils import import_modules_from_strings
 from rich import get_console
 
 from m3amba_zoo.cli.run_config import require, starting
@@ -33,8 +32,6 @@ def run_classifier(config: Config) -> None:
     seed = config.get("randomness", {}).get("seed", 0)
     name = Path(config.filename).stem
     with starting(config, started=lambda: False):
-        if config.get("custom_imports"):
-            import_modules_from_strings(**config.custom_imports)
         default_args = {"modalities": list(dataset.modalities)}
         classifier: PixelClassifier = CLASSIFIERS.build(
             config.classifier.to_dict(), default_args=default_args

@@ -77,3 +77,7 @@ def _usage(commands: dict[str, str]) -> str:
     return "\n".join(
         ["usage: m3amba COMMAND ...", "", *lines, "", "m3amba COMMAND -h lists a command's options"]
     )
+
+
+if __name__ == "__main__":
+    main()
