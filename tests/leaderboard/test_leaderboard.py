@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from m3amba_zoo.cli import train
 from m3amba_zoo.cli.leaderboard import main
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import correctness
+from m3amba_zoo.evaluation.record import build_record
 from m3amba_zoo.leaderboard.page import render
 from m3amba_zoo.leaderboard.plan import read_plan
 from m3amba_zoo.leaderboard.processes import _resumable
@@ -40,7 +42,7 @@ def test_a_run_that_fails_leaves_its_reason_and_the_rest_goes_on(kitchen, monkey
     good, broken, far = (
         rows["main", d, m, 0] for d, m in (("plots", "good"), ("plots", "broken"), ("far", "good"))
     )
-    assert (good["status"], good["threads"], good["leaked_pixels"]) == ("done", good["threads"], "0")
+    assert (good["status"], good["leaked_pixels"], good["window"]) == ("done", "0", "1")
     assert float(good["oa"]) > 0.8
     assert (broken["status"], broken["reason"]) == ("failed", "error: nothing fits with seed 0")
     assert (far["status"], far["oa"]) == ("no data here", "")
@@ -133,16 +135,12 @@ def test_an_interrupted_training_is_resumed_unless_its_config_changed(kitchen, i
     assert _resumable(work_dir, run)
     assert not _resumable(work_dir, replace(run, options=("optim_wrapper.optimizer.lr=1",)))
     assert main(kitchen.arguments("--only", "main", "--seeds", "1")) == 0
-    assert f"resumes {work_dir}/epoch_2.pth" in capsys.readouterr().out
+    assert re.search(r"resumes .*main/plots/net/seed1/epoch_2.pth", capsys.readouterr().out)
     row = kitchen.table.rows()[run.key]
     assert (row["trained_parameters"], row["status"]) == ("18", "done")
-    assert float(row["flops_per_pixel"]) == 2 * 5 * 3 * row_overlap(work_dir)
+    # windows of 4 at stride 2 over 16 x 16 pixels are 7 x 7: so often is each pixel computed
+    assert float(row["flops_per_pixel"]) == pytest.approx(2 * 5 * 3 * 7 * 7 * 4 * 4 / 16**2, rel=1e-5)
     assert float(row["train_seconds"]) > 0
-
-
-def row_overlap(work_dir) -> float:
-    """Windows of 4 at stride 2 over 16 pixels are 7 x 7; so often is each of the 256 pixels computed."""
-    return 7 * 7 * 16 / 256
 
 
 def test_tuning_reads_validation_pixels_alone_and_its_choice_is_used_and_named(kitchen, in_process):
@@ -163,7 +161,7 @@ def test_tuning_reads_validation_pixels_alone_and_its_choice_is_used_and_named(k
     record = kitchen.table.record(kitchen.table.rows()["main", "plots", "net", 0])
     assert record["split"]["part"] == "test"
     assert record["run"]["tuned"] == best
-    assert best in record["command"] or best in record["run"]["options"]
+    assert best in record["run"]["options"]
     assert f"{best} by OA on validation pixels" in page_of(kitchen)
 
     text = table.path.read_text()
@@ -223,12 +221,17 @@ def test_a_table_or_record_edited_by_hand_is_refused(kitchen, in_process, case):
 
 def test_a_metric_on_fewer_pixels_than_the_split_has_is_a_failure(kitchen, in_process, monkeypatch):
     kitchen.classifier("good", "ShrinkageLDA")
-    monkeypatch.setattr("m3amba_zoo.splits.Split.count", lambda self, part: 10_000)
-    monkeypatch.setattr("m3amba_zoo.evaluation.scene_metric.RuntimeError", InputError, raising=False)
+
+    def build_too_few(*arguments, **options):
+        record = build_record(*arguments, **options)
+        record["split"]["pixels"]["test"] += 1
+        return record
+
+    monkeypatch.setattr("m3amba_zoo.cli.classifier_run.build_record", build_too_few)
     assert main(kitchen.arguments("--only", "main", "--seeds", "0")) == 1
     row = kitchen.table.rows()["main", "plots", "good", 0]
     assert row["status"] == "failed"
-    assert "10000" in row["reason"]
+    assert re.search(r"computed on \d+ pixels, but the split has \d+ test pixels", row["reason"])
 
 
 @pytest.mark.parametrize(
