@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.leaderboard.board import fill, select
     from m3amba_zoo.leaderboard.page import render
     from m3amba_zoo.leaderboard.plan import read_plan
-    from m3amba_zoo.leaderboard.processes import Processes, cores
+    from m3amba_zoo.leaderboard.processes import Processes, default_jobs
     from m3amba_zoo.leaderboard.table import Table
     from m3amba_zoo.leaderboard.tuning import TuningTable, tune, tuning_runs
     from m3amba_zoo.whole_file import whole_file
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             get_console().print(str(run), *run.all_options, markup=False, highlight=False, soft_wrap=True)
         return 0
     signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process
-    processes = Processes(args.work_dirs, args.jobs or cores())
+    processes = Processes(args.work_dirs, args.jobs or default_jobs())
     failed = (
         tune(tuning, tuning_runs(plan, chosen), processes) if args.tune else fill(table, chosen, processes)
     )
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs",
         type=_positive,
         metavar="N",
-        help="runs at a time, which share the cores (default: one a core)",
+        help="runs at a time, which share the cores (default: one a core; one where there is a GPU)",
     )
     parser.add_argument(
         "--tune",

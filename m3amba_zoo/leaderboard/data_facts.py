@@ -43,6 +43,11 @@ def facts_of(run: Run) -> Facts:
     for key in ("source", "split"):
         if key not in dataset:
             raise InputError(f"{run}: {config.filename} has no test_dataloader.dataset.{key}")
+    if config.get("split", dataset["split"]) != dataset["split"]:
+        raise InputError(
+            f"{run}: {config.filename} has a 'split' that is not its test data's, so that options of the "
+            "plan would not reach the data; one split is expected"
+        )
     source, split = (json.dumps(dataset[key], sort_keys=True) for key in ("source", "split"))
     found, leaked = _leak(source, split, _window(config, dataset), SIMULATED in run.dataset)
     if run.max_leaked_pixels is not None and leaked > run.max_leaked_pixels:

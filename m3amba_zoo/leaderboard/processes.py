@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from filelock import FileLock, Timeout
 
 from m3amba_zoo.config_file import read_config_file
@@ -137,6 +138,11 @@ class Processes:
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_jobs() -> int:
+    """Return how many runs go at a time where nobody says: one where there is a GPU, else one a core."""
+    return 1 if torch.cuda.is_available() else cores()
 
 
 def _checked(work_dir: Path, run: Run, sha256: str | None) -> dict[str, Any]:
