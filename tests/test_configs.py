@@ -18,7 +18,7 @@ from m3amba_zoo.registry import MODELS, SOURCES, SPLITS
 from m3amba_zoo.scenes.source import data_roots
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem != "leaderboard")  # a plan
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -35,7 +35,7 @@ def test_operations_of_a_layer_and_of_both_scans():
 def test_peak_memory_is_no_less_than_what_is_held():
     held = np.ones(2**25)  # 256 MiB
     resident = int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**20
-    assert memory_mib()["process"] >= resident > held.nbytes / 2**20
+    assert memory_mib()["process"] + 1 > resident > held.nbytes / 2**20
 
 
 @pytest.mark.parametrize("pixels", [1, 8, 1001])
