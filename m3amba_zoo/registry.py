@@ -1,8 +1,8 @@
 """The zoo's registries: children of MMEngine's, so that configs and mmpretrain's parts work together.
 
 ``BACKBONES``, ``NECKS`` and ``HEADS`` are names for one registry, because MMEngine allows one child
-per scope and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES`` and ``SPLITS`` are the
-zoo's own roots.
+per scope and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and
+``CLASSIFIERS`` (those that are fitted at once, without a Runner) are the zoo's own roots.
 
 A user's class joins in three ways: the decorator ``@ADAPTERS.register_module()`` in a module that is
 already imported, the same decorator in a module named in a config's ``custom_imports``, or in a
@@ -101,3 +101,4 @@ OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")
 ADAPTERS = ZooRegistry("adapter", scope=SCOPE, locations=[f"{SCOPE}.models"])
 SOURCES = ZooRegistry("source", scope=SCOPE, locations=[f"{SCOPE}.scenes"])
 SPLITS = ZooRegistry("split", scope=SCOPE, locations=[f"{SCOPE}.splits"])
+CLASSIFIERS = ZooRegistry("classifier", scope=SCOPE, locations=[f"{SCOPE}.evaluation.baselines"])

@@ -22,6 +22,7 @@ ROOTS = [
     "ADAPTERS",
     "SOURCES",
     "SPLITS",
+    "CLASSIFIERS",
 ]
 
 

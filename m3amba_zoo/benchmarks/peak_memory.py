@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import resource
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from m3amba_zoo.evaluation.cost import MEBIBYTE, peak_resident_bytes
+
 RESET = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
-MEBIBYTE = 2**20
 
 
 def peak_mebibytes(function: Callable[[], object]) -> float:
@@ -21,15 +20,6 @@ def peak_mebibytes(function: Callable[[], object]) -> float:
     gc.collect()
     if RESET.exists():
         RESET.write_text(RESET_PEAK)
-    before = _peak_bytes()
+    before = peak_resident_bytes()
     function()
-    return (_peak_bytes() - before) / MEBIBYTE
-
-
-def _peak_bytes() -> int:
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return (peak_resident_bytes() - before) / MEBIBYTE

@@ -17,6 +17,10 @@ from m3amba_zoo.errors import InputError
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
+GO_ON = {
+    "train": "; add --resume to the command to go on",
+    "leaderboard": "; the same command goes on where this one stopped",
+}
 
 
 def run(command: str) -> NoReturn:
@@ -55,8 +59,7 @@ def _exit_code(command: str) -> int:
             raise
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     except KeyboardInterrupt:
-        hint = "; add --resume to the command to go on" if command == "train" else ""
-        print(f"interrupted{hint}", file=sys.stderr)
+        print(f"interrupted{GO_ON.get(command, '')}", file=sys.stderr)
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return USAGE_ERROR
@@ -79,3 +82,7 @@ def _usage(commands: dict[str, str]) -> str:
     return "\n".join(
         ["usage: m3amba COMMAND ...", "", *lines, "", "m3amba COMMAND -h lists a command's options"]
     )
+
+
+if __name__ == "__main__":
+    main()

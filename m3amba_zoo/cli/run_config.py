@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
 import re
 import shutil
 import sys
 import traceback
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from m3amba_zoo.errors import InputError, close_names, one_line
 
@@ -56,6 +55,7 @@ def read_config(
             not fit; the work dir cannot be written; the launcher did not start this process.
     """
     from m3amba_zoo.config_file import read_config_file
+    from m3amba_zoo.config_options import apply_option
 
     variable = LAUNCHERS[launcher]
     if variable is not None and variable not in os.environ:
@@ -64,7 +64,7 @@ def read_config(
     sys.path.append(os.getcwd())  # where the user's modules named by custom_imports lie
     config = read_config_file(path)
     for option in options:
-        _apply_option(config, option)
+        apply_option(config, option)
     config.launcher = launcher
     config.work_dir = str(work_dir or config.get("work_dir") or Path("work_dirs") / path.stem)
     _require_writable(Path(config.work_dir))
@@ -76,17 +76,6 @@ def require(config: Config, *keys: str) -> None:
     for key in keys:
         if config.get(key) is None:
             raise InputError(f"{config.filename}: has no '{key}'")
-
-
-def set_seed(config: Config, seed: int, splits: bool = True) -> None:
-    """Set the run's seed and, for ``splits``, each ``seed`` inside a ``split`` anywhere in the config."""
-    config.randomness = {**config.get("randomness", {}), "seed": seed}
-    if not splits:
-        return
-    for split in _values_of("split", config._cfg_dict):
-        for node in _dicts(split):
-            if "seed" in node:
-                node["seed"] = seed
 
 
 def set_amp(config: Config) -> None:
@@ -145,30 +134,6 @@ def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
     return runner
 
 
-def _apply_option(config: Config, option: str) -> None:
-    """Apply one ``KEY=VALUE``; a variable of the config changes wherever it was used under its own name.
-
-    ``window=16`` so reaches the model and the datasets, which MMEngine alone would leave as they are.
-    """
-    from mmengine.config import DictAction
-
-    if "=" not in option:
-        raise InputError(f"--cfg-options: '{option}', expected KEY=VALUE")
-    variable = option.partition("=")[0].partition(".")[0]
-    before = copy.deepcopy(config.get(variable))
-    parser = ArgumentParser()
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
-    try:
-        config.merge_from_dict(parser.parse_args(["--cfg-options", option]).cfg_options)
-    except Exception as error:
-        reason = one_line(error)
-        raise InputError(f"--cfg-options: '{option}' does not fit {config.filename}: {reason}") from error
-    if before is not None:
-        for node in _dicts(config._cfg_dict):
-            if node.get(variable) == before:
-                node[variable] = copy.deepcopy(config[variable])
-
-
 def _require_writable(work_dir: Path) -> None:
     path = work_dir.absolute()
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
@@ -176,19 +141,6 @@ def _require_writable(work_dir: Path) -> None:
         raise InputError(f"{work_dir}: cannot be the work dir because {existing} is not a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(f"{work_dir}: the work dir cannot be written (no permission for {existing})")
-
-
-def _dicts(node: Any) -> Iterator[dict]:
-    """Yield every dict of a config, from the outside in."""
-    if isinstance(node, dict):
-        yield node
-    children = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
-    for child in children:
-        yield from _dicts(child)
-
-
-def _values_of(key: str, node: Any) -> list[Any]:
-    return [found[key] for found in _dicts(node) if key in found]
 
 
 def _config_fault(error: BaseException) -> str | None:

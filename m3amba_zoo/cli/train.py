@@ -1,4 +1,4 @@
-"""Train a model from a config, then test it."""
+"""Train a model from a config, or fit a classical classifier, then test it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, test and name what was written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_amp, set_seed, starting
+    from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_amp, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
+    from m3amba_zoo.config_options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
-    require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
+    classical = config.get("classifier") is not None
+    if not classical:
+        require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     if args.seed is not None:
         set_seed(config, args.seed)
+    if classical:
+        from m3amba_zoo.cli.classifier_run import run_classifier
+
+        run_classifier(config)
+        return 0
     if args.amp:
         set_amp(config)
     resumed = _set_resume(config, args.resume, args.seed) if args.resume else None
@@ -69,7 +77,7 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
     Raises:
         InputError: the checkpoint cannot be read, or ``--seed`` contradicts it.
     """
-    from m3amba_zoo.cli.run_config import set_seed
+    from m3amba_zoo.config_options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, latest_checkpoint, read_meta
 
     path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)

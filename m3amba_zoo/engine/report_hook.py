@@ -11,10 +11,13 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from m3amba_zoo.evaluation.record import build_record, write_json
+from m3amba_zoo.evaluation.cost import count_flops
+from m3amba_zoo.evaluation.record import build_record, mapped_pixels, write_json
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.visualization.outputs import write_maps
+
+TRAIN_SECONDS = "train_seconds"  # the message hub's, kept in checkpoints
 
 
 @HOOKS.register_module()
@@ -26,18 +29,36 @@ class ReportHook(Hook):
     def __init__(self) -> None:
         self._timing: dict[str, float] = {}
         self._started = 0.0
+        self._before_resuming = 0.0
+        self._batch: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Start the clock."""
+        """Start the clock, where a run that is resumed stopped it."""
         self._started = time.perf_counter()
+        known = TRAIN_SECONDS in runner.message_hub.runtime_info
+        self._before_resuming = runner.message_hub.get_info(TRAIN_SECONDS) if known else 0.0
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Note the time, for the checkpoint that may come."""
+        seconds = self._before_resuming + time.perf_counter() - self._started
+        runner.message_hub.update_info(TRAIN_SECONDS, seconds)
 
     def after_train(self, runner: Runner) -> None:
         """Stop the clock."""
-        self._timing["train"] = time.perf_counter() - self._started
+        self._timing["train"] = self._before_resuming + time.perf_counter() - self._started
 
     def before_test(self, runner: Runner) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Keep a batch, on which operations are counted."""
+        if batch_idx == 0:
+            self._batch = data_batch
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the results of the ``SceneMetric``."""
@@ -50,14 +71,23 @@ class ReportHook(Hook):
         record = build_record(
             metric.evaluation,
             info["data"],
+            runner.cfg,
             window=_training_window(runner, info),
-            model=_describe(runner, info),
+            model={
+                **_describe(runner, info),
+                "flops_per_pixel": self._flops(runner) / mapped_pixels(metric.evaluation),
+            },
             selection=_selection(runner),
             seed=runner.seed,
             timing=self._timing,
         )
         write_maps(work_dir, info["data"].scenes, metric.evaluation.class_maps, info["data"].split)
         write_json(work_dir / "metrics.json", record)  # last: with it the results are complete
+
+    def _flops(self, runner: Runner) -> float:
+        """Return the operations of the whole test: those of a batch, times its share of the windows."""
+        counted = count_flops(lambda: runner.model.test_step(self._batch))
+        return counted / len(self._batch["scene"]) * len(runner.test_dataloader.dataset)
 
 
 def _selection(runner: Runner) -> str:

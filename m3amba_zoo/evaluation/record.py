@@ -12,7 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+from mmengine.config import Config
+
+from m3amba_zoo.config_options import config_sha256
 from m3amba_zoo.datasets.scene_data import SceneData
+from m3amba_zoo.evaluation.cost import memory_mib
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.splits import leaked_pixels
 from m3amba_zoo.whole_file import whole_file
@@ -23,6 +28,7 @@ PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numb
 def build_record(
     evaluation: Evaluation,
     data: SceneData,
+    config: Config,
     *,
     window: int,
     model: Mapping[str, Any],
@@ -35,8 +41,9 @@ def build_record(
     Args:
         evaluation: of the test part.
         data: scenes and split it was computed on.
+        config: of the run, as it was after options and seed.
         window: side of the training windows, for the count of leaked pixels (1 for a pixel classifier).
-        model: name, parameters, encoder and what else describes the network.
+        model: name, parameters, operations, encoder and what else describes the network.
         selection: the rule that chose the weights, in words.
         seed: of the run.
         timing: seconds by stage.
@@ -57,11 +64,20 @@ def build_record(
         "seed": seed,
         "model": dict(model),
         "timing_s": {stage: round(seconds, 2) for stage, seconds in timing.items()},
+        "pixels_per_second": round(mapped_pixels(evaluation) / max(timing["test"], 1e-9), 1),
+        "memory_mib": memory_mib(),
+        "threads": torch.get_num_threads(),
+        "config_sha256": config_sha256(config),
         "versions": _versions(),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "commit": _commit(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+
+
+def mapped_pixels(evaluation: Evaluation) -> int:
+    """Count the pixels that were given a class, labelled or not."""
+    return sum(int((class_map > 0).sum()) for class_map in evaluation.class_maps.values())
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from m3amba_zoo.evaluation import correctness
 from m3amba_zoo.evaluation.scores import confusion_matrix, expected_calibration_error, scores
 from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.registry import METRICS
@@ -26,7 +27,8 @@ class Evaluation:
 
     Attributes:
         part: of the split that was scored.
-        scores: ``oa``, ``aa``, ``kappa``, ``per_class``, ``confusion``, ``ece``, ``pixels``.
+        scores: ``oa``, ``aa``, ``kappa``, ``per_class``, ``confusion``, ``ece``, ``pixels``,
+            ``correct`` (packed, see ``correctness``: scene by scene, each in row-major order).
         class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted.
     """
 
@@ -69,6 +71,7 @@ def evaluate_scenes(
         entry["color"] = list(land_class.color)  # so that maps of other scenes can be drawn alike
     result["ece"] = expected_calibration_error(np.concatenate(confidences), truth == predicted)
     result["pixels"] = int(confusion.sum())
+    result["correct"] = correctness.pack(truth == predicted)
     return Evaluation(part, result, class_maps)
 
 

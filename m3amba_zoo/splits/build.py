@@ -9,6 +9,7 @@ from typing import Any
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits.random_parts import deal_at_random
 from m3amba_zoo.splits.split import PARTS, Split
 from m3amba_zoo.splits.stratify import class_counts
 from m3amba_zoo.splits.validation import hold_out_validation
@@ -17,14 +18,15 @@ from m3amba_zoo.splits.validation import hold_out_validation
 def build_split(cfg: Mapping[str, Any], scenes: Sequence[Scene]) -> Split:
     """Build a split from ``dict(type=maker, ..., val=dict(fraction=..., guard=..., seed=...))``.
 
-    ``val`` is optional and holds validation pixels out of the training pixels (``hold_out_validation``).
+    ``val`` is optional and holds validation pixels out of the training pixels (``hold_out_validation``);
+    ``random=dict(seed=...)`` is too, and deals the parts out anew at random (``deal_at_random``).
 
     Raises:
         InputError: no such maker, a wrong or missing option, masks that do not fit the scenes, no training
             or no test pixel, or a class without training pixels.
     """
     options = dict(cfg)
-    val = options.pop("val", None)
+    val, random = options.pop("val", None), options.pop("random", None)
     if not isinstance(options.get("type"), str):
         raise InputError(
             f"the split is {dict(cfg)}; type=NAME is expected, one of {', '.join(SPLITS.names())}"
@@ -34,6 +36,9 @@ def build_split(cfg: Mapping[str, Any], scenes: Sequence[Scene]) -> Split:
     _check_options(f"split '{options['type']}'", SPLITS.get(options["type"]), arguments, {"scenes": scenes})
     split = SPLITS.build(options, default_args={"scenes": scenes})
     check_usable(split, scenes)
+    if random is not None:
+        _check_options("the split's random", deal_at_random, random, {"split": split, "scenes": scenes})
+        split = deal_at_random(split, scenes, **random)
     if val is not None:
         _check_options("the split's val", hold_out_validation, val, {"split": split, "scenes": scenes})
         split = hold_out_validation(split, scenes, **val)

@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits import PARTS, build_split, hold_out_validation
+from m3amba_zoo.splits import PARTS, build_split, hold_out_validation, leaked_pixels
 from m3amba_zoo.splits.stratify import choose_groups, class_counts, grid, hold_out
 
 MAKERS = {
@@ -97,6 +97,21 @@ def test_every_maker(maker, val, scenes, tmp_path):
 def test_another_seed_gives_another_split(maker, many_scenes, tmp_path):
     made = {make(maker, many_scenes, tmp_path, seed=seed).sha256 for seed in range(4)}
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_the_random_counterpart_keeps_pixels_and_counts_and_tears_the_places_apart(maker, scenes, tmp_path):
+    split = make(maker, scenes, tmp_path)
+    random = make(maker, scenes, tmp_path, random={"seed": 1})
+    assert random.name == f"{split.name}+random-seed1"
+    for part in PARTS:
+        np.testing.assert_array_equal(counts(random, scenes, part), counts(split, scenes, part))
+    for name, parts in split.masks.items():
+        used = np.any(list(parts.values()), axis=0)
+        np.testing.assert_array_equal(np.any(list(random.masks[name].values()), axis=0), used)
+    assert leaked_pixels(random, scenes, 5) > leaked_pixels(split, scenes, 5) or maker == "per_class"
+    again, other = (make(maker, scenes, tmp_path, random={"seed": seed}) for seed in (1, 2))
+    assert random.sha256 == again.sha256 != other.sha256
 
 
 def test_per_class_takes_what_is_asked_for(many_scenes):

@@ -1,18 +1,21 @@
-"""The classical classifiers by name: random forest, shrinkage LDA, SVM, and the position alone."""
+"""The classical classifiers, registered in ``CLASSIFIERS``: forest, shrinkage LDA, SVM, position alone.
+
+A config writes ``classifier=dict(type="ShrinkageLDA", mean=3)``.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -20,24 +23,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from m3amba_zoo.datasets.scene_data import SceneData
-from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.baselines.spectra import PixelSpectra
+from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits import hold_out_validation
 
-JOBS = 2
-TREES = 200
-SVM_PIXELS = 12_000  # libsvm's time grows with the square of the pixels
-SVM_SEARCH_PIXELS = 4_000
-SVM_COSTS = (1.0, 10.0, 100.0, 1000.0)
-SVM_GAMMAS = (0.01, 0.03, 0.1, 0.3, 1.0)  # over the number of bands
-HELD_OUT, HELD_OUT_GUARD = 0.3, 4
+HELD_OUT, HELD_OUT_GUARD = 0.3, 4  # where a split has no validation pixels
 
 
 class PixelClassifier(ABC):
-    """A classifier of single pixels.
+    """A classifier of single pixels, built with the config's ``modalities`` where it names none itself.
 
     Attributes:
-        name: as in ``BASELINES``.
         probabilistic: whether its probabilities mean something; else the predicted class has all of it.
         selection: the rule that chose its settings, in words.
         modalities: which rasters it reads.
@@ -45,7 +41,6 @@ class PixelClassifier(ABC):
         settings: of the fitted classifier, for ``metrics.json``.
     """
 
-    name: str
     probabilistic: bool = True
     selection: str = "settings fixed beforehand"
     modalities: tuple[str, ...] = ()
@@ -68,26 +63,33 @@ class PixelClassifier(ABC):
 
 
 class SpectralClassifier(PixelClassifier):
-    """A scikit-learn estimator on the bands of each pixel; missing values take the training mean.
+    """A scikit-learn estimator on the bands of each pixel.
 
     Args:
-        spectra: what it reads.
+        modalities, mean, pretreatment: what it reads, as for ``PixelSpectra``.
+
+    Raises:
+        InputError: as ``PixelSpectra`` does.
     """
 
-    def __init__(self, spectra: PixelSpectra) -> None:
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        mean: int = 1,
+        pretreatment: Mapping[str, Sequence[dict]] | None = None,
+    ) -> None:
         super().__init__()
-        self.spectra = spectra
-        self.modalities, self.window = spectra.modalities, spectra.mean
-        self.estimator: Pipeline | None = None
+        self.spectra = PixelSpectra(modalities, mean, pretreatment)
+        self.modalities, self.window = self.spectra.modalities, mean
+        self.estimator: Any = None
 
     @abstractmethod
-    def build(self, seed: int) -> Pipeline:
+    def build(self, seed: int) -> ClassifierMixin:
         """Return the estimator, not fitted."""
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Fit on all training pixels."""
-        self.spectra.check(data)
-        pixels, labels = self.spectra.of_part(data, "train")
+        pixels, labels = self.spectra.fit(data)
         self.estimator = self.build(seed).fit(pixels, labels)
 
     def probabilities(self, data: SceneData, index: int, start: int, stop: int) -> NDArray[np.float64]:
@@ -101,47 +103,73 @@ class SpectralClassifier(PixelClassifier):
         return found
 
 
+@CLASSIFIERS.register_module()
 class RandomForest(SpectralClassifier):
-    """Random forest (Breiman, Machine Learning 45:5, 2001)."""
+    """Random forest of fully grown trees (Breiman, Machine Learning 45:5, 2001).
 
-    name = "random_forest"
+    Args:
+        trees: their number.
+        kwargs: what it reads, as for every ``SpectralClassifier``.
+    """
 
-    def build(self, seed: int) -> Pipeline:
-        """Return a forest of fully grown trees."""
-        self.settings = {"trees": TREES}
-        forest = RandomForestClassifier(TREES, random_state=seed, n_jobs=JOBS)
-        return make_pipeline(SimpleImputer(), forest)
+    def __init__(self, trees: int = 200, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = {"trees": trees}
+
+    def build(self, seed: int) -> ClassifierMixin:
+        """Return the forest; its trees grow on torch's number of threads."""
+        return RandomForestClassifier(
+            self.settings["trees"], random_state=seed, n_jobs=torch.get_num_threads()
+        )
 
 
+@CLASSIFIERS.register_module()
 class ShrinkageLDA(SpectralClassifier):
     """Linear discriminant analysis, its covariance shrunk by Ledoit and Wolf (JMVA 88:365, 2004)."""
 
-    name = "lda"
-
-    def build(self, seed: int) -> Pipeline:
+    def build(self, seed: int) -> ClassifierMixin:
         """Return the discriminant; nothing in it is random."""
         self.settings = {"solver": "lsqr", "shrinkage": "auto"}
-        return make_pipeline(SimpleImputer(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
+        return LinearDiscriminantAnalysis(**self.settings)
 
 
+@CLASSIFIERS.register_module()
 class SVM(SpectralClassifier):
     """Support vector machine with a radial basis function, on standardised bands.
 
     C and gamma are those with the best overall accuracy on validation pixels: the split's, or pixels held
     out of the training pixels (whole scenes or regions) where it has none. Then it is fitted once more on
-    the training pixels. Larger sets of training pixels are thinned at random.
+    the training pixels.
+
+    Args:
+        costs: values of C to try.
+        gammas: values of gamma to try, times the number of bands.
+        most_pixels: larger sets of training pixels are thinned at random to about this many, because
+            libsvm's time grows with the square of their number.
+        most_search_pixels: likewise for the training and the validation pixels of the search.
+        kwargs: what it reads, as for every ``SpectralClassifier``.
     """
 
-    name = "svm"
     probabilistic = False
+
+    def __init__(
+        self,
+        costs: Sequence[float] = (1.0, 10.0, 100.0, 1000.0),
+        gammas: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0),
+        most_pixels: int = 12_000,
+        most_search_pixels: int = 4_000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.costs, self.gammas = list(costs), list(gammas)
+        self.most_pixels, self.most_search_pixels = most_pixels, most_search_pixels
 
     def build(self, seed: int) -> Pipeline:
         """Return the machine before C and gamma are chosen."""
-        return make_pipeline(SimpleImputer(), StandardScaler(), SVC(cache_size=500))
+        return make_pipeline(StandardScaler(), SVC(cache_size=500))
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Choose C and gamma, then fit on the training pixels."""
-        self.spectra.check(data)
         search = data
         if data.split.count("val"):
             self.selection = "C and gamma by overall accuracy on the split's validation pixels"
@@ -152,7 +180,7 @@ class SVM(SpectralClassifier):
         generator = np.random.default_rng(seed)
         machine = self.build(seed)
         chosen = self._choose(machine, search, generator)
-        pixels, labels = _thin(*self.spectra.of_part(data, "train"), SVM_PIXELS, generator)
+        pixels, labels = _thin(*self.spectra.fit(data), self.most_pixels, generator)
         self.estimator = clone(machine).set_params(**chosen).fit(pixels, labels)
         self.settings = {
             "C": chosen["svc__C"],
@@ -163,24 +191,31 @@ class SVM(SpectralClassifier):
     def _choose(
         self, machine: Pipeline, search: SceneData, generator: np.random.Generator
     ) -> dict[str, float]:
-        train, train_labels = _thin(*self.spectra.of_part(search, "train"), SVM_SEARCH_PIXELS, generator)
-        val, val_labels = _thin(*self.spectra.of_part(search, "val"), SVM_SEARCH_PIXELS, generator)
+        train, train_labels = _thin(*self.spectra.fit(search), self.most_search_pixels, generator)
+        of_val = self.spectra.of_part(search, "val")
+        val, val_labels = _thin(*of_val, self.most_search_pixels, generator)
         bands = train.shape[1]
         fold = (np.arange(len(train)), np.arange(len(train), len(train) + len(val)))
-        grid = {"svc__C": SVM_COSTS, "svc__gamma": [factor / bands for factor in SVM_GAMMAS]}
+        grid = {"svc__C": self.costs, "svc__gamma": [factor / bands for factor in self.gammas]}
         found = GridSearchCV(machine, grid, scoring="accuracy", cv=[fold], refit=False)
         found.fit(np.concatenate([train, val]), np.concatenate([train_labels, val_labels]))
         return found.best_params_
 
 
+@CLASSIFIERS.register_module()
 class Position(PixelClassifier):
     """The class of the nearest training pixel by row and column: what a split gives away without any band.
 
     In a scene without training pixels every pixel is taken for the most frequent training class.
+
+    Args:
+        modalities: those of the data, none of which is read.
     """
 
-    name = "position"
     probabilistic = False
+
+    def __init__(self, modalities: Sequence[str] = ()) -> None:
+        super().__init__()
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Remember where each class trains."""
@@ -201,29 +236,6 @@ class Position(PixelClassifier):
             np.full(len(positions), self._most_frequent) if nearest is None else nearest.predict(positions)
         )
         return _certain(labels, len(data.classes))
-
-
-SPECTRAL: tuple[type[SpectralClassifier], ...] = (RandomForest, ShrinkageLDA, SVM)
-BASELINES = (*(kind.name for kind in SPECTRAL), Position.name)
-
-
-def build_baseline(name: str, modalities: Sequence[str], mean: int = 1) -> PixelClassifier:
-    """Build a classifier by name.
-
-    Args:
-        name: one of ``BASELINES``.
-        modalities: which rasters it reads (``position`` reads none).
-        mean: side of the square over which each band is averaged, in pixels.
-
-    Raises:
-        InputError: no such classifier, or a wrong ``mean``.
-    """
-    if name == Position.name:
-        return Position()
-    for kind in SPECTRAL:
-        if name == kind.name:
-            return kind(PixelSpectra(modalities, mean))
-    raise InputError(f"no baseline is called '{name}'; expected one of {', '.join(BASELINES)}")
 
 
 def _certain(labels: NDArray, num_classes: int) -> NDArray[np.float64]:

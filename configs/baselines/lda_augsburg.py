@@ -1,0 +1,5 @@
+"""Shrinkage LDA, on Augsburg: HSI + SAR."""
+
+_base_ = ["../_base_/default_runtime.py", "../_base_/datasets/augsburg.py"]
+
+classifier = dict(type="ShrinkageLDA")

@@ -1,0 +1,5 @@
+"""Shrinkage LDA, on Houston 2013: HSI + LiDAR."""
+
+_base_ = ["../_base_/default_runtime.py", "../_base_/datasets/houston2013.py"]
+
+classifier = dict(type="ShrinkageLDA")

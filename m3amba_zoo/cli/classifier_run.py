@@ -1,0 +1,92 @@
+"""A run of a config that has a ``classifier``: fitted at once, scored like a network."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from rich import get_console
+
+from m3amba_zoo.cli.run_config import require, starting
+from m3amba_zoo.datasets import load_scene_data
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation import evaluate_scenes
+from m3amba_zoo.evaluation.baselines import PixelClassifier, predict_scenes
+from m3amba_zoo.evaluation.record import build_record, write_json
+from m3amba_zoo.registry import CLASSIFIERS
+from m3amba_zoo.visualization.outputs import write_maps
+
+
+def run_classifier(config: Config) -> None:
+    """Fit, predict, score, write ``metrics.json`` and maps to the work dir, and say so.
+
+    The data, its split and the part that is scored are those of ``test_dataloader.dataset``.
+
+    Raises:
+        InputError: the config names no data, or no such classifier; the data lacks what it reads.
+    """
+    require(config, "classifier", "test_dataloader")
+    dataset = config.test_dataloader.dataset
+    seed = config.get("randomness", {}).get("seed", 0)
+    name = Path(config.filename).stem
+    with starting(config, started=lambda: False):
+        default_args = {"modalities": list(dataset.modalities)}
+        classifier: PixelClassifier = CLASSIFIERS.build(
+            config.classifier.to_dict(), default_args=default_args
+        )
+        data = load_scene_data(dataset.source, dataset.split)
+        part = dataset.get("part", "test")
+        if data.split.count(part) == 0:
+            raise InputError(f"split '{data.split.name}' of {data.name} has no {part} pixel")
+        _print(
+            f"{name}: {type(classifier).__name__} on {data.name}, split {data.split.name}: "
+            f"{data.split.count('train'):,} training pixels, {data.split.count(part):,} {part} pixels, "
+            f"seed {seed}"
+        )
+        began = time.perf_counter()
+        classifier.fit(data, seed)
+    fitted = time.perf_counter()
+    _print(f"fitted in {fitted - began:.0f} s; predicting {len(data.scenes)} scenes")
+    predicted = predict_scenes(classifier, data)
+    timing = {"train": fitted - began, "test": time.perf_counter() - fitted}
+    evaluation = evaluate_scenes(predicted, data.scenes, data.split, part)
+    found = evaluation.scores
+    _print(f"{part}: oa {found['oa']:.4f}, aa {found['aa']:.4f}, kappa {found['kappa']:.4f}")
+    record = build_record(
+        evaluation,
+        data,
+        config,
+        window=classifier.window,
+        model=_describe(name, classifier),
+        selection=classifier.selection,
+        seed=seed,
+        timing=timing,
+    )
+    if not classifier.probabilistic:
+        record["ece"] = None  # it claims certainty everywhere, which says nothing of calibration
+    work_dir = Path(config.work_dir)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split)
+    write_json(work_dir / "metrics.json", record)  # last: with it the results are complete
+    _print(f"wrote metrics.json, map.png and maps/ ({len(data.scenes)} files) to {work_dir}")
+
+
+def _describe(name: str, classifier: PixelClassifier) -> dict[str, Any]:
+    """Return what ``metrics.json`` says of the classifier; it has no parameters trained by gradients."""
+    return {
+        "name": name,
+        "type": type(classifier).__name__,
+        "modalities": list(classifier.modalities),
+        "mean": classifier.window,
+        "parameters": None,
+        "trained_parameters": None,
+        "flops_per_pixel": None,
+        **classifier.settings,
+        "transductive": False,
+    }
+
+
+def _print(line: str) -> None:
+    get_console().print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The comparison of all models: which runs there are, running them, keeping their results, and the page."""

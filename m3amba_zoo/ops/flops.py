@@ -1,0 +1,35 @@
+"""The scans' floating-point operations for ``torch.utils.flop_counter``; importing registers the formulas.
+
+An update advances one number of the state by one step, h = exp(delta A) h + (delta u) B, y = y + C h: the
+product delta A, its exponential, two products and a sum for h, a product and a sum for y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import register_flop_formula
+
+from m3amba_zoo.ops import operators as operators  # defines the operators
+
+PER_UPDATE = 7
+PER_STEP = 3  # delta u, and D u added to y
+Shape = Sequence[int]
+
+
+@register_flop_formula(torch.ops.m3amba_zoo.selective_scan)
+def selective_scan_flops(u: Shape, delta: Shape, A: Shape, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    """Return the operations of u ``(b, d, L)`` with A ``(d, n)``."""
+    return prod(u) * (PER_UPDATE * A[1] + PER_STEP)
+
+
+@register_flop_formula(torch.ops.m3amba_zoo.selective_scan_2d)
+def selective_scan_2d_flops(
+    u: Shape, dt: Shape, dt_weight: Shape, dt_bias: Shape, A: Shape, *_: Any, out_shape: Any = None, **__: Any
+) -> int:
+    """Return the operations of u ``(b, H, W, d)`` in four directions, delta out of its r factors included."""
+    directions, _d, n = A
+    return directions * prod(u) * (PER_UPDATE * n + PER_STEP + 2 * dt[-1])

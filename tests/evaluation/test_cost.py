@@ -1,0 +1,49 @@
+"""What a run costs, against what arithmetic says, and the packed correctness of its pixels."""
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation import correctness
+from m3amba_zoo.evaluation.cost import count_flops, memory_mib
+from m3amba_zoo.ops import selective_scan, selective_scan_2d
+
+STATM = Path("/proc/self/statm")
+b, d, n, r, side = 2, 6, 4, 3, 5
+
+
+def test_operations_of_a_layer_and_of_both_scans():
+    assert count_flops(lambda: nn.Linear(7, 5)(torch.ones(3, 7))) == 2 * 3 * 7 * 5
+    length = side * side
+    sequence = torch.rand(b, d, length)
+    states = torch.rand(b, 1, n, length)
+    found = count_flops(lambda: selective_scan(sequence, sequence, -torch.rand(d, n), states, states))
+    assert found == b * d * length * (7 * n + 3)
+    place = (b, side, side)
+    given = [torch.rand(*place, d), torch.rand(*place, 4, r), torch.rand(4, d, r), torch.rand(4, d)]
+    given += [-torch.rand(4, d, n), torch.rand(*place, 4, n), torch.rand(*place, 4, n), torch.rand(4, d)]
+    found = count_flops(lambda: selective_scan_2d(*given))
+    assert found == 4 * b * length * d * (7 * n + 3 + 2 * r)
+
+
+@pytest.mark.skipif(not STATM.is_file(), reason="no /proc here")
+def test_peak_memory_is_no_less_than_what_is_held():
+    held = np.ones(2**25)  # 256 MiB
+    resident = int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**20
+    assert memory_mib()["process"] + 1 > resident > held.nbytes / 2**20
+
+
+@pytest.mark.parametrize("pixels", [1, 8, 1001])
+def test_correctness_comes_back_and_damage_is_noticed(pixels):
+    correct = np.random.default_rng(pixels).random(pixels) < 0.6
+    packed = correctness.pack(correct)
+    np.testing.assert_array_equal(correctness.unpack(packed, pixels), correct)
+    with pytest.raises(InputError, match="bytes"):
+        correctness.unpack(packed, pixels + 8)
+    with pytest.raises(InputError, match="damaged"):
+        correctness.unpack(packed[:-6] + "!!!", pixels)
