@@ -3,7 +3,17 @@ import json
 import pytest
 import torch
 
-from m3amba_zoo.benchmarks import authors_order, fresh_process, gpu, memory, network, plain_scans, scan, train
+from m3amba_zoo.benchmarks import (
+    authors_order,
+    compiled_scan,
+    fresh_process,
+    gpu,
+    memory,
+    network,
+    plain_scans,
+    scan,
+    train,
+)
 from m3amba_zoo.cli import benchmark
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.ss2d import CrossSS2D
@@ -85,6 +95,36 @@ def test_training_step_with_and_without_amp(in_this_process):
 def test_a_process_that_fails_is_a_row_with_the_reason():
     section = train.measure({"no_such_size": 1}, window=4)
     assert "no such config" in section.rows[0]["not_measured"]
+
+
+GPU_ROWS = 2 * 2 * 4 + 2  # dtypes, passes, versions; memory
+
+
+def test_without_a_gpu_each_row_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    section = gpu.measure()
+    assert len(section.rows) == 2 * GPU_ROWS
+    assert {row["not_measured"] for row in section.rows} == {"no CUDA device"}
+
+
+def test_gpu_rows_measured_on_the_cpu(monkeypatch):
+    """What runs there is measured and right; what does not says why."""
+    monkeypatch.setattr(compiled_scan, "COMPILER", "eager")
+    section = gpu.measure(channels=6, state=3, rank=2, sides=(5,), batch=2, device="cpu", copy_bytes=2**16)
+    assert len(section.rows) == GPU_ROWS
+    for row in section.rows:
+        if row["version"] in (gpu.COMPILED, gpu.REFERENCE):
+            assert row["error"] < (1e-5 if row["inputs"] == "float32" else 2e-2)
+            assert row["share_of_bandwidth"] > 0
+        else:
+            assert row["not_measured"]
+
+
+def test_bytes_that_must_move():
+    inputs = gpu.map_inputs(2, 3, 5, 4, 2, torch.bfloat16, "cpu")
+    small = 2 * 9 * 4 * (2 + 4 + 4) * 2
+    u = 2 * 9 * 5 * 2
+    assert gpu.moved_bytes(inputs) == (small + 2 * u, 3 * small + 5 * u)
 
 
 def test_command_writes_machine_and_sections(tmp_path, capsys):
