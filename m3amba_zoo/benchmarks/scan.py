@@ -13,10 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from m3amba_zoo.benchmarks.machine import available_bytes
 from m3amba_zoo.benchmarks.plain_scans import lean_scan, mambapy_missing, mambapy_scan
 from m3amba_zoo.benchmarks.section import NOT_MEASURED, Row, Section
 from m3amba_zoo.benchmarks.timing import median_seconds
+from m3amba_zoo.free_memory import available_bytes
 from m3amba_zoo.ops import backends, selective_scan
 
 Scan = Callable[..., Tensor]

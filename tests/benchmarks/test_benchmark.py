@@ -12,6 +12,7 @@ from m3amba_zoo.benchmarks import (
     network,
     plain_scans,
     scan,
+    scene,
     train,
 )
 from m3amba_zoo.cli import benchmark
@@ -68,7 +69,7 @@ def test_copies_give_what_reading_in_place_gives():
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    monkeypatch.setattr(fresh_process, "call", lambda function, **arguments: function(**arguments))
+    monkeypatch.setattr(fresh_process, "call", lambda function, limit=None, **given: function(**given))
 
 
 def test_memory_of_each_version(in_this_process):
@@ -86,15 +87,33 @@ def test_copies_take_more_memory():
     assert 0 < ours < copying
 
 
-def test_training_step_with_and_without_amp(in_this_process):
-    section = train.measure({"t": 1}, window=4)
-    assert [row["precision"] for row in section.rows] == ["float32", "bfloat16 AMP"]
-    assert all(row["windows_per_s"] > 0 and row["peak_mib"] >= 0 for row in section.rows)
+def test_training_step_by_precision_and_way(in_this_process):
+    section = train.measure({"t": 1}, window=4, ways=(train.PLAIN, train.CHECKPOINTING), runs=1)
+    found = [(row["precision"], row["way"]) for row in section.rows]
+    ways = (train.PLAIN, train.CHECKPOINTING)
+    assert found == [(precision, way) for precision in ("float32", "bfloat16 AMP") for way in ways]
+    assert all(row["windows_per_s"] > 0 and row["first_step_s"] > 0 for row in section.rows)
+
+
+def test_scene_of_three_heights(in_this_process):
+    section = scene.measure((32, 24), {"t": 32}, window=8, batches=(1, 4))
+    assert [row["rows"] for row in section.rows] == [32, 32, 8, 16, 16, 16]
+    assert [row["windows"] for row in section.rows] == [4 * 3, 7 * 5, 1 * 5, 3 * 5, 2 * 3, 2 * 3]
+    assert [row["batch"] for row in section.rows][-2:] == [1, 4]
+    for row in section.rows:
+        windows = 4 * 3 if row["overlap"] == "0%" else 7 * 5
+        expected = 32 * 24 / (row["seconds"] / row["windows"] * windows)
+        assert row["pixels_per_s"] == pytest.approx(expected)
+        assert 0 < row["network_share"] <= 1
+    assert {"slope_of_log_seconds_in_log_pixels", "peak_growth_mib"} <= section.limits.keys()
 
 
 def test_a_process_that_fails_is_a_row_with_the_reason():
-    section = train.measure({"no_such_size": 1}, window=4)
+    section = train.measure({"no_such_size": 1}, window=4, ways=(train.PLAIN,))
+    assert "InputError: " in section.rows[0]["not_measured"]
     assert "no such config" in section.rows[0]["not_measured"]
+    with pytest.raises(fresh_process.ProcessFailedError, match="longer than 0 s"):
+        fresh_process.call(gpu.measure, 0.01)
 
 
 GPU_ROWS = 2 * 2 * 4 + 2  # dtypes, passes, versions; memory
