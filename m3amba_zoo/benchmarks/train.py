@@ -80,10 +80,10 @@ def training_step(
     def step() -> None:
         with torch.autocast(device, getattr(torch, precision), enabled=precision != "float32"):
             losses = model(inputs, features, mode="loss", labels=labels)
-        optimizer.zero_grad()
         scaler.scale(sum(losses.values())).backward()
         scaler.step(optimizer)
         scaler.update()
+        optimizer.zero_grad()  # gradients belong to a step's peak, not to what is there before it
         if device == "cuda":
             torch.cuda.synchronize()
 

@@ -95,7 +95,7 @@ class Batches(Generic[W, R]):
             # a window's values are there twice: as cut out, and stacked
             self.size = self._choose(memory.peak + 2 * self._bytes_of(first[0]))
             yield list(zip(first, results, strict=True))
-        while self.size and (batch := list(islice(windows, self.size))):
+        while batch := list(islice(windows, self.size)):
             yield list(zip(batch, self._in_parts(batch), strict=True))
 
     def _choose(self, bytes_a_window: int) -> int:

@@ -104,6 +104,8 @@ class Predictor:
                 georeference than the others, or NaN values; a file is absent or damaged.
         """
         step = stride(self.window, overlap)
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
         self._check_modalities(rasters)
         with ExitStack() as stack:
             opened = {m: stack.enter_context(closing(RasterRows(m, rasters[m]))) for m in self.in_channels}

@@ -49,8 +49,9 @@ def test_a_version_too_large_for_the_memory_says_so(monkeypatch):
 
 def test_network_in_the_authors_order_gives_the_same():
     section = network.measure(embed_dim=16, depth=2, state=4, window=6, hsi=5, gemm_side=32)
-    ours, authors = section.rows
-    assert authors["largest_difference"] < 1e-4
+    ours, *authors = section.rows
+    assert len(authors) == 2
+    assert all(row["largest_difference"] < 1e-4 for row in authors)
     assert ours["share_of_matmul_limit"] > 0
     # per layer and modality of one block, doubled: in_proj, its z half, projections, out_proj and the MLP
     assert section.limits["multiply_adds_of_linear_layers"] > 2 * 3 * 36 * (16 * 64 + 32 * 16 + 2 * 16 * 64)

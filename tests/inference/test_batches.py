@@ -6,6 +6,7 @@ import torch
 from test_predictor import write_work_dir
 
 from m3amba_zoo import free_memory
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.inference import Predictor, batches
 from m3amba_zoo.inference.batches import Batches, TensorMemory
 
@@ -35,6 +36,12 @@ def test_the_map_does_not_depend_on_the_batch(size, predictor, rasters):
     assert predictor.batch_size == size
     np.testing.assert_array_equal(given.class_map, chosen.class_map)
     np.testing.assert_allclose(given.probabilities, chosen.probabilities, atol=1e-3)  # they are float16
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_no_window_at_once_is_refused(size, predictor, rasters):
+    with pytest.raises(InputError, match=f"batch_size is {size}"):
+        predictor.predict(rasters, batch_size=size)
 
 
 def test_the_batch_follows_the_free_memory(predictor, rasters, monkeypatch):
