@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from m3amba_zoo.hub import get_model, list_models
     from m3amba_zoo.inference import Predictor
-    from m3amba_zoo.models import m3amba
+    from m3amba_zoo.models.m3amba import m3amba  # the module of this name is not meant
 
     __version__: str
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 CPU_INFO = Path("/proc/cpuinfo")
-MEMORY_INFO = Path("/proc/meminfo")
 
 
 def describe() -> dict[str, str | int]:
@@ -28,23 +27,9 @@ def describe() -> dict[str, str | int]:
     }
 
 
-def available_bytes() -> int | None:
-    """Return how much memory can be had without swapping, or None where the system does not say."""
-    return _kilobytes(MEMORY_INFO, "MemAvailable")
-
-
 def _processor() -> str:
     if CPU_INFO.is_file():
         for line in CPU_INFO.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _kilobytes(path: Path, field: str) -> int | None:
-    if not path.is_file():
-        return None
-    for line in path.read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    return None

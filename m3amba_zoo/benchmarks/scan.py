@@ -13,10 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from m3amba_zoo.benchmarks.machine import available_bytes
 from m3amba_zoo.benchmarks.plain_scans import lean_scan, mambapy_missing, mambapy_scan
 from m3amba_zoo.benchmarks.section import NOT_MEASURED, Row, Section
 from m3amba_zoo.benchmarks.timing import median_seconds
+from m3amba_zoo.free_memory import available_bytes
 from m3amba_zoo.ops import backends, selective_scan
 
 Scan = Callable[..., Tensor]
@@ -61,7 +61,7 @@ def measure(
     }
     for batch in batches:
         inputs = scan_inputs(batch, channels, length, state, groups)
-        exact = _run(lean_scan, [x.double() for x in inputs]) if batch == batches[0] else None
+        exact = output_and_gradients(lean_scan, [x.double() for x in inputs]) if batch == batches[0] else None
         updates = batch * channels * length * state
         for index, name in enumerate((FORWARD, WITH_BACKWARD)):
             rows: list[Row] = []
@@ -103,23 +103,24 @@ def _figures(name: str, scan: Scan, inputs: list[Tensor], exact: list[Tensor] | 
             row: Row = {"seconds": median_seconds(lambda: scan(*inputs))}
             found = [scan(*inputs)] if exact else []
     else:
-        row = {"seconds": median_seconds(lambda: _run(scan, inputs))}
-        found = _run(scan, inputs) if exact else []
+        row = {"seconds": median_seconds(lambda: output_and_gradients(scan, inputs))}
+        found = output_and_gradients(scan, inputs) if exact else []
     if exact:
-        errors = [_error(*pair) for pair in zip(found, exact, strict=False)]
+        errors = [relative_error(*pair) for pair in zip(found, exact, strict=False)]
         row["error"] = max(errors)
     return row
 
 
-def _run(scan: Scan, inputs: list[Tensor]) -> list[Tensor]:
+def output_and_gradients(scan: Scan, inputs: list[Tensor]) -> list[Tensor]:
     """Return the output and the gradients of its product with a fixed tensor."""
     leaves = [x.detach().requires_grad_() for x in inputs]
     y = scan(*leaves)
-    weight = torch.cos(torch.arange(y.numel(), dtype=torch.float32)).view_as(y).to(y.dtype)
+    weight = torch.cos(torch.arange(y.numel(), dtype=torch.float32, device=y.device)).view_as(y).to(y.dtype)
     return [y.detach(), *torch.autograd.grad(y, leaves, weight)]
 
 
-def _error(found: Tensor, exact: Tensor) -> float:
+def relative_error(found: Tensor, exact: Tensor) -> float:
+    """Return the largest absolute difference over the largest absolute value."""
     return ((found - exact).abs().max() / exact.abs().max()).item()
 
 

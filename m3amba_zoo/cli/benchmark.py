@@ -1,4 +1,4 @@
-"""Measure the scan, the network, their memory and training on this machine, beside what others do."""
+"""Measure the scan, the network, their memory, training and whole scenes here, beside what others do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from m3amba_zoo.errors import InputError
 
 WIDTH_IN_FILES = 120
-SECTIONS = ("scan", "network", "memory", "train", "gpu")
+SECTIONS = ("scan", "network", "memory", "train", "scene", "gpu")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from m3amba_zoo.cli.allocator import keep_freed_memory
+from m3amba_zoo.allocator import keep_freed_memory
 from m3amba_zoo.errors import InputError
 
 USAGE_ERROR = 2

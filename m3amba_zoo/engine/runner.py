@@ -47,6 +47,7 @@ class ZooRunner(Runner):
     - Weights that are resumed or tested must fit the model exactly.
     - Several processes may train on CPUs (``--launcher pytorch``).
     - The config is written when training starts, after all checks.
+    - ``compile`` in a config compiles the network, not the optimiser and the log around it.
     - Hooks may define ``after_stop(runner)``, called when training or testing ends, also by an error.
     """
 
@@ -97,6 +98,22 @@ class ZooRunner(Runner):
         mmengine = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
         kept = {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in mmengine}
         super().register_default_hooks(kept)
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile the network where the config asks for it: ``compile``, True or arguments of torch.compile.
+
+        MMEngine compiles ``target``, the whole step: its backward pass breaks the graph, and what it writes
+        into the log is compiled anew at every step.
+
+        Raises:
+            InputError: ``compile`` is something else.
+        """
+        wish = self.cfg.get("compile") or False
+        if not isinstance(wish, (bool, dict)):
+            raise InputError(f"compile is {wish!r}, expected True, False or arguments of torch.compile")
+        if wish is not False:
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            model.compile(**({} if wish is True else wish))
 
     def load_checkpoint(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +14,15 @@ from numpy.typing import NDArray
 from m3amba_zoo.datasets.windows import cut_raster, grid_origins, stride
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel, find_card
+from m3amba_zoo.inference.batches import Batches
 from m3amba_zoo.inference.prediction import Prediction
-from m3amba_zoo.inference.raster_rows import RasterRows, empty_everywhere
+from m3amba_zoo.inference.raster_rows import RasterRows, block_cache, some_value
 from m3amba_zoo.inference.row_stitcher import RowStitcher
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
 from m3amba_zoo.scenes.mirroring import mirrored_indices
 from m3amba_zoo.scenes.scene import Raster
 
-BATCH_SIZE = 16
 OVERLAP = 0.5
 GivenRaster = str | Path | NDArray | Raster
 
@@ -36,7 +35,10 @@ class Predictor:
         in_channels: bands by modality that ``predict`` expects.
         classes: the class table.
         window: S, rows and columns of the pixels that a window gives a class.
+        batch_size: windows at once in the last prediction; None before it.
     """
+
+    batch_size: int | None = None
 
     def __init__(self, name_or_path: str | Path, device: str | torch.device | None = None) -> None:
         """Build a model and load its weights.
@@ -84,13 +86,15 @@ class Predictor:
         """Classify every pixel.
 
         Windows cover the rasters as in evaluation: on a grid, mirrored at the border, overlapping windows'
-        logits averaged. Files are read a row of windows at a time, twice where values may be missing or NaN.
+        logits averaged. Files are read a row of windows at a time, twice where values may be missing or NaN;
+        beside the map itself, memory grows with the rasters' width but not with their height.
 
         Args:
             rasters: a file that GDAL opens, an array ``(C, H, W)`` or ``(H, W)``, or a Raster, by modality.
             overlap: share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0 for
                 a patch-wise model, which gives a pixel the same logits in every window.
-            batch_size: windows at once; None takes 16.
+            batch_size: windows at once; None takes as many as fit into half of the free memory, up to
+                what still makes the prediction faster. Halved where a GPU's memory does not suffice.
             probabilities: whether to return these too, 2 K bytes a pixel.
             progress: is told how many windows are done, and of how many.
 
@@ -105,25 +109,25 @@ class Predictor:
         if overlap is None:
             overlap = 0.0 if isinstance(self.model, PatchClassifier) else OVERLAP
         step = stride(self.window, overlap)
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
         self._check_modalities(rasters)
         with ExitStack() as stack:
             opened = {m: stack.enter_context(closing(RasterRows(m, rasters[m]))) for m in self.in_channels}
             grid = self._check_rasters(opened)
-            empty = empty_everywhere(opened.values())
-            stitcher = RowStitcher(len(self.classes), grid.shape, self.window, probabilities)
+            stack.enter_context(block_cache(opened.values(), self.window + 2 * self.model.margin))
+            stitcher = RowStitcher(len(self.classes), some_value(opened.values()), self.window, probabilities)
             layout = _WindowGrid(grid.shape, self.window, step, self.model.margin)
-            windows = layout.cut(opened)
+            batches = Batches(self._logits, _Window.nbytes, self.device, batch_size)
             done = 0
-            while batch := list(islice(windows, batch_size or BATCH_SIZE)):
-                for (row, column, _), logits in zip(batch, self._logits(batch), strict=True):
-                    stitcher.add(logits, row, column)
+            for batch in batches.run(layout.cut(opened)):
+                for window, logits in batch:
+                    stitcher.add(logits, window.row, window.column)
                 done += len(batch)
+                self.batch_size = batches.size
                 if progress is not None:
                     progress(done, len(layout))
             stitcher.finish()
-        stitcher.class_map[empty] = 0
-        if stitcher.probabilities is not None:
-            stitcher.probabilities[:, empty] = np.nan
         return Prediction(stitcher.class_map, self.classes, stitcher.probabilities, grid.crs, grid.transform)
 
     @torch.no_grad()
@@ -161,6 +165,9 @@ class _Window(NamedTuple):
     row: int
     column: int
     inputs: dict[str, NDArray[np.float32]]
+
+    def nbytes(self) -> int:
+        return sum(values.nbytes for values in self.inputs.values())
 
 
 class _WindowGrid:

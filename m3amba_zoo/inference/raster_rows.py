@@ -15,10 +15,13 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.free_memory import available_bytes
 from m3amba_zoo.scenes.georaster import Grid, read_grid
 from m3amba_zoo.scenes.scene import Raster
 
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 32
+SMALLEST_CACHE = 2**20  # GDAL takes less than 100 000 for megabytes
+CACHE_SHARE = 0.25  # of the free memory, at most, for blocks of files that come in very large ones
 
 
 class RasterRows:
@@ -79,34 +82,56 @@ class RasterRows:
                     f"{self.grid.path}: rows {first} to {last - 1} cannot be read, the file may be cut short "
                     f"or damaged ({reason})"
                 ) from error
-        return Raster(data[:, rows - first], nodata=self.nodata, path=self.grid.path)
+        if len(rows) != last - first or (np.diff(rows) != 1).any():  # mirrored at the border
+            data = data[:, rows - first]
+        return Raster(data, nodata=self.nodata, path=self.grid.path)
 
-    def inspect(self) -> NDArray[np.bool_]:
-        """Return the mask ``(H, W)`` of pixels that are nodata in all bands.
+    def missing(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return the mask ``(len(rows), W)`` of pixels that are nodata in all bands.
 
         Raises:
             InputError: a value other than nodata is NaN or infinite.
         """
-        height, width = self.grid.shape
-        empty = np.zeros((height, width), bool)
         floating = np.issubdtype(self.dtype, np.floating)
         if self.nodata is None and not floating:
-            return empty
-        for top in range(0, height, ROWS_AT_ONCE):
-            raster = self.read(np.arange(top, min(top + ROWS_AT_ONCE, height)))
-            missing = raster.missing()
-            empty[top : top + ROWS_AT_ONCE] = missing.all(0)
-            if floating and not (finite := np.isfinite(raster.data) | missing).all():
-                band, row, column = np.argwhere(~finite)[0]
-                raise InputError(
-                    f"{self.grid.path}: band {band} of '{self.modality}' is {raster.data[band, row, column]} "
-                    f"at row {top + row}, column {column}; finite numbers are expected, or these marked as "
-                    "nodata"
-                )
-        return empty
+            return np.zeros((len(rows), self.grid.shape[1]), bool)
+        raster = self.read(rows)
+        missing = raster.missing()
+        if floating and not (finite := np.isfinite(raster.data) | missing).all():
+            band, row, column = np.argwhere(~finite)[0]
+            raise InputError(
+                f"{self.grid.path}: band {band} of '{self.modality}' is {raster.data[band, row, column]} "
+                f"at row {rows[row]}, column {column}; finite numbers are expected, or these marked as "
+                "nodata"
+            )
+        return np.logical_and.reduce(missing)
+
+    def cached_bytes(self, rows: int) -> int:
+        """Return what the blocks of a file take that any so many rows touch; 0 for a raster in memory."""
+        if self._file is None:
+            return 0
+        height, width = self._file.block_shapes[0]
+        touched = height * min(-(-rows // height) + 1, -(-self.grid.shape[0] // height))
+        return touched * -(-self.grid.shape[1] // width) * width * self.bands * self.dtype.itemsize
 
 
-def empty_everywhere(rasters: Iterable[RasterRows]) -> NDArray[np.bool_]:
-    """Return the mask ``(H, W)`` of pixels without a value in any raster; see ``RasterRows.inspect``."""
-    masks = [raster.inspect() for raster in rasters]
-    return np.logical_and.reduce(masks)
+def some_value(rasters: Iterable[RasterRows]) -> NDArray[np.uint8]:
+    """Return ``(H, W)``, 1 where a raster has a value and 0 where none has; see ``RasterRows.missing``."""
+    rasters = list(rasters)
+    height, width = rasters[0].grid.shape
+    found = np.empty((height, width), np.uint8)
+    for top in range(0, height, ROWS_AT_ONCE):
+        rows = np.arange(top, min(top + ROWS_AT_ONCE, height))
+        found[rows] = ~np.logical_and.reduce([raster.missing(rows) for raster in rasters])
+    return found
+
+
+def block_cache(rasters: Iterable[RasterRows], rows: int) -> rasterio.Env:
+    """Return a context in which GDAL keeps the blocks that so many rows touch, and no more.
+
+    GDAL would fill a twentieth of the machine's memory with blocks that are read once.
+    """
+    needed = sum(raster.cached_bytes(rows) for raster in rasters)
+    free = available_bytes()
+    most = needed if free is None else min(needed, int(CACHE_SHARE * free))
+    return rasterio.Env(GDAL_CACHEMAX=max(most, SMALLEST_CACHE))

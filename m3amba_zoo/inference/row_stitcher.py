@@ -17,17 +17,17 @@ class RowStitcher:
 
     Args:
         num_classes: K.
-        shape: H and W.
+        wanted: ``(H, W)`` uint8, 1 for the pixels to classify and 0 for the others; it becomes the map.
         window: S.
         probabilities: whether to keep these too.
 
     Attributes:
-        class_map: ``(H, W)`` uint8, 1..K; 0 where no window lay.
-        probabilities: ``(K, H, W)`` float16, NaN where no window lay; or None.
+        class_map: ``(H, W)`` uint8, 1..K; 0 where no class was wanted.
+        probabilities: ``(K, H, W)`` float16, NaN where no class was wanted; or None.
     """
 
-    def __init__(self, num_classes: int, shape: tuple[int, int], window: int, probabilities: bool) -> None:
-        self.class_map = np.zeros(shape, np.uint8)
+    def __init__(self, num_classes: int, wanted: NDArray[np.uint8], window: int, probabilities: bool) -> None:
+        self.class_map, shape = wanted, wanted.shape
         self.probabilities: NDArray[np.float16] | None = None
         if probabilities:
             self.probabilities = np.full((num_classes, *shape), np.nan, np.float16)
@@ -52,9 +52,11 @@ class RowStitcher:
         strip, height = self._strip, self.class_map.shape[0]
         first, last = max(self._top, 0), min(self._top + count, height)
         rows = slice(first - self._top, last - self._top)
-        self.class_map[first:last] = strip.class_map()[rows]
+        wanted = self.class_map[first:last] > 0
+        self.class_map[first:last] *= strip.class_map()[rows]
         if self.probabilities is not None:
-            self.probabilities[:, first:last] = softmax(strip.mean()[:, rows], axis=0)
+            probable = softmax(strip.mean()[:, rows], axis=0)
+            np.copyto(self.probabilities[:, first:last], probable, casting="same_kind", where=wanted)
         self._strip = SceneLogits(len(strip.total), strip.count.shape)  # type: ignore[arg-type]
         left = strip.count.shape[0] - count
         self._strip.total[:, :left], self._strip.count[:left] = strip.total[:, count:], strip.count[count:]

@@ -1,4 +1,4 @@
-"""A linear layer on the channels of a map, through the fastest matrix product at hand."""
+"""A linear layer on the channels of a map, which runs as a convolution on a CPU."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CONVOLVED = (torch.float32, torch.bfloat16) if torch.backends.mkldnn.is_availabl
 def map_linear(x_BHWC: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``x weight^T + bias`` of maps ``(B, H, W, C)``; weight ``(C_out, C)``.
 
-    On a CPU it runs as a 1 x 1 convolution: torch gives convolutions to oneDNN, and matrix products to MKL,
-    which leaves half of an AMD processor unused. Both read channels-last maps without a copy.
+    On a CPU it runs as a 1 x 1 convolution: torch gives convolutions to oneDNN and matrix products to MKL,
+    which is half as fast on AMD processors (``docs/performance.md``). Channels-last maps are not copied.
     """
     if x_BHWC.device.type == "cpu" and x_BHWC.dtype in CONVOLVED:
         return F.conv2d(x_BHWC.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)

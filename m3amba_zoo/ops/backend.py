@@ -11,6 +11,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops.cpu import CpuBackend
 from m3amba_zoo.ops.mamba_ssm import MambaSsmBackend
 from m3amba_zoo.ops.reference import ReferenceBackend
+from m3amba_zoo.ops.triton import TritonBackend
 
 ENVIRONMENT_VARIABLE = "M3AMBA_SCAN_BACKEND"
 
@@ -19,6 +20,10 @@ class Backend(Protocol):
     """One engine of both scans. Inputs are those of the public functions, in their order, none left out."""
 
     name: str
+
+    @property
+    def on_request(self) -> bool:
+        """Whether it serves only calls that name it."""
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
         """Say why it cannot serve these inputs (none given: cannot run here at all), or None if it can."""
@@ -36,7 +41,7 @@ class Backend(Protocol):
         """Return the gradient of each input, in its shape and dtype."""
 
 
-_BEST_FIRST: tuple[Backend, ...] = (MambaSsmBackend(), CpuBackend(), ReferenceBackend())
+_BEST_FIRST: tuple[Backend, ...] = (TritonBackend(), MambaSsmBackend(), CpuBackend(), ReferenceBackend())
 BACKENDS = {backend.name: backend for backend in _BEST_FIRST}
 
 _default: str | None = None
@@ -80,7 +85,11 @@ def choose(name: str | None, *tensors: Tensor) -> Backend:
             if reason is not None:
                 raise InputError(f"the scan backend '{wish}' ({source}) cannot serve this call: {reason}")
             return backend
-    return next(backend for backend in BACKENDS.values() if backend.unavailable_reason(*tensors) is None)
+    return next(
+        backend
+        for backend in BACKENDS.values()
+        if not backend.on_request and backend.unavailable_reason(*tensors) is None
+    )
 
 
 def _named(name: str, source: str) -> Backend:

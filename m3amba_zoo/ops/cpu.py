@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from m3amba_zoo.ops.served import refusal
 from m3amba_zoo.ops.threads import share
 
 LANES = STEPS = 16
@@ -24,19 +25,11 @@ class CpuBackend:
     """Vectorised numba kernels on CPU tensors of float32, bfloat16 or float16; the state is float32."""
 
     name = "cpu"
+    on_request = False
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
         """Say why it cannot serve these tensors, or None."""
-        failure = _import_failure()
-        if failure is not None:
-            return failure
-        for tensor in tensors:
-            if tensor.device.type != "cpu":
-                return f"a tensor lies on {tensor.device}, this backend runs on the CPU"
-            if tensor.dtype not in (torch.float32, torch.bfloat16, torch.float16):
-                dtype = str(tensor.dtype).removeprefix("torch.")
-                return f"a tensor is {dtype}, this backend takes float32, bfloat16 and float16"
-        return None
+        return _import_failure() or refusal(tensors, "cpu")
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
         """Return y of the sequences' scan."""

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from m3amba_zoo.ops.reference import selective_scan_2d
-
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+from m3amba_zoo.ops.served import refusal
 
 
 class MambaSsmBackend:
     """mamba-ssm's selective scan of CUDA tensors; a map is scanned from a copy a direction."""
 
     name = "mamba_ssm"
+    on_request = False
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
         """Say why it cannot serve these tensors, or None."""
@@ -26,13 +26,7 @@ class MambaSsmBackend:
             return failure
         if not torch.cuda.is_available():
             return "torch finds no CUDA device"
-        for tensor in tensors:
-            if tensor.device.type != "cuda":
-                return f"a tensor lies on {tensor.device}, this backend runs on CUDA devices"
-            if tensor.dtype not in DTYPES:
-                dtype = str(tensor.dtype).removeprefix("torch.")
-                return f"a tensor is {dtype}, this backend takes float32, bfloat16 and float16"
-        return None
+        return refusal(tensors, "cuda")
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
         """Return y of the sequences' scan."""

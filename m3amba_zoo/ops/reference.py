@@ -98,6 +98,7 @@ class ReferenceBackend:
     """Plain torch on any device, any floating dtype; float64 when an input is float64."""
 
     name = "reference"
+    on_request = False
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
         """Return None: it serves every call."""

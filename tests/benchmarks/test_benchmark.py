@@ -3,7 +3,18 @@ import json
 import pytest
 import torch
 
-from m3amba_zoo.benchmarks import authors_order, fresh_process, gpu, memory, network, plain_scans, scan, train
+from m3amba_zoo.benchmarks import (
+    authors_order,
+    compiled_scan,
+    fresh_process,
+    gpu,
+    memory,
+    network,
+    plain_scans,
+    scan,
+    scene,
+    train,
+)
 from m3amba_zoo.cli import benchmark
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.ss2d import CrossSS2D
@@ -38,8 +49,9 @@ def test_a_version_too_large_for_the_memory_says_so(monkeypatch):
 
 def test_network_in_the_authors_order_gives_the_same():
     section = network.measure(embed_dim=16, depth=2, state=4, window=6, hsi=5, gemm_side=32)
-    ours, authors = section.rows
-    assert authors["largest_difference"] < 1e-4
+    ours, *authors = section.rows
+    assert len(authors) == 2
+    assert all(row["largest_difference"] < 1e-4 for row in authors)
     assert ours["share_of_matmul_limit"] > 0
     # per layer and modality of one block, doubled: in_proj, its z half, projections, out_proj and the MLP
     assert section.limits["multiply_adds_of_linear_layers"] > 2 * 3 * 36 * (16 * 64 + 32 * 16 + 2 * 16 * 64)
@@ -58,7 +70,7 @@ def test_copies_give_what_reading_in_place_gives():
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    monkeypatch.setattr(fresh_process, "call", lambda function, **arguments: function(**arguments))
+    monkeypatch.setattr(fresh_process, "call", lambda function, limit=None, **given: function(**given))
 
 
 def test_memory_of_each_version(in_this_process):
@@ -76,15 +88,63 @@ def test_copies_take_more_memory():
     assert 0 < ours < copying
 
 
-def test_training_step_with_and_without_amp(in_this_process):
-    section = train.measure({"t": 1}, window=4)
-    assert [row["precision"] for row in section.rows] == ["float32", "bfloat16 AMP"]
-    assert all(row["windows_per_s"] > 0 and row["peak_mib"] >= 0 for row in section.rows)
+def test_training_step_by_precision_and_way(in_this_process):
+    section = train.measure({"t": 1}, window=4, ways=(train.PLAIN, train.CHECKPOINTING), runs=1)
+    found = [(row["precision"], row["way"]) for row in section.rows]
+    ways = (train.PLAIN, train.CHECKPOINTING)
+    assert found == [(precision, way) for precision in ("float32", "bfloat16 AMP") for way in ways]
+    assert all(row["windows_per_s"] > 0 and row["first_step_s"] > 0 for row in section.rows)
+
+
+def test_scene_of_three_heights(in_this_process):
+    section = scene.measure((32, 24), {"t": 32}, window=8, batches=(1, 4))
+    assert [row["rows"] for row in section.rows] == [32, 32, 8, 16, 16, 16]
+    assert [row["windows"] for row in section.rows] == [4 * 3, 7 * 5, 1 * 5, 3 * 5, 2 * 3, 2 * 3]
+    assert [row["batch"] for row in section.rows][-2:] == [1, 4]
+    for row in section.rows:
+        windows = 4 * 3 if row["overlap"] == "0%" else 7 * 5
+        expected = 32 * 24 / (row["seconds"] / row["windows"] * windows)
+        assert row["pixels_per_s"] == pytest.approx(expected)
+        assert 0 < row["network_share"] <= 1
+    assert {"slope_of_log_seconds_in_log_pixels", "peak_growth_mib"} <= section.limits.keys()
 
 
 def test_a_process_that_fails_is_a_row_with_the_reason():
-    section = train.measure({"no_such_size": 1}, window=4)
+    section = train.measure({"no_such_size": 1}, window=4, ways=(train.PLAIN,))
+    assert "InputError: " in section.rows[0]["not_measured"]
     assert "no such config" in section.rows[0]["not_measured"]
+    with pytest.raises(fresh_process.ProcessFailedError, match="longer than 0 s"):
+        fresh_process.call(gpu.measure, 0.01)
+
+
+GPU_ROWS = 2 * 2 * 4 + 2  # dtypes, passes, versions; memory
+
+
+def test_without_a_gpu_each_row_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    section = gpu.measure()
+    assert len(section.rows) == 2 * GPU_ROWS
+    assert {row["not_measured"] for row in section.rows} == {"no CUDA device"}
+
+
+def test_gpu_rows_measured_on_the_cpu(monkeypatch):
+    """What runs there is measured and right; what does not says why."""
+    monkeypatch.setattr(compiled_scan, "COMPILER", "eager")
+    section = gpu.measure(channels=6, state=3, rank=2, sides=(5,), batch=2, device="cpu", copy_bytes=2**16)
+    assert len(section.rows) == GPU_ROWS
+    for row in section.rows:
+        if row["version"] in (gpu.COMPILED, gpu.REFERENCE):
+            assert row["error"] < (1e-5 if row["inputs"] == "float32" else 2e-2)
+            assert row["share_of_bandwidth"] > 0
+        else:
+            assert row["not_measured"]
+
+
+def test_bytes_that_must_move():
+    inputs = gpu.map_inputs(2, 3, 5, 4, 2, torch.bfloat16, "cpu")
+    small = 2 * 9 * 4 * (2 + 4 + 4) * 2
+    u = 2 * 9 * 5 * 2
+    assert gpu.moved_bytes(inputs) == (small + 2 * u, 3 * small + 5 * u)
 
 
 def test_command_writes_machine_and_sections(tmp_path, capsys):

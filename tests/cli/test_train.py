@@ -66,6 +66,19 @@ def weights_of(path):
     return torch.load(path, weights_only=True)
 
 
+def test_compile_compiles_the_network_to_the_same_training(config):
+    train(config, "--work-dir", "plain")
+    options = ["compile.backend=aot_eager", "compile.fullgraph=True"]
+    assert train(config, "--work-dir", "compiled", "--cfg-options", *options) == 0
+    plain, compiled = (weights_of(f"{name}/epoch_3.pth")["state_dict"] for name in ("plain", "compiled"))
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_compile_of_another_kind_is_refused(config):
+    message = refusal(train, config, "--cfg-options", "compile=inductor")
+    assert message == "compile is 'inductor', expected True, False or arguments of torch.compile"
+
+
 def assert_identical(one, other, where="checkpoint"):
     """Compare nested checkpoints bit by bit."""
     assert type(one) is type(other), where

@@ -80,7 +80,8 @@ class ToyModel(BaseModel):
         if mode == "loss":
             if ToyModel.interrupt_after == 0:
                 raise KeyboardInterrupt
-            ToyModel.interrupt_after -= 1
+            if ToyModel.interrupt_after > 0:
+                ToyModel.interrupt_after -= 1
             return {
                 "loss": self.factor * nn.functional.cross_entropy(logits.float(), torch.stack(list(label)))
             }

@@ -75,3 +75,20 @@ def test_second_derivatives_are_refused(scan, inputs):
     (gradient,) = torch.autograd.grad(scan(*leaves).square().sum(), leaves[0], create_graph=True)
     with pytest.raises(RuntimeError, match="no second derivative"):
         gradient.sum().backward()
+
+
+@BOTH
+def test_backward_keeps_the_inputs_alone_and_no_state(scan, inputs):
+    """The state is n times as large as the input: it is made again, not kept."""
+    kept = []
+    leaves = [x.clone().requires_grad_() for x in inputs]
+
+    def keep(tensor):
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        y = scan(*leaves)
+    y.sum().backward()
+    storages = {x.untyped_storage()._cdata: x.untyped_storage().nbytes() for x in kept}
+    assert sum(storages.values()) == sum(x.untyped_storage().nbytes() for x in leaves)

@@ -1,0 +1,282 @@
+"""The backend ``triton``: torch tensors to the Triton kernels and back, on CUDA devices.
+
+A sequence is to the kernels a map that is visited in one direction. Tensors that are small beside u (the
+factors of delta, B, C and the parameters) come to them contiguous and in float32; u and y's gradient keep
+their dtype.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from m3amba_zoo.ops.served import refusal
+
+LOG2_E = 1.4426950408889634
+INTERPRET = "TRITON_INTERPRET"  # Triton's own variable: kernels run in NumPy, on the CPU too
+OLDEST_CAPABILITY = (8, 0)
+# What follows needs a GPU to settle; the choice rests on the compiled kernels' instructions and registers.
+CHUNK = 16  # steps between the states that the backward keeps
+FORWARD_CHANNELS = 32  # a program's channels, one a lane
+BACKWARD_CHANNELS = {16: 32, 256: 16}  # by the largest state that they are for
+BACKWARD_REGISTERS = 168  # a lane; fills an H100's registers with 12 programs, for 6 % more instructions
+STATES_PER_WARP = 32  # a program with a larger state runs on several warps
+PROGRAMS_PER_PROCESSOR = 8  # fewer leave an H100's processors waiting: then directions run side by side
+
+Through = Callable[[slice, Tensor], None]
+
+
+class TritonBackend:
+    """Triton kernels on CUDA tensors of float32, bfloat16 or float16; the state is float32."""
+
+    name = "triton"
+
+    @property
+    def on_request(self) -> bool:
+        """Whether Triton interprets the kernels, which is for tests."""
+        return INTERPRET in os.environ
+
+    def unavailable_reason(self, *tensors: Tensor) -> str | None:
+        """Say why it cannot serve these tensors, or None."""
+        if find_spec("triton") is None:
+            return "triton is not installed"
+        if INTERPRET not in os.environ:
+            if not torch.cuda.is_available():
+                return "torch finds no CUDA device"
+            capability = torch.cuda.get_device_capability(tensors[0].device if _on_cuda(tensors) else None)
+            if capability < OLDEST_CAPABILITY:
+                found, needed = (".".join(map(str, x)) for x in (capability, OLDEST_CAPABILITY))
+                return f"the GPU has compute capability {found}, Triton needs {needed}"
+        failure = _import_failure()
+        if failure is not None:
+            return failure
+        return refusal(tensors, "cpu" if INTERPRET in os.environ and not _on_cuda(tensors) else "cuda")
+
+    def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
+        """Return y of the sequences' scan."""
+        u = inputs[0]
+        if not u.numel():
+            return torch.zeros_like(u, memory_format=torch.contiguous_format)
+        return _sequences(*inputs, softplus=softplus).forward().mT.to(u.dtype).contiguous()
+
+    def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
+        """Return the gradient of each input of the sequences' scan."""
+        if not inputs[0].numel():
+            return tuple(torch.zeros_like(x) for x in inputs)
+        scan = _sequences(*inputs, softplus=softplus)
+        ddelta = torch.empty_like(scan.u, dtype=torch.float32)
+
+        def keep(_: slice, draw: Tensor) -> None:
+            ddelta.copy_(draw[0])
+
+        du, dA, dB, dC, dD = scan.backward(grad.mT, keep)
+        dB, dC = (x.permute(0, 2, 3, 1) for x in (dB, dC))
+        gradients = du.mT, ddelta.mT, dA[0].mT, dB, dC, dD[0], ddelta.sum((0, 1))
+        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+
+    def forward_2d(self, *inputs: Tensor) -> Tensor:
+        """Return y of the map's scan."""
+        u = inputs[0]
+        if not u.numel():
+            return torch.zeros_like(u, memory_format=torch.contiguous_format)
+        return _maps(*inputs).forward().view(u.shape).to(u.dtype)
+
+    def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradient of each input of the map's scan.
+
+        delta's gradient is that of a matrix product and goes on as two matrix products.
+        """
+        u, _, weight, bias, *_ = inputs
+        if not u.numel():
+            return tuple(torch.zeros_like(x) for x in inputs)
+        scan = _maps(*inputs)
+        factors, weights = scan.delta.flatten(0, 1), weight.float()  # (b H W, 4, r), (4, d, r)
+        dfactors = torch.empty_like(factors)
+        dweight, dbias = torch.empty_like(weights), torch.empty_like(bias, dtype=torch.float32)
+
+        def through_product(directions: slice, draw: Tensor) -> None:
+            draw = draw.flatten(1, 2)  # (directions, b H W, d)
+            dfactors[:, directions] = (draw @ weights[directions]).transpose(0, 1)
+            dweight[directions] = draw.mT @ factors[:, directions].transpose(0, 1)
+            dbias[directions] = draw.sum(1)
+
+        with torch.autocast(u.device.type, enabled=False):
+            du, dA, dB, dC, dD = scan.backward(grad.flatten(1, 2), through_product)
+        gradients = du, dfactors, dweight, dbias, dA.mT, dB, dC, dD
+        return tuple(g.reshape(x.shape).to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+
+
+@dataclass
+class _Scan:
+    """What the kernels read, laid as they read it (see :func:`m3amba_zoo.ops.triton_forward.forward`)."""
+
+    u: Tensor  # (b, L, d)
+    delta: Tensor  # (b, L, d), or its factors (b, L, k, r)
+    weight: Tensor | None  # (k, r, d) where delta is given by factors
+    bias: Tensor  # (k, d)
+    A: Tensor  # (k, n, d)
+    BC: Tensor  # (b, L, k or g, n, 2)
+    D: Tensor  # (k, d)
+    order: Tensor  # (k, L)
+    groups: int
+    softplus: bool
+
+    def blocks(self, size: int) -> int:
+        """Return how many blocks of so many channels a group has."""
+        return -(-(self.u.shape[2] // self.groups) // size)
+
+    def parts(self) -> int:
+        """Return how many directions run side by side: the fewest that occupy the device."""
+        programs = self.u.shape[0] * self.groups * self.blocks(FORWARD_CHANNELS)
+        wanted = PROGRAMS_PER_PROCESSOR * _processors(self.u.device)
+        choices = (1, 2, 4) if len(self.order) == 4 else (1,)
+        return next((parts for parts in choices if programs * parts >= wanted), choices[-1])
+
+    def forward(self) -> Tensor:
+        """Return y ``(b, L, d)`` in float32."""
+        parts = self.parts()
+        y = self.u.new_empty((parts, *self.u.shape), dtype=torch.float32)
+        for turn in range(self.order.shape[0] // parts):
+            self._advance(turn, parts, y=y)
+        return y.sum(0) if parts > 1 else y[0]
+
+    def backward(self, grad: Tensor, through_delta: Through) -> tuple[Tensor, ...]:
+        """Return the gradients of u, A, B, C and D, in float32; B's and C's are ``(b, L, k or g, n)``.
+
+        ``through_delta`` is called with some directions and the gradient, for each of them, of delta before
+        softplus ``(., b, L, d)``, which is gone afterwards.
+        """
+        from m3amba_zoo.ops.triton_backward import backward
+
+        grad = grad.contiguous()
+        (b, length, d), (directions, n, _), parts = self.u.shape, self.A.shape, self.parts()
+        rounds, N = directions // parts, _power_of_2(n)
+        size = next(size for largest, size in BACKWARD_CHANNELS.items() if largest >= N)
+        blocks, chunks, sets = self.blocks(size), -(-length // CHUNK), parts * self.groups
+        programs = parts * b * self.groups * blocks
+        new = functools.partial(torch.empty, dtype=torch.float32, device=self.u.device)
+        raws, du = new(parts, b, length, d), new(parts, b, length, d)
+        states, scratch = new(parts, b, chunks, n, d), new(programs, CHUNK // 2, N, size)
+        dA, dD = new(b, directions, n, d), new(b, directions, d)
+        parts_of_dBC = new(blocks, b, length, sets, 2, n)
+        dB, dC = (new(b, length, self.BC.shape[2], n) for _ in "BC")
+        for turn in range(rounds):
+            now = slice(turn, None, rounds)
+            self._advance(turn, parts, raws=raws, states=states)
+            with torch.cuda.device_of(self.u):
+                backward[(programs,)](
+                    self.u, grad, raws, self.A, self.BC, self.D, self.order, states, scratch, du, dA,
+                    parts_of_dBC, dD, b, d, self.groups, self.BC.shape[2], sets, length, directions, turn,
+                    rounds, int(turn > 0), SOFTPLUS=self.softplus, n=n, N=N, BLOCK=size, CHUNK=CHUNK,
+                    num_warps=_warps(N), num_stages=1,
+                    maxnreg=BACKWARD_REGISTERS,
+                )  # fmt: skip
+            for total, own in zip((dB, dC), parts_of_dBC.sum(0).unbind(3), strict=True):
+                total[:, :, now if directions > 1 else slice(None)] = own
+            through_delta(now, raws)
+        return du.sum(0), dA.sum(0), dB, dC, dD.sum(0)
+
+    def _advance(
+        self, turn: int, parts: int, y: Tensor | None = None, raws: Tensor | None = None,
+        states: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """Launch the forward of a round's directions, for y, or for what the backward keeps."""
+        from m3amba_zoo.ops.triton_forward import forward
+
+        (b, length, d), (directions, n, _) = self.u.shape, self.A.shape
+        low_rank, N = self.weight is not None, _power_of_2(n)
+        rank = 1 if self.weight is None else self.weight.shape[1]
+        none = self.bias  # a pointer for what a launch does not touch
+        with torch.cuda.device_of(self.u):
+            forward[(parts * b * self.groups * self.blocks(FORWARD_CHANNELS),)](
+                self.u, self.delta, none if self.weight is None else self.weight, self.bias, self.A, self.BC,
+                self.D, self.order, none if y is None else y, none if raws is None else raws,
+                none if states is None else states, b, d, self.groups, self.BC.shape[2], length, turn,
+                directions // parts, int(turn > 0), self.delta[0, 0].numel(), LOW_RANK=low_rank,
+                SOFTPLUS=self.softplus, KEEP=y is None, n=n, rank=rank, N=N, R=_power_of_2(rank),
+                BLOCK=FORWARD_CHANNELS, CHUNK=CHUNK, num_warps=_warps(N), num_stages=1,
+            )  # fmt: skip
+
+
+def _sequences(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, *, softplus: bool
+) -> _Scan:
+    return _Scan(
+        u.mT.contiguous(),
+        delta.mT.contiguous(),
+        None,
+        bias.float()[None].contiguous(),
+        _rates(A[None]),
+        _in_turns(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2)),
+        D.float()[None].contiguous(),
+        _orders(1, u.shape[2], u.device)[:1],
+        B.shape[1],
+        softplus,
+    )
+
+
+def _maps(
+    u: Tensor, dt: Tensor, weight: Tensor, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor
+) -> _Scan:
+    return _Scan(
+        u.contiguous().flatten(1, 2),
+        dt.float().contiguous().flatten(1, 2),
+        weight.float().mT.contiguous(),
+        bias.float().contiguous(),
+        _rates(A),
+        _in_turns(B, C).flatten(1, 2),
+        D.float().contiguous(),
+        _orders(*u.shape[1:3], u.device),
+        1,
+        True,
+    )
+
+
+def _rates(A: Tensor) -> Tensor:
+    """Lay ``(k, d, n)`` as the kernels read it, in units of log2(e): exp(delta A) = 2^(delta rates)."""
+    return (A.float() * LOG2_E).mT.contiguous()
+
+
+def _in_turns(B: Tensor, C: Tensor) -> Tensor:
+    return torch.stack([B.float(), C.float()], -1)
+
+
+@functools.lru_cache(maxsize=64)
+def _orders(height: int, width: int, device: torch.device) -> Tensor:
+    """Return the positions of a map in the order of each direction, ``(4, H W)``."""
+    rows = torch.arange(height * width, device=device)
+    columns = rows.view(height, width).T.flatten()
+    return torch.stack([rows, columns, rows.flip(0), columns.flip(0)])
+
+
+@functools.cache
+def _processors(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
+
+
+@functools.cache
+def _import_failure() -> str | None:
+    try:
+        import m3amba_zoo.ops.triton_backward
+        import m3amba_zoo.ops.triton_forward  # noqa: F401
+    except Exception as error:  # a Triton for another torch, Python or driver fails in many ways
+        return f"triton cannot be imported: {type(error).__name__}: {error}"
+    return None
+
+
+def _on_cuda(tensors: tuple[Tensor, ...]) -> bool:
+    return any(x.device.type == "cuda" for x in tensors)
+
+
+def _power_of_2(number: int) -> int:
+    return 1 << max(number - 1, 0).bit_length()
+
+
+def _warps(N: int) -> int:
+    return max(1, N // STATES_PER_WARP)

@@ -1,0 +1,117 @@
+"""The Triton kernels through Triton's interpreter, in a process of their own: it must be asked for before
+triton is imported, and no other test may find it.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
+
+import pytest
+import torch
+from scan_cases import (
+    TOLERANCE,
+    assert_close,
+    map_inputs,
+    output_and_gradients,
+    scattered,
+    sequence_inputs,
+)
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.ops import backends, selective_scan, selective_scan_2d, triton
+from m3amba_zoo.ops.backend import BACKENDS, choose
+
+pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=interpret) as process:
+        yield process
+
+
+def interpret():
+    os.environ["TRITON_INTERPRET"] = "1"
+    triton.CHUNK = 4  # small, so that a short scan has several, the last one not full
+    torch.set_num_threads(1)
+
+
+def found_by_the_kernels(scan, inputs, programs, options):
+    """Return output and gradients as numpy, for a device that wants so many programs."""
+    triton.PROGRAMS_PER_PROCESSOR = programs
+    return [x.detach().float().numpy() for x in output_and_gradients(scan, inputs, "triton", **options)]
+
+
+def check(interpreter, scan, inputs, dtype, layout, programs=99, **options):
+    inputs = [scattered(x.to(dtype), layout) for x in inputs]
+    found = interpreter.submit(found_by_the_kernels, scan, inputs, programs, options).result()
+    expected = output_and_gradients(scan, [x.double() for x in inputs], "reference", **options)
+    assert_close(map(torch.from_numpy, found), expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("b", "height", "width", "d", "n", "r", "dtype", "layout", "programs"),
+    [
+        (1, 2, 3, 5, 1, 1, torch.float32, "dense", 1),  # one direction after the other
+        (1, 3, 2, 35, 5, 3, torch.float32, "part of a wider tensor", 3),  # two side by side, two blocks
+        (2, 1, 5, 3, 16, 17, torch.bfloat16, "reversed axes", 99),  # all side by side
+        (1, 3, 1, 17, 33, 2, torch.float16, "every other", 99),  # a state on several warps
+        (0, 2, 2, 3, 4, 2, torch.float32, "dense", 99),
+    ],
+)
+def test_maps(interpreter, b, height, width, d, n, r, dtype, layout, programs):
+    inputs = map_inputs(b, height, width, d, n, r)
+    check(interpreter, selective_scan_2d, inputs, dtype, layout, programs)
+
+
+@pytest.mark.parametrize(
+    ("b", "d", "length", "n", "groups", "dtype", "layout", "softplus"),
+    [
+        (2, 6, 9, 5, 2, torch.float32, "every other", True),
+        (1, 66, 2, 16, 2, torch.bfloat16, "reversed axes", False),  # blocks end with their group
+        (1, 3, 13, 1, 1, torch.float16, "part of a wider tensor", True),
+        (1, 2, 1, 256, 1, torch.float32, "dense", True),
+        (0, 2, 3, 4, 1, torch.float32, "dense", True),
+    ],
+)
+def test_sequences(interpreter, b, d, length, n, groups, dtype, layout, softplus):
+    inputs = sequence_inputs(b, d, length, n, groups)
+    if not softplus:
+        inputs[1:2], inputs[6:] = [inputs[1].abs()], [inputs[6].abs()]
+    check(interpreter, selective_scan, inputs, dtype, layout, delta_softplus=softplus)
+
+
+def chosen(dtype):
+    tensor = torch.zeros(1, dtype=dtype)
+    return choose(None, tensor).name, BACKENDS["triton"].unavailable_reason(tensor)
+
+
+def test_an_interpreted_kernel_runs_only_where_it_is_named(interpreter):
+    assert interpreter.submit(chosen, torch.float32).result() == (choose(None, torch.zeros(1)).name, None)
+    assert "float64" in interpreter.submit(chosen, torch.float64).result()[1]
+
+
+def test_it_says_why_it_cannot_serve(monkeypatch):
+    assert list(backends())[:2] == ["triton", "mamba_ssm"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert backends()["triton"] == "torch finds no CUDA device"
+    with pytest.raises(InputError, match=r"'triton' \(backend\) cannot serve this call: torch finds no CUDA"):
+        selective_scan_2d(*map_inputs(1, 1, 1, 1, 1, 1), backend="triton")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert backends()["triton"] == "the GPU has compute capability 7.5, Triton needs 8.0"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert BACKENDS["triton"].unavailable_reason(torch.zeros(1)) == (
+        "a tensor lies on cpu, this backend runs on CUDA devices"
+    )
+    monkeypatch.setattr(triton, "find_spec", lambda name: None)
+    assert backends()["triton"] == "triton is not installed"
+
+
+def test_triton_is_not_imported_before_it_is_used():
+    program = "import sys, m3amba_zoo.ops; m3amba_zoo.ops.backends(); sys.exit('triton' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
