@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from m3amba_zoo.allocator import keep_freed_memory
 from m3amba_zoo.benchmarks import fresh_process
 from m3amba_zoo.benchmarks.peak_memory import peak_mebibytes
 from m3amba_zoo.benchmarks.section import NOT_MEASURED, Row, Section
@@ -63,6 +64,7 @@ def training_step(
 
     ``first_step_s`` holds what is done once: loading the kernels, or compiling.
     """
+    keep_freed_memory()  # as the command does
     torch.manual_seed(0)
     config, with_encoder = model_config(size, window)
     del config["data_preprocessor"]
