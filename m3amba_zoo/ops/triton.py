@@ -153,7 +153,7 @@ class _Scan:
         y = self.u.new_empty((parts, *self.u.shape), dtype=torch.float32)
         for turn in range(self.order.shape[0] // parts):
             self._advance(turn, parts, y=y)
-        return y.sum(0) if parts > 1 else y[0]
+        return _summed(y)
 
     def backward(self, grad: Tensor, through_delta: Through) -> tuple[Tensor, ...]:
         """Return the gradients of u, A, B, C and D, in float32; B's and C's are ``(b, L, k or g, n)``.
@@ -186,10 +186,10 @@ class _Scan:
                     num_warps=_warps(N), num_stages=1,
                     maxnreg=BACKWARD_REGISTERS,
                 )  # fmt: skip
-            for total, own in zip((dB, dC), parts_of_dBC.sum(0).unbind(3), strict=True):
+            for total, own in zip((dB, dC), _summed(parts_of_dBC).unbind(3), strict=True):
                 total[:, :, now if directions > 1 else slice(None)] = own
             through_delta(now, raws)
-        return du.sum(0), dA.sum(0), dB, dC, dD.sum(0)
+        return _summed(du), _summed(dA), dB, dC, _summed(dD)
 
     def _advance(
         self, turn: int, parts: int, y: Tensor | None = None, raws: Tensor | None = None,
@@ -224,7 +224,7 @@ def _sequences(
         _rates(A[None]),
         _in_turns(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2)),
         D.float()[None].contiguous(),
-        _orders(1, u.shape[2], u.device)[:1],
+        torch.arange(u.shape[2], device=u.device)[None],
         B.shape[1],
         softplus,
     )
@@ -256,12 +256,16 @@ def _in_turns(B: Tensor, C: Tensor) -> Tensor:
     return torch.stack([B.float(), C.float()], -1)
 
 
-@functools.lru_cache(maxsize=64)
 def _orders(height: int, width: int, device: torch.device) -> Tensor:
     """Return the positions of a map in the order of each direction, ``(4, H W)``."""
     rows = torch.arange(height * width, device=device)
     columns = rows.view(height, width).T.flatten()
     return torch.stack([rows, columns, rows.flip(0), columns.flip(0)])
+
+
+def _summed(parts: Tensor) -> Tensor:
+    """Sum over the first axis; a view where there is only one."""
+    return parts.sum(0) if len(parts) > 1 else parts[0]
 
 
 @functools.cache
