@@ -19,6 +19,7 @@ from scan_cases import (
     scattered,
     sequence_inputs,
 )
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops import backends, selective_scan, selective_scan_2d, triton
@@ -90,6 +91,16 @@ def chosen(dtype):
     return choose(None, tensor).name, BACKENDS["triton"].unavailable_reason(tensor)
 
 
+def refused(inputs):
+    return BACKENDS["triton"].unavailable_reason(*inputs)
+
+
+@pytest.mark.parametrize("inputs", [sequence_inputs(1, 1, 1, 257, 1), map_inputs(1, 1, 1, 1, 257, 1)])
+def test_a_larger_state_is_refused(interpreter, inputs):
+    reason = "the state's size n is 257, this backend takes up to 256"
+    assert interpreter.submit(refused, inputs).result() == reason
+
+
 def test_an_interpreted_kernel_runs_only_where_it_is_named(interpreter):
     assert interpreter.submit(chosen, torch.float32).result() == (choose(None, torch.zeros(1)).name, None)
     assert "float64" in interpreter.submit(chosen, torch.float64).result()[1]
@@ -104,14 +115,48 @@ def test_it_says_why_it_cannot_serve(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     assert backends()["triton"] == "the GPU has compute capability 7.5, Triton needs 8.0"
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", fail)  # a CPU tensor's device has none
     assert BACKENDS["triton"].unavailable_reason(torch.zeros(1)) == (
         "a tensor lies on cpu, this backend runs on CUDA devices"
     )
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    assert backends()["triton"] == "this torch is built for ROCm, the backend runs on CUDA devices"
     monkeypatch.setattr(triton, "find_spec", lambda name: None)
     assert backends()["triton"] == "triton is not installed"
 
 
+def fail(*_):
+    raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
+
+
+def test_a_driver_that_triton_cannot_build_is_a_reason(monkeypatch):
+    from triton.runtime.driver import DriverConfig
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(triton, "_failure", triton._failure.__wrapped__)
+    monkeypatch.setattr(DriverConfig, "active", property(fail))
+    assert backends()["triton"] == "triton cannot reach the GPU: RuntimeError: Failed to find C compiler."
+
+
+def test_tensors_on_two_devices_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with FakeTensorMode():
+        tensors = [torch.empty(1, device=f"cuda:{index}") for index in (0, 1)]
+    assert BACKENDS["triton"].unavailable_reason(*tensors) == (
+        "tensors lie on cuda:0 and cuda:1, this backend runs on one device"
+    )
+
+
+@pytest.mark.parametrize(("value", "on"), [("1", True), ("True", True), ("0", False), ("false", False)])
+def test_the_interpreter_is_on_as_triton_says(monkeypatch, value, on):
+    from triton import knobs
+
+    monkeypatch.setenv("TRITON_INTERPRET", value)
+    assert BACKENDS["triton"].on_request == knobs.runtime.interpret == on
+
+
 def test_triton_is_not_imported_before_it_is_used():
     program = "import sys, m3amba_zoo.ops; m3amba_zoo.ops.backends(); sys.exit('triton' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)
+    without_gpu = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", program], check=True, env=without_gpu)
