@@ -162,7 +162,7 @@ def _memory(side: int, batch: int, embed_dim: int, state: int, device: str, miss
         (COPIES, partial(copying_scan_2d, scan=selective_scan)),
     ):
         row: Row = {"side": side, "inputs": "float32", "pass": MEMORY, "version": version}
-        found = (
+        found: Row = (
             {NOT_MEASURED: missing} if missing else _forward_peak(scan, side, batch, embed_dim, state, device)
         )
         rows.append(row | found)

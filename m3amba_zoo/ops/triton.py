@@ -241,7 +241,7 @@ def _maps(
         _rates(A),
         _in_turns(B, C).flatten(1, 2),
         D.float().contiguous(),
-        _orders(*u.shape[1:3], u.device),
+        _orders(u.shape[1], u.shape[2], u.device),
         1,
         True,
     )

@@ -1,5 +1,5 @@
 """The Triton kernels through Triton's interpreter, in a process of their own: it must be asked for before
-triton is imported, and no other test may find it.
+triton is imported, and no other test may find it. Where there is a GPU, also compiled, on it.
 """
 
 import multiprocessing
@@ -41,15 +41,25 @@ def interpret():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(params=["interpreted", *(["compiled"] if torch.cuda.is_available() else [])])
+def kernels(request, interpreter, monkeypatch):
+    """Run found_by_the_kernels."""
+    if request.param == "interpreted":
+        return lambda *given: interpreter.submit(found_by_the_kernels, *given).result()
+    monkeypatch.setattr(triton, "_processors", lambda device: 1)
+    monkeypatch.setattr(triton, "PROGRAMS_PER_PROCESSOR", triton.PROGRAMS_PER_PROCESSOR)  # put back behind
+    return lambda scan, inputs, *given: found_by_the_kernels(scan, [x.cuda() for x in inputs], *given)
+
+
 def found_by_the_kernels(scan, inputs, programs, options):
     """Return output and gradients as numpy, for a device that wants so many programs."""
     triton.PROGRAMS_PER_PROCESSOR = programs
-    return [x.detach().float().numpy() for x in output_and_gradients(scan, inputs, "triton", **options)]
+    return [x.detach().float().cpu().numpy() for x in output_and_gradients(scan, inputs, "triton", **options)]
 
 
-def check(interpreter, scan, inputs, dtype, layout, programs=99, **options):
+def check(kernels, scan, inputs, dtype, layout, programs=99, **options):
     inputs = [scattered(x.to(dtype), layout) for x in inputs]
-    found = interpreter.submit(found_by_the_kernels, scan, inputs, programs, options).result()
+    found = kernels(scan, inputs, programs, options)
     expected = output_and_gradients(scan, [x.double() for x in inputs], "reference", **options)
     assert_close(map(torch.from_numpy, found), expected, TOLERANCE[dtype])
 
@@ -64,9 +74,9 @@ def check(interpreter, scan, inputs, dtype, layout, programs=99, **options):
         (0, 2, 2, 3, 4, 2, torch.float32, "dense", 99),
     ],
 )
-def test_maps(interpreter, b, height, width, d, n, r, dtype, layout, programs):
+def test_maps(kernels, b, height, width, d, n, r, dtype, layout, programs):
     inputs = map_inputs(b, height, width, d, n, r)
-    check(interpreter, selective_scan_2d, inputs, dtype, layout, programs)
+    check(kernels, selective_scan_2d, inputs, dtype, layout, programs)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +89,11 @@ def test_maps(interpreter, b, height, width, d, n, r, dtype, layout, programs):
         (0, 2, 3, 4, 1, torch.float32, "dense", True),
     ],
 )
-def test_sequences(interpreter, b, d, length, n, groups, dtype, layout, softplus):
+def test_sequences(kernels, b, d, length, n, groups, dtype, layout, softplus):
     inputs = sequence_inputs(b, d, length, n, groups)
     if not softplus:
         inputs[1:2], inputs[6:] = [inputs[1].abs()], [inputs[6].abs()]
-    check(interpreter, selective_scan, inputs, dtype, layout, delta_softplus=softplus)
+    check(kernels, selective_scan, inputs, dtype, layout, delta_softplus=softplus)
 
 
 def chosen(dtype):
