@@ -10,14 +10,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from m3amba_zoo.models.blocks import Block, CrossBlock
 from m3amba_zoo.models.ss2d import DIRECTIONS, SS2D, CrossSS2D, ScanParameters
-from m3amba_zoo.ops.reference import in_order, in_place, selective_scan
+from m3amba_zoo.ops.reference import in_order, selective_scan
 
 SequenceScan = Callable[..., Tensor]
 step_by_step: SequenceScan = partial(selective_scan, softplus=True)
@@ -25,12 +25,54 @@ step_by_step: SequenceScan = partial(selective_scan, softplus=True)
 
 def copied(x: Tensor) -> Tensor:
     """Copy ``(b, H, W, c)`` into the four orders, ``(b, 4, c, H W)``."""
-    return torch.stack([in_order(x, k) for k in range(DIRECTIONS)], 1)
+    return _Copied.apply(x)
 
 
 def merged(y: Tensor, height: int, width: int) -> Tensor:
     """Put ``(b, 4, c, H W)`` back in place and sum, ``(b, H, W, c)``."""
-    return torch.stack([in_place(y[:, k], k, height, width) for k in range(DIRECTIONS)]).sum(0)
+    return _Merged.apply(y, height, width)
+
+
+class _Copied(torch.autograd.Function):
+    """The four copies, each written once; the gradient of copies is their sum."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.place = x.shape[1:3]
+        return _copied(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return _merged(grad, *ctx.place)
+
+
+class _Merged(torch.autograd.Function):
+    """The sum in place; the gradient of a sum is copied to each."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, height: int, width: int) -> Tensor:
+        ctx.place = height, width
+        return _merged(y, height, width)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return _copied(grad), None, None
+
+
+def _copied(x: Tensor) -> Tensor:
+    b, height, width, c = x.shape
+    copies = x.new_empty(b, DIRECTIONS, c, height * width)
+    rows = x.permute(0, 3, 1, 2)
+    copies[:, 0].unflatten(2, (height, width)).copy_(rows)
+    copies[:, 1].unflatten(2, (width, height)).copy_(rows.mT)
+    copies[:, 2:] = copies[:, :2].flip(3)
+    return copies
+
+
+def _merged(y: Tensor, height: int, width: int) -> Tensor:
+    by_row, by_column = (y[:, k] + y[:, k + 2].flip(2) for k in range(2))
+    total = by_row.unflatten(2, (height, width)) + by_column.unflatten(2, (width, height)).mT
+    return total.permute(0, 2, 3, 1)
 
 
 def copying_scan_2d(

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from m3amba_zoo.allocator import keep_freed_memory
-
 
 class ProcessFailedError(RuntimeError):
     """The process ended without an answer; the message is what it said last."""
@@ -43,7 +41,6 @@ def call(function: Callable[..., Any], time_limit: float | None = None, **argume
 
 if __name__ == "__main__":
     module, name = sys.argv[1:]
-    keep_freed_memory()  # as the commands do
     try:
         answer = getattr(import_module(module), name)(**json.load(sys.stdin))
     except Exception as error:

@@ -17,7 +17,7 @@ from m3amba_zoo.benchmarks.plain_scans import lean_scan, mambapy_missing, mambap
 from m3amba_zoo.benchmarks.section import NOT_MEASURED, Row, Section
 from m3amba_zoo.benchmarks.timing import median_seconds
 from m3amba_zoo.free_memory import available_bytes
-from m3amba_zoo.ops import backends, selective_scan
+from m3amba_zoo.ops import backends, reference, selective_scan
 
 Scan = Callable[..., Tensor]
 OURS, LEAN, MAMBAPY, REFERENCE = "ours", "torch loop", "mambapy", "reference"
@@ -57,7 +57,7 @@ def measure(
         OURS: (partial(selective_scan, backend="cpu"), ours_missing),
         LEAN: (lean_scan, None),
         MAMBAPY: (mambapy_scan, mambapy_missing()),
-        REFERENCE: (partial(selective_scan, backend="reference"), None),
+        REFERENCE: (partial(reference.selective_scan, softplus=True), None),
     }
     for batch in batches:
         inputs = scan_inputs(batch, channels, length, state, groups)

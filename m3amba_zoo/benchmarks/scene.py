@@ -16,6 +16,7 @@ from mmengine.config import Config
 from rasterio.transform import from_origin
 from safetensors.torch import save_file
 
+from m3amba_zoo.allocator import keep_freed_memory
 from m3amba_zoo.benchmarks import fresh_process
 from m3amba_zoo.benchmarks.peak_memory import MEBIBYTE, peak_mebibytes
 from m3amba_zoo.benchmarks.section import NOT_MEASURED, Row, Section
@@ -100,6 +101,7 @@ def predict_scene(
     at its border a scene takes fewer windows a pixel. ``network_share`` is the part of the time spent in
     the model; ``peak_mib`` what the process takes at most above the loaded model, the map excluded.
     """
+    keep_freed_memory()  # as the command does
     files = _rasters(Path(folder), shape)
     predictor = Predictor(_work_dir(Path(folder), size, window))
     small = {modality: np.zeros((bands, window, window), np.int16) for modality, bands in CHANNELS.items()}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from m3amba_zoo.allocator import keep_freed_memory
 from m3amba_zoo.benchmarks import fresh_process
 from m3amba_zoo.benchmarks.peak_memory import peak_mebibytes
 from m3amba_zoo.benchmarks.section import NOT_MEASURED, Row, Section
@@ -59,10 +60,11 @@ def measure(
 def training_step(
     size: str, batch: int, window: int, precision: str, way: str, device: str, runs: int
 ) -> dict[str, float]:
-    """Return the step's windows a second and its peak memory in MiB, above weights and optimiser's state.
+    """Return the step's windows a second and its peak in MiB above weights, gradients and optimiser's state.
 
     ``first_step_s`` holds what is done once: loading the kernels, or compiling.
     """
+    keep_freed_memory()  # as the command does
     torch.manual_seed(0)
     config, with_encoder = model_config(size, window)
     del config["data_preprocessor"]
@@ -80,10 +82,10 @@ def training_step(
     def step() -> None:
         with torch.autocast(device, getattr(torch, precision), enabled=precision != "float32"):
             losses = model(inputs, features, mode="loss", labels=labels)
+        optimizer.zero_grad()
         scaler.scale(sum(losses.values())).backward()
         scaler.step(optimizer)
         scaler.update()
-        optimizer.zero_grad()  # gradients belong to a step's peak, not to what is there before it
         if device == "cuda":
             torch.cuda.synchronize()
 

@@ -20,7 +20,9 @@ from m3amba_zoo.ops.served import refusal
 
 LOG2_E = 1.4426950408889634
 INTERPRET = "TRITON_INTERPRET"  # Triton's own variable: kernels run in NumPy, on the CPU too
+TRUE = ("1", "true", "on", "yes", "y")  # as Triton reads it, in any case
 OLDEST_CAPABILITY = (8, 0)
+SEQUENCE_INPUTS, MAP_INPUTS = 7, 8
 # What follows needs a GPU to settle; the choice rests on the compiled kernels' instructions and registers.
 CHUNK = 16  # steps between the states that the backward keeps
 FORWARD_CHANNELS = 32  # a program's channels, one a lane
@@ -40,23 +42,30 @@ class TritonBackend:
     @property
     def on_request(self) -> bool:
         """Whether Triton interprets the kernels, which is for tests."""
-        return INTERPRET in os.environ
+        return _interpreted()
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
         """Say why it cannot serve these tensors, or None."""
         if find_spec("triton") is None:
             return "triton is not installed"
-        if INTERPRET not in os.environ:
+        interpreted = _interpreted()
+        if not interpreted:
+            if torch.version.hip is not None:
+                return "this torch is built for ROCm, the backend runs on CUDA devices"
             if not torch.cuda.is_available():
                 return "torch finds no CUDA device"
-            capability = torch.cuda.get_device_capability(tensors[0].device if _on_cuda(tensors) else None)
+        refused = refusal(tensors, "cpu" if interpreted and not _on_cuda(tensors) else "cuda")
+        if refused is not None:
+            return refused
+        state, largest = _state(tensors), max(BACKWARD_CHANNELS)
+        if state > largest:
+            return f"the state's size n is {state}, this backend takes up to {largest}"
+        if not interpreted:
+            capability = torch.cuda.get_device_capability(tensors[0].device if tensors else None)
             if capability < OLDEST_CAPABILITY:
                 found, needed = (".".join(map(str, x)) for x in (capability, OLDEST_CAPABILITY))
                 return f"the GPU has compute capability {found}, Triton needs {needed}"
-        failure = _import_failure()
-        if failure is not None:
-            return failure
-        return refusal(tensors, "cpu" if INTERPRET in os.environ and not _on_cuda(tensors) else "cuda")
+        return _failure()
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
         """Return y of the sequences' scan."""
@@ -144,7 +153,7 @@ class _Scan:
         y = self.u.new_empty((parts, *self.u.shape), dtype=torch.float32)
         for turn in range(self.order.shape[0] // parts):
             self._advance(turn, parts, y=y)
-        return y.sum(0) if parts > 1 else y[0]
+        return _summed(y)
 
     def backward(self, grad: Tensor, through_delta: Through) -> tuple[Tensor, ...]:
         """Return the gradients of u, A, B, C and D, in float32; B's and C's are ``(b, L, k or g, n)``.
@@ -177,10 +186,10 @@ class _Scan:
                     num_warps=_warps(N), num_stages=1,
                     maxnreg=BACKWARD_REGISTERS,
                 )  # fmt: skip
-            for total, own in zip((dB, dC), parts_of_dBC.sum(0).unbind(3), strict=True):
+            for total, own in zip((dB, dC), _summed(parts_of_dBC).unbind(3), strict=True):
                 total[:, :, now if directions > 1 else slice(None)] = own
             through_delta(now, raws)
-        return du.sum(0), dA.sum(0), dB, dC, dD.sum(0)
+        return _summed(du), _summed(dA), dB, dC, _summed(dD)
 
     def _advance(
         self, turn: int, parts: int, y: Tensor | None = None, raws: Tensor | None = None,
@@ -215,7 +224,7 @@ def _sequences(
         _rates(A[None]),
         _in_turns(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2)),
         D.float()[None].contiguous(),
-        _orders(1, u.shape[2], u.device)[:1],
+        torch.arange(u.shape[2], device=u.device)[None],
         B.shape[1],
         softplus,
     )
@@ -232,7 +241,7 @@ def _maps(
         _rates(A),
         _in_turns(B, C).flatten(1, 2),
         D.float().contiguous(),
-        _orders(*u.shape[1:3], u.device),
+        _orders(u.shape[1], u.shape[2], u.device),
         1,
         True,
     )
@@ -247,12 +256,16 @@ def _in_turns(B: Tensor, C: Tensor) -> Tensor:
     return torch.stack([B.float(), C.float()], -1)
 
 
-@functools.lru_cache(maxsize=64)
 def _orders(height: int, width: int, device: torch.device) -> Tensor:
     """Return the positions of a map in the order of each direction, ``(4, H W)``."""
     rows = torch.arange(height * width, device=device)
     columns = rows.view(height, width).T.flatten()
     return torch.stack([rows, columns, rows.flip(0), columns.flip(0)])
+
+
+def _summed(parts: Tensor) -> Tensor:
+    """Sum over the first axis; a view where there is only one."""
+    return parts.sum(0) if len(parts) > 1 else parts[0]
 
 
 @functools.cache
@@ -261,13 +274,32 @@ def _processors(device: torch.device) -> int:
 
 
 @functools.cache
-def _import_failure() -> str | None:
+def _failure() -> str | None:
+    """Say why the kernels cannot be launched on a device that torch has found, or None."""
+    doing = "be imported"
     try:
+        import triton
+
         import m3amba_zoo.ops.triton_backward
         import m3amba_zoo.ops.triton_forward  # noqa: F401
+
+        if not _interpreted():
+            doing = "reach the GPU"
+            triton.runtime.driver.active.get_current_target()  # builds Triton's launcher, with a C compiler
     except Exception as error:  # a Triton for another torch, Python or driver fails in many ways
-        return f"triton cannot be imported: {type(error).__name__}: {error}"
+        line = (str(error).splitlines() or [""])[0]
+        return f"triton cannot {doing}: {type(error).__name__}: {line}"
     return None
+
+
+def _interpreted() -> bool:
+    return os.environ.get(INTERPRET, "").lower() in TRUE
+
+
+def _state(tensors: tuple[Tensor, ...]) -> int:
+    """Return n of a scan's inputs, which A has last; 0 where they are none."""
+    place_of_A = {SEQUENCE_INPUTS: 2, MAP_INPUTS: 4}.get(len(tensors))
+    return 0 if place_of_A is None else tensors[place_of_A].shape[-1]
 
 
 def _on_cuda(tensors: tuple[Tensor, ...]) -> bool:

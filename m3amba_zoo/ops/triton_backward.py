@@ -69,7 +69,7 @@ def step_back(
     return dh, drates + dexponent * step[None, :], dskip + u_grad * x
 
 
-@triton.jit(do_not_specialize=["round", "accumulate"])
+@triton.jit(do_not_specialize=["batches", "round", "accumulate"])
 def backward(
     u, grad, raws, A, BC, D, order, states, scratch, du, dA, dBC, dD,
     batches, channels, groups, sets, sets_now, length, directions, round, rounds, accumulate,

@@ -30,7 +30,7 @@ def inputs_of_step(
         return row, x, load_row(delta + row * delta_stride + channel, exist) + shift
 
 
-@triton.jit(do_not_specialize=["channels", "round", "accumulate"])
+@triton.jit(do_not_specialize=["batches", "channels", "round", "accumulate"])
 def forward(
     u, delta, weight, bias, A, BC, D, order, y, raws, states,
     batches, channels, groups, sets, length, round, rounds, accumulate, delta_stride,

@@ -1,4 +1,7 @@
 import json
+import sys
+import types
+from functools import partial
 
 import pytest
 import torch
@@ -18,7 +21,7 @@ from m3amba_zoo.benchmarks import (
 from m3amba_zoo.cli import benchmark
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.ss2d import CrossSS2D
-from m3amba_zoo.ops import reference, selective_scan_2d
+from m3amba_zoo.ops import reference
 
 
 def test_scan_versions_agree_with_float64():
@@ -63,9 +66,10 @@ def test_copies_give_what_reading_in_place_gives():
     u = torch.randn(2, 3, 5, 16)
     dt, B, C = layer.own.project(u)
     own = layer.own
-    inputs = (u, dt, own.dt_weight, own.dt_bias, own.A, B, C, own.D)
-    found = authors_order.copying_scan_2d(*inputs, scan=authors_order.step_by_step)
-    torch.testing.assert_close(found, selective_scan_2d(*inputs, backend="reference"))
+    inputs = [u, dt, own.dt_weight, own.dt_bias, own.A, B, C, own.D]
+    copying = partial(authors_order.copying_scan_2d, scan=authors_order.step_by_step)
+    expected = scan.output_and_gradients(reference.selective_scan_2d, inputs)
+    torch.testing.assert_close(scan.output_and_gradients(copying, inputs), expected)
 
 
 @pytest.fixture
@@ -92,7 +96,9 @@ def test_training_step_by_precision_and_way(in_this_process):
     section = train.measure({"t": 1}, window=4, ways=(train.PLAIN, train.CHECKPOINTING), runs=1)
     found = [(row["precision"], row["way"]) for row in section.rows]
     ways = (train.PLAIN, train.CHECKPOINTING)
-    assert found == [(precision, way) for precision in ("float32", "bfloat16 AMP") for way in ways]
+    precisions = train.PRECISIONS["cuda" if torch.cuda.is_available() else "cpu"]
+    names = [precision if precision == "float32" else f"{precision} AMP" for precision in precisions]
+    assert found == [(precision, way) for precision in names for way in ways]
     assert all(row["windows_per_s"] > 0 and row["first_step_s"] > 0 for row in section.rows)
 
 
@@ -140,6 +146,29 @@ def test_gpu_rows_measured_on_the_cpu(monkeypatch):
             assert row["not_measured"]
 
 
+class FakeSelectiveScanFn:
+    """mamba-ssm's autograd function in the shape of its call, computed by the reference."""
+
+    @staticmethod
+    def apply(u, delta, A, B, C, D, z, delta_bias, delta_softplus):
+        assert z is None
+        assert u.dtype == delta.dtype == B.dtype == C.dtype
+        return reference.selective_scan(u, delta, A, B, C, D, delta_bias, softplus=delta_softplus)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_mamba_ssm_is_called_as_its_function_asks(monkeypatch, dtype):
+    module = types.ModuleType("mamba_ssm.ops.selective_scan_interface")
+    module.SelectiveScanFn = FakeSelectiveScanFn
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for package in ("mamba_ssm", "mamba_ssm.ops"):
+        monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
+    inputs = gpu.map_inputs(2, 3, 6, 4, 2, dtype, "cpu")
+    found = gpu.versions()[gpu.MAMBA_SSM][0](*inputs)
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    assert scan.relative_error(found, reference.selective_scan_2d(*inputs)) < tolerance
+
+
 def test_bytes_that_must_move():
     inputs = gpu.map_inputs(2, 3, 5, 4, 2, torch.bfloat16, "cpu")
     small = 2 * 9 * 4 * (2 + 4 + 4) * 2
@@ -147,7 +176,8 @@ def test_bytes_that_must_move():
     assert gpu.moved_bytes(inputs) == (small + 2 * u, 3 * small + 5 * u)
 
 
-def test_command_writes_machine_and_sections(tmp_path, capsys):
+def test_command_writes_machine_and_sections(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     file = tmp_path / "found.json"
     assert benchmark.main(["--sections", "gpu", "--json", str(file)]) == 0
     found = json.loads(file.read_text())

@@ -1,5 +1,5 @@
 """The Triton kernels through Triton's interpreter, in a process of their own: it must be asked for before
-triton is imported, and no other test may find it.
+triton is imported, and no other test may find it. Where there is a GPU, also compiled, on it.
 """
 
 import multiprocessing
@@ -19,6 +19,7 @@ from scan_cases import (
     scattered,
     sequence_inputs,
 )
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops import backends, selective_scan, selective_scan_2d, triton
@@ -40,15 +41,25 @@ def interpret():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(params=["interpreted", *(["compiled"] if torch.cuda.is_available() else [])])
+def kernels(request, interpreter, monkeypatch):
+    """Run found_by_the_kernels."""
+    if request.param == "interpreted":
+        return lambda *given: interpreter.submit(found_by_the_kernels, *given).result()
+    monkeypatch.setattr(triton, "_processors", lambda device: 1)
+    monkeypatch.setattr(triton, "PROGRAMS_PER_PROCESSOR", triton.PROGRAMS_PER_PROCESSOR)  # put back behind
+    return lambda scan, inputs, *given: found_by_the_kernels(scan, [x.cuda() for x in inputs], *given)
+
+
 def found_by_the_kernels(scan, inputs, programs, options):
     """Return output and gradients as numpy, for a device that wants so many programs."""
     triton.PROGRAMS_PER_PROCESSOR = programs
-    return [x.detach().float().numpy() for x in output_and_gradients(scan, inputs, "triton", **options)]
+    return [x.detach().float().cpu().numpy() for x in output_and_gradients(scan, inputs, "triton", **options)]
 
 
-def check(interpreter, scan, inputs, dtype, layout, programs=99, **options):
+def check(kernels, scan, inputs, dtype, layout, programs=99, **options):
     inputs = [scattered(x.to(dtype), layout) for x in inputs]
-    found = interpreter.submit(found_by_the_kernels, scan, inputs, programs, options).result()
+    found = kernels(scan, inputs, programs, options)
     expected = output_and_gradients(scan, [x.double() for x in inputs], "reference", **options)
     assert_close(map(torch.from_numpy, found), expected, TOLERANCE[dtype])
 
@@ -63,9 +74,9 @@ def check(interpreter, scan, inputs, dtype, layout, programs=99, **options):
         (0, 2, 2, 3, 4, 2, torch.float32, "dense", 99),
     ],
 )
-def test_maps(interpreter, b, height, width, d, n, r, dtype, layout, programs):
+def test_maps(kernels, b, height, width, d, n, r, dtype, layout, programs):
     inputs = map_inputs(b, height, width, d, n, r)
-    check(interpreter, selective_scan_2d, inputs, dtype, layout, programs)
+    check(kernels, selective_scan_2d, inputs, dtype, layout, programs)
 
 
 @pytest.mark.parametrize(
@@ -78,16 +89,26 @@ def test_maps(interpreter, b, height, width, d, n, r, dtype, layout, programs):
         (0, 2, 3, 4, 1, torch.float32, "dense", True),
     ],
 )
-def test_sequences(interpreter, b, d, length, n, groups, dtype, layout, softplus):
+def test_sequences(kernels, b, d, length, n, groups, dtype, layout, softplus):
     inputs = sequence_inputs(b, d, length, n, groups)
     if not softplus:
         inputs[1:2], inputs[6:] = [inputs[1].abs()], [inputs[6].abs()]
-    check(interpreter, selective_scan, inputs, dtype, layout, delta_softplus=softplus)
+    check(kernels, selective_scan, inputs, dtype, layout, delta_softplus=softplus)
 
 
 def chosen(dtype):
     tensor = torch.zeros(1, dtype=dtype)
     return choose(None, tensor).name, BACKENDS["triton"].unavailable_reason(tensor)
+
+
+def refused(inputs):
+    return BACKENDS["triton"].unavailable_reason(*inputs)
+
+
+@pytest.mark.parametrize("inputs", [sequence_inputs(1, 1, 1, 257, 1), map_inputs(1, 1, 1, 1, 257, 1)])
+def test_a_larger_state_is_refused(interpreter, inputs):
+    reason = "the state's size n is 257, this backend takes up to 256"
+    assert interpreter.submit(refused, inputs).result() == reason
 
 
 def test_an_interpreted_kernel_runs_only_where_it_is_named(interpreter):
@@ -104,14 +125,48 @@ def test_it_says_why_it_cannot_serve(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     assert backends()["triton"] == "the GPU has compute capability 7.5, Triton needs 8.0"
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", fail)  # a CPU tensor's device has none
     assert BACKENDS["triton"].unavailable_reason(torch.zeros(1)) == (
         "a tensor lies on cpu, this backend runs on CUDA devices"
     )
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    assert backends()["triton"] == "this torch is built for ROCm, the backend runs on CUDA devices"
     monkeypatch.setattr(triton, "find_spec", lambda name: None)
     assert backends()["triton"] == "triton is not installed"
 
 
+def fail(*_):
+    raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
+
+
+def test_a_driver_that_triton_cannot_build_is_a_reason(monkeypatch):
+    from triton.runtime.driver import DriverConfig
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(triton, "_failure", triton._failure.__wrapped__)
+    monkeypatch.setattr(DriverConfig, "active", property(fail))
+    assert backends()["triton"] == "triton cannot reach the GPU: RuntimeError: Failed to find C compiler."
+
+
+def test_tensors_on_two_devices_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with FakeTensorMode():
+        tensors = [torch.empty(1, device=f"cuda:{index}") for index in (0, 1)]
+    assert BACKENDS["triton"].unavailable_reason(*tensors) == (
+        "tensors lie on cuda:0 and cuda:1, this backend runs on one device"
+    )
+
+
+@pytest.mark.parametrize(("value", "on"), [("1", True), ("True", True), ("0", False), ("false", False)])
+def test_the_interpreter_is_on_as_triton_says(monkeypatch, value, on):
+    from triton import knobs
+
+    monkeypatch.setenv("TRITON_INTERPRET", value)
+    assert BACKENDS["triton"].on_request == knobs.runtime.interpret == on
+
+
 def test_triton_is_not_imported_before_it_is_used():
     program = "import sys, m3amba_zoo.ops; m3amba_zoo.ops.backends(); sys.exit('triton' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)
+    without_gpu = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", program], check=True, env=without_gpu)

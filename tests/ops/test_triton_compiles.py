@@ -80,7 +80,7 @@ def test_backward_leaves_room_for_12_programs(registers_and_stack, dtype):
 @pytest.mark.parametrize(("n", "warps"), [(1, 1), (256, 8)])
 def test_extreme_states_and_sizes_of_one_compile(registers_and_stack, n, warps):
     """Triton makes a constant of every size that is 1."""
-    ones = ("batches", "groups", "sets", "length", "rounds", "delta_stride", "sets_now", "directions")
+    ones = ("groups", "sets", "length", "rounds", "delta_stride", "sets_now", "directions")
     constants = {"SOFTPLUS": False, "n": n, "N": n, "BLOCK": 16, "CHUNK": CHUNK}
     of_forward = {"LOW_RANK": False, "KEEP": True, "rank": 1, "R": 1}
     for kernel, more in ((forward, of_forward), (backward, {"channels": 1})):
