@@ -15,6 +15,7 @@ from m3amba_zoo.ops.compilation import kernel
 from m3amba_zoo.ops.cpu_tile import (
     STEPS,
     ZERO,
+    advance,
     aligned,
     copy,
     copy_out,
@@ -187,8 +188,7 @@ def backward(
                     project(step, dt, at_dt, strides[0], order, at, weights, rank)
                     make_delta(step, shift, True)
                     move(kept, t * n, states, 0, n)
-                    rescan(steps, n, order, at, x, step, rates, B, at_B, strides[2], decays, states)
-                    move(states, 0, states, steps * n * LANES, n)
+                    advance(steps, n, order, at, x, step, rates, B, at_B, strides[2], states)
                 for gradient in (dh, drates, dweights, dskip, dshift):
                     gradient[:] = 0
                 for t in range((length - 1) // STEPS * STEPS, -1, -STEPS):

@@ -13,6 +13,7 @@ from m3amba_zoo.ops.compilation import kernel
 from m3amba_zoo.ops.cpu_tile import (
     STEPS,
     ZERO,
+    advance,
     aligned,
     copy,
     copy_out,
@@ -127,8 +128,7 @@ def backward(
                 make_delta(step, shift, through_softplus)
                 at = (sequence * length + t) * n
                 move(kept, t * n, states, 0, n)
-                rescan(steps, n, order, 0, x, step, rates, B, at, n, decays, states)
-                move(states, 0, states, steps * n * LANES, n)
+                advance(steps, n, order, 0, x, step, rates, B, at, n, states)
             for state in (dh, drates, dskip, dshift):
                 state[:] = 0
             for t in range((length - 1) // STEPS * STEPS, -1, -STEPS):

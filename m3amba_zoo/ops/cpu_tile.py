@@ -132,6 +132,19 @@ def scan(
 
 
 @njit
+def advance(steps, n, order, first, u, delta, rates, B, base_B, stride_B, h):
+    """Advance the state h ``(n, 16)``, which is all that the backward's first pass wants of a tile."""
+    for t in range(steps):
+        row = order[first + t]
+        step = load(delta, t * LANES)
+        drive = step * load(u, row * LANES)
+        at_B = base_B + row * stride_B
+        for i in range(n):
+            decay = exp2_product(step, load(rates, i * LANES))
+            store(h, i * LANES, decay * load(h, i * LANES) + drive * spread(B, at_B + i))
+
+
+@njit
 def rescan(steps, n, order, first, u, delta, rates, B, base_B, stride_B, decays, states):
     """Keep what a tile's backward needs: decays ``(steps, n, 16)`` and states ``(1 + steps, n, 16)``.
 
