@@ -66,12 +66,15 @@ class RasterPreprocessor(BaseDataPreprocessor):
         """
         if len(labels) == 0:
             raise InputError("no training pixel has data in all modalities: there is nothing to fit on")
+        training = self.training
+        self.eval()  # the steps are fitted on what the network will read, without augmentation
         for modality, steps in self._steps():
             x = pixels[modality]
             self.check_channels(modality, x.shape[1])
             for step in steps:
                 step.fit(x, labels, modality)
                 x = step(torch.from_numpy(x).T[None, :, :, None])[0, :, :, 0].T.numpy()
+        self.train(training)
         self.fitted.fill_(True)
 
     def check_channels(self, modality: str, found: int) -> None:
