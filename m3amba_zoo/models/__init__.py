@@ -8,6 +8,7 @@ from m3amba_zoo.models.heads.stream_head import StreamHead
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import M3amba, m3amba
 from m3amba_zoo.models.necks.cross_mamba import CrossMamba
+from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.window_classifier import WindowClassifier
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CrossMamba",
     "LinearAdapter",
     "M3amba",
+    "Posterior",
     "StreamHead",
     "StreamLoss",
     "TokenAdapter",
