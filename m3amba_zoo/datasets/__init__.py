@@ -4,11 +4,13 @@ from m3amba_zoo.datasets.augmentation import BandNoise, FlipRotate, Illumination
 from m3amba_zoo.datasets.preprocessor import RasterPreprocessor
 from m3amba_zoo.datasets.pretreatment import (
     PCA,
+    CenteredLog,
     Derivative,
     Discriminants,
     SelectBands,
     Standardize,
     UnitNorm,
+    WindowShift,
 )
 from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
 from m3amba_zoo.datasets.scene_windows import SceneWindows
@@ -17,6 +19,7 @@ from m3amba_zoo.datasets.train_windows import Draw, DrawSampler, TrainWindows
 __all__ = [
     "PCA",
     "BandNoise",
+    "CenteredLog",
     "Derivative",
     "Discriminants",
     "Draw",
@@ -30,5 +33,6 @@ __all__ = [
     "Standardize",
     "TrainWindows",
     "UnitNorm",
+    "WindowShift",
     "load_scene_data",
 ]

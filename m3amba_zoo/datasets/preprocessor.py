@@ -58,21 +58,32 @@ class RasterPreprocessor(BaseDataPreprocessor):
             for modality, steps in self._steps()
         }
 
-    def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
+    def fit(
+        self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float32]]:
         """Fit the steps in order on training pixels ``(n, C)`` by modality with classes ``(n,)``.
+
+        Returns:
+            The pixels pretreated, ``(n, out_channels)`` by modality.
 
         Raises:
             InputError: another number of bands than ``in_channels``, a constant band, too few pixels.
         """
         if len(labels) == 0:
             raise InputError("no training pixel has data in all modalities: there is nothing to fit on")
+        training = self.training
+        self.eval()  # the steps are fitted on what the network will read, without augmentation
+        treated = {}
         for modality, steps in self._steps():
             x = pixels[modality]
             self.check_channels(modality, x.shape[1])
             for step in steps:
                 step.fit(x, labels, modality)
                 x = step(torch.from_numpy(x).T[None, :, :, None])[0, :, :, 0].T.numpy()
+            treated[modality] = x
+        self.train(training)
         self.fitted.fill_(True)
+        return treated
 
     def check_channels(self, modality: str, found: int) -> None:
         """Raise InputError if a raster has another number of bands than the model was built for."""

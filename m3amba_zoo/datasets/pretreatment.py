@@ -78,6 +78,54 @@ class UnitNorm(Pretreatment):
 
 
 @MODELS.register_module()
+class CenteredLog(Pretreatment):
+    """Logarithm of each band less the mean over bands: the centred log-ratio (Aitchison, JRSS B 44, 1982).
+
+    A gain common to all bands, as light and slope give, becomes a constant and goes.
+
+    Args:
+        floor: smaller values (a shadow's zeros) count as this, in the raster's unit.
+    """
+
+    def __init__(self, in_channels: int, floor: float) -> None:
+        super().__init__(in_channels)
+        if not floor > 0:
+            raise InputError(f"CenteredLog: floor is {floor}, expected a number above 0")
+        self.floor = floor
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return logarithms with mean 0 over the bands of each pixel."""
+        logarithm = x_BCSS.clamp(min=self.floor).log()
+        return logarithm - logarithm.mean(dim=1, keepdim=True)
+
+
+@MODELS.register_module()
+class WindowShift(Pretreatment):
+    """In training, add one random vector to all pixels of a window; afterwards, nothing.
+
+    Two places differ in light, moisture and season by more than two pixels of one place do. A network that
+    sees few places learns those differences by heart; shifted windows keep it from it. Put it last: the
+    levels are those of the bands that the network reads.
+
+    Args:
+        level: standard deviation of the shift of every band; after ``Standardize``, ``PCA`` or
+            ``Discriminants`` in standard deviations of the training pixels.
+    """
+
+    def __init__(self, in_channels: int, level: float) -> None:
+        super().__init__(in_channels)
+        if not level >= 0:
+            raise InputError(f"WindowShift: level is {level}, expected 0 or more")
+        self.level = level
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        """Return the windows, in training each shifted by its own vector."""
+        if not self.training:
+            return x_BCSS
+        return x_BCSS + self.level * torch.randn(*x_BCSS.shape[:2], 1, 1).to(x_BCSS)
+
+
+@MODELS.register_module()
 class Derivative(Pretreatment):
     """First derivative along the bands by Savitzky-Golay (Analytical Chemistry 36:1627, 1964).
 

@@ -1,4 +1,4 @@
-"""Fits the model's pretreatment on the training pixels before the first step."""
+"""Fits the model's pretreatment, and what else reads training pixels, before the first step."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from m3amba_zoo.datasets.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.registry import HOOKS
 
 
 @HOOKS.register_module()
 class FitPreprocessorHook(Hook):
-    """Fits ``RasterPreprocessor`` once; weights that were loaded or resumed bring their own fit.
+    """Fits ``RasterPreprocessor`` and ``Posterior`` once; weights loaded or resumed bring their own fit.
 
     Every rank sees the same training pixels, so every rank computes the same fit.
     """
@@ -25,5 +26,7 @@ class FitPreprocessorHook(Hook):
         preprocessor = getattr(model, "data_preprocessor", None)
         if isinstance(preprocessor, RasterPreprocessor) and not preprocessor.fitted:
             pixels, labels = runner.train_dataloader.dataset.training_pixels()
-            preprocessor.fit(pixels, labels)
+            treated = preprocessor.fit(pixels, labels)
+            if isinstance(posterior := getattr(model, "posterior", None), Posterior):
+                posterior.fit(treated, labels)
             runner.logger.info(f"pretreatment fitted on {len(labels)} training pixels")

@@ -10,6 +10,7 @@ from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import M3amba, m3amba
 from m3amba_zoo.models.necks.cross_mamba import CrossMamba
 from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.window_classifier import WindowClassifier
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LinearAdapter",
     "M3amba",
     "PatchClassifier",
+    "Posterior",
     "StreamHead",
     "StreamLoss",
     "TokenAdapter",

@@ -29,7 +29,7 @@ class M3amba(WindowClassifier):
         neck: config of the fusion network.
         head: config of the heads.
         encoder: config of the frozen image encoder, or None.
-        data_preprocessor, loss: as for every WindowClassifier.
+        data_preprocessor, loss, posterior: as for every WindowClassifier.
 
     Raises:
         InputError: a part is not registered, or adapters are given for modalities the model does not have.
@@ -48,8 +48,9 @@ class M3amba(WindowClassifier):
         encoder: dict | None = None,
         data_preprocessor: nn.Module | dict | None = None,
         loss: dict | None = None,
+        posterior: dict | None = None,
     ) -> None:
-        super().__init__(in_channels, num_classes, data_preprocessor, loss)
+        super().__init__(in_channels, num_classes, data_preprocessor, loss, posterior)
         for unknown in set(adapters or {}) - set(in_channels):
             raise InputError(f"an adapter is given for '{unknown}', but the model has {sorted(in_channels)}")
         self.encoder = BACKBONES.build(encoder) if encoder else None

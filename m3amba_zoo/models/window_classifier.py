@@ -25,6 +25,8 @@ class WindowClassifier(BaseModel):
         num_classes: K.
         data_preprocessor: pretreatment of the bands, or its config; None passes windows through.
         loss: config of the loss.
+        posterior: config of a Posterior, what happens to the logits when it predicts; None leaves them as
+            they are.
 
     Raises:
         InputError: a modality has no bands or is called ``fused``.
@@ -38,6 +40,7 @@ class WindowClassifier(BaseModel):
         num_classes: int,
         data_preprocessor: nn.Module | dict | None = None,
         loss: dict | None = None,
+        posterior: dict | None = None,
     ) -> None:
         _check_channels(in_channels)
         if isinstance(data_preprocessor, dict):
@@ -48,6 +51,8 @@ class WindowClassifier(BaseModel):
         # pretreatment may change the number of bands (a PCA, dropped bands)
         self.treated_channels: dict[str, int] = getattr(data_preprocessor, "out_channels", self.in_channels)
         self.loss = MODELS.build(loss or {"type": "StreamLoss"})
+        shapes = {"in_channels": self.treated_channels, "num_classes": num_classes}
+        self.posterior = MODELS.build(posterior, default_args=shapes) if posterior else None
 
     @abstractmethod
     def logits(
@@ -69,13 +74,16 @@ class WindowClassifier(BaseModel):
             inputs: ``(B, C_m, S, S)`` by modality.
             clip_features: ``(B, 512)`` by modality; bypasses the encoder.
             mode: ``tensor`` returns logits by stream, ``predict`` the fused logits as a list of
-                ``(K, S, S)``, ``loss`` the terms of the loss.
+                ``(K, S, S)`` (logarithms of posteriors, where there is a Posterior), ``loss`` the terms of
+                the loss.
             labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
             **_: what else a batch carries (where each window lies) is for the metric and for other models.
 
         Raises:
             ValueError: another mode, or no labels for ``loss``.
         """
+        if mode == "predict" and self.posterior is not None:
+            return list(self.posterior(lambda x: self.logits(x, clip_features)[FUSED], inputs))
         logits = self.logits(inputs, clip_features)
         if mode == "tensor":
             return logits

@@ -11,6 +11,7 @@ STEPS = {
     "none": [],
     "SelectBands": [{"type": "SelectBands", "drop": [(0, 1), (5, 5)]}],
     "UnitNorm": [{"type": "UnitNorm"}],
+    "CenteredLog": [{"type": "CenteredLog", "floor": 1.0}],
     "Derivative": [{"type": "Derivative", "length": 5}],
     "Standardize": [{"type": "Standardize"}],
     "PCA": [{"type": "Standardize"}, {"type": "PCA", "components": 3}],
@@ -33,7 +34,8 @@ def test_every_step_fits_travels_with_the_weights_and_keeps_missing_pixels_out(n
     loaded.load_state_dict(fitted.state_dict())
     window = torch.from_numpy(pixels(16)[0]["hsi"]).T.reshape(1, 8, 4, 4).clone()
     window[0, :, 1, 1] = torch.nan
-    treated = loaded({"inputs": {"hsi": window}})["inputs"]["hsi"]
+    fitted.eval()
+    treated = loaded.eval()({"inputs": {"hsi": window}})["inputs"]["hsi"]
     assert treated.shape == (1, fitted.out_channels["hsi"], 4, 4)
     assert torch.equal(treated, fitted({"inputs": {"hsi": window}})["inputs"]["hsi"])
     assert (treated[0, :, 1, 1] == 0).all()
@@ -68,6 +70,33 @@ def test_derivative_of_a_ramp_is_its_slope():
     ramp = (3 * torch.arange(9.0)).view(1, 9, 1, 1)
     treated = preprocessor.transform({"hsi": ramp})["hsi"]
     torch.testing.assert_close(treated, torch.full((1, 5, 1, 1), 3.0), rtol=0, atol=1e-4)
+
+
+def test_centered_log_removes_a_gain():
+    spectrum = torch.rand(1, 8, 4, 4) + 1
+    treat = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS["CenteredLog"]})
+    bright, dark = (treat.transform({"hsi": gain * spectrum})["hsi"] for gain in (1000, 10))
+    torch.testing.assert_close(bright, dark)
+    assert bright.std() > 0.01
+
+
+def test_windows_are_shifted_as_a_whole_and_in_training_alone():
+    plain = RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "Standardize"}]})
+    steps = [{"type": "Standardize"}, {"type": "WindowShift", "level": 0.5}, {"type": "Standardize"}]
+    shifted = RasterPreprocessor({"hsi": 8}, {"hsi": steps})
+    for preprocessor in (plain, shifted):
+        preprocessor.fit(*pixels())
+    windows = {"hsi": torch.from_numpy(pixels(3200)[0]["hsi"]).view(200, 4, 4, 8).permute(0, 3, 1, 2)}
+    difference = (shifted.transform(windows)["hsi"] - plain.transform(windows)["hsi"]).std((2, 3))
+    assert difference.max() < 1e-5  # one vector a window
+    torch.testing.assert_close(
+        (shifted.transform(windows)["hsi"] - plain.transform(windows)["hsi"]).std().item(),
+        0.5,
+        rtol=0.1,
+        atol=0,
+    )
+    shifted.eval()
+    torch.testing.assert_close(shifted.transform(windows)["hsi"], plain.transform(windows)["hsi"])
 
 
 def test_bad_bands_are_named():

@@ -1,0 +1,125 @@
+"""From a trained network's logits to the posteriors that are stitched: views, prior, expert, smoothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.discriminant_expert import DiscriminantExpert
+from m3amba_zoo.registry import MODELS
+
+SYMMETRIES = 8
+SMALLEST = 1e-6
+
+
+@MODELS.register_module()
+class Posterior(nn.Module):
+    """What a WindowClassifier does with its logits when it predicts; training never sees it.
+
+    1. ``views``: the posteriors of a window and of its mirrored and turned copies are averaged.
+    2. ``prior_power`` t: they are divided by the class frequencies of the training pixels to the power t
+       (logit adjustment, arXiv 2007.07314), for a network that was trained on those frequencies.
+    3. ``expert``: a shrinkage LDA's posteriors are averaged with them, half and half.
+    4. ``smooth``: the posteriors are averaged over neighbours, weighted by a Gaussian; within the window, so
+       that it reads no more than the network does.
+
+    Args:
+        in_channels: bands by modality after pretreatment.
+        num_classes: K.
+        views: 1, or 8 for all symmetries of the square.
+        prior_power: t, 0 to 1.
+        expert: whether there is one.
+        smooth: standard deviation of the Gaussian in pixels, 0 for none.
+
+    Raises:
+        InputError: an option is out of range.
+    """
+
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        in_channels: Mapping[str, int],
+        num_classes: int,
+        views: int = 1,
+        prior_power: float = 0.0,
+        expert: bool = False,
+        smooth: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if views not in (1, SYMMETRIES):
+            raise InputError(f"Posterior: views is {views}, expected 1 or {SYMMETRIES}")
+        if not 0 <= prior_power <= 1 or smooth < 0:
+            raise InputError(
+                f"Posterior: prior_power is {prior_power} and smooth {smooth}; expected 0 to 1, and 0 or more"
+            )
+        self.views, self.prior_power, self.smooth = views, prior_power, smooth
+        self.expert = DiscriminantExpert(in_channels, num_classes) if expert else None
+        self.register_buffer("frequencies", torch.full((num_classes,), 1 / num_classes))
+
+    def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
+        """Count the training pixels' classes and fit the expert on their pretreated bands ``(n, C)``."""
+        counts = np.bincount(labels, minlength=len(self.frequencies) + 1)[1:]
+        self.frequencies.copy_(torch.from_numpy(counts / counts.sum()).clamp(min=SMALLEST))
+        if self.expert is not None:
+            self.expert.fit(pixels, labels)
+
+    def forward(
+        self, logits: Callable[[Mapping[str, Tensor]], Tensor], inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return logarithms of posteriors, ``(B, K, S, S)``.
+
+        Args:
+            logits: from windows ``(B, C_m, S, S)`` by modality to logits ``(B, K, S, S)``.
+            inputs: the windows.
+        """
+        views = [
+            turn_back(logits({m: turn(x) for m, x in inputs.items()}).float().softmax(1))
+            for turn, turn_back in list(_symmetries())[: self.views]
+        ]
+        posterior = torch.stack(views).mean(0)
+        posterior = posterior / self.frequencies.view(-1, 1, 1) ** self.prior_power
+        posterior = posterior / posterior.sum(1, keepdim=True)
+        if self.expert is not None:
+            posterior = (posterior + self.expert(inputs)) / 2
+        return _smoothed(posterior, self.smooth).clamp(min=SMALLEST).log()
+
+
+Move = Callable[[Tensor], Tensor]
+
+
+def _symmetries() -> Iterator[tuple[Move, Move]]:
+    """Yield the eight symmetries of the square with their inverses; the first changes nothing."""
+    for mirrored in (False, True):
+        for turns in range(4):
+
+            def turn(x: Tensor, turns: int = turns, mirrored: bool = mirrored) -> Tensor:
+                x = torch.rot90(x, turns, (-2, -1))
+                return (x.flip(-1) if mirrored else x).contiguous()
+
+            def turn_back(x: Tensor, turns: int = turns, mirrored: bool = mirrored) -> Tensor:
+                return torch.rot90(x.flip(-1) if mirrored else x, -turns, (-2, -1))
+
+            yield turn, turn_back
+
+
+def _smoothed(x_BKSS: Tensor, deviation: float) -> Tensor:
+    """Average each channel with Gaussian weights; what lies outside the window does not count."""
+    if deviation == 0:
+        return x_BKSS
+    reach = math.ceil(3 * deviation)
+    offsets = torch.arange(-reach, reach + 1, dtype=x_BKSS.dtype, device=x_BKSS.device)
+    kernel = torch.exp(-(offsets**2) / (2 * deviation**2))
+
+    def along_both(x: Tensor) -> Tensor:
+        flat = x.reshape(-1, 1, *x.shape[-2:])
+        flat = nn.functional.conv2d(flat, kernel.view(1, 1, -1, 1), padding=(reach, 0))
+        return nn.functional.conv2d(flat, kernel.view(1, 1, 1, -1), padding=(0, reach)).view_as(x)
+
+    return along_both(x_BKSS) / along_both(torch.ones_like(x_BKSS[:1, :1]))

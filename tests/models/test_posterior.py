@@ -1,0 +1,118 @@
+"""What happens between a network's logits and the map: views, prior, expert, smoothing."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.models import Posterior
+from m3amba_zoo.registry import MODELS
+
+BANDS = {"hsi": 4, "lidar": 1}
+CLASSES = 3
+
+
+def pixels(count=400, classes=CLASSES, seed=0):
+    generator = np.random.default_rng(seed)
+    labels = generator.choice(
+        np.arange(1, classes + 1), count, p={2: [0.7, 0.3], 3: [0.6, 0.3, 0.1]}[classes]
+    )
+    x = generator.normal(labels[:, None] * np.linspace(-1, 1, 5), 1, (count, 5)).astype(np.float32)
+    return {"hsi": x[:, :4], "lidar": x[:, 4:]}, labels
+
+
+def windows(x):
+    return {m: torch.from_numpy(bands).T.reshape(1, -1, 20, 20).float() for m, bands in x.items()}
+
+
+def position_logits(inputs):
+    """Logits that depend on where in the window a pixel lies, as a scan's do."""
+    ramp = torch.linspace(-2, 2, inputs["hsi"].shape[-1])
+    return torch.stack([ramp.expand(20, 20), ramp.expand(20, 20).T, inputs["hsi"][0, 0]])[None]
+
+
+def test_all_views_together_turn_with_the_window():
+    x = windows(pixels()[0])
+    posterior = Posterior(BANDS, CLASSES, views=8)
+    straight = posterior(position_logits, x)
+    turned = posterior(position_logits, {m: torch.rot90(bands, 1, (-2, -1)) for m, bands in x.items()})
+    torch.testing.assert_close(torch.rot90(straight, 1, (-2, -1)), turned)
+    one = Posterior(BANDS, CLASSES)(position_logits, x)
+    torch.testing.assert_close(one, position_logits(x).log_softmax(1))
+    assert not torch.allclose(one, straight, atol=0.1)
+
+
+def test_prior_power_one_undoes_the_class_frequencies():
+    x, labels = pixels()
+    frequencies = torch.from_numpy(np.bincount(labels)[1:] / len(labels)).float()
+    posterior = Posterior(BANDS, CLASSES, prior_power=1.0)
+    posterior.fit(x, labels)
+    learnt = frequencies.log().view(1, -1, 1, 1).expand(1, CLASSES, 20, 20)
+    even = posterior(lambda _: learnt, windows(x)).exp()
+    torch.testing.assert_close(even, torch.full_like(even, 1 / CLASSES))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_expert_is_scikit_learns_lda_and_travels_with_the_weights(classes):
+    x, labels = pixels(classes=classes)
+    fitted = Posterior(BANDS, classes, expert=True)
+    fitted.fit(x, labels)
+    loaded = Posterior(BANDS, classes, expert=True)
+    loaded.load_state_dict(fitted.state_dict())
+    bands = np.concatenate([x["hsi"], x["lidar"]], axis=1)
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(bands, labels)
+    expected = torch.from_numpy(lda.predict_proba(bands).T).float().view(1, classes, 20, 20)
+    torch.testing.assert_close(loaded.expert(windows(x)), expected, rtol=1e-3, atol=1e-4)
+    uniform = torch.zeros(1, classes, 20, 20)
+    mixed = loaded(lambda _: uniform, windows(x)).exp()
+    torch.testing.assert_close(mixed, (expected + 1 / classes) / 2, rtol=1e-3, atol=1e-4)
+
+
+def test_an_expert_gives_no_probability_to_a_class_without_training_pixels():
+    x, labels = pixels()
+    posterior = Posterior(BANDS, CLASSES + 1, expert=True)
+    posterior.fit(x, labels)
+    assert posterior.expert(windows(x))[:, CLASSES].max() == 0
+    assert posterior(lambda _: torch.zeros(1, CLASSES + 1, 20, 20), windows(x)).isfinite().all()
+
+
+def test_smoothing_keeps_constants_up_to_the_border_and_spreads_a_point():
+    posterior = Posterior(BANDS, 2, smooth=1.5)
+    logits = torch.zeros(1, 2, 20, 20)
+    x = windows(pixels()[0])
+    torch.testing.assert_close(posterior(lambda _: logits, x).exp(), torch.full_like(logits, 0.5))
+    logits[0, 0, 10, 10] = 20
+    found = posterior(lambda _: logits, x).exp()[0, 0] - 0.5
+    assert found[10, 10] == found.max()
+    torch.testing.assert_close(found[10, 12] / found[10, 10], torch.exp(torch.tensor(-4 / 4.5)))
+    torch.testing.assert_close(found.sum(), torch.tensor(0.5), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("option", [{"views": 4}, {"prior_power": 1.5}, {"smooth": -1.0}])
+def test_options_out_of_range_are_refused(option):
+    with pytest.raises(InputError, match=next(iter(option))):
+        Posterior(BANDS, CLASSES, **option)
+
+
+def test_a_classifier_predicts_through_it_and_trains_without_it():
+    config = {
+        "type": "M3amba",
+        "in_channels": BANDS,
+        "num_classes": CLASSES,
+        "embed_dim": 16,
+        "window": 8,
+        "adapter": {"type": "LinearAdapter"},
+        "neck": {"type": "CrossMamba", "depth": 1, "d_state": 2},
+        "posterior": {"type": "Posterior", "views": 8, "expert": True, "smooth": 1.0},
+    }
+    model = MODELS.build(config).eval()
+    model.posterior.fit(*pixels())
+    inputs = {m: torch.randn(2, bands, 8, 8) for m, bands in BANDS.items()}
+    with torch.no_grad():
+        predicted = model(inputs, mode="predict")
+        expected = model.posterior(lambda x: model(x)["fused"], inputs)
+    torch.testing.assert_close(torch.stack(predicted), expected)
+    torch.testing.assert_close(expected.exp().sum(1), torch.ones(2, 8, 8))
+    losses = model(inputs, mode="loss", labels=torch.ones(2, 8, 8, dtype=torch.int64))
+    assert sum(losses.values()).requires_grad
