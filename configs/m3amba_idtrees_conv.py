@@ -1,4 +1,4 @@
-"""M3amba, size t, on IDTReeS, ablation: tokens of 3 x 3 convolutions in place of a linear map of the bands."""
+"""M3amba, size t, on IDTReeS, ablation: tokens of 3 x 3 convolutions, not of a linear map of the bands."""
 
 _base_ = "m3amba_idtrees.py"
 

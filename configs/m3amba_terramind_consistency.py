@@ -1,4 +1,4 @@
-"""M3amba, size t, on TerraMind, ablation: with the consistency term, which reads unlabelled pixels (transductive)."""
+"""M3amba, size t, on TerraMind, ablation: with the consistency term on unlabelled pixels (transductive)."""
 
 _base_ = "m3amba_terramind.py"
 

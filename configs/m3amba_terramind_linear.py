@@ -1,4 +1,4 @@
-"""M3amba, size t, on TerraMind, ablation: the paper's tokens, a linear map of each pixel's bands, and no prior."""
+"""M3amba, size t, on TerraMind, ablation: the paper's tokens, a linear map of each pixel's bands."""
 
 _base_ = "m3amba_terramind.py"
 

@@ -1,4 +1,4 @@
-"""M3amba, size t, on TerraMind, ablation: the last step's weights, and logits as they are, without Posterior."""
+"""M3amba, size t, on TerraMind, ablation: the last step's weights, and logits without Posterior."""
 
 _base_ = "m3amba_terramind.py"
 

@@ -11,7 +11,7 @@ window = 16
 pretreatment = dict(s2=[dict(type="Standardize"), dict(type="PCA", components=12)])
 
 train_dataloader = dict(
-    # classes as often as they come: balanced draws cost overall accuracy on validation blocks (docs/tuning.md)
+    # classes as often as they come (docs/tuning.md)
     dataset=dict(source=source, split=split, modalities=modalities, window=window, balanced=False)
 )
 test_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))

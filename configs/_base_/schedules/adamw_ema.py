@@ -1,4 +1,4 @@
-# As adamw.py, without weight decay on what is no weight matrix, and with the weights averaged over the last steps.
+# As adamw.py, without weight decay on what is no weight matrix; the weights are averaged over the last steps.
 _base_ = "adamw.py"
 
 optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0))
