@@ -1,0 +1,139 @@
+"""The index of published models: each one's files with size and sha256. It alone says what may be loaded.
+
+The index ships with the package (``published.json``, the same as ``model_cards/index.json``), so that what a
+mirror serves is compared with what this release published, never with what the mirror says of itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from m3amba_zoo.errors import InputError
+
+PACKAGE_INDEX = Path(__file__).with_name("published.json")
+FORMAT = 1
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of models and files: one part of a path, never hidden
+SHA256 = re.compile(r"[0-9a-f]{64}")
+LARGEST = 2**34  # bytes of one file
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file of a card.
+
+    Attributes:
+        path: its name in the card's folder.
+        size: bytes.
+        sha256: 64 hexadecimal digits.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A card's entry.
+
+    Attributes:
+        name: of the model and its folder.
+        files: what ``get_model`` needs and what verifies it: config, metrics, weights, golden pair, README,
+            map.
+        weights: which of the files are the weights, empty where there are none.
+        reason: why there are no weights, empty where there are.
+        summary: what tables show of it: dataset, modalities, simulated, scores; as the card says.
+    """
+
+    name: str
+    files: tuple[PublishedFile, ...]
+    weights: str
+    reason: str
+    summary: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the files' names and hashes: it changes when any of them does."""
+        listed = "".join(f"{file.sha256}  {file.path}\n" for file in sorted(self.files, key=lambda f: f.path))
+        return hashlib.sha256(listed.encode()).hexdigest()
+
+    def file(self, path: str) -> PublishedFile:
+        """Return the file of this name.
+
+        Raises:
+            InputError: the card has none.
+        """
+        for file in self.files:
+            if file.path == path:
+                return file
+        raise InputError(f"model '{self.name}' has no file '{path}'")
+
+
+def read_index(path: Path = PACKAGE_INDEX) -> dict[str, PublishedModel]:
+    """Read an index by model name, sorted.
+
+    Raises:
+        InputError: the file is absent or damaged, of another format, or names a file that would lie outside
+            the card's folder.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is damaged, not JSON ({error})") from error
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, Mapping) else type(content).__name__
+        raise InputError(f"{path}: format is {found!r}, this release reads {FORMAT}")
+    try:
+        return {name: _model(name, entry) for name, entry in sorted(content["models"].items())}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: an entry lacks or misplaces {error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def index_text(models: Mapping[str, PublishedModel]) -> str:
+    """Return the index file of some models."""
+    content = {
+        "format": FORMAT,
+        "models": {
+            name: {
+                "files": {file.path: {"size": file.size, "sha256": file.sha256} for file in model.files},
+                "weights": model.weights,
+                "reason": model.reason,
+                "summary": model.summary,
+            }
+            for name, model in sorted(models.items())
+        },
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _model(name: str, entry: Mapping[str, Any]) -> PublishedModel:
+    if not NAME.fullmatch(name):
+        raise InputError(f"'{name}' is no name of a model, expected letters, digits, '-', '_' and '.'")
+    files = tuple(_file(name, path, facts) for path, facts in entry["files"].items())
+    model = PublishedModel(name, files, str(entry["weights"]), str(entry["reason"]), dict(entry["summary"]))
+    if bool(model.weights) == bool(model.reason):
+        raise InputError(f"model '{name}' needs either weights or the reason why there are none")
+    if model.weights:
+        model.file(model.weights)
+    return model
+
+
+def _file(name: str, path: str, facts: Mapping[str, Any]) -> PublishedFile:
+    if not NAME.fullmatch(path):
+        raise InputError(f"model '{name}' names the file '{path}', expected a plain name within its folder")
+    size, sha256 = facts["size"], facts["sha256"]
+    if not isinstance(size, int) or not 0 < size <= LARGEST:
+        raise InputError(f"model '{name}': the size of '{path}' is {size!r}, expected 1 to {LARGEST} bytes")
+    if not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
+        raise InputError(f"model '{name}': the sha256 of '{path}' is {sha256!r}, expected 64 hex digits")
+    return PublishedFile(path, size, sha256)
