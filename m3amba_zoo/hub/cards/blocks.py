@@ -41,7 +41,7 @@ def percent(score: Mapping[str, float | None]) -> str:
 
 def _results(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
     if files.trained is None:
-        yield _sentence(f"No result: {escape(card['no_weights']['reason'])}")
+        yield "No result, for want of weights (see below)."
         yield ""
         yield f"Split {_split(card['split'])}"
     else:
