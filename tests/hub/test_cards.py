@@ -31,6 +31,7 @@ from m3amba_zoo.hub.cards import (
     new_card,
 )
 from m3amba_zoo.hub.index import read_index
+from m3amba_zoo.leaderboard.plan import read_plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -311,12 +312,15 @@ def test_the_cards_of_this_repository():
         assert all(file.size < 20e6 for file in model.files)
 
 
-def test_untrained_cards_have_the_config_that_their_command_trains():
+def test_untrained_cards_agree_with_the_config_and_the_paper_they_are_of():
     cards = ROOT / "model_cards"
+    papers = read_plan(ROOT / "configs" / "leaderboard.py").papers
     for folder in card_folders(cards):
         card = ModelCard.load(folder / "README.md").data.m3amba_zoo
         if card["weights"] is None:
-            trained = read_config_file(ROOT / shlex.split(card["no_weights"]["command"])[2])
-            assert config_sha256(read_config_file(folder / "config.py")) == config_sha256(trained), (
-                folder.name
-            )
+            config = ROOT / shlex.split(card["no_weights"]["command"])[2]
+            own, trained = read_config_file(folder / "config.py"), read_config_file(config)
+            assert config_sha256(own) == config_sha256(trained), folder.name
+            model, _, dataset = config.stem.partition("_")
+            paper = papers.get(dataset, {}).get(model, card["paper"])
+            assert card["paper"] == paper, folder.name
