@@ -7,13 +7,11 @@ is code, which MMEngine executes.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.logging import print_log
 from torch import nn
 
 from m3amba_zoo.errors import InputError, close_names
@@ -28,6 +26,7 @@ from m3amba_zoo.hub.download import (
     sha256_of,
 )
 from m3amba_zoo.hub.download.mirror import MIRRORS_VARIABLE, is_remote, shown
+from m3amba_zoo.hub.download.progress import say
 from m3amba_zoo.hub.download.settings import PATIENCE, Patience
 from m3amba_zoo.hub.index import PublishedModel, read_index
 from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel
@@ -192,7 +191,7 @@ def _locate(model: PublishedModel, needed: Sequence[str], mirrors: Sequence[str]
             check_card(cached, model)
             return cached
         except InputError as error:
-            print_log(f"{error}; it is fetched anew", "current", logging.WARNING)
+            say(f"{error}; it is fetched anew")
     return _fetch(model, mirror_names(mirrors), patience)
 
 

@@ -6,20 +6,18 @@ A card is assembled in a folder beside its own, named ``.part``, which a later d
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from mmengine.logging import print_log
 from rich.filesize import decimal
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.download.check import check_card, check_file
 from m3amba_zoo.hub.download.fetch import Report, fetch_file
 from m3amba_zoo.hub.download.mirror import Interrupted, Mirror, Refused
-from m3amba_zoo.hub.download.progress import show_progress
+from m3amba_zoo.hub.download.progress import say, show_progress
 from m3amba_zoo.hub.download.settings import CACHE_VARIABLE, Patience, cache_folder
 from m3amba_zoo.hub.index import PublishedModel
 
@@ -70,7 +68,7 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=1)
     except Timeout:
-        print_log(f"waiting for another process that fetches {folder.name}", "current", logging.INFO)
+        say(f"waiting for another process that fetches {folder.name}")
         lock.acquire()
     try:
         yield

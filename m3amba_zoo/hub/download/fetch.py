@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from m3amba_zoo.hub.download.check import sha256_of
-from m3amba_zoo.hub.download.mirror import Interrupted, Mirror, Refused
+from m3amba_zoo.hub.download.mirror import Body, Interrupted, Mirror, Refused
 from m3amba_zoo.hub.download.settings import Patience
 from m3amba_zoo.hub.index import PublishedFile
 
@@ -43,27 +43,26 @@ def fetch_file(
 def _attempt(mirror: Mirror, model: str, file: PublishedFile, folder: Path, report: Report) -> None:
     partial = folder / file.sha256
     start = partial.stat().st_size if partial.exists() else 0
+    source = str(mirror)
     if start < file.size:
-        _append(mirror, model, file, partial, start, report)
+        with mirror.open(model, file, start) as body:
+            _append(body, file, partial, report)
+        source, start = body.source, body.start
     found = sha256_of(partial)
     if found == file.sha256:
         partial.replace(folder / file.path)
         return
     partial.unlink()
-    if start:  # bytes of another mirror, or of an earlier day, need not be this mirror's fault
-        _attempt(mirror, model, file, folder, report)
-        return
-    raise Refused(
-        f"{mirror}: its {model}/{file.path} has a sha256 that begins with {found[:8]}, "
-        f"published was {file.sha256[:8]}"
-    )
+    if start == 0:
+        raise Refused(f"{source}: its sha256 begins with {found[:8]}, published was {file.sha256[:8]}")
+    # what was there before, from another mirror or another day, need not be this one's fault
+    _attempt(mirror, model, file, folder, report)
 
 
-def _append(
-    mirror: Mirror, model: str, file: PublishedFile, partial: Path, start: int, report: Report
-) -> None:
-    with mirror.open(model, file, start) as body, partial.open("ab" if body.start else "wb") as stream:
-        there = body.start
+def _append(body: Body, file: PublishedFile, partial: Path, report: Report) -> None:
+    """Write what comes, up to the published size."""
+    there = body.start
+    with partial.open("ab" if body.start else "wb") as stream:
         for chunk in body.chunks:
             there += len(chunk)
             if there > file.size:
@@ -72,6 +71,5 @@ def _append(
             report(file, there)
     if there != file.size:
         partial.unlink()
-        longer = "more than " if there > file.size else ""
-        found = f"{longer}{min(there, file.size)}"
-        raise Refused(f"{mirror}: its {model}/{file.path} has {found} bytes, published were {file.size}")
+        found = f"more than {file.size}" if there > file.size else there
+        raise Refused(f"{body.source}: has {found} bytes, published were {file.size}")

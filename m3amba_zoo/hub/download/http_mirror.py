@@ -39,7 +39,11 @@ class HttpMirror:
         deadline = time.monotonic() + patience.total + (file.size - start) / patience.slowest
         with _Session() as session, closing(_get(session, url, start, patience)) as response:
             start = _accept(response, shown(url), file, start)
-            yield Body(start, _chunks(response, shown(url), file.size - start, deadline, patience.silence))
+            yield Body(
+                shown(url),
+                start,
+                _chunks(response, shown(url), file.size - start, deadline, patience.silence),
+            )
 
 
 class _Session(requests.Session):

@@ -39,10 +39,12 @@ class Body(NamedTuple):
     """Bytes on their way.
 
     Attributes:
+        source: the file's address, for messages.
         start: position in the file of the first; 0 from a mirror that does not resume.
         chunks: the bytes; the iterator raises Refused or Interrupted, and nothing else.
     """
 
+    source: str
     start: int
     chunks: Iterator[bytes]
 
@@ -72,7 +74,7 @@ class FolderMirror:
         except OSError as error:
             raise Refused(f"{path}: {error.strerror}") from error
         with stream:
-            yield Body(start, self._chunks(stream, start))
+            yield Body(str(path), start, self._chunks(stream, start))
 
     @staticmethod
     def _chunks(stream: BinaryIO, start: int) -> Iterator[bytes]:

@@ -1,12 +1,10 @@
-"""Shows how far a download is."""
+"""Says on stderr what goes on during a download."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mmengine.logging import print_log
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
@@ -21,13 +19,18 @@ from rich.progress import (
 from m3amba_zoo.hub.index import PublishedFile, PublishedModel
 
 
+def say(message: str) -> None:
+    """Print one line to stderr."""
+    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def show_progress(model: PublishedModel) -> Iterator[Callable[[PublishedFile, int], None]]:
-    """Yield a function to be told how many bytes of a file are there: a bar on a terminal, else one log line."""
+    """Yield a function to be told how much of a file is there: a bar on a terminal, else one line."""
     total = sum(file.size for file in model.files)
     console = Console(stderr=True)
     if not console.is_terminal:
-        print_log(f"fetching {model.name}, {decimal(total)}", "current", logging.INFO)
+        say(f"fetching {model.name}, {decimal(total)}")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
