@@ -180,12 +180,13 @@ def _golden(folder: Path) -> str:
 
 def _export(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     """Find every card, in full, before the first is written."""
-    from m3amba_zoo.hub.download import export_mirror
+    from m3amba_zoo.hub.download import export_mirror, require_new_folder
     from m3amba_zoo.hub.model_cards import find_whole_card
 
     chosen = {name: _known(name, models) for name in args.names or models}
     if not chosen:
         raise InputError("--export: no model is published yet")
+    require_new_folder(args.export)
     cards = {name: find_whole_card(model, args.mirror) for name, model in chosen.items()}
     export_mirror(cards, chosen, args.export)
     _print(f"wrote {len(cards)} models to {args.export}; check them there with: sha256sum -c SHA256SUMS")

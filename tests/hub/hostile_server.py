@@ -125,7 +125,7 @@ def web_page(handler, content):
 
 
 def zip_bomb(handler, content):
-    bomb = gzip.compress(bytes(10**8))
+    bomb = gzip.compress(bytes(10**7))
     handler.head(Content_Encoding="gzip", Content_Length=len(bomb))
     handler.body(bomb)
 

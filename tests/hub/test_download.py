@@ -9,7 +9,7 @@ from pathlib import Path
 
 import hostile_server as hostile
 import pytest
-from published import HASTY, NAME, OTHER, PATIENCE, published  # noqa: F401
+from published import HASTY, NAME, OTHER, PATIENCE
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.download import cache
@@ -17,7 +17,7 @@ from m3amba_zoo.hub.download import fetch as fetch_module
 
 
 @pytest.fixture
-def server(published):  # noqa: F811
+def server(published):
     with hostile.serve(published.files) as server:
         yield server
 
@@ -30,7 +30,7 @@ def slept(monkeypatch):
     return times
 
 
-def _start(published, server, said):  # noqa: F811
+def _start(published, server, said):
     """Fetch the card in a process of its own, which writes what it says, then the folder, to a file."""
 
     def fetch():
@@ -50,7 +50,7 @@ def _wait_until(condition):
         time.sleep(0.02)
 
 
-def test_a_card_is_fetched_once_and_appears_whole(published, server):  # noqa: F811
+def test_a_card_is_fetched_once_and_appears_whole(published, server):
     folder = published.fetch(server.url)
     assert folder.parent == published.cache
     for file in published.models[NAME].files:
@@ -79,7 +79,7 @@ def test_a_card_is_fetched_once_and_appears_whole(published, server):  # noqa: F
         pytest.param(hostile.redirects("file:///etc/passwd"), "redirects to 'file:", id="redirect to a file"),
     ],
 )
-def test_what_was_not_published_is_refused_and_nothing_is_left(published, server, answer, says):  # noqa: F811
+def test_what_was_not_published_is_refused_and_nothing_is_left(published, server, answer, says):
     path = published.weights()
     server.answers[path] = answer
     with pytest.raises(InputError, match=says) as caught:
@@ -92,7 +92,7 @@ def test_what_was_not_published_is_refused_and_nothing_is_left(published, server
     assert asked == (6 if "more than 5" in says else 1)  # asking again would not mend it
 
 
-def test_another_model_s_weights_are_refused(published, server):  # noqa: F811
+def test_another_model_s_weights_are_refused(published, server):
     server.files[published.weights(NAME)] = published.files[published.weights(OTHER)]
     with pytest.raises(InputError, match="its sha256 begins with"):
         published.fetch(server.url)
@@ -102,7 +102,7 @@ def test_another_model_s_weights_are_refused(published, server):  # noqa: F811
 @pytest.mark.parametrize(
     "answer", [hostile.zip_bomb, hostile.endless, lambda handler, _: hostile.plain(handler, b"exit()")]
 )
-def test_a_config_that_was_not_published_is_neither_unpacked_nor_executed(published, server, answer):  # noqa: F811
+def test_a_config_that_was_not_published_is_neither_unpacked_nor_executed(published, server, answer):
     server.answers[f"/{NAME}/config.py"] = answer
     with pytest.raises(InputError, match=r"config\.py"):
         published.fetch(server.url)
@@ -118,7 +118,7 @@ def test_a_config_that_was_not_published_is_neither_unpacked_nor_executed(publis
         pytest.param(hostile.stalls_after(0), "stalled, no byte for 0.3 s after 0 of", id="stalls"),
     ],
 )
-def test_a_mirror_in_trouble_is_asked_again_then_given_up(published, server, answer, says):  # noqa: F811
+def test_a_mirror_in_trouble_is_asked_again_then_given_up(published, server, answer, says):
     server.answers[""] = answer
     with pytest.raises(InputError, match=says):
         published.fetch(server.url, patience=HASTY)
@@ -126,7 +126,7 @@ def test_a_mirror_in_trouble_is_asked_again_then_given_up(published, server, ans
     assert len(server.seen) == PATIENCE.attempts
 
 
-def test_a_mirror_that_is_not_there_is_given_up(published):  # noqa: F811
+def test_a_mirror_that_is_not_there_is_given_up(published):
     with pytest.raises(InputError, match="no connection") as caught:
         published.fetch("http://me:secret@127.0.0.1:9")
     assert "secret" not in str(caught.value)
@@ -141,7 +141,7 @@ def test_a_mirror_that_is_not_there_is_given_up(published):  # noqa: F811
         pytest.param(hostile.trickle, "too slow", id="trickles"),
     ],
 )
-def test_an_interrupted_file_is_kept_and_any_mirror_goes_on_with_it(published, server, answer, says):  # noqa: F811
+def test_an_interrupted_file_is_kept_and_any_mirror_goes_on_with_it(published, server, answer, says):
     path = published.weights()
     server.answers[path] = answer
     with pytest.raises(InputError, match=says):
@@ -155,7 +155,7 @@ def test_an_interrupted_file_is_kept_and_any_mirror_goes_on_with_it(published, s
     assert (folder / path.split("/")[2]).read_bytes() == published.files[path]
 
 
-def test_the_next_mirror_serves_what_the_first_does_not(published, server, tmp_path):  # noqa: F811
+def test_the_next_mirror_serves_what_the_first_does_not(published, server, tmp_path):
     published.write(tmp_path / "stick")
     server.answers[published.weights()] = hostile.altered
     assert published.fetch("ftp/not here", server.url, str(tmp_path / "stick"))
@@ -165,7 +165,7 @@ def test_the_next_mirror_serves_what_the_first_does_not(published, server, tmp_p
 
 @pytest.mark.parametrize("count", [10_000, 300_000])
 @pytest.mark.parametrize("answer", [hostile.plain, hostile.without_range])
-def test_bytes_of_a_bad_mirror_do_not_spoil_the_file_of_a_good_one(published, server, answer, count):  # noqa: F811
+def test_bytes_of_a_bad_mirror_do_not_spoil_the_file_of_a_good_one(published, server, answer, count):
     """They are found out once the file is whole, which is then fetched from its beginning."""
     partial = published.cache / published.partial()
     partial.parent.mkdir(parents=True)
@@ -177,7 +177,7 @@ def test_bytes_of_a_bad_mirror_do_not_spoil_the_file_of_a_good_one(published, se
     assert {Path(left).parts[0] for left in published.left()} == {folder.name}
 
 
-def test_an_answer_to_another_range_is_refused(published, server):  # noqa: F811
+def test_an_answer_to_another_range_is_refused(published, server):
     path = published.weights()
     server.answers[path] = hostile.in_turn(hostile.breaks_off_after(10_000), hostile.other_range)
     with pytest.raises(InputError, match="Content-Range is 'bytes 0-299999/300000', expected 'bytes 10000-"):
@@ -185,7 +185,7 @@ def test_an_answer_to_another_range_is_refused(published, server):  # noqa: F811
     assert published.left() == {}
 
 
-def test_retries_back_off_and_wait_as_long_as_they_are_asked_to(published, server, slept):  # noqa: F811
+def test_retries_back_off_and_wait_as_long_as_they_are_asked_to(published, server, slept):
     path = published.weights()
     server.answers[path] = hostile.in_turn(
         hostile.status(503), hostile.status(429, Retry_After=2), hostile.plain
@@ -199,7 +199,7 @@ def test_retries_back_off_and_wait_as_long_as_they_are_asked_to(published, serve
     assert len(slept) == 2
 
 
-def test_a_full_disk_is_reported_and_not_filled_further(published, server):  # noqa: F811
+def test_a_full_disk_is_reported_and_not_filled_further(published, server):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
@@ -211,7 +211,7 @@ def test_a_full_disk_is_reported_and_not_filled_further(published, server):  # n
     assert published.fetch(server.url)
 
 
-def test_a_cache_that_cannot_be_written_is_reported_before_anything_is_asked(published, server):  # noqa: F811
+def test_a_cache_that_cannot_be_written_is_reported_before_anything_is_asked(published, server):
     published.cache.write_text("a file where the folder should be")  # holds for root too
     with pytest.raises(
         InputError, match=r"the cache cannot be written .*M3AMBA_CACHE can name another folder"
@@ -221,7 +221,7 @@ def test_a_cache_that_cannot_be_written_is_reported_before_anything_is_asked(pub
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_cache_without_permission_is_reported_but_read(published, server):  # noqa: F811
+def test_a_cache_without_permission_is_reported_but_read(published, server):
     folder = published.fetch(server.url)
     published.cache.chmod(0o500)
     try:
@@ -232,14 +232,14 @@ def test_a_cache_without_permission_is_reported_but_read(published, server):  # 
         published.cache.chmod(0o700)
 
 
-def test_a_card_that_is_in_the_cache_needs_no_writing(published, server):  # noqa: F811
+def test_a_card_that_is_in_the_cache_needs_no_writing(published, server):
     folder = published.fetch(server.url)
     before = sorted(published.cache.iterdir())
     assert published.fetch() == folder
     assert sorted(published.cache.iterdir()) == before
 
 
-def test_two_processes_fetch_a_card_once(published, server, tmp_path):  # noqa: F811
+def test_two_processes_fetch_a_card_once(published, server, tmp_path):
     go_on = threading.Event()
     server.answers[published.weights()] = hostile.waits_for(go_on)
     said = [tmp_path / "one", tmp_path / "two"]
@@ -254,7 +254,7 @@ def test_two_processes_fetch_a_card_once(published, server, tmp_path):  # noqa: 
     assert sorted(path for path, _ in server.seen) == sorted(own)
 
 
-def test_a_download_that_was_killed_goes_on_where_it_was(published, server, tmp_path):  # noqa: F811
+def test_a_download_that_was_killed_goes_on_where_it_was(published, server, tmp_path):
     path = published.weights()
     server.answers[path] = hostile.in_turn(hostile.stalls_after(200_000), hostile.plain)
     partial = published.cache / published.partial()

@@ -2,7 +2,7 @@
 
 from m3amba_zoo.hub.download.cache import cached_folder, fetch_card
 from m3amba_zoo.hub.download.check import check_card, lacks, sha256_of
-from m3amba_zoo.hub.download.export import copy_card, export_mirror
+from m3amba_zoo.hub.download.export import copy_card, export_mirror, require_new_folder
 from m3amba_zoo.hub.download.mirror import mirror_names, open_mirror
 from m3amba_zoo.hub.download.settings import cache_folder
 
@@ -16,5 +16,6 @@ __all__ = [
     "lacks",
     "mirror_names",
     "open_mirror",
+    "require_new_folder",
     "sha256_of",
 ]

@@ -50,8 +50,7 @@ def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel
     Raises:
         InputError: the folder holds something or cannot be written; nothing is left behind.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: is there already, expected a new or empty folder to export to")
+    require_new_folder(target)
     with _whole_folder(target) as aside:
         for name, card in sorted(cards.items()):
             (aside / name).mkdir()
@@ -61,6 +60,12 @@ def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel
         sums[INDEX] = sha256_of(aside / INDEX)
         lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(sums.items()))
         (aside / SUMS).write_bytes(lines.encode())
+
+
+def require_new_folder(target: Path) -> None:
+    """Raise InputError if something is there already, other than an empty folder."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: is there already, expected a new or empty folder to export to")
 
 
 def _copy_files(card: Path, model: PublishedModel, into: Path) -> None:
