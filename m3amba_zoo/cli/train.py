@@ -109,7 +109,7 @@ def _set_start(config: Config, args: argparse.Namespace) -> None:
     start = {"weights": start} if isinstance(start, str) else start
     given = {"weights": args.init_from, "config": args.init_config, "fresh": args.fresh}
     start = {**start, **{key: value for key, value in given.items() if value}}
-    if start and "weights" not in start:
+    if "weights" not in start and (args.init_config or args.fresh):
         raise InputError(f"--{'init-config' if args.init_config else 'fresh'} needs --init-from")
     if start:
         config[INIT_FROM] = start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -12,7 +11,9 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.config_options import FREEZE
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.parameter_names import matching_names
 
 
 def freeze(model: nn.Module, patterns: Sequence[str] | None) -> None:
@@ -29,15 +30,8 @@ def freeze(model: nn.Module, patterns: Sequence[str] | None) -> None:
     """
     if not patterns:
         return
-    if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
-        raise InputError(f"freeze is {patterns!r}, expected a list of patterns such as ['neck.*']")
     parameters = dict(model.named_parameters())
-    frozen: set[str] = set()
-    for pattern in patterns:
-        matched = {name for name in parameters if fnmatchcase(name, pattern)}
-        if not matched:
-            raise InputError(f"freeze: no parameter is called '{pattern}'; {_hint(pattern, parameters)}")
-        frozen |= matched
+    frozen = matching_names(patterns, parameters, FREEZE)
     if not any(value.requires_grad for name, value in parameters.items() if name not in frozen):
         raise InputError(f"freeze: {', '.join(patterns)} leaves no parameter to train")
     for name in frozen:
@@ -84,9 +78,3 @@ def _frozen_parts(module: nn.Module) -> Iterator[nn.Module]:
         return
     for child in module.children():
         yield from _frozen_parts(child)
-
-
-def _hint(pattern: str, names: Sequence[str] | dict[str, Any]) -> str:
-    parts = {".".join(name.split(".")[:depth]) + ".*" for name in names for depth in (1, 2, 3)}
-    known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
-    return close_names(pattern, [*sorted(parts), *names]) or f"the model's parts are {known}"

@@ -125,8 +125,7 @@ class Relation:
 
 
 def relate(modality: str, source: ModelFacts, target: ModelFacts) -> Relation:
-    """Compare a modality that both have.
-    """
+    """Compare a modality that both have."""
     old, new = source.modalities[modality], target.modalities[modality]
     if old.projections != new.projections:
         kinds = [_channels(facts) for facts in (old, new)]

@@ -49,7 +49,7 @@ class InitFromHook(Hook):
         wavelengths: Mapping[str, Any] | None = None,
     ) -> None:
         self.source = open_source(weights, config)
-        self.fresh = [fresh] if isinstance(fresh, str) else list(fresh)
+        self.fresh = fresh
         self.source_wavelengths, self.wavelengths = source_wavelengths or {}, wavelengths or {}
 
     @classmethod

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from m3amba_zoo.datasets.preprocessor import RasterPreprocessor
-from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.transfer.axes import FITTED, Axis, network_axes
 from m3amba_zoo.hub.transfer.facts import ModelFacts, relate
 from m3amba_zoo.hub.transfer.report import Action, Entry, TransferReport
 from m3amba_zoo.hub.transfer.resampling import along_axis
+from m3amba_zoo.models.parameter_names import matching_names
 from m3amba_zoo.models.window_classifier import WindowClassifier
 
 STEPS = "data_preprocessor.steps"
@@ -83,7 +83,7 @@ class _Transfer:
                 f"{source.name} has the modalities {', '.join(source.modalities)}, {target.name} has "
                 f"{', '.join(target.modalities)}: none is in both"
             )
-        self.asked = _matching(fresh, self.current)
+        self.asked = matching_names(fresh, self.current, "fresh")
         self.relations = {m: relate(m, source, target) for m in self.common}
         self.axes = network_axes(model, config)
         self.entries: list[Entry] = []
@@ -282,23 +282,3 @@ def _shape(value: Tensor) -> str:
 
 def _pattern(name: str) -> str:
     return f"{name.rpartition('.')[0]}.*"
-
-
-def _matching(patterns: Sequence[str], names: Mapping[str, Any]) -> set[str]:
-    """Return the names that a pattern matches.
-
-    Raises:
-        InputError: a pattern matches none.
-    """
-    found: set[str] = set()
-    for pattern in patterns:
-        matched = {name for name in names if fnmatchcase(name, pattern)}
-        if not matched:
-            hint = close_names(pattern, [*dict.fromkeys(map(_pattern, names)), *names])
-            raise InputError(f"--fresh: no parameter is called '{pattern}'; {hint or _parts(names)}")
-        found |= matched
-    return found
-
-
-def _parts(names: Mapping[str, Any]) -> str:
-    return "the model's parts are " + ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
