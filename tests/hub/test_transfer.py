@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
+from safetensors.torch import save_file
 
 from m3amba_zoo.cli import train as training
 from m3amba_zoo.errors import InputError
@@ -335,8 +336,8 @@ def test_a_resumed_run_keeps_its_start_and_does_not_take_it_again(trained, capsy
         (["--freeze", "nek.*"], "did you mean 'neck.*'"),
         (["--freeze", "*"], "leaves no parameter to train"),
         (["--cfg-options", "init_from.weight=x"], "init_from is"),
-        (["--cfg-options", "init_from.weights={trained}", "init_from.source_wavelengths.hsi=[1,2,3]"], "24 p"),
-        (["--cfg-options", "init_from.weights={trained}", "init_from.wavelength.hsi=[1,2]"], "did you mean"),
+        (["--init-from", "{trained}", "--cfg-options", "init_from.source_wavelengths.hsi=3"], "24 positive"),
+        (["--init-from", "{trained}", "--cfg-options", "init_from.wavelength.hsi=[1,2]"], "did you mean"),
     ],
 )  # fmt: skip
 def test_faulty_starts_are_refused_and_leave_nothing(trained, options, expected):
@@ -345,6 +346,32 @@ def test_faulty_starts_are_refused_and_leave_nothing(trained, options, expected)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not Path("run").exists()
+
+
+def write_card(folder, trained, wavelengths):
+    """Make a card whose data is not here: config, weights and what the README says."""
+    folder.mkdir()
+    text = next(trained.glob("*.py")).read_text().replace("simulated", "absent")
+    (folder / "config.py").write_text(text)
+    save_file(weights_of(trained / "epoch_1.pth")["state_dict"], folder / "weights.safetensors")
+    (folder / "README.md").write_text(
+        f"---\nm3amba_zoo:\n  inputs:\n    hsi: {{bands: 24, wavelengths: {wavelengths}}}\n---\nA card.\n"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_a_card_says_its_wavelengths_where_its_data_is_not_here(trained, capsys):
+    write_card(Path("card"), trained, "'400 to 1000 nm, evenly spaced'")
+    assert train("houston", 12, "new", "--init-from", "card", "--no-test") == 0
+    shown = capsys.readouterr().out
+    assert "24 bands of 400-1000 nm to 12 bands of 380-1050 nm" in shown
+    write_card(Path("other"), trained, "as the sensor has them")
+    options = ["--init-from", "other", "--no-test"]
+    with pytest.raises(InputError, match=r"wavelengths are unknown for other; give init_from.source_wave"):
+        train("houston", 12, "refused", *options)
+    options += ["--cfg-options", "init_from.source_wavelengths.hsi=[500,900]"]
+    assert train("houston", 12, "given", *options) == 0
+    assert "24 bands of 500-900 nm" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("here")

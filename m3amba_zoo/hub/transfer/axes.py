@@ -47,7 +47,8 @@ def network_axes(model: WindowClassifier, config: Mapping[str, Any]) -> dict[str
     """
     modalities = list(model.treated_channels)
     steps = {m: BAND_STEP << k for k, m in enumerate(modalities)}
-    larger = _build_larger(config, {m: n + steps[m] for m, n in model.treated_channels.items()})
+    more_bands = {m: n + steps[m] for m, n in model.treated_channels.items()}
+    larger = _build_larger(config, more_bands, model.num_classes + CLASS_STEP)
     found = {}
     for name, value in model.state_dict().items():
         if name.startswith(FITTED) or name not in larger or larger[name].ndim != value.ndim:
@@ -67,11 +68,13 @@ def network_axes(model: WindowClassifier, config: Mapping[str, Any]) -> dict[str
     return found
 
 
-def _build_larger(config: Mapping[str, Any], in_channels: dict[str, int]) -> dict[str, torch.Tensor]:
-    """Return the tensors of the same network with these bands and more classes."""
+def _build_larger(
+    config: Mapping[str, Any], in_channels: dict[str, int], num_classes: int
+) -> dict[str, torch.Tensor]:
+    """Return the tensors of the same network with these bands and classes."""
     changed = copy.deepcopy(dict(config))
-    changed.update(in_channels=in_channels, num_classes=config["num_classes"] + CLASS_STEP)
-    changed["data_preprocessor"] = None  # the bands given are those that the network reads
+    changed.update(in_channels=in_channels, num_classes=num_classes)
+    changed.pop("data_preprocessor", None)  # the bands given are those that the network reads
     changed.pop("posterior", None)
     if "weights" in (changed.get("encoder") or {}):
         changed["encoder"] = {**changed["encoder"], "weights": "random"}  # nothing is fetched or read for it

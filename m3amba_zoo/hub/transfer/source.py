@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 
 from m3amba_zoo.config_file import read_config_file
-from m3amba_zoo.datasets.scene_data import load_scene_data
+from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.model_cards import find_card
 from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights
 from m3amba_zoo.hub.transfer.facts import ModelFacts, describe_model
+from m3amba_zoo.models.weights import read_checkpoint
 
 README = "README.md"
 # how cards put evenly spaced bands into words
@@ -69,13 +71,17 @@ class SourceModel:
             )
             for modality, bands in model.in_channels.items()
         }
-        return describe_model(self.name, model, found, [entry.name for entry in self.trained.classes])
+        classes = self.trained.classes
+        if not (self.weights.parent / METRICS).is_file() and (data := self._data):  # they are numbered
+            classes = data.classes if len(data.classes) == len(classes) else classes
+        return describe_model(self.name, model, found, [entry.name for entry in classes])
 
     def trained_on(self) -> dict[str, str]:
-        """Return the data's name, and the split's name and hash, as its metrics.json says; empty without."""
+        """Return the data's name, and the split's name and hash, as metrics.json or the checkpoint says."""
         path = self.weights.parent / METRICS
         if not path.is_file():
-            return {}
+            noted = read_checkpoint(self.weights, "meta")["meta"].get("data", {})
+            return {key: str(noted[key]) for key in ("name", "split", "sha256") if key in noted}
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             record = content["runs"][str(content["seed"])] if "runs" in content else content
@@ -86,7 +92,7 @@ class SourceModel:
 
     def _of_card(self, modality: str, bands: int) -> NDArray[np.float64] | None:
         path = self.weights.parent / README
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         parts = text.split("---\n", 2)
         try:
             said = yaml.safe_load(parts[1])["m3amba_zoo"]["inputs"][modality]["wavelengths"]
@@ -98,15 +104,18 @@ class SourceModel:
         return read_wavelengths(said, bands, f"of '{modality}' in {path}")
 
     def _of_data(self, modality: str, bands: int) -> NDArray[np.float64] | None:
+        raster = self._data.scenes[0].rasters.get(modality) if bands > 1 and self._data else None
+        return raster.wavelengths if raster and len(raster.data) == bands else None
+
+    @cached_property
+    def _data(self) -> SceneData | None:
+        """The data of the training, None where it is elsewhere."""
         loader = self.config.get("train_dataloader") or self.config.get("test_dataloader") or {}
         dataset = loader.get("dataset") or {}
-        if bands == 1 or not {"source", "split"} <= dataset.keys():
-            return None
         try:
-            raster = load_scene_data(dataset["source"], dataset["split"]).scenes[0].rasters[modality]
-        except (InputError, KeyError):  # the data may be elsewhere
+            return load_scene_data(dataset["source"], dataset["split"])
+        except (InputError, KeyError):
             return None
-        return raster.wavelengths if len(raster.data) == bands else None
 
 
 def open_source(given: str, config: str | Path | None = None) -> SourceModel:
