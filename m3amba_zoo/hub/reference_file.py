@@ -58,6 +58,11 @@ def convert_file(
         model = _sizes(weights, modalities)
     except InputError as error:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+    if encoder is not None and not any(BEFORE_CLIP in name for name in weights):
+        raise InputError(
+            f"{path}: holds the network alone, not the convolutions before CLIP (conv_hsi, conv_lidar); "
+            "--clip none converts it without CLIP"
+        )
     if encoder is None:
         weights = {name: value for name, value in weights.items() if BEFORE_CLIP not in name}
     else:
@@ -81,7 +86,7 @@ def _convert(path: Path, modalities: Sequence[str]) -> dict[str, Tensor]:
             if not isinstance(leaf, Tensor):
                 where = ".".join(filter(None, (str(key), str(inner))))
                 raise InputError(
-                    f"'{where}' is a {type(leaf).__name__}, not of the layout of M3amba's authors"
+                    f"'{where}' is of type {type(leaf).__name__}, not of the layout of M3amba's authors"
                 )
     try:
         converted = convert_reference(content, modalities)
@@ -127,6 +132,7 @@ def _write(out: Path, name: str, config: str, weights: dict[str, Tensor]) -> Pat
         aside.chmod(0o755)
         (aside / CONFIG).write_text(config, encoding="utf-8")
         save_file(weights, aside / name)
+        (aside / name).chmod(0o644)  # safetensors keeps it from others
         aside.rename(out)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error

@@ -166,7 +166,7 @@ def spoil(checkpoint, how):
     ("how", "expected"),
     [
         ("another layout", "'state_dict.backbone.weight' is not of the layout"),
-        ("a number", "'epoch' is a int, not of the layout"),
+        ("a number", "'epoch' is of type int, not of the layout"),
         ("a tensor is missing", "lacks the tensor that is 'heads.fused.classify.weight'"),
         ("a block is missing", "'neck.streams.hsi.1.norm1.weight'"),
         ("another shape", "does not have the shape"),
@@ -190,6 +190,8 @@ def test_a_folder_that_is_there_is_left_alone_and_a_full_disk_leaves_nothing(
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="is there already"):
         convert(checkpoint, "--out", tmp_path / "out", "--clip", "none")
+    with pytest.raises(InputError, match="holds the network alone.*--clip none"):
+        convert(checkpoint, "--out", tmp_path / "other")
     (tmp_path / "out").rmdir()
 
     def full(*_):

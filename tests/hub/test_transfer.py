@@ -124,6 +124,18 @@ def test_the_same_number_of_other_bands_is_resampled_too():
     assert "of 400-1000 nm to 144 bands of 430-1030 nm; 7 bands of the source lie outside" in report.table()
 
 
+def test_layers_of_single_bands_keep_their_own_values_where_the_source_saw_nothing():
+    config = config_of(
+        {"hsi": 144, "sar": 2}, kind="ExViT", patch=3, embed_dim=8, depth=1, heads=2, head_dim=4
+    )
+    old, started, _ = transfer(config, config, (OLD, OLD + 300))
+    for leaf in ("weight", "running_var"):
+        values = [model.state_dict()[f"stems.hsi.0.1.{leaf}"] for model in (old, started)]
+        expected = resampling_matrix(OLD, OLD + 300) @ values[0].numpy()
+        np.testing.assert_allclose(values[1][:70], expected[:70], rtol=1e-5)
+        assert (values[1][80:] == 1).all()
+
+
 DISCRIMINANTS = {"hsi": [{"type": "Standardize"}, {"type": "Discriminants", "components": 2}]}
 
 
@@ -158,7 +170,7 @@ def test_projections_are_carried_over_and_what_standardises_is_fitted_anew():
 
 def test_layers_that_read_other_components_are_refused_or_fresh():
     source, target = config_of({"hsi": 144}, treat=DISCRIMINANTS), config_of({"hsi": 144}, treat={})
-    with pytest.raises(InputError, match=r"reads Discriminants \(2\) of 'hsi', this one bands; or start"):
+    with pytest.raises(InputError, match=r"reads Discriminants \(2\) of 'hsi', this one bands; --fresh "):
         transfer(source, target, (OLD, OLD))
     readers = ["*.prior_bands.*", "*.prior_embed.proj.*", "*.token_embed.proj.*"]
     *_, report = transfer(source, target, (OLD, OLD), fresh=readers)
@@ -209,9 +221,7 @@ def test_refusals_leave_the_model_as_it_is(source, target, options, expected, mo
 def test_another_size_is_refused_until_its_parts_are_fresh():
     source, target = config_of({"hsi": 4}), config_of({"hsi": 4})
     target["neck"] = {**target["neck"], "depth": 2}
-    with pytest.raises(
-        InputError, match=r"is not in the weights of old; or start these anew with --fresh '"
-    ) as caught:
+    with pytest.raises(InputError, match=r"is not in the weights of old; --fresh 'neck") as caught:
         transfer(source, target)
     assert "neck.streams.hsi.1" in str(caught.value)
     *_, report = transfer(source, target, fresh=["neck.*.1.*"])

@@ -177,6 +177,9 @@ class _Transfer:
             elif relation.reads is not None and relation.writes is not None and self._resamples(modality):
                 matrix = relation.reads.T if axis.reads else relation.writes
                 block, how = along_axis(old[modality], axis.dim, matrix), relation.text
+                if not axis.reads:  # zeros, with the zeros of what reads them, would have no gradient
+                    unseen = torch.from_numpy((matrix.sum(1) == 0).nonzero()[0]).to(block.device)
+                    block.index_copy_(axis.dim, unseen, own.index_select(axis.dim, unseen).to(block))
             else:
                 block, how = old[modality], ""
             blocks.append(block)
@@ -269,7 +272,7 @@ class _Transfer:
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
         patterns = list(dict.fromkeys(_pattern(name) for name, _ in self.problems))
         shown = " ".join(f"'{pattern}'" for pattern in patterns[:4]) + (" ..." if len(patterns) > 4 else "")
-        return f"'{name}'{more}: {text}; or start these anew with --fresh {shown}"
+        return f"'{name}'{more}: {text}; --fresh {shown} would start them anew"
 
 
 class _Unfit(Exception):
@@ -281,4 +284,5 @@ def _shape(value: Tensor) -> str:
 
 
 def _pattern(name: str) -> str:
-    return f"{name.rpartition('.')[0]}.*"
+    owner = name.rpartition(".")[0]
+    return f"{owner}.*" if owner else name
