@@ -190,7 +190,7 @@ def test_a_folder_that_is_there_is_left_alone_and_a_full_disk_leaves_nothing(
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="is there already"):
         convert(checkpoint, "--out", tmp_path / "out", "--clip", "none")
-    with pytest.raises(InputError, match="holds the network alone.*--clip none"):
+    with pytest.raises(InputError, match=r"holds the network alone.*--clip none"):
         convert(checkpoint, "--out", tmp_path / "other")
     (tmp_path / "out").rmdir()
 
