@@ -125,12 +125,12 @@ def _set_start(config: Config, args: argparse.Namespace) -> None:
 
 
 def _set_resume(config: Config, resume: str, seed: int | None) -> str:
-    """Let the Runner resume, with the seed of the run that is resumed, and say from where.
+    """Let the Runner resume, with the seed and the frozen parts of the run that is resumed; say from where.
 
     Raises:
-        InputError: the checkpoint cannot be read, or ``--seed`` contradicts it.
+        InputError: the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
     """
-    from m3amba_zoo.config_options import set_seed
+    from m3amba_zoo.config_options import FREEZE, set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, latest_checkpoint, read_meta
 
     path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)
@@ -144,5 +144,13 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
         )
     if trained is not None:
         set_seed(config, trained, splits=meta[SEEDED_SPLITS])
+    frozen = list(meta[FREEZE])
+    if config.get(FREEZE) and list(config[FREEZE]) != frozen:
+        raise InputError(
+            f"freeze is {list(config[FREEZE])}, but {path} was trained with {frozen}: the optimiser's state "
+            "would not fit"
+        )
+    if frozen:
+        config[FREEZE] = frozen
     config.resume, config.load_from = True, str(path)
     return f"resumes {path}, epoch {meta.get('epoch')}"

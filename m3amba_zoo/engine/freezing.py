@@ -59,7 +59,8 @@ class FreezeHook(Hook):
         self.parts: list[nn.Module] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Find the parts."""
+        """Find the parts; checkpoints keep the patterns, for who resumes."""
+        runner.message_hub.update_info(FREEZE, list(runner.cfg[FREEZE]))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.parts = list(_frozen_parts(model))
 

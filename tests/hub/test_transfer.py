@@ -327,11 +327,15 @@ def test_training_starts_from_another_sensor_and_frozen_parts_stay(trained, caps
 
 @pytest.mark.usefixtures("here")
 def test_a_resumed_run_keeps_its_start_and_does_not_take_it_again(trained, capsys):
-    options = ["--init-from", str(trained / "epoch_1.pth"), "--freeze", "neck.*"]
-    train("houston", 12, "run", *options, "--no-test")
+    options = ["--init-from", str(trained / "epoch_1.pth")]
+    train("houston", 12, "run", *options, "--freeze", "neck.*", "--no-test")
     capsys.readouterr()
-    longer = ["--cfg-options", "train_cfg.max_epochs=2"]
-    assert train("houston", 12, "run", *options, "--resume", *longer) == 0
+    longer = ["--resume", "--cfg-options", "train_cfg.max_epochs=2"]
+    with pytest.raises(
+        InputError, match=r"freeze is \['heads.fused.*'\], but run/epoch_1.pth was trained with"
+    ):
+        train("houston", 12, "run", *options, "--freeze", "heads.fused.*", *longer)
+    assert train("houston", 12, "run", *options, *longer) == 0
     assert "weights from" not in capsys.readouterr().out
     assert json.loads(Path("run/metrics.json").read_text())["model"]["init_from"]["tensors"]["resampled"] == 1
 
