@@ -1,7 +1,7 @@
 """Model cards: README.md of a published model, written by hand and, where files say it, generated.
 
-``new_card`` makes a card's README.md, ``build_card`` rewrites what is generated in it, ``build_catalogue`` the
-index and the table over all cards; ``check_card`` and ``check_catalogue`` say what is invalid or stale.
+``new_card`` makes a card's README.md, ``build_card`` rewrites what is generated in it, ``build_catalogue``
+the index and the table of all cards; ``check_card`` and ``check_catalogue`` say what is invalid or stale.
 """
 
 from m3amba_zoo.hub.cards.build import build_card, check_card
