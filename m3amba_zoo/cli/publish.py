@@ -78,3 +78,5 @@ def _print(console: Console, published: Published) -> None:
     console.print(f"wrote to {published.folder}:")
     for path in sorted(published.folder.iterdir()):
         console.print(f"  {path.name} ({path.stat().st_size:,} bytes)")
+    for fault in published.to_do:
+        console.print(f"not in the index yet: {fault}")

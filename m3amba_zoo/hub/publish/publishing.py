@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.cards import build_card, build_catalogue, new_card
+from m3amba_zoo.hub.cards import build_card, build_catalogue, check_card, new_card
 from m3amba_zoo.hub.golden import check_golden
 from m3amba_zoo.hub.index import NAME, PACKAGE_INDEX
 from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS
@@ -31,6 +31,7 @@ class Published:
         shipped: the one whose weights it has.
         splits_checked: whether the data was here to make the splits again.
         golden: the largest difference from the golden logits by scan backend.
+        to_do: why the card is not in the index yet (parts that only a person can write), one sentence each.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Published:
     shipped: TrainedRun
     splits_checked: bool
     golden: dict[str, float]
+    to_do: Sequence[str]
 
 
 def publish(work_dirs: Sequence[Path], name: str, cards: Path, replace: bool = False) -> Published:
@@ -72,9 +74,19 @@ def publish(work_dirs: Sequence[Path], name: str, cards: Path, replace: bool = F
             new_card(folder)
         build_card(folder)
         golden = check_golden(folder)
-    here = cards.resolve() == CHECKOUT_CARDS
-    build_catalogue(cards, PACKAGE_INDEX if here else None)
-    return Published(target, runs, shipped, splits_checked, golden)
+    return Published(target, runs, shipped, splits_checked, golden, _to_do(target))
+
+
+def _to_do(card: Path) -> list[str]:
+    """Enter a card into the index and the table of the cards beside it; return what must be done first."""
+    if faults := check_card(card):
+        return faults
+    here = card.parent.resolve() == CHECKOUT_CARDS
+    try:
+        build_catalogue(card.parent, PACKAGE_INDEX if here else None)
+    except InputError as error:  # of another card: this one is in order
+        return [str(error)]
+    return []
 
 
 @contextlib.contextmanager
@@ -82,6 +94,7 @@ def _staged(target: Path) -> Iterator[Path]:
     """Yield a folder of the target's name elsewhere; it takes the target's place when the block ends."""
     aside = target.parent / f".publishing.{os.getpid()}"
     folder, before = aside / target.name, aside / "before"
+    new = not target.parent.exists()
     try:
         folder.mkdir(parents=True)
         yield folder
@@ -97,3 +110,6 @@ def _staged(target: Path) -> Iterator[Path]:
         raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        if new:
+            with contextlib.suppress(OSError):  # it is not empty: the card lies there
+                target.parent.rmdir()

@@ -42,6 +42,8 @@ def push(folder: Path, repo_id: str, endpoint: str | None = None) -> str:
             as before; the environment forbids it.
     """
     check_may_push()
+    if endpoint is not None and not endpoint.startswith(("https://", "http://")):
+        raise InputError(f"--endpoint {endpoint}: expected http://... or https://...")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such card")
     if faults := check_card(folder):
@@ -49,7 +51,7 @@ def push(folder: Path, repo_id: str, endpoint: str | None = None) -> str:
     check_golden(folder)
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    api = HfApi(endpoint=endpoint, library_name="m3amba_zoo")
+    api = HfApi(endpoint=endpoint and endpoint.rstrip("/"), library_name="m3amba_zoo")
     files = sorted(path for path in folder.iterdir() if path.is_file())
     try:
         api.create_repo(repo_id, exist_ok=True)
