@@ -41,7 +41,7 @@ def percent(score: Mapping[str, float | None]) -> str:
 
 def _results(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
     if files.trained is None:
-        yield _sentence(f"No result: {escape(card['no_weights']['reason'])}")
+        yield "No result, for want of weights (see below)."
         yield ""
         yield f"Split {_split(card['split'])}"
     else:
@@ -184,9 +184,9 @@ def _weights(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{package} {version}" for package, version in origin["versions"].items())
     rows = [
         ("file", code(weights["file"])),
-        ("size", f"{weights['size']} bytes"),
+        ("size", f"{weights['size']:,} bytes"),
         ("sha256", code(weights["sha256"])),
-        ("parameters", f"{weights['parameters']} ({escape(shipped['model']['type'])})"),
+        ("parameters", f"{weights['parameters']:,} ({escape(shipped['model']['type'])})"),
         ("CLIP encoder", escape(shipped["model"].get("clip", "none"))),
         ("seed", str(weights["seed"])),
         (

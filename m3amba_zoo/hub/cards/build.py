@@ -37,23 +37,31 @@ def build_card(folder: Path) -> None:
 
 
 def check_card(folder: Path) -> list[str]:
-    """Return what is wrong with a card, one sentence each; empty where it is valid and up to date."""
+    """Return what is wrong with a card, one sentence each; empty where it is finished and up to date."""
+    faults = find_stale(folder)
+    path = folder / README
+    if not faults and OPEN in (text := read_text(path)):
+        lines = [number for number, line in enumerate(text.splitlines(), 1) if OPEN in line]
+        faults.append(f"{path}: line {lines[0]} still says '{OPEN}' ({len(lines)} such lines)")
+    return faults
+
+
+def find_stale(folder: Path) -> list[str]:
+    """Return why ``build_card`` would refuse or change a card, one sentence each; it may be unfinished."""
     path = folder / README
     try:
         expected, found = built(folder), read_document(path)
         text = read_text(path)
     except InputError as error:
         return [str(error)]
-    faults = []
-    if still_open := [number for number, line in enumerate(text.splitlines(), 1) if OPEN in line]:
-        faults.append(f"{path}: line {still_open[0]} still says '{OPEN}' ({len(still_open)} such lines)")
-    if text != expected.text:
-        changed = ", ".join(_changes(found.front, expected.front, ""))
-        faults.append(
-            f"{path}: is stale, {f'the front matter in {changed}' if changed else 'generated text'} is not "
-            f"what the folder's files say; tools/card.py build {folder.name} mends it"
-        )
-    return faults
+    if text == expected.text:
+        return []
+    changed = ", ".join(_changes(found.front, expected.front, ""))
+    where = f"its front matter in {changed}" if changed else "generated text"
+    return [
+        f"{path}: is stale, {where} is not what the folder's files say; tools/card.py build {folder.name} "
+        "mends it"
+    ]
 
 
 def built(folder: Path) -> Document:

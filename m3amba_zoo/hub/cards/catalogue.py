@@ -8,7 +8,7 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.cards.blocks import percent
-from m3amba_zoo.hub.cards.build import check_card
+from m3amba_zoo.hub.cards.build import find_stale
 from m3amba_zoo.hub.cards.document import README, read_document, read_text, replace_blocks
 from m3amba_zoo.hub.cards.files import measure
 from m3amba_zoo.hub.cards.front_matter import SCORES, ZOO
@@ -19,6 +19,11 @@ from m3amba_zoo.whole_file import whole_file
 INDEX = "index.json"
 NOT_CARDS = ("runs",)  # the leaderboard's records lie there
 TABLE = "cards"
+_README = f"""# Model cards
+
+<!-- generated: {TABLE} -->
+<!-- end: {TABLE} -->
+"""
 
 
 def card_folders(cards: Path) -> list[Path]:
@@ -37,14 +42,15 @@ def build_catalogue(cards: Path, package_index: Path | None = PACKAGE_INDEX) -> 
     """Write ``index.json``, the same as the package's index, and the table in README.md.
 
     Args:
-        cards: the folder of the cards, whose README.md has the table's markers.
+        cards: the folder of the cards; its README.md, which is made where there is none, has a block
+            ``cards`` for the table.
         package_index: None leaves the package's alone (cards of one's own).
 
     Raises:
-        InputError: a card is invalid or stale; a file cannot be written.
+        InputError: a card is invalid or stale (it may be unfinished); a file cannot be written.
     """
     for folder in card_folders(cards):
-        if faults := check_card(folder):
+        if faults := find_stale(folder):
             raise InputError(faults[0])
     for path, text in _catalogue(cards, package_index):
         with whole_file(path) as aside:
@@ -74,7 +80,7 @@ def _catalogue(cards: Path, package_index: Path | None) -> Iterator[tuple[Path, 
     if package_index is not None:
         yield package_index, index
     path = cards / README
-    body = read_text(path).replace("\r\n", "\n")
+    body = read_text(path).replace("\r\n", "\n") if path.exists() else _README
     yield path, replace_blocks(body, {TABLE: "\n".join(_table(fronts))}, path)
 
 
@@ -97,9 +103,9 @@ def _table(fronts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         card = front[ZOO]
         data = f"{code(card['dataset'])}: {escape(' + '.join(card['modalities']))}"
         if card["weights"] is None:
-            scores, weights = ["-"] * len(SCORES), f"none: {escape(card['no_weights']['reason'])}"
+            scores, weights = ["-"] * len(SCORES), f"none ([why]({name}/{README}))"
         else:
             scores = [percent(card["results"][score]) for score in SCORES]
             weights = f"{card['weights']['size'] / 1e6:.1f} MB"
-        rows.append([f"[{escape(name)}]({name}/README.md)", data, *scores, str(len(card["seeds"])), weights])
+        rows.append([f"[{escape(name)}]({name}/{README})", data, *scores, str(len(card["seeds"])), weights])
     yield from table(head, rows) if rows else ["No model is published yet."]

@@ -56,7 +56,7 @@ def front_matter(files: CardFiles, written: Mapping[str, Any]) -> dict[str, Any]
         "results": None,
         "paper": card.get("paper"),
         "provenance": None,
-        "licence": {**_mapping(card.get("licence")), "weights": LICENCE},
+        "licence": {"weights": LICENCE, **_without(card.get("licence"), "weights")},
         "golden": None,
         "limits": card.get("limits"),
     }

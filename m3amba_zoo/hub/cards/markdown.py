@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _MARKUP = re.compile(r"[\\`*_\[\]<>&~$]")
-_LINE_START = re.compile(r"[#+=-]|\d+[.)]")  # of a heading, a list or a rule
+_LINE_START = re.compile(r"(#{1,6}|[+-]|\d+[.)])(?=\s|$)|[-=]+$")  # of a heading, a list or a rule
 
 
 def escape(value: object) -> str:

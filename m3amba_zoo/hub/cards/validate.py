@@ -35,7 +35,7 @@ def validate(content: Mapping[str, Any], schema: str, name: str) -> None:
         raise InputError(f"{name}: holds a number that is none ({error})") from error
     fault = best_match(_validator(schema).iter_errors(plain))
     if fault is not None:
-        key = fault.json_path.removeprefix("$").lstrip(".") or "the top level"
+        key = ".".join(map(str, fault.absolute_path)) or "the top level"
         expected = fault.schema.get("description") if isinstance(fault.schema, Mapping) else None
         found = shorten(fault.message, 300, placeholder=" ...")
         raise InputError(f"{name}: in {key}, {found}" + (f"; expected: {expected}" if expected else ""))
