@@ -19,6 +19,7 @@ USAGE_ERROR = 2
 INTERRUPTED = 130
 GO_ON = {
     "train": "; add --resume to the command to go on",
+    "download": "; the same command goes on where this one stopped",
     "leaderboard": "; the same command goes on where this one stopped",
 }
 

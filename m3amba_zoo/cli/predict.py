@@ -48,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="work dir of a training, or a folder with config.py and a .safetensors file",
+        help="work dir of a training, a folder with config.py and a .safetensors file, or the name of a "
+        "published model (m3amba download --list)",
     )
     parser.add_argument(
         "--raster",

@@ -1,14 +1,22 @@
-"""Published models by name: found, compared with their hash, built."""
+"""Models by name: found, compared with the index or their own hash, built."""
 
 import hashlib
+import json
+import pickle
+import subprocess
 import sys
+from pathlib import Path
 
+import hostile_server
 import pytest
 import torch
-from safetensors.torch import save_file
+from published import BARE, NAME, OTHER, publish
+from safetensors.torch import save, save_file
 
 import m3amba_zoo
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub import index
+from m3amba_zoo.hub.index import index_text
 from m3amba_zoo.registry import MODELS
 
 CONFIG = """
@@ -17,16 +25,21 @@ model = dict(type='M3amba', in_channels=dict(hsi=3), num_classes=2, embed_dim=16
 """
 
 
+def _model():
+    space: dict = {}
+    exec(CONFIG, space)
+    return MODELS.build(space["model"])
+
+
 @pytest.fixture
 def card(tmp_path, monkeypatch):
-    """A card with weights in a folder of its own; returns the folder and the weights' model."""
+    """A card of one's own, which no index lists; returns its folder and the weights' model."""
     monkeypatch.setenv("M3AMBA_WEIGHTS", str(tmp_path))
     folder = tmp_path / "m3amba-t_here"
     folder.mkdir()
     (folder / "config.py").write_text(CONFIG)
-    space: dict = {}
-    exec(CONFIG, space)
-    model = MODELS.build(space["model"])
+    (folder / "README.md").write_text("# mine\n")
+    model = _model()
     save_file(model.state_dict(), folder / "weights")
     digest = hashlib.sha256((folder / "weights").read_bytes()).hexdigest()
     (folder / "weights").rename(folder / f"m3amba-t_here-{digest[:8]}.safetensors")
@@ -50,7 +63,9 @@ def test_weights_that_were_not_published_are_refused(card):
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(InputError, match="not as its name says: it is refused"):
+    with pytest.raises(
+        InputError, match=r"it should be named m3amba-t_here-.{8}\.safetensors: it is refused"
+    ):
         m3amba_zoo.get_model(folder.name)
 
 
@@ -74,8 +89,39 @@ def test_a_card_may_inherit_from_an_installed_package(card, monkeypatch):
 def test_unknown_names_get_close_ones_and_paths_are_no_names(card):
     with pytest.raises(InputError, match="did you mean 'm3amba-t_here'"):
         m3amba_zoo.get_model("m3amba-t_her")
-    with pytest.raises(InputError, match="no model is published as"):
+    with pytest.raises(InputError, match="no such folder; a published model is given by its name alone"):
         m3amba_zoo.get_model("../m3amba-t_here")
+    assert m3amba_zoo.get_model(str(card[0]))
+
+
+def test_a_folder_that_says_not_what_it_is_is_no_card(card):
+    folder, _ = card
+    (folder / "README.md").unlink()
+    with pytest.raises(InputError, match=r"has neither README\.md nor metrics\.json"):
+        m3amba_zoo.get_model(folder.name)
+
+
+def test_weights_of_another_model_are_refused(card):
+    folder, _ = card
+    weights = next(folder.glob("*.safetensors"))
+    weights.rename(folder / weights.name.replace("here", "there"))
+    with pytest.raises(InputError, match="by its folder and its sha256 it should be named m3amba-t_here-"):
+        m3amba_zoo.get_model(folder.name)
+
+
+class Exploit:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('the pickle was executed')",)
+
+
+def test_a_pickle_named_safetensors_is_not_unpickled(card):
+    folder, _ = card
+    next(folder.glob("*.safetensors")).unlink()
+    content = pickle.dumps(Exploit())
+    digits = hashlib.sha256(content).hexdigest()[:8]
+    (folder / f"{folder.name}-{digits}.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match="not a safetensors file"):
+        m3amba_zoo.get_model(folder.name)
 
 
 def test_a_card_without_weights_says_so(card):
@@ -83,3 +129,127 @@ def test_a_card_without_weights_says_so(card):
     next(folder.glob("*.safetensors")).unlink()
     with pytest.raises(InputError, match="no weights"):
         m3amba_zoo.get_model(folder.name)
+
+
+def test_places_are_looked_at_in_order(published, tmp_path, monkeypatch):
+    mirror = tmp_path / "mirror"
+    published.write(mirror)
+    monkeypatch.setenv("M3AMBA_MIRRORS", f"{tmp_path / 'none'}, file://{mirror}")
+    cached = published.fetch()
+    assert cached.parent == published.cache
+    checkout = published.write(tmp_path / "checkout")
+    assert published.fetch() == checkout
+    monkeypatch.setenv("M3AMBA_WEIGHTS", str(tmp_path / "weights"))
+    with pytest.raises(InputError, match=r"\$M3AMBA_WEIGHTS is .*weights, expected a folder of cards"):
+        published.fetch()
+    named = published.write(tmp_path / "weights")
+    assert published.fetch() == named
+    next(named.glob("*.safetensors")).unlink()  # large weights need not be in git
+    assert published.fetch() == checkout
+    assert published.fetch(pretrained=False) == named
+
+
+@pytest.mark.parametrize("place", ["checkout", "weights"])
+@pytest.mark.parametrize("altered", ["config.py", "metrics.json", "README.md", "weights"])
+def test_a_file_that_was_altered_is_refused_before_the_config_is_executed(
+    published, tmp_path, monkeypatch, place, altered
+):
+    folder = published.write(tmp_path / place)
+    monkeypatch.setenv("M3AMBA_WEIGHTS", str(tmp_path / "weights") if place == "weights" else "")
+    path = folder / (published.models[NAME].weights if altered == "weights" else altered)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"?")
+    with pytest.raises(InputError, match=f"{path.name}: its sha256 begins with"):
+        m3amba_zoo.get_model(NAME)
+    path.write_bytes(content + b"?")
+    with pytest.raises(InputError, match=f"{path.name}: has .* bytes, published were"):
+        m3amba_zoo.get_model(NAME)
+    assert not published.marker.exists()
+
+
+@pytest.mark.parametrize("name", ["last_checkpoint", "other.safetensors", "other.py"])
+def test_a_file_that_the_loader_might_take_instead_is_refused(published, tmp_path, name):
+    folder = published.write(tmp_path / "checkout")
+    (folder / name).write_text("")
+    with pytest.raises(InputError, match=f"{name}: is no part of the published model"):
+        m3amba_zoo.get_model(NAME)
+    assert not published.marker.exists()
+
+
+def test_a_damaged_card_in_the_cache_is_fetched_anew(published, tmp_path, capfd):
+    published.write(tmp_path / "mirror")
+    folder = published.fetch(str(tmp_path / "mirror"))
+    (folder / "config.py").write_text("exit()")
+    with pytest.raises(InputError, match="no mirror is named"):
+        published.fetch()
+    assert published.fetch(str(tmp_path / "mirror")) == folder
+    assert (folder / "config.py").read_bytes() == published.files[f"/{NAME}/config.py"]
+    assert "config.py: has 6 bytes" in capfd.readouterr().err
+
+
+def test_an_index_cannot_name_a_file_outside_the_card(published):
+    content = json.loads(index.PACKAGE_INDEX.read_text())
+    content["models"][NAME]["files"]["../evil.py"] = {"size": 4, "sha256": "0" * 64}
+    index.PACKAGE_INDEX.write_text(json.dumps(content))
+    with hostile_server.serve(published.files) as server:
+        with pytest.raises(InputError, match=r"names the file '\.\./evil\.py', expected a plain name"):
+            published.fetch(server.url)
+        assert server.seen == []
+
+
+def test_a_model_without_weights_gives_the_reason(published, tmp_path):
+    published.write(tmp_path / "mirror", BARE)
+    assert BARE in m3amba_zoo.list_models()
+    with pytest.raises(InputError, match="published without weights: the scene may not be redistributed"):
+        m3amba_zoo.get_model(BARE)
+    assert published.fetch(str(tmp_path / "mirror"), name=BARE, pretrained=False).name.startswith(BARE)
+
+
+OFFLINE = """
+import sys
+
+def no_sockets(event, arguments):
+    if event.startswith("socket."):
+        raise SystemExit(f"opened a socket: {event}")
+
+sys.addaudithook(no_sockets)
+from pathlib import Path
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub import index, model_cards
+
+index.PACKAGE_INDEX, model_cards.CHECKOUT_CARDS = Path(sys.argv[1]), Path("no checkout")
+print(model_cards.find_card(sys.argv[2]))
+try:
+    model_cards.find_card(sys.argv[3])
+except InputError as error:
+    print(error)
+"""
+
+
+def test_offline_no_socket_is_opened(published, tmp_path, monkeypatch):
+    published.write(tmp_path / "stick")
+    monkeypatch.setenv("M3AMBA_OFFLINE", "1")
+    mirrors = f"http://user:secret@127.0.0.1:9 {tmp_path / 'stick'}"
+    monkeypatch.setenv("M3AMBA_MIRRORS", mirrors)
+    arguments = [sys.executable, "-c", OFFLINE, str(index.PACKAGE_INDEX), NAME, OTHER]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    fetched, refused = done.stdout.splitlines()
+    assert Path(fetched).parent == published.cache
+    assert refused.startswith(f"model '{OTHER}' could not be fetched: {tmp_path / 'stick' / OTHER}")
+    monkeypatch.setenv("M3AMBA_MIRRORS", "http://user:secret@127.0.0.1:9")
+    with pytest.raises(InputError, match=r"M3AMBA_OFFLINE=1 forbids asking http://127\.0\.0\.1:9$"):
+        published.fetch(name=OTHER)
+
+
+def test_a_published_model_is_built_from_a_fresh_install(published, monkeypatch):
+    model = _model().eval()
+    contents = {"config.py": CONFIG.encode(), "weights": save(model.state_dict())}
+    entry, files = publish("m3amba-t_toy", contents)
+    index.PACKAGE_INDEX.write_text(index_text({entry.name: entry}))
+    with hostile_server.serve({f"/{entry.name}/{path}": c for path, c in files.items()}) as server:
+        monkeypatch.setenv("M3AMBA_MIRRORS", server.url)
+        loaded = m3amba_zoo.get_model("m3amba-t_toy", pretrained=True)
+    x = {"hsi": torch.randn(1, 3, 8, 8)}
+    torch.testing.assert_close(loaded(x)["fused"], model(x)["fused"])
+    assert m3amba_zoo.Predictor("m3amba-t_toy").in_channels == {"hsi": 3}

@@ -13,9 +13,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.offline import OFFLINE_VARIABLE, is_offline
 from m3amba_zoo.registry import BACKBONES
 
-OFFLINE_VARIABLE = "M3AMBA_OFFLINE"
 RANDOM = "random"
 # what open_clip's own downloads are called in the cache, best first
 CACHED_FILES = (
@@ -126,7 +126,7 @@ def _find_weights(name: str, weights: str, cache_dir: str | None) -> tuple[Path,
             return Path(cached), "the cache"
     what = f"CLIP weights '{weights}' of '{name}' are not in the cache"
     hint = "give a file as weights=..., or weights='random' for an untrained encoder"
-    if os.environ.get(OFFLINE_VARIABLE) == "1":
+    if is_offline():
         raise InputError(f"{what} and {OFFLINE_VARIABLE}=1 forbids fetching them; {hint}")
     try:
         return Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network"

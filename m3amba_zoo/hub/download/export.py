@@ -1,0 +1,91 @@
+"""Copies of published cards: one for a folder of the user's, all of them as a mirror's static tree."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.download.check import check_card, sha256_of
+from m3amba_zoo.hub.index import PublishedModel, index_text
+
+INDEX = "index.json"
+SUMS = "SHA256SUMS"
+
+
+def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
+    """Copy a card to ``<into>/<name>``, where it appears whole; returns that folder.
+
+    Raises:
+        InputError: something else lies there already, or it cannot be written.
+    """
+    target = into / model.name
+    if target.exists():
+        try:
+            check_card(target, model)
+        except InputError as error:
+            raise InputError(
+                f"{target}: is there already, but not as published ({error}): remove it"
+            ) from error
+        return target
+    with _whole_folder(target) as aside:
+        _copy_files(card, model, aside)
+    return target
+
+
+def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel], target: Path) -> None:
+    """Write a tree that any web server, USB stick or object store can serve as a mirror.
+
+    It holds ``<name>/<file>`` of each card, ``index.json`` and ``SHA256SUMS`` for ``sha256sum -c``. Those
+    two are for people and their tools: who downloads compares with the index in the package.
+
+    Args:
+        cards: the folder of each card, by name.
+        models: what was published under these names.
+        target: a folder that is not there yet, or empty.
+
+    Raises:
+        InputError: the folder holds something or cannot be written; nothing is left behind.
+    """
+    require_new_folder(target)
+    with _whole_folder(target) as aside:
+        for name, card in sorted(cards.items()):
+            (aside / name).mkdir()
+            _copy_files(card, models[name], aside / name)
+        (aside / INDEX).write_text(index_text({name: models[name] for name in cards}), encoding="utf-8")
+        sums = {f"{name}/{file.path}": file.sha256 for name in cards for file in models[name].files}
+        sums[INDEX] = sha256_of(aside / INDEX)
+        lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(sums.items()))
+        (aside / SUMS).write_bytes(lines.encode())
+
+
+def require_new_folder(target: Path) -> None:
+    """Raise InputError if something is there already, other than an empty folder."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: is there already, expected a new or empty folder to export to")
+
+
+def _copy_files(card: Path, model: PublishedModel, into: Path) -> None:
+    for file in model.files:
+        shutil.copyfile(card / file.path, into / file.path)
+    check_card(into, model)
+
+
+@contextlib.contextmanager
+def _whole_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder beside the target, which takes its name when the block ends, and goes if it fails."""
+    target = Path(os.path.abspath(target))
+    aside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        if target.exists():
+            target.rmdir()
+        aside.rename(target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

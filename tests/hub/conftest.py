@@ -1,0 +1,1 @@
+from published import published  # noqa: F401

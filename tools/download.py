@@ -1,0 +1,5 @@
+"""Fetch published models, list and verify them: ``python tools/download.py NAME``."""
+
+from m3amba_zoo.cli.main import run
+
+run("download")
