@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError, one_line
 from m3amba_zoo.hub.cards import check_card
 from m3amba_zoo.hub.golden import check_golden
-from m3amba_zoo.models.backbones.clip_encoder import OFFLINE_VARIABLE
+from m3amba_zoo.offline import OFFLINE_VARIABLE, is_offline
 
 TOKEN_VARIABLE = "HF_TOKEN"  # huggingface_hub's
 MEANINGS = {
@@ -20,7 +19,7 @@ MEANINGS = {
 
 def check_may_push() -> None:
     """Raise InputError where the environment forbids network connections."""
-    if os.environ.get(OFFLINE_VARIABLE) == "1":
+    if is_offline():
         raise InputError(f"{OFFLINE_VARIABLE}=1 forbids uploading; unset it for --push")
 
 
