@@ -9,6 +9,9 @@ from tiny_runs import NAME, finished_card, train_run
 
 from m3amba_zoo.cli.publish import main
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.golden import read_golden
+from m3amba_zoo.hub.tensor_file import tensor_file
+from m3amba_zoo.hub.trained_model import GOLDEN
 
 REPO = "owner/tiny"
 
@@ -77,7 +80,8 @@ def test_the_weights_of_an_earlier_version_go_and_other_files_stay(card, hub):
         ({"commit": 500}, "500"),
     ],
 )
-def test_a_refusal_of_the_hub_is_one_sentence_and_changes_nothing(card, hub, refuse, expected):
+def test_a_refusal_of_the_hub_is_one_sentence_and_changes_nothing(card, hub, refuse, expected, monkeypatch):
+    monkeypatch.setattr("m3amba_zoo.hub.publish.upload.check_golden", lambda folder: {})  # takes its time
     hub.files[REPO] = {"README.md": b"old"}
     hub.refuse = {f"/{part}": status for part, status in refuse.items()}
     message = refusal(card, hub.url)
@@ -113,6 +117,14 @@ def test_only_cards_in_order_are_uploaded(card, hub):
     readme = card / "README.md"
     readme.write_text(readme.read_text().replace("written by hand", "TO BE WRITTEN", 1))
     assert "is not uploaded before the card is in order" in refusal(card, hub.url)
+    assert not hub.commits
+
+
+def test_weights_that_do_not_give_the_golden_logits_are_not_uploaded(card, hub):
+    golden = read_golden(card / GOLDEN)
+    tensors = {**{f"input.{name}": x for name, x in golden.inputs.items()}, "logits": golden.logits + 1}
+    (card / GOLDEN).write_bytes(tensor_file(tensors, {"tolerance": f"{golden.tolerance:g}"}))
+    assert "this is not the model that was published" in refusal(card, hub.url)
     assert not hub.commits
 
 
