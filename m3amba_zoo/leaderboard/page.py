@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.leaderboard.goal import standing
 from m3amba_zoo.leaderboard.plan import Plan, Run
 from m3amba_zoo.leaderboard.summary import Entry, compare, entries
 from m3amba_zoo.leaderboard.table import NO_DATA, Table
@@ -26,6 +27,8 @@ nothing was chosen on test pixels. The plan is `configs/leaderboard.py`;
   two. **Memory** is the peak of the process, libraries and scenes included; of the GPU where one was used.
   **Threads** are those of each run; times are wall-clock, with other runs beside it.
 - **Leaked** are test pixels whose bands training windows show, of all test pixels.
+- **Chosen on validation pixels** is the setting with the highest mean of OA, AA and kappa there
+  ([tuning.csv](../model_cards/tuning.csv)), seed 0 alone; every network has the same grid.
 - **The paper says** OA / AA / kappa as published; **comparable?** says why it is or is not.
 """
 
@@ -47,7 +50,7 @@ def render(plan: Plan, table: Table, runs: Sequence[Run]) -> str:
     kept = {path for path in table.records.rglob("*.json")} if table.records.is_dir() else set()
     for path in sorted(kept - {table.record_path(key) for key in rows}):
         raise InputError(f"{path}: a record without a row in {table.path}; remove it")
-    lines = [INTRODUCTION]
+    lines: list[str] = []
     summed: dict[tuple[str, str], list[Entry]] = {}
     for group, entry in plan.groups.items():
         of_group = [run for run in runs if run.group == group]
@@ -60,7 +63,19 @@ def render(plan: Plan, table: Table, runs: Sequence[Run]) -> str:
             found = summed[group, dataset] = entries(table, rows, of_dataset)
             lines += [f"### {about['title']}", ""]
             lines += _section(plan, group, dataset, found, summed.get((MAIN, dataset), []))
-    return "\n".join(lines).rstrip() + "\n"
+    of_main = {dataset: found for (group, dataset), found in summed.items() if group == MAIN}
+    return "\n".join([INTRODUCTION, *_goal(plan, of_main), *lines]).rstrip() + "\n"
+
+
+def _goal(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> Iterator[str]:
+    """Yield the section of the plan's goal, if it has one."""
+    if not plan.goal:
+        return
+    yield from (f"## Where {plan.goal['model']} stands", "")
+    head, *body = standing(plan.goal, main)
+    yield from _header(head)
+    for line in body:
+        yield from (_line(line),) if isinstance(line, list) else ("", line, "")
 
 
 def _section(
@@ -164,7 +179,7 @@ def _costs(scored: Sequence[Entry]) -> Iterator[str]:
                 _count(entry, "memory_mib", memory),
                 ", ".join(sorted({str(one["threads"]) for one in entry.records.values()})),
                 f"{100 * sum(leaked) / len(leaked):.1f} %",
-                "; ".join([*rules, *(f"{option} by OA on validation pixels" for option in tuned)]),
+                "; ".join([*rules, *(f"{option} chosen on validation pixels" for option in tuned)]),
             ]
         )
     yield ""
