@@ -112,7 +112,7 @@ def _window(config: Config, path: Path) -> int:
 
 
 def _read_classes(path: Path, num_classes: int) -> tuple[LandClass, ...]:
-    """Read the class table.
+    """Read the class table from a run's metrics.json, or from a card's, which holds the records of its runs.
 
     Raises:
         InputError: the file is damaged, or of another number of classes.
@@ -120,9 +120,11 @@ def _read_classes(path: Path, num_classes: int) -> tuple[LandClass, ...]:
     if not path.is_file():
         return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(num_classes))
     try:
+        content = json.loads(path.read_text())
+        record = content["runs"][str(content["seed"])] if "runs" in content else content
         classes = [
             LandClass(str(entry["name"]), tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
-            for k, entry in enumerate(json.loads(path.read_text())["per_class"])
+            for k, entry in enumerate(record["per_class"])
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: expected 'per_class', a list with the name of each class") from error

@@ -18,8 +18,9 @@ from filelock import FileLock, Timeout
 from m3amba_zoo.config_file import read_config_file
 from m3amba_zoo.config_options import config_sha256
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record_check import read_record
 from m3amba_zoo.leaderboard.plan import Run
-from m3amba_zoo.leaderboard.record import check_record, read_record
+from m3amba_zoo.leaderboard.record import check_record
 
 COMMAND = (sys.executable, "-m", "m3amba_zoo.cli.main", "train")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -9,9 +9,9 @@ from types import TracebackType
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.leaderboard.plan import Run
 from m3amba_zoo.leaderboard.processes import Result
-from m3amba_zoo.leaderboard.record import SCORES
 
 
 class RunProgress:

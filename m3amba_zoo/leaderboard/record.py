@@ -7,34 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation import correctness
-from m3amba_zoo.evaluation.scores import scores
+from m3amba_zoo.evaluation.record_check import SCORES, check_scores
 from m3amba_zoo.leaderboard.plan import Run
 from m3amba_zoo.whole_file import whole_file
 
 Record = Mapping[str, Any]
 RUN = "run"  # a kept record's key for what the plan says of the run
-SCORES = ("oa", "aa", "kappa")
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a ``metrics.json`` or a kept record.
-
-    Raises:
-        InputError: it is absent, or no JSON object.
-    """
-    try:
-        record = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is damaged ({error})") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: holds no record of a run")
-    return record
 
 
 def check_record(record: Record, run: Run, split_sha256: str | None) -> None:
@@ -70,30 +49,6 @@ def check_record(record: Record, run: Run, split_sha256: str | None) -> None:
         check_scores(record, str(run))
     except (KeyError, TypeError) as error:
         raise InputError(f"{run}: the record lacks {error}") from error
-
-
-def check_scores(record: Record, name: str) -> None:
-    """Check that each pixel of the part was scored once and that the scores follow from the confusion matrix.
-
-    Raises:
-        InputError: they do not; the message begins with ``name``.
-    """
-    confusion = np.array(record["confusion"])
-    scored, expected = int(confusion.sum()), record["split"]["pixels"][record["split"]["part"]]
-    if not scored == record["pixels"] == expected:
-        raise InputError(
-            f"{name}: scores are computed on {scored} pixels, but the split has {expected} "
-            f"{record['split']['part']} pixels"
-        )
-    found = scores(confusion, [entry["name"] for entry in record["per_class"]])
-    for score in SCORES:
-        if abs(found[score] - record[score]) > 1e-9:
-            raise InputError(
-                f"{name}: {score} is {record[score]}, but the confusion matrix gives {found[score]}"
-            )
-    right = int(correctness.unpack(record["correct"], scored).sum())
-    if right != np.trace(confusion):
-        raise InputError(f"{name}: {right} pixels are marked as right, expected {np.trace(confusion)}")
 
 
 def keep_record(path: Path, record: Record, run: Run) -> dict[str, Any]:

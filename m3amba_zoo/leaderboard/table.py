@@ -11,12 +11,11 @@ from typing import Any
 from filelock import FileLock
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record_check import check_scores, read_record
 from m3amba_zoo.leaderboard.plan import Run
 from m3amba_zoo.leaderboard.record import (
     Record,
-    check_scores,
     keep_record,
-    read_record,
     result_columns,
     run_columns,
 )
