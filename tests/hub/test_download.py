@@ -220,10 +220,11 @@ def test_a_cache_that_cannot_be_written_is_reported_before_anything_is_asked(pub
     assert server.seen == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_cache_without_permission_is_reported_but_read(published, server):
     folder = published.fetch(server.url)
     published.cache.chmod(0o500)
+    if os.access(published.cache, os.W_OK):
+        pytest.skip("this user may write anywhere")
     try:
         assert published.fetch() == folder
         with pytest.raises(InputError, match=r"cannot be written \(Permission denied"):
