@@ -7,12 +7,10 @@ _base_ = [
     "../_base_/schedules/adamw.py",
 ]
 
-# Twelve numbers a pixel, as for M3amba: chosen on validation plots (docs/results.md), and much faster.
-pretreatment = dict(hsi=[*_base_.pretreatment["hsi"], dict(type="Discriminants", components=12)])
 model = dict(
     in_channels=_base_.in_channels,
     num_classes=_base_.num_classes,
     window=_base_.window,
-    data_preprocessor=dict(pretreatment=pretreatment),
+    data_preprocessor=dict(pretreatment=_base_.pretreatment),
 )
 train_cfg = dict(max_epochs=10)

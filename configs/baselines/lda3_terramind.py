@@ -2,4 +2,4 @@
 
 _base_ = ["../_base_/default_runtime.py", "../_base_/datasets/terramind.py"]
 
-classifier = dict(type="ShrinkageLDA", mean=3)
+classifier = dict(type="ShrinkageLDA", mean=3, pretreatment=_base_.pretreatment)

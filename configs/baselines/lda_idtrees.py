@@ -2,4 +2,6 @@
 
 _base_ = ["../_base_/default_runtime.py", "../_base_/datasets/idtrees.py"]
 
-classifier = dict(type="ShrinkageLDA")
+# The networks' pretreatment, but for the discriminants, which it makes itself (docs/tuning.md).
+pretreatment = dict(hsi=_base_.pretreatment["hsi"][:3])
+classifier = dict(type="ShrinkageLDA", pretreatment=pretreatment)

@@ -2,4 +2,4 @@
 
 _base_ = ["../_base_/default_runtime.py", "../_base_/datasets/terramind.py"]
 
-classifier = dict(type="ShrinkageLDA")
+classifier = dict(type="ShrinkageLDA", pretreatment=_base_.pretreatment)

@@ -7,13 +7,11 @@ _base_ = [
     "../_base_/schedules/patch.py",
 ]
 
-# Twelve numbers a pixel, as for M3amba: chosen on validation plots (docs/results.md), and much faster.
-pretreatment = dict(hsi=[*_base_.pretreatment["hsi"], dict(type="Discriminants", components=12)])
 patch = _base_.model.patch
 model = dict(
     in_channels=_base_.in_channels,
     num_classes=_base_.num_classes,
-    data_preprocessor=dict(pretreatment=pretreatment),
+    data_preprocessor=dict(pretreatment=_base_.pretreatment),
 )
 train_dataloader = dict(dataset=dict(window=patch))
 test_dataloader = dict(dataset=dict(margin=patch // 2))

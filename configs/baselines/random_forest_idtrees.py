@@ -2,4 +2,4 @@
 
 _base_ = ["../_base_/default_runtime.py", "../_base_/datasets/idtrees.py"]
 
-classifier = dict(type="RandomForest")
+classifier = dict(type="RandomForest", pretreatment=_base_.pretreatment)

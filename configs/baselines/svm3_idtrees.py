@@ -2,4 +2,4 @@
 
 _base_ = ["../_base_/default_runtime.py", "../_base_/datasets/idtrees.py"]
 
-classifier = dict(type="SVM", mean=3)
+classifier = dict(type="SVM", mean=3, pretreatment=_base_.pretreatment)

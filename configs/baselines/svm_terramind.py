@@ -2,4 +2,4 @@
 
 _base_ = ["../_base_/default_runtime.py", "../_base_/datasets/terramind.py"]
 
-classifier = dict(type="SVM")
+classifier = dict(type="SVM", pretreatment=_base_.pretreatment)

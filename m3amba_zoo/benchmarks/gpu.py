@@ -17,7 +17,13 @@ from torch import Tensor
 from m3amba_zoo.benchmarks.authors_order import copying_scan_2d
 from m3amba_zoo.benchmarks.compiled_scan import compiled_scan
 from m3amba_zoo.benchmarks.plain_scans import lean_scan
-from m3amba_zoo.benchmarks.scan import FORWARD, WITH_BACKWARD, output_and_gradients, relative_error
+from m3amba_zoo.benchmarks.scan import (
+    FORWARD,
+    WITH_BACKWARD,
+    output_and_gradients,
+    output_gradient,
+    relative_error,
+)
 from m3amba_zoo.benchmarks.section import NOT_MEASURED, Row, Section
 from m3amba_zoo.benchmarks.timing import median_seconds
 from m3amba_zoo.models import ss2d
@@ -146,8 +152,9 @@ def _error(name: str, scan: Scan2d, inputs: list[Tensor]) -> float:
     u, dt, weight, bias, A, B, C, D = inputs
     part = [u[:1, ..., :SLICE], dt[:1], weight[:, :SLICE], bias[:, :SLICE], A[:, :SLICE], B[:1], C[:1]]
     part.append(D[:, :SLICE])
-    found = output_and_gradients(scan, part)
-    exact = output_and_gradients(partial(copying_scan_2d, scan=lean_scan), [x.double() for x in part])
+    dy, doubles = output_gradient(part[0]), [x.double() for x in part]
+    found = output_and_gradients(scan, part, dy)
+    exact = output_and_gradients(partial(copying_scan_2d, scan=lean_scan), doubles, dy.double())
     pairs = list(zip(found, exact, strict=True))[: 1 if name == FORWARD else None]
     return max(relative_error(*pair) for pair in pairs)
 

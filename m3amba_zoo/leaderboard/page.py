@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.leaderboard.goal import standing
 from m3amba_zoo.leaderboard.plan import Plan, Run
 from m3amba_zoo.leaderboard.summary import Entry, compare, entries
 from m3amba_zoo.leaderboard.table import NO_DATA, Table
@@ -47,7 +48,7 @@ def render(plan: Plan, table: Table, runs: Sequence[Run]) -> str:
     kept = {path for path in table.records.rglob("*.json")} if table.records.is_dir() else set()
     for path in sorted(kept - {table.record_path(key) for key in rows}):
         raise InputError(f"{path}: a record without a row in {table.path}; remove it")
-    lines = [INTRODUCTION]
+    lines: list[str] = []
     summed: dict[tuple[str, str], list[Entry]] = {}
     for group, entry in plan.groups.items():
         of_group = [run for run in runs if run.group == group]
@@ -60,7 +61,19 @@ def render(plan: Plan, table: Table, runs: Sequence[Run]) -> str:
             found = summed[group, dataset] = entries(table, rows, of_dataset)
             lines += [f"### {about['title']}", ""]
             lines += _section(plan, group, dataset, found, summed.get((MAIN, dataset), []))
-    return "\n".join(lines).rstrip() + "\n"
+    of_main = {dataset: found for (group, dataset), found in summed.items() if group == MAIN}
+    return "\n".join([INTRODUCTION, *_goal(plan, of_main), *lines]).rstrip() + "\n"
+
+
+def _goal(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> Iterator[str]:
+    """Yield the section of the plan's goal, if it has one."""
+    if not plan.goal:
+        return
+    yield from (f"## Where {plan.goal['model']} stands", "")
+    head, *body = standing(plan.goal, main)
+    yield from _header(head)
+    for line in body:
+        yield from (_line(line),) if isinstance(line, list) else ("", line, "")
 
 
 def _section(

@@ -1,6 +1,6 @@
 """The plan: which configs run on which datasets with which seeds, in groups that are never mixed.
 
-A plan is a config file with ``seeds``, ``datasets``, ``groups``, ``tuning`` and ``papers``;
+A plan is a config file with ``seeds``, ``datasets``, ``groups``, ``tuning``, ``papers`` and ``goal``;
 ``configs/leaderboard.py`` is the zoo's, and says what the keys hold.
 """
 
@@ -104,6 +104,7 @@ class Plan:
     groups: Mapping[str, Mapping[str, Any]]
     tuning: Mapping[str, Any]
     papers: Mapping[str, Mapping[str, Mapping[str, str]]]
+    goal: Mapping[str, Any]
 
     def runs(self, tuned: Mapping[tuple[str, str], str] | None = None) -> list[Run]:
         """List the runs in the plan's order.
@@ -190,6 +191,8 @@ def read_plan(path: Path) -> Plan:
         without = [pattern for pattern in entry["configs"] if PLACE not in pattern]
         if without:
             raise InputError(f"{path}: group '{group}' has the config '{without[0]}', expected {PLACE} in it")
+    if foreign := set(plain.get("goal", {}).get("datasets", ())) - set(plain["datasets"]):
+        raise InputError(f"{path}: goal names the dataset '{min(foreign)}', which the plan does not have")
     return Plan(
         path,
         tuple(seeds),
@@ -197,4 +200,5 @@ def read_plan(path: Path) -> Plan:
         plain["groups"],
         plain.get("tuning", {}),
         plain.get("papers", {}),
+        plain.get("goal", {}),
     )

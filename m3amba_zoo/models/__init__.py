@@ -3,6 +3,7 @@
 from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters.adapter import Adapter, TokenAdapter
 from m3amba_zoo.models.adapters.clip_adapter import ClipAdapter
+from m3amba_zoo.models.adapters.conv_adapter import ConvAdapter
 from m3amba_zoo.models.adapters.linear_adapter import LinearAdapter
 from m3amba_zoo.models.backbones.clip_encoder import ClipImageEncoder
 from m3amba_zoo.models.heads.stream_head import StreamHead
@@ -17,6 +18,7 @@ __all__ = [
     "Adapter",
     "ClipAdapter",
     "ClipImageEncoder",
+    "ConvAdapter",
     "CrossMamba",
     "LinearAdapter",
     "M3amba",

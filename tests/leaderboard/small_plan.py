@@ -20,6 +20,7 @@ groups = dict(
     ),
 )
 tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(1e-6, 1e-2), seed=0)
+goal = dict(model="good", datasets=("plots",), margin=1.5)
 papers = dict(plots=dict(good=dict(says="99.9 / - / -", comparable="no: a | in it")))
 """
 CONFIG = """

@@ -81,7 +81,11 @@ def test_results_are_compared_on_the_same_pixels_and_the_random_split_apart(kitc
     assert b > c  # so that the test below sees the leader
 
     page = page_of(kitchen)
+    ahead = 100 * (oa["good"].mean() - oa["hasty"].mean())
+    assert f"good is ahead by {ahead:+.2f} points of OA on average" in page
+    assert "the goal is 1.50." in page
     apart, random = page.split("## Random")
+    apart = apart.partition("## Apart")[2]
     line = next(line for line in apart.splitlines() if line.startswith("| hasty | "))
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     mean, spread = 100 * oa["hasty"].mean(), 100 * oa["hasty"].std(ddof=1)
@@ -241,6 +245,7 @@ def test_a_metric_on_fewer_pixels_than_the_split_has_is_a_failure(kitchen, in_pr
         (lambda text: text.replace("(0, 1, 2, 3, 4)", "(0, 0)"), "different whole numbers"),
         (lambda text: text.replace('"*_{dataset}.py"', '"good_plots.py"'), "expected {dataset} in it"),
         (lambda text: text.replace('"*_{dataset}.py"', '"x_{dataset}.py"'), "finds no config"),
+        (lambda text: text.replace('("plots",)', '("plot",)'), "goal names the dataset 'plot'"),
         (
             lambda text: text.replace("max_leaked_pixels=None", "max_leaked_pixels=3"),
             "random/plots/good/seed0: training windows show .* max_leaked_pixels is 3",

@@ -6,7 +6,7 @@ import torch
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import StreamLoss, m3amba
 from m3amba_zoo.models.blocks import DropPath
-from m3amba_zoo.registry import ADAPTERS, MODELS
+from m3amba_zoo.registry import ADAPTERS, MODELS, NECKS
 
 
 @pytest.mark.parametrize("name", ADAPTERS.names())
@@ -57,6 +57,7 @@ def test_drop_path_drops_whole_samples_in_training_and_keeps_the_mean():
         ({"adapters": {"lidar": {"type": "LinearAdapter"}}}, "adapter is given for 'lidar'"),
         ({"adapter": {"type": "LinearAdaptor"}}, "did you mean 'LinearAdapter'"),
         ({"neck": {"type": "CrossMomba"}}, "did you mean 'CrossMamba'"),
+        ({"neck": {"type": "CrossMamba", "fusion": "mean"}}, "fusion is 'mean', expected 'cross', 'sum' or"),
         ({"encoder": {"type": "ClipImageEncoder", "weights": "random"}}, "no adapter uses it"),
     ],
 )
@@ -72,6 +73,20 @@ def test_bad_configs_are_named(change, message):
     }
     with pytest.raises(InputError, match=message):
         MODELS.build({**config, **change})
+
+
+@pytest.mark.parametrize(("fusion", "reads_the_other"), [("cross", True), ("sum", False), ("concat", False)])
+def test_only_cross_fusion_lets_a_stream_read_the_others(fusion, reads_the_other):
+    config = {"type": "CrossMamba", "modalities": ["hsi", "sar"], "embed_dim": 16, "depth": 2, "d_state": 4}
+    neck = NECKS.build({**config, "fusion": fusion}).eval()
+    hsi, sar = torch.randn(1, 8, 8, 16), torch.randn(1, 8, 8, 16, requires_grad=True)
+    streams = neck({"hsi": hsi, "sar": sar}, hsi + sar)
+    to_fused, to_hsi = (
+        torch.autograd.grad(streams[name].square().sum(), sar, retain_graph=True, allow_unused=True)[0]
+        for name in ("fused", "hsi")
+    )
+    assert to_fused.abs().sum() > 0
+    assert (to_hsi is not None and bool(to_hsi.abs().sum() > 0)) == reads_the_other
 
 
 def test_a_missing_modality_is_named():

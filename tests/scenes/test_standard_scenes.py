@@ -5,11 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 import rasterio
-import scipy.io
+from host_layouts import LAYOUTS, SIZE, Files, arrays, houston_files, write
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES
@@ -17,12 +16,9 @@ from m3amba_zoo.scenes.augsburg import Augsburg
 from m3amba_zoo.scenes.berlin import Berlin
 from m3amba_zoo.scenes.houston2013 import Houston2013
 from m3amba_zoo.scenes.muufl import MUUFL
-from m3amba_zoo.scenes.standard_scene import StandardScene
 from m3amba_zoo.scenes.trento import Trento
 
-SIZE = (40, 52)
 STANDARD_SCENES = (Houston2013, Augsburg, Berlin, MUUFL, Trento)
-Files = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -32,120 +28,6 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(scene, "size", SIZE)
         monkeypatch.setattr(scene, "train_counts", (3,) * len(scene.classes))
         monkeypatch.setattr(scene, "test_counts", (9,) * len(scene.classes))
-
-
-def arrays(source: type[StandardScene]) -> dict[str, np.ndarray]:
-    """Every array a host might publish of a small scene, in MATLAB's axis order."""
-    rng = np.random.default_rng(0)
-    made = {
-        name: rng.integers(0, 1000, (*SIZE, modality.bands)).astype(modality.dtype)
-        for name, modality in source.modalities.items()
-    }
-    for name, modality in source.modalities.items():
-        if modality.bands == 1:
-            made[name] = made[name][..., 0]
-    train, test = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
-    for label in range(1, len(source.classes) + 1):
-        train.flat[20 * label : 20 * label + 3] = label
-        test.flat[20 * label + 5 : 20 * label + 14] = label
-    return {**made, "train": train, "test": test, "whole": np.maximum(train, test)}
-
-
-def write(folder: Path, files: Files, version: str = "v5") -> Path:
-    folder.mkdir(exist_ok=True)
-    for name, variables in files.items():
-        if version == "v5":
-            scipy.io.savemat(folder / name, variables)
-        else:
-            with h5py.File(folder / name, "w") as file:
-                for key, value in variables.items():
-                    file[key] = value.T
-    return folder
-
-
-# source, and the name of an array by key by file
-LAYOUTS: dict[str, tuple[type[StandardScene], dict[str, dict[str, str]]]] = {
-    "houston2013": (
-        Houston2013,
-        {
-            "HSI.mat": {"HSI": "hsi"},
-            "LiDAR.mat": {"LiDAR": "lidar"},
-            "TRLabel.mat": {"TRLabel": "train"},
-            "TSLabel.mat": {"TSLabel": "test"},
-        },
-    ),
-    "houston2013 in one file": (
-        Houston2013,
-        {"all.MAT": {"HSI": "hsi", "LiDAR": "lidar", "TRLabel": "train", "TSLabel": "test"}},
-    ),
-    "augsburg": (
-        Augsburg,
-        {
-            "data_hsi.mat": {"data": "hsi"},
-            "data_sar.mat": {"data": "sar"},
-            "data_DSM.mat": {"data": "dsm"},
-            "mask_train.mat": {"mask_train": "train"},
-            "mask_test.mat": {"mask_test": "test"},
-        },
-    ),
-    "augsburg, other host": (
-        Augsburg,
-        {
-            "data_HS_LR.mat": {"data_HS_LR": "hsi"},
-            "data_SAR_HR.mat": {"data_SAR_HR": "sar"},
-            "data_DSM.mat": {"data_DSM": "dsm"},
-            "TrainImage.mat": {"TrainImage": "train"},
-            "TestImage.mat": {"TestImage": "test"},
-        },
-    ),
-    "berlin": (
-        Berlin,
-        {
-            "data_HS_LR.mat": {"data_HS_LR": "hsi"},
-            "data_sar.mat": {"data": "sar"},
-            "TrainImage.mat": {"TrainImage": "train"},
-            "mask_test.mat": {"mask_test": "test"},
-        },
-    ),
-    "muufl": (
-        MUUFL,
-        {"hsi.mat": {"HSI": "hsi"}, "lidar.mat": {"lidar": "lidar"}, "gt.mat": {"gt": "whole"}},
-    ),
-    "muufl, random masks": (
-        MUUFL,
-        {
-            "hsi.mat": {"HSI": "hsi"},
-            "lidar.mat": {"lidar": "lidar"},
-            "train_test_gt.mat": {"trainlabels": "train", "testlabels": "test"},
-        },
-    ),
-    "trento": (
-        Trento,
-        {
-            "Italy_hsi.mat": {"data": "hsi"},
-            "Italy_lidar.mat": {"data": "lidar"},
-            "allgrd.mat": {"mask_test": "whole"},
-        },
-    ),
-    "trento, all labels and the training mask": (
-        Trento,
-        {
-            "Italy_hsi.mat": {"data": "hsi"},
-            "Italy_lidar.mat": {"data": "lidar"},
-            "allgrd.mat": {"mask_test": "whole"},
-            "TRLabel.mat": {"TRLabel": "train"},
-        },
-    ),
-    "trento, masks": (
-        Trento,
-        {
-            "HSI.mat": {"HSI": "hsi"},
-            "LiDAR.mat": {"LiDAR": "lidar"},
-            "mask_train.mat": {"mask_train": "train"},
-            "mask_test.mat": {"mask_test": "test"},
-        },
-    ),
-}
 
 
 @pytest.mark.parametrize("version", ["v5", "v7.3"])
@@ -171,12 +53,6 @@ def test_layouts(layout: str, version: str, tmp_path: Path) -> None:
         assert scene.official is not None
         np.testing.assert_array_equal(scene.official["train"], made["train"] > 0)
         np.testing.assert_array_equal(scene.official["test"], made["test"] > 0)
-
-
-def houston_files() -> Files:
-    named = LAYOUTS["houston2013"][1]
-    made = arrays(Houston2013)
-    return {file: {key: made[role] for key, role in keys.items()} for file, keys in named.items()}
 
 
 @pytest.mark.parametrize("driver", ["GTiff", "ENVI"])

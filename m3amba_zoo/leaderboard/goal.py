@@ -1,0 +1,73 @@
+"""How far the model that the plan's ``goal`` names is ahead of the best of the others, as the page has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from m3amba_zoo.leaderboard.summary import Entry
+
+SCORES = ("oa", "aa", "kappa")
+
+
+def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> Iterator[list[str] | str]:
+    """Yield the cells of a table's lines, its head first, then one sentence with the mean margin.
+
+    The others are compared by their mean OA; of the networks among them the best one's training time counts.
+
+    Args:
+        goal: ``model``; ``datasets``; ``margin``, points of OA over the best of the others that are aimed at.
+        found: the entries of the main group by dataset.
+    """
+    model = goal["model"]
+    yield [
+        "dataset",
+        f"{model}: OA / AA / kappa",
+        "best of the others",
+        "OA / AA / kappa",
+        "ahead by, points",
+        f"training, s: {model}",
+        "best network of the others",
+    ]
+    margins = []
+    waiting: set[str] = set()
+    for dataset in goal["datasets"]:
+        entries = found.get(dataset, [])
+        waiting |= {f"{entry.model} on {dataset}" for entry in entries if not entry.complete}
+        own = next((entry for entry in entries if entry.model == model and entry.complete), None)
+        others = [entry for entry in entries if entry.model != model and entry.complete]
+        if own is None or not others:
+            yield [dataset, *["-"] * 6]
+            continue
+        best = others[0]  # entries come by mean OA
+        ahead = [100 * (own.mean(score) - best.mean(score)) for score in SCORES]
+        margins.append(ahead[0])
+        networks = [entry for entry in others if entry.values("model", "parameters")]
+        network = f"{_seconds(networks[0])} ({networks[0].model})" if networks else "-"
+        yield [
+            dataset,
+            _scores(own),
+            best.model,
+            _scores(best),
+            " / ".join(f"{points:+.1f}" for points in ahead),
+            _seconds(own),
+            network,
+        ]
+    if len(margins) < len(goal["datasets"]):
+        yield "The margin is known once these datasets have been run."
+        return
+    sentence = (
+        f"{model} is ahead by {np.mean(margins):+.2f} points of OA on average over the {len(margins)} "
+        f"datasets; the goal is {goal['margin']:.2f}."
+    )
+    yield sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
+
+
+def _scores(entry: Entry) -> str:
+    return " / ".join(f"{100 * entry.mean(score):.1f}" for score in SCORES)
+
+
+def _seconds(entry: Entry) -> str:
+    return f"{entry.mean('timing_s', 'train'):.0f}"
