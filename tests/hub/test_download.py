@@ -177,6 +177,15 @@ def test_bytes_of_a_bad_mirror_do_not_spoil_the_file_of_a_good_one(published, se
     assert {Path(left).parts[0] for left in published.left()} == {folder.name}
 
 
+def test_a_redirected_file_is_resumed_too(published, server):
+    path = published.weights()
+    server.files["/elsewhere"] = published.files[path]
+    server.answers[path] = hostile.in_turn(hostile.breaks_off_after(10_000), hostile.redirects("/elsewhere"))
+    folder = published.fetch(server.url)
+    assert server.seen[-1] == ("/elsewhere", "bytes=10000-")
+    assert (folder / path.split("/")[2]).read_bytes() == published.files[path]
+
+
 def test_an_answer_to_another_range_is_refused(published, server):
     path = published.weights()
     server.answers[path] = hostile.in_turn(hostile.breaks_off_after(10_000), hostile.other_range)
