@@ -166,15 +166,21 @@ def test_the_next_mirror_serves_what_the_first_does_not(published, server, tmp_p
 @pytest.mark.parametrize("count", [10_000, 300_000])
 @pytest.mark.parametrize("answer", [hostile.plain, hostile.without_range])
 def test_bytes_of_a_bad_mirror_do_not_spoil_the_file_of_a_good_one(published, server, answer, count):
-    """They are found out once the file is whole, which is then fetched from its beginning."""
+    """They are found out once the file is whole, which is then fetched from its beginning.
+
+    What else lies where the card is assembled is swept away.
+    """
     partial = published.cache / published.partial()
     partial.parent.mkdir(parents=True)
     partial.write_bytes(bytes(count))
+    for name in ("config.py", "stray.py"):
+        (partial.parent / name).write_text("exit()")
     path = published.weights()
     server.answers[path] = answer
     folder = published.fetch(server.url)
     assert (folder / path.split("/")[2]).read_bytes() == published.files[path]
-    assert {Path(left).parts[0] for left in published.left()} == {folder.name}
+    assert (folder / "config.py").read_bytes() == published.files[f"/{NAME}/config.py"]
+    assert len(published.left()) == len(published.models[NAME].files)
 
 
 def test_a_redirected_file_is_resumed_too(published, server):
