@@ -13,9 +13,8 @@ model = dict(
     num_classes=_base_.num_classes,
     window=_base_.window,
     data_preprocessor=dict(pretreatment=_base_.pretreatment),
-    adapter=dict(_delete_=True, type="ConvAdapter"),
     loss=dict(streams=0.5),
     posterior=dict(type="Posterior", views=8, smooth=1.0),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
 train_cfg = dict(max_epochs=10)

@@ -13,6 +13,7 @@ from mmengine.config import Config, DictAction
 
 from m3amba_zoo.errors import InputError, one_line
 
+INIT_FROM, FREEZE = "init_from", "freeze"  # keys of a config: whose weights training starts from, what stays
 # what can change the weights or the scores; the rest says where files go and what is shown
 DECISIVE = (
     "model",
@@ -31,6 +32,8 @@ DECISIVE = (
     "custom_hooks",
     "custom_imports",
     "randomness",
+    INIT_FROM,
+    FREEZE,
 )
 CLASSIFIER_DATA = ("source", "split", "modalities", "part")
 DISPLAY_HOOKS = ("logger", "progress", "report")

@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
     from m3amba_zoo.config_options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS
+    from m3amba_zoo.hub.transfer import InitFromHook
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
     classical = config.get("classifier") is not None
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     if args.seed is not None:
         set_seed(config, args.seed)
+    _set_start(config, args)
     if classical:
         from m3amba_zoo.cli.classifier_run import run_classifier
 
@@ -40,9 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = files_of(config.work_dir)
     runner = None
     with starting(config, started=lambda: getattr(runner, "started", False)):
+        # a run that is resumed has its weights
+        start = (
+            InitFromHook.from_config(config.init_from)
+            if config.get("init_from") and not config.get("resume")
+            else None
+        )
         runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",))
         # kept in checkpoints; one that is resumed brings its own
         runner.message_hub.update_info(SEEDED_SPLITS, args.seed is not None)
+        if start is not None:
+            runner.register_hook(start)
         print_header(runner, resumed)
         runner.train()
         if test:
@@ -66,18 +76,61 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--amp", action="store_true", help="mixed precision: float16 on CUDA, bfloat16 on a CPU"
     )
+    parser.add_argument(
+        "--init-from",
+        metavar="NAME_OR_PATH",
+        help="start from the weights of a published model, a card's folder, a work dir or a weights file",
+    )
+    parser.add_argument("--init-config", metavar="CONFIG", help="of that weights file, if not beside it")
+    parser.add_argument(
+        "--fresh",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="parameters that --init-from leaves at random, such as 'adapters.hsi.*'",
+    )
+    parser.add_argument(
+        "--freeze", nargs="+", default=[], metavar="PATTERN", help="parameters not to train, such as 'neck.*'"
+    )
     parser.add_argument("--no-test", action="store_true", help="do not test after training")
     add_run_options(parser)
     return parser
 
 
-def _set_resume(config: Config, resume: str, seed: int | None) -> str:
-    """Let the Runner resume, with the seed of the run that is resumed, and say from where.
+def _set_start(config: Config, args: argparse.Namespace) -> None:
+    """Enter the options on the start of a training into the config, which keeps them.
 
     Raises:
-        InputError: the checkpoint cannot be read, or ``--seed`` contradicts it.
+        InputError: they need one another, exclude one another, or are for networks only.
     """
-    from m3amba_zoo.config_options import set_seed
+    from m3amba_zoo.config_options import FREEZE, INIT_FROM
+
+    start = config.get(INIT_FROM) or {}
+    start = {"weights": start} if isinstance(start, str) else start
+    given = {"weights": args.init_from, "config": args.init_config, "fresh": args.fresh}
+    start = {**start, **{key: value for key, value in given.items() if value}}
+    if "weights" not in start and (args.init_config or args.fresh):
+        raise InputError(f"--{'init-config' if args.init_config else 'fresh'} needs --init-from")
+    if start:
+        config[INIT_FROM] = start
+    if args.freeze:
+        config[FREEZE] = args.freeze
+    for key in (INIT_FROM, FREEZE):
+        if config.get(key) and config.get("classifier") is not None:
+            raise InputError(
+                f"{config.filename}: {key} is for networks, a classical classifier has no weights"
+            )
+    if start and config.get("load_from") and not config.get("resume"):
+        raise InputError("init_from and load_from are both given: expected one of them")
+
+
+def _set_resume(config: Config, resume: str, seed: int | None) -> str:
+    """Let the Runner resume, with the seed and the frozen parts of the run that is resumed; say from where.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
+    """
+    from m3amba_zoo.config_options import FREEZE, set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, latest_checkpoint, read_meta
 
     path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)
@@ -91,5 +144,13 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
         )
     if trained is not None:
         set_seed(config, trained, splits=meta[SEEDED_SPLITS])
+    frozen = list(meta[FREEZE])
+    if config.get(FREEZE) and list(config[FREEZE]) != frozen:
+        raise InputError(
+            f"freeze is {list(config[FREEZE])}, but {path} was trained with {frozen}: the optimiser's state "
+            "would not fit"
+        )
+    if frozen:
+        config[FREEZE] = frozen
     config.resume, config.load_from = True, str(path)
     return f"resumes {path}, epoch {meta.get('epoch')}"

@@ -50,6 +50,10 @@ class RasterPreprocessor(BaseDataPreprocessor):
         for modality, steps in self.steps.items():
             yield modality, list(cast(Iterable[Pretreatment], steps))
 
+    def steps_of(self, modality: str) -> list[Pretreatment]:
+        """Return a modality's steps in order."""
+        return dict(self._steps())[modality]
+
     @property
     def out_channels(self) -> dict[str, int]:
         """Bands by modality that the network reads."""
@@ -78,7 +82,8 @@ class RasterPreprocessor(BaseDataPreprocessor):
             x = pixels[modality]
             self.check_channels(modality, x.shape[1])
             for step in steps:
-                step.fit(x, labels, modality)
+                if not step.carried:
+                    step.fit(x, labels, modality)
                 x = step(torch.from_numpy(x).T[None, :, :, None])[0, :, :, 0].T.numpy()
             treated[modality] = x
         self.train(training)

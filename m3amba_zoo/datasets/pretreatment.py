@@ -21,9 +21,14 @@ from m3amba_zoo.registry import MODELS
 class Pretreatment(nn.Module):
     """Base of the steps.
 
+    Attributes:
+        carried: whether weights from elsewhere brought the fit, which training pixels shall not change.
+
     Args:
         in_channels: bands that come in.
     """
+
+    carried = False
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -35,6 +40,10 @@ class Pretreatment(nn.Module):
         Raises:
             InputError: the pixels do not allow it; the message names the modality.
         """
+
+    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Return those of the bands that go out ``(out_channels,)``; None where they are no longer bands."""
+        return wavelengths if self.out_channels == self.in_channels else None
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
         """Return ``(B, out_channels, S, S)``."""
@@ -62,6 +71,10 @@ class SelectBands(Pretreatment):
             keep[first : last + 1] = False
         self.register_buffer("kept", keep.nonzero().flatten(), persistent=False)
         self.out_channels = int(keep.sum())
+
+    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return those of the kept bands."""
+        return wavelengths[self.kept.cpu().numpy()]
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
         """Return the kept bands."""
@@ -147,6 +160,11 @@ class Derivative(Pretreatment):
         self.register_buffer("kernel", kernel.view(1, 1, -1), persistent=False)
         self.out_channels = in_channels - length + 1
 
+    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the centres of the local fits."""
+        lost = (self.in_channels - self.out_channels) // 2
+        return wavelengths[lost : len(wavelengths) - lost]
+
     def forward(self, x_BCSS: Tensor) -> Tensor:
         """Return ``(B, C - length + 1, S, S)``."""
         batch, bands, rows, columns = x_BCSS.shape
@@ -183,8 +201,13 @@ class Standardize(Pretreatment):
         return (x_BCSS - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
 
 
-class _Projection(Pretreatment):
-    """A fitted affine map of each pixel's bands."""
+class Projection(Pretreatment):
+    """Base of the fitted affine maps of each pixel's bands.
+
+    Args:
+        in_channels: bands that come in.
+        components: that go out.
+    """
 
     weight: Tensor
     bias: Tensor
@@ -197,6 +220,9 @@ class _Projection(Pretreatment):
         self.register_buffer("bias", torch.zeros(components))
         self.out_channels = components
 
+    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> None:
+        """Return None: components are no bands."""
+
     def _set(self, weight: NDArray, bias: NDArray) -> None:
         self.weight.copy_(torch.from_numpy(weight))
         self.bias.copy_(torch.from_numpy(bias))
@@ -207,7 +233,7 @@ class _Projection(Pretreatment):
 
 
 @MODELS.register_module()
-class PCA(_Projection):
+class PCA(Projection):
     """Principal components of the training pixels.
 
     Args:
@@ -234,7 +260,7 @@ class PCA(_Projection):
 
 
 @MODELS.register_module()
-class Discriminants(_Projection):
+class Discriminants(Projection):
     """Shrinkage LDA's discriminant directions of the training pixels (Ledoit-Wolf), scaled to unit variance.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
 
+from m3amba_zoo.config_options import FREEZE
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint, read_checkpoint
 from m3amba_zoo.whole_file import whole_file
@@ -44,14 +45,15 @@ def load_from_elsewhere(filename: str, map_location: Any = None, **options: Any)
 def read_meta(path: str | Path) -> dict[str, Any]:
     """Return what a checkpoint says of its run (``seed``, ``epoch``, ...) without its weights.
 
-    ``seeded_splits`` says whether the seed was the splits' too (``--seed``).
+    ``seeded_splits`` says whether the seed was the splits' too (``--seed``), ``freeze`` what was frozen.
 
     Raises:
         InputError: as ``read_checkpoint`` does.
     """
     checkpoint = read_checkpoint(path, map_location="meta")
     noted = checkpoint.get("message_hub", {}).get("runtime_info", {})
-    return {**checkpoint["meta"], SEEDED_SPLITS: noted.get(SEEDED_SPLITS, False)}
+    noted = {SEEDED_SPLITS: noted.get(SEEDED_SPLITS, False), FREEZE: noted.get(FREEZE, [])}
+    return {**checkpoint["meta"], **noted}
 
 
 @register_backend("aside")

@@ -11,6 +11,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from m3amba_zoo.config_options import FREEZE, INIT_FROM
 from m3amba_zoo.evaluation.cost import count_flops
 from m3amba_zoo.evaluation.record import build_record, mapped_pixels, write_json
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
@@ -112,6 +113,10 @@ def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:
     """Return what ``metrics.json`` says of the model."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     encoder = getattr(model, "encoder", None)
+    started = {
+        INIT_FROM: runner.message_hub.get_info(INIT_FROM, runner.cfg.get(INIT_FROM)),
+        FREEZE: runner.cfg.get(FREEZE),
+    }
     return {
         "name": runner.experiment_name.rsplit("_", 2)[0],
         "type": type(model).__name__,
@@ -121,4 +126,5 @@ def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:
         "clip": encoder.description if encoder else "none",
         "transductive": bool(getattr(getattr(model, "loss", None), "transductive", False)),
         "epochs": getattr(runner, "trained_epochs", None),
+        **{key: value for key, value in started.items() if value},
     }

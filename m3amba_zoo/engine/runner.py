@@ -17,7 +17,9 @@ from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_mod
 from rich import get_console
 from torch import nn
 
+from m3amba_zoo.config_options import FREEZE
 from m3amba_zoo.engine.checkpoint import check_data, describe_data
+from m3amba_zoo.engine.freezing import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import check_fit
 from m3amba_zoo.registry import RUNNERS
@@ -48,6 +50,7 @@ class ZooRunner(Runner):
     - Several processes may train on CPUs (``--launcher pytorch``).
     - The config is written when training starts, after all checks.
     - ``compile`` in a config compiles the network, not the optimiser and the log around it.
+    - ``freeze`` in a config lists patterns of parameters that are not trained (``engine/freezing.py``).
     - Hooks may define ``after_stop(runner)``, called when training or testing ends, also by an error.
     """
 
@@ -67,10 +70,21 @@ class ZooRunner(Runner):
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Wrap the model for several processes; on CPUs without the device ids that MMEngine passes."""
+        """Wrap the model for several processes; on CPUs without the device ids that MMEngine passes.
+
+        Before, since the wrapper asks which parameters are trained, freeze what the config says.
+        """
+        freeze(model, self.cfg.get(FREEZE))
         if self.distributed and not torch.cuda.is_available():
             return MMDistributedDataParallel(module=model, broadcast_buffers=False)
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Build the optimiser, without the parameters that the config freezes."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        if self.cfg.get(FREEZE):
+            leave_out_frozen(built)
+        return built
 
     def build_logger(
         self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
@@ -98,6 +112,8 @@ class ZooRunner(Runner):
         mmengine = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
         kept = {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in mmengine}
         super().register_default_hooks(kept)
+        if self.cfg.get(FREEZE):
+            self.register_hook(FreezeHook())
 
     def _maybe_compile(self, target: str) -> None:
         """Compile the network where the config asks for it: ``compile``, True or arguments of torch.compile.

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from m3amba_zoo.leaderboard.record import SCORES
 from m3amba_zoo.leaderboard.summary import Entry
-
-SCORES = ("oa", "aa", "kappa")
 
 
 def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> Iterator[list[str] | str]:

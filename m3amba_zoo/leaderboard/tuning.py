@@ -15,6 +15,7 @@ from m3amba_zoo.leaderboard.board import prepare
 from m3amba_zoo.leaderboard.plan import Plan, Run
 from m3amba_zoo.leaderboard.processes import Processes, Result
 from m3amba_zoo.leaderboard.progress import RunProgress
+from m3amba_zoo.leaderboard.record import SCORES
 from m3amba_zoo.whole_file import whole_file
 
 GROUP = "tuning"
@@ -77,14 +78,15 @@ class TuningTable:
     def chosen(self, plan: Plan) -> dict[tuple[str, str], str]:
         """Return the best setting by dataset and model, where the whole grid has been run.
 
-        The best has the highest overall accuracy on validation pixels; of equals the first of the grid.
+        The best has the highest mean of OA, AA and kappa on validation pixels; of equals the first of the
+        grid.
         """
         rows, grid = self.rows(), settings(plan)
         chosen = {}
         for dataset, model in dict.fromkeys((dataset, model) for dataset, model, _ in rows):
             scored = [rows.get((dataset, model, option)) for option in grid]
             if grid and all(row is not None and row["status"] == "done" for row in scored):
-                best = max(grid, key=lambda option: float(rows[dataset, model, option]["oa"]))
+                best = max(grid, key=lambda option: _mean_score(rows[dataset, model, option]))
                 chosen[dataset, model] = best
         return chosen
 
@@ -107,7 +109,7 @@ class TuningTable:
             "reason": result.reason,
         }
         if record is not None:
-            row |= {score: f"{record[score]:.6f}" for score in ("oa", "aa", "kappa")}
+            row |= {score: f"{record[score]:.6f}" for score in SCORES}
             row |= {"pixels": str(record["pixels"]), "split": record["split"]["name"]}
             row["split_sha256"] = record["split"]["sha256"]
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +122,10 @@ class TuningTable:
             writer.writerows(rows[key] for key in sorted(rows))
             with whole_file(self.path) as aside:
                 aside.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _mean_score(row: Row) -> float:
+    return sum(float(row[score]) for score in SCORES) / len(SCORES)
 
 
 def settings(plan: Plan) -> list[str]:

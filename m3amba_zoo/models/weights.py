@@ -34,7 +34,7 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     if path.suffix == ".safetensors":
         checkpoint: Any = _read_safetensors(path, map_location)
     else:
-        checkpoint = _read_torch(path, map_location)
+        checkpoint = read_plain(path, map_location)
     if not isinstance(checkpoint, Mapping):
         raise InputError(f"{path}: a {type(checkpoint).__name__}, expected a dict of weights")
     checkpoint = dict(checkpoint) if "state_dict" in checkpoint else {"state_dict": checkpoint}
@@ -114,7 +114,12 @@ def _read_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:
         raise InputError(f"{path}: cut short or damaged, not a safetensors file ({error})") from error
 
 
-def _read_torch(path: Path, map_location: Any) -> Any:
+def read_plain(path: Path, map_location: Any = None) -> Any:
+    """Read a file that torch saved, of tensors, plain values and their containers.
+
+    Raises:
+        InputError: the file is cut short or damaged, cannot be read, or holds other pickled objects.
+    """
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

@@ -1,0 +1,45 @@
+"""Convert the checkpoint of M3amba's authors to a folder with config and weights."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+NO_CLIP = "none"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert and name what was written; bad input raises InputError."""
+    args = _parser().parse_args(argv)
+    from m3amba_zoo.hub.reference_file import convert_file
+
+    encoder = {"type": "ClipImageEncoder", "name": args.clip_name, "weights": args.clip}
+    out = args.out or Path(args.checkpoint.stem)
+    weights = convert_file(args.checkpoint, out, args.modalities, None if args.clip == NO_CLIP else encoder)
+    print(f"wrote {out / 'config.py'} and {weights}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the authors' .pth")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the folder to make (default: the checkpoint's name)"
+    )
+    parser.add_argument(
+        "--modalities",
+        nargs=2,
+        default=["hsi", "lidar"],
+        metavar="NAME",
+        help="names for its two modalities, in the authors' order (default: hsi lidar)",
+    )
+    parser.add_argument(
+        "--clip",
+        default="openai",
+        metavar="WEIGHTS",
+        help="CLIP weights it was trained with: a file or a tag of open_clip (default: openai); none leaves "
+        "CLIP out",
+    )
+    parser.add_argument("--clip-name", default="ViT-B-32-quickgelu", metavar="NAME", help="open_clip's")
+    return parser

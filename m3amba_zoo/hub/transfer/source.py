@@ -1,0 +1,174 @@
+"""What weights are taken from: a published model, a card's folder, a work dir, or a file with its config."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from mmengine.config import Config
+from numpy.typing import NDArray
+
+from m3amba_zoo.config_file import read_config_file
+from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.model_cards import find_card
+from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights
+from m3amba_zoo.hub.transfer.facts import ModelFacts, describe_model
+from m3amba_zoo.models.weights import read_checkpoint
+
+README = "README.md"
+# how cards put evenly spaced bands into words
+_EVEN = re.compile(r"\s*([\d.]+) to ([\d.]+) nm, evenly spaced\s*")
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A trained model and where it lies.
+
+    Attributes:
+        name: as the user gave it.
+        trained: model, window and classes.
+        config: of its training.
+        weights: the file.
+    """
+
+    name: str
+    trained: TrainedModel
+    config: Config
+    weights: Path
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights' file."""
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+
+    def facts(self, wavelengths: Mapping[str, Any]) -> ModelFacts:
+        """Describe it.
+
+        Args:
+            wavelengths: by modality, as the user gives them; else the card's are taken, or those of the data
+                that the config names, where that is here.
+
+        Raises:
+            InputError: wavelengths that do not fit.
+        """
+        model = self.trained.model
+        found = {
+            modality: _first_known(
+                lambda m=modality, n=bands: read_wavelengths(
+                    wavelengths.get(m), n, f"of '{m}' in {self.name}"
+                ),
+                lambda m=modality, n=bands: self._of_card(m, n),
+                lambda m=modality, n=bands: self._of_data(m, n),
+            )
+            for modality, bands in model.in_channels.items()
+        }
+        classes = self.trained.classes
+        if not (self.weights.parent / METRICS).is_file() and (data := self._data):  # they are numbered
+            classes = data.classes if len(data.classes) == len(classes) else classes
+        return describe_model(self.name, model, found, [entry.name for entry in classes])
+
+    def trained_on(self) -> dict[str, str]:
+        """Return the data's name, and the split's name and hash, as metrics.json or the checkpoint says."""
+        path = self.weights.parent / METRICS
+        if not path.is_file():
+            noted = read_checkpoint(self.weights, "meta")["meta"].get("data", {})
+            return {key: str(noted[key]) for key in ("name", "split", "sha256") if key in noted}
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            record = content["runs"][str(content["seed"])] if "runs" in content else content
+            split = record["split"]
+            return {"name": record["dataset"], "split": split["name"], "sha256": split["sha256"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: expected 'dataset' and 'split' of a training") from error
+
+    def _of_card(self, modality: str, bands: int) -> NDArray[np.float64] | None:
+        path = self.weights.parent / README
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        parts = text.split("---\n", 2)
+        try:
+            said = yaml.safe_load(parts[1])["m3amba_zoo"]["inputs"][modality]["wavelengths"]
+        except (IndexError, KeyError, TypeError, yaml.YAMLError):
+            return None
+        if isinstance(said, str):
+            even = _EVEN.fullmatch(said)
+            said = [float(even[1]), float(even[2])] if even else None
+        return read_wavelengths(said, bands, f"of '{modality}' in {path}")
+
+    def _of_data(self, modality: str, bands: int) -> NDArray[np.float64] | None:
+        raster = self._data.scenes[0].rasters.get(modality) if bands > 1 and self._data else None
+        return raster.wavelengths if raster and len(raster.data) == bands else None
+
+    @cached_property
+    def _data(self) -> SceneData | None:
+        """The data of the training, None where it is elsewhere."""
+        loader = self.config.get("train_dataloader") or self.config.get("test_dataloader") or {}
+        dataset = loader.get("dataset") or {}
+        try:
+            return load_scene_data(dataset["source"], dataset["split"])
+        except (InputError, KeyError):
+            return None
+
+
+def open_source(given: str, config: str | Path | None = None) -> SourceModel:
+    """Load what weights are taken from.
+
+    Args:
+        given: the name of a published model, a card's folder, a work dir, or a weights file (``.pth``,
+            ``.safetensors``).
+        config: of a weights file; None where it lies beside the file.
+
+    Raises:
+        InputError: there is nothing of that name, or it cannot be loaded.
+    """
+    path = Path(given).expanduser()
+    if path.is_file():
+        beside = [Path(config)] if config else sorted(path.parent.glob("*.py"))
+        if len(beside) != 1:
+            raise InputError(
+                f"{path}: {len(beside)} configs (*.py) lie beside these weights, give theirs as "
+                "init_from.config or --init-config"
+            )
+        return SourceModel(given, TrainedModel.from_files(beside[0], path), read_config_file(beside[0]), path)
+    if config:
+        raise InputError(f"{given}: no such weights file, which the config {config} would belong to")
+    if not path.is_dir() and (path.suffix in (".pth", ".safetensors") or path.parent != Path()):
+        raise InputError(f"{path}: no such file or folder to take weights from")
+    folder = path if path.is_dir() else find_card(given)
+    trained = TrainedModel.from_folder(folder)
+    read = read_config_file(next(iter(sorted(folder.glob("*.py")))))
+    return SourceModel(given, trained, read, find_weights(folder, read))
+
+
+def read_wavelengths(given: Any, bands: int, of_what: str) -> NDArray[np.float64] | None:
+    """Read wavelengths from a config: one a band, or the first and the last of evenly spaced ones; in nm.
+
+    Raises:
+        InputError: they are neither.
+    """
+    if given is None:
+        return None
+    try:
+        values = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape == (2,):
+        values = np.linspace(values[0], values[1], bands)
+    if values.shape != (bands,) or not (np.isfinite(values).all() and (values > 0).all()):
+        raise InputError(
+            f"wavelengths {of_what} are {given!r}, expected {bands} positive numbers (nm), or the first and "
+            "the last of evenly spaced bands"
+        )
+    return values
+
+
+def _first_known(*ways: Any) -> NDArray[np.float64] | None:
+    return next((found for way in ways if (found := way()) is not None), None)

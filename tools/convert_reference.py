@@ -1,0 +1,5 @@
+"""Convert the authors' checkpoint: ``python tools/convert_reference.py CHECKPOINT.pth --out DIR``."""
+
+from m3amba_zoo.cli.main import run
+
+run("convert_reference")
