@@ -135,7 +135,8 @@ def _info(model: Any) -> None:
 
     _print(model.name)
     for key, value in model.summary.items():
-        _print(f"  {key}: {_text(value)}")
+        if value not in (None, []):
+            _print(f"  {key}: {_text(value)}")
     _print(f"  weights: {model.weights or f'none: {model.reason}'}")
     _print("  files:")
     for file in model.files:
