@@ -163,6 +163,13 @@ def test_pretreatment_is_fitted_on_training_pixels(data):
     assert len(labels) == len(fitted)
 
 
+def test_augmentation_among_the_networks_steps_does_not_touch_a_classifier(data):
+    steps = [{"type": "Standardize"}, {"type": "WindowShift", "level": 9.0}]
+    plain, shifted = (PixelSpectra(MODALITIES, pretreatment={"hsi": chosen}) for chosen in (steps[:1], steps))
+    np.testing.assert_array_equal(plain.fit(data)[0], shifted.fit(data)[0])
+    np.testing.assert_array_equal(plain.of_rows(data.scenes[0], 0, 9), shifted.of_rows(data.scenes[0], 0, 9))
+
+
 def test_a_missing_value_counts_as_the_training_mean(data):
     classifier = build("ShrinkageLDA", ("lidar",))
     classifier.fit(data, 0)
