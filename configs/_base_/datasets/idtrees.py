@@ -1,5 +1,5 @@
 # IDTReeS 2020 (real HSI + LiDAR canopy height), 85 plots of 20 x 20 m; whole plots train or test.
-# Windows about the size of a crown: whole plots as windows are learnt by heart (docs/results.md).
+# Windows about the size of a crown: whole plots as windows are learnt by heart (docs/tuning.md).
 _base_ = "windows.py"
 
 source = dict(type="idtrees")
