@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.verify or args.golden:
         return _verify(models, args.names, args.golden)
     for name in args.names:
-        _require_weights(name, models)
+        _require_known(name, models, own=not (args.to or args.export))
     if args.export:
         _export(models, args)
         return 0
@@ -43,9 +43,9 @@ def _fetch(name: str, models: Mapping[str, Any], args: argparse.Namespace) -> Pa
     from m3amba_zoo.hub.download import copy_card
     from m3amba_zoo.hub.model_cards import find_card, find_whole_card
 
-    if name not in models and not args.to:
-        return find_card(name)  # a card of the user's own, or the error that lists close names
-    model = _known(name, models)
+    if name not in models:
+        return find_card(name)  # a card of the user's own
+    model = models[name]
     folder = find_whole_card(model, args.mirror)
     return copy_card(folder, model, args.to) if args.to else folder
 
@@ -99,9 +99,13 @@ def _known(name: str, models: Mapping[str, Any]) -> Any:
     return models[name]
 
 
-def _require_weights(name: str, models: Mapping[str, Any]) -> None:
-    """Raise InputError before anything is fetched if a model has no weights."""
-    if name in models and not models[name].weights:
+def _require_known(name: str, models: Mapping[str, Any], own: bool) -> None:
+    """Raise InputError before anything is fetched if a name is no model's, or its model has no weights."""
+    from m3amba_zoo.hub.model_cards import own_cards
+
+    if own and name in own_cards():
+        return
+    if not _known(name, models).weights:
         raise InputError(f"model '{name}' is published without weights: {models[name].reason}")
 
 
@@ -151,12 +155,13 @@ def _verify(models: Mapping[str, Any], names: Sequence[str], golden: bool) -> in
     from m3amba_zoo.hub.download import check_card
     from m3amba_zoo.hub.model_cards import check_own_card, own_cards, places_of
 
-    own, failed = own_cards(), False
+    own, failed, checked = own_cards(), False, 0
     for name in names or [*models, *own]:
         folders = [own[name]] if name in own else [place.folder for place in places_of(_known(name, models))]
         if names and not folders:
             _print(f"absent   {name}: is not on this machine")
             failed = True
+        checked += len(folders)
         for folder in folders:
             try:
                 if name in own:
@@ -169,6 +174,8 @@ def _verify(models: Mapping[str, Any], names: Sequence[str], golden: bool) -> in
             except InputError as error:
                 _print(f"refused  {name}: {error}")
                 failed = True
+    if not names and not checked:
+        _print("nothing to verify: no published model is on this machine")
     return FAILURE if failed else 0
 
 
@@ -206,7 +213,8 @@ def _percent(summary: Mapping[str, Any]) -> str:
     accuracy = (summary.get("results") or {}).get("oa") or {}
     if not accuracy:
         return ""
-    return f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['std']:.1f}"
+    spread = "" if accuracy["std"] is None else f" ± {100 * accuracy['std']:.1f}"  # of one seed there is none
+    return f"{100 * accuracy['mean']:.1f}{spread}"
 
 
 def _print(line: str) -> None:

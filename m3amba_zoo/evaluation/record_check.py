@@ -23,7 +23,7 @@ def read_record(path: Path) -> dict[str, Any]:
         InputError: it is absent, or no JSON object.
     """
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:

@@ -75,6 +75,15 @@ class PublishedModel:
         raise InputError(f"model '{self.name}' has no file '{path}'")
 
 
+def sha256_of(path: Path) -> str:
+    """Return a file's sha256, 64 hexadecimal digits; raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def read_index(path: Path = PACKAGE_INDEX) -> dict[str, PublishedModel]:
     """Read an index by model name, sorted.
 

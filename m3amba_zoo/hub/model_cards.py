@@ -23,13 +23,12 @@ from m3amba_zoo.hub.download import (
     lacks,
     mirror_names,
     open_mirror,
-    sha256_of,
 )
 from m3amba_zoo.hub.download.mirror import MIRRORS_VARIABLE, is_remote, shown
 from m3amba_zoo.hub.download.progress import say
 from m3amba_zoo.hub.download.settings import PATIENCE, Patience
-from m3amba_zoo.hub.index import PublishedModel, read_index
-from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel
+from m3amba_zoo.hub.index import PublishedModel, read_index, sha256_of
+from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel, visible_files
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
 from m3amba_zoo.offline import OFFLINE_VARIABLE, is_offline
 
@@ -116,6 +115,22 @@ def find_card(
     return _locate(model, needed, mirrors, patience)
 
 
+def find_model(given: str | Path) -> Path:
+    """Return the folder of a model that is given by its name, or as a work dir or a card's folder.
+
+    A published model's name is that model, also where a folder of this name lies here: only what was
+    published may be loaded under it. ``./NAME`` is the folder.
+
+    Raises:
+        InputError: as ``find_card``; a path that is none is returned as it is.
+    """
+    path = Path(given).expanduser()
+    is_name = isinstance(given, str) and given in published_models()
+    if is_name or not (path.exists() or len(path.parts) > 1):
+        return find_card(str(given))
+    return path
+
+
 def find_whole_card(
     model: PublishedModel, mirrors: Sequence[str] = (), patience: Patience = PATIENCE
 ) -> Path:
@@ -157,9 +172,11 @@ def check_own_card(folder: Path, pretrained: bool = True) -> None:
         raise InputError(f"{folder}: has neither {README} nor {METRICS}, expected the card of a model")
     if not pretrained:
         return
-    weights = [path for path in sorted(folder.glob("*.safetensors")) if path.name != GOLDEN]
-    if len(weights) != 1 or (folder / LAST_CHECKPOINT).exists():
-        found = ", ".join(path.name for path in weights) or "no weights"
+    weights = [path for path in visible_files(folder, "*.safetensors") if path.name != GOLDEN]
+    pointer = folder / LAST_CHECKPOINT
+    if len(weights) != 1 or pointer.exists():
+        held = [*weights, pointer] if pointer.exists() else weights
+        found = ", ".join(path.name for path in held) or "no weights"
         raise InputError(f"{folder}: holds {found}, expected one {folder.name}-<8 digits>.safetensors")
     try:
         digits = sha256_of(weights[0])[:8]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.convert_reference import convert_reference
+from m3amba_zoo.hub.index import sha256_of
 from m3amba_zoo.hub.model_cards import CONFIG
 from m3amba_zoo.models.weights import check_fit, read_plain
 from m3amba_zoo.registry import MODELS
@@ -71,8 +71,8 @@ def convert_file(
     if encoder is not None:
         weights["encoder.fingerprint"] = expected["encoder.fingerprint"]
     check_fit(weights, expected, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    origin = f"# From the checkpoint of M3amba's authors {path.name}, sha256 {digest}\n"
+    # the name is quoted: a line end in it would make what follows Python
+    origin = f"# From the checkpoint of M3amba's authors {path.name!r}, sha256 {sha256_of(path)}\n"
     return _write(out, f"{path.stem}.safetensors", origin + Config({"model": model}).pretty_text, weights)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from m3amba_zoo.config_file import read_config_file
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record_check import read_record
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights, named_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import MODELS
@@ -48,7 +49,7 @@ class TrainedModel(NamedTuple):
         if not folder.is_dir():
             found = "is a file" if folder.exists() else "no such folder"
             raise InputError(f"{folder}: {found}; {EXPECTED}")
-        configs = sorted(folder.glob("*.py"))
+        configs = visible_files(folder, "*.py")
         if len(configs) != 1:
             names = ", ".join(path.name for path in configs)
             found = f"{len(configs)} configs ({names})" if configs else "no config (*.py)"
@@ -75,6 +76,11 @@ class TrainedModel(NamedTuple):
         return cls(model, _window(config, path), _read_classes(folder / METRICS, model.num_classes))
 
 
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """Return a folder's files of a pattern, sorted, without hidden ones, which desktops leave."""
+    return [path for path in sorted(folder.glob(pattern)) if not path.name.startswith(".")]
+
+
 def find_weights(folder: Path, config: Config) -> Path:
     """Return a training's weights (the best, where it kept one, else the last), or a card's.
 
@@ -88,12 +94,27 @@ def find_weights(folder: Path, config: Config) -> Path:
         if hook.get("save_best") and len(best) == 1:
             return best[0]
         return named_checkpoint(pointer)
-    weights = [path for path in sorted(folder.glob("*.safetensors")) if path.name != GOLDEN]
+    weights = [path for path in visible_files(folder, "*.safetensors") if path.name != GOLDEN]
     if len(weights) != 1:
         names = ", ".join(path.name for path in weights)
         found = f"{len(weights)} weights files ({names})" if weights else "no weights"
         raise InputError(f"{folder}: holds {found}; {EXPECTED}")
     return weights[0]
+
+
+def read_own_record(path: Path) -> Mapping[str, Any]:
+    """Return the record of the weights beside a run's metrics.json, or a card's, which has one a run.
+
+    Raises:
+        InputError: the file cannot be read, is no JSON, or lacks the run whose weights these are.
+    """
+    content = read_record(path)
+    if "runs" not in content:
+        return content
+    try:
+        return content["runs"][str(content["seed"])]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected 'seed', and a run of this seed in 'runs'") from error
 
 
 def _read_config(path: Path) -> Config:
@@ -120,11 +141,9 @@ def _read_classes(path: Path, num_classes: int) -> tuple[LandClass, ...]:
     if not path.is_file():
         return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(num_classes))
     try:
-        content = json.loads(path.read_text())
-        record = content["runs"][str(content["seed"])] if "runs" in content else content
         classes = [
             LandClass(str(entry["name"]), tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
-            for k, entry in enumerate(record["per_class"])
+            for k, entry in enumerate(read_own_record(path)["per_class"])
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: expected 'per_class', a list with the name of each class") from error

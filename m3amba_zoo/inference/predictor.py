@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.datasets.windows import cut_raster, grid_origins, stride
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub import TrainedModel, find_card
+from m3amba_zoo.hub import TrainedModel, find_model
 from m3amba_zoo.inference.batches import Batches
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.raster_rows import RasterRows, block_cache, some_value
@@ -44,17 +44,15 @@ class Predictor:
         """Build a model and load its weights.
 
         Args:
-            name_or_path: the work dir of a training; a folder with ``config.py`` and one ``.safetensors``; or
-                the name of a published model (``m3amba_zoo.list_models()``).
+            name_or_path: the name of a published model (``m3amba_zoo.list_models()``), which a folder of that
+                name does not replace; the work dir of a training; or a folder with ``config.py`` and one
+                ``.safetensors``.
             device: None takes the GPU if there is one.
 
         Raises:
             InputError: no such folder or model; no config or weights in it, or they do not fit.
         """
-        folder = Path(name_or_path)
-        if not folder.exists() and len(folder.parts) == 1:  # a path with folders in it is no name
-            folder = find_card(str(name_or_path))
-        self._take(TrainedModel.from_folder(folder), device)
+        self._take(TrainedModel.from_folder(find_model(name_or_path)), device)
 
     @classmethod
     def from_files(

@@ -13,7 +13,9 @@ from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text
 
 NAME, OTHER, BARE = "m3amba-t_here", "m3amba-t_other", "m3amba-t_bare"
 PATIENCE = Patience(attempts=3, first_delay=0.01, longest_delay=2)
-HASTY = replace(PATIENCE, silence=0.3, total=0.5, slowest=10**7)  # for mirrors that are slow on purpose
+# For mirrors that are slow on purpose: one limit each that can fail, so that a busy machine changes nothing
+HASTY = replace(PATIENCE, silence=1, attempts=2)
+HURRIED = replace(PATIENCE, total=0.2, slowest=10**9, attempts=2)
 
 
 @dataclass

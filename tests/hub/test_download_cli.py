@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import hostile_server
@@ -10,6 +11,8 @@ from published import BARE, NAME, OTHER
 
 from m3amba_zoo.cli import download
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub import index
+from m3amba_zoo.hub.index import index_text
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def test_nothing_is_fetched_if_a_name_has_no_weights_or_is_unknown(published, mi
     with pytest.raises(InputError, match="without weights: the scene may not be redistributed"):
         download.main([NAME, BARE, "--mirror", mirror])
     with pytest.raises(InputError, match=f"did you mean '{NAME}'"):
-        download.main(["m3amba-t_her", OTHER, "--mirror", mirror])
+        download.main([OTHER, "m3amba-t_her", "--mirror", mirror])
     with pytest.raises(InputError, match="no model is named; --list lists"):
         download.main([])
     assert published.left() == {}
@@ -44,11 +47,16 @@ def test_nothing_is_fetched_if_a_name_has_no_weights_or_is_unknown(published, mi
 
 def test_list_and_info_tell_what_is_published_and_where_it_is(published, mirror, capsys):
     published.fetch(mirror)
+    of_one_seed = {"oa": {"mean": 0.5, "std": None}}
+    models = dict(published.models)
+    models[OTHER] = replace(models[OTHER], summary={**models[OTHER].summary, "results": of_one_seed})
+    index.PACKAGE_INDEX.write_text(index_text(models))
     download.main(["--list"])
     lines = capsys.readouterr().out.splitlines()
     here = next(line for line in lines if NAME in line)
     assert all(part in here for part in ("idtrees", "hsi + lidar", "300.0 kB", "cache"))
     assert "none" in next(line for line in lines if BARE in line)
+    assert " 50.0 " in next(line for line in lines if OTHER in line)
     download.main(["--info", NAME])
     told = capsys.readouterr().out
     assert all(file.sha256 in told for file in published.models[NAME].files)
@@ -58,6 +66,8 @@ def test_list_and_info_tell_what_is_published_and_where_it_is(published, mirror,
 
 
 def test_verify_fails_for_a_damaged_or_absent_card(published, mirror, tmp_path, capsys, monkeypatch):
+    assert download.main(["--verify"]) == 0
+    assert "nothing to verify" in capsys.readouterr().out
     folder = published.fetch(mirror)
     checkout = published.write(tmp_path / "checkout")
     assert download.main(["--verify"]) == 0

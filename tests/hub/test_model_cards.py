@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import hostile_server
@@ -15,8 +16,10 @@ from safetensors.torch import save, save_file
 
 import m3amba_zoo
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub import index
+from m3amba_zoo.hub import index, model_cards
 from m3amba_zoo.hub.index import index_text
+from m3amba_zoo.hub.model_cards import find_model
+from m3amba_zoo.hub.transfer.source import open_source
 from m3amba_zoo.registry import MODELS
 
 CONFIG = """
@@ -167,6 +170,21 @@ def test_a_file_that_was_altered_is_refused_before_the_config_is_executed(
     assert not published.marker.exists()
 
 
+def test_a_folder_here_does_not_take_a_published_name(published, tmp_path, monkeypatch):
+    folder = published.write(tmp_path / "here")
+    impostor = tmp_path / "impostor executed"
+    (folder / "config.py").write_text(f"open({str(impostor)!r}, 'w').close()")
+    published.write(tmp_path / "checkout")
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_model(NAME) == tmp_path / "checkout" / NAME
+    for take in (m3amba_zoo.Predictor, open_source):
+        with suppress(Exception):  # what is published here builds no model
+            take(NAME)
+    assert published.marker.exists()
+    assert not impostor.exists()
+    assert find_model(f"./{NAME}") == Path(NAME)
+
+
 @pytest.mark.parametrize("name", ["last_checkpoint", "other.safetensors", "other.py"])
 def test_a_file_that_the_loader_might_take_instead_is_refused(published, tmp_path, name):
     folder = published.write(tmp_path / "checkout")
@@ -250,6 +268,8 @@ def test_a_published_model_is_built_from_a_fresh_install(published, monkeypatch)
     with hostile_server.serve({f"/{entry.name}/{path}": c for path, c in files.items()}) as server:
         monkeypatch.setenv("M3AMBA_MIRRORS", server.url)
         loaded = m3amba_zoo.get_model("m3amba-t_toy", pretrained=True)
+        for name in ("._config.py", f"._{entry.weights}"):  # as macOS leaves on foreign disks
+            (model_cards.find_card("m3amba-t_toy") / name).write_bytes(b"")
+        assert m3amba_zoo.Predictor("m3amba-t_toy").in_channels == {"hsi": 3}
     x = {"hsi": torch.randn(1, 3, 8, 8)}
     torch.testing.assert_close(loaded(x)["fused"], model(x)["fused"])
-    assert m3amba_zoo.Predictor("m3amba-t_toy").in_channels == {"hsi": 3}

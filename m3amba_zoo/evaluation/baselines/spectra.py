@@ -72,7 +72,7 @@ class PixelSpectra:
                         f"scene '{scene.name}' of {data.name} has {found} bands of '{modality}', but scene "
                         f"'{data.scenes[0].name}' has {expected}"
                     )
-        preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()  # no augmentation: it has no epochs
+        preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()  # not augmented: it has no epochs
         pixels, labels = self._raw_of_part(data, "train")
         whole = ~np.any([np.isnan(values).any(axis=1) for values in pixels.values()], axis=0)
         preprocessor.fit({modality: values[whole] for modality, values in pixels.items()}, labels[whole])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from m3amba_zoo.config_options import config_sha256, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.cards.document import README, read_text
 from m3amba_zoo.hub.cards.validate import METRICS, validate
-from m3amba_zoo.hub.index import NAME, PublishedFile
+from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
 from m3amba_zoo.hub.model_cards import CONFIG
 from m3amba_zoo.hub.trained_model import GOLDEN
 from m3amba_zoo.hub.trained_model import METRICS as METRICS_FILE
@@ -117,12 +116,9 @@ def measure(path: Path) -> PublishedFile:
         InputError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-            sha256 = digest.hexdigest() if digest else hashlib.sha256(file.read()).hexdigest()
+        return PublishedFile(path.name, path.stat().st_size, sha256_of(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return PublishedFile(path.name, path.stat().st_size, sha256)
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.index import PublishedFile, PublishedModel
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's sha256, 64 hexadecimal digits; raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
+from m3amba_zoo.hub.index import PublishedFile, PublishedModel, sha256_of
 
 
 def lacks(folder: Path, names: Iterable[str]) -> list[str]:
@@ -46,7 +36,7 @@ def check_card(folder: Path, model: PublishedModel, needed: Iterable[str] | None
     for path in sorted(folder.iterdir()):
         if path.name in listed:
             check_file(path, model.file(path.name))
-        elif not path.name.startswith((".", "__pycache__")):
+        elif path.name != "__pycache__" and not path.name.startswith("."):
             raise InputError(f"{path}: is no part of the published model '{model.name}': the card is refused")
 
 

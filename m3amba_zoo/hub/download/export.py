@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.download.check import check_card, sha256_of
-from m3amba_zoo.hub.index import PublishedModel, index_text
+from m3amba_zoo.hub.download.check import check_card
+from m3amba_zoo.hub.index import PublishedModel, index_text, sha256_of
 
 INDEX = "index.json"
 SUMS = "SHA256SUMS"

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from m3amba_zoo.hub.download.check import sha256_of
 from m3amba_zoo.hub.download.mirror import Body, Interrupted, Mirror, Refused
 from m3amba_zoo.hub.download.settings import Patience
-from m3amba_zoo.hub.index import PublishedFile
+from m3amba_zoo.hub.index import PublishedFile, sha256_of
 
 Report = Callable[[PublishedFile, int], None]  # is told how many bytes of a file are there
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -62,9 +63,14 @@ def _get(session: requests.Session, url: str, start: int, patience: Patience) ->
         if not response.is_redirect:
             return response
         response.close()
-        url = urljoin(url, response.headers["Location"])
-        if not is_remote(url):
-            raise Refused(f"{place}: redirects to '{url}', expected http:// or https://")
+        target = response.headers["Location"]
+        try:
+            url = urljoin(url, target)
+            known = is_remote(url)
+        except ValueError:  # "http://[": no address
+            known = False
+        if not known:
+            raise Refused(f"{place}: redirects to '{target}', expected http:// or https://")
     raise Refused(f"{place}: redirects more than {REDIRECTS} times")
 
 
@@ -138,7 +144,7 @@ def _chunks(
 
 def _retry_after(text: str) -> float:
     """Return the seconds that a Retry-After header asks to wait: a number of them, or a date."""
-    if text.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]+\s*", text):
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds())

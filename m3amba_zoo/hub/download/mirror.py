@@ -87,13 +87,23 @@ class FolderMirror:
 
 
 def mirror_names(given: Sequence[str] = ()) -> list[str]:
-    """Return the mirrors given, then those of ``$M3AMBA_MIRRORS`` (separated by spaces or commas)."""
+    """Return the mirrors given, then those of ``$M3AMBA_MIRRORS`` (separated by spaces or commas).
+
+    Raises:
+        InputError: one is no address.
+    """
     named = re.split(r"[\s,]+", os.environ.get(MIRRORS_VARIABLE, ""))
-    return list(dict.fromkeys(filter(None, [*given, *named])))
+    names = list(dict.fromkeys(filter(None, [*given, *named])))
+    for name in names:
+        try:
+            urlsplit(name)
+        except ValueError as error:
+            raise InputError(f"mirror '{name}': is no address ({error})") from error
+    return names
 
 
 def is_remote(name: str) -> bool:
-    """Whether a mirror needs the network."""
+    """Whether a mirror needs the network; raises ValueError where the address is none (``http://[``)."""
     return urlsplit(name).scheme in ("http", "https")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError, one_line
@@ -37,8 +38,8 @@ def push(folder: Path, repo_id: str, endpoint: str | None = None) -> str:
         The commit's address.
 
     Raises:
-        InputError: the card is not valid, or not the model it says; the upload failed, and the repository is
-            as before; the environment forbids it.
+        InputError: the card is not valid, or not the model it says; the upload failed, and the repository's
+            files are as before; the environment forbids it.
     """
     check_may_push()
     if endpoint is not None and not endpoint.startswith(("https://", "http://")):
@@ -72,7 +73,8 @@ def push(folder: Path, repo_id: str, endpoint: str | None = None) -> str:
 
 
 def _is_weights(file: str, name: str) -> bool:
-    return file.startswith(f"{name}-") and file.endswith(".safetensors")
+    # the digits tell "a-<8>" from the weights of another model "a-b" in the same repository
+    return re.fullmatch(re.escape(name) + r"-[0-9a-f]{8}\.safetensors", file) is not None
 
 
 def _reason(error: Exception) -> str:

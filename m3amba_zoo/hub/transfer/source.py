@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +17,15 @@ from numpy.typing import NDArray
 from m3amba_zoo.config_file import read_config_file
 from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.model_cards import find_card
-from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights
+from m3amba_zoo.hub.index import sha256_of
+from m3amba_zoo.hub.model_cards import find_model
+from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights, read_own_record, visible_files
 from m3amba_zoo.hub.transfer.facts import ModelFacts, describe_model
 from m3amba_zoo.models.weights import read_checkpoint
 
 README = "README.md"
 # how cards put evenly spaced bands into words
-_EVEN = re.compile(r"\s*([\d.]+) to ([\d.]+) nm, evenly spaced\s*")
+_EVEN = re.compile(r"\s*(\d+(?:\.\d+)?) to (\d+(?:\.\d+)?) nm, evenly spaced\s*")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class SourceModel:
     @property
     def sha256(self) -> str:
         """Of the weights' file."""
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        return sha256_of(self.weights)
 
     def facts(self, wavelengths: Mapping[str, Any]) -> ModelFacts:
         """Describe it.
@@ -83,11 +82,10 @@ class SourceModel:
             noted = read_checkpoint(self.weights, "meta")["meta"].get("data", {})
             return {key: str(noted[key]) for key in ("name", "split", "sha256") if key in noted}
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            record = content["runs"][str(content["seed"])] if "runs" in content else content
+            record = read_own_record(path)
             split = record["split"]
             return {"name": record["dataset"], "split": split["name"], "sha256": split["sha256"]}
-        except (ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise InputError(f"{path}: expected 'dataset' and 'split' of a training") from error
 
     def _of_card(self, modality: str, bands: int) -> NDArray[np.float64] | None:
@@ -131,7 +129,7 @@ def open_source(given: str, config: str | Path | None = None) -> SourceModel:
     """
     path = Path(given).expanduser()
     if path.is_file():
-        beside = [Path(config)] if config else sorted(path.parent.glob("*.py"))
+        beside = [Path(config)] if config else visible_files(path.parent, "*.py")
         if len(beside) != 1:
             raise InputError(
                 f"{path}: {len(beside)} configs (*.py) lie beside these weights, give theirs as "
@@ -142,9 +140,9 @@ def open_source(given: str, config: str | Path | None = None) -> SourceModel:
         raise InputError(f"{given}: no such weights file, which the config {config} would belong to")
     if not path.is_dir() and (path.suffix in (".pth", ".safetensors") or path.parent != Path()):
         raise InputError(f"{path}: no such file or folder to take weights from")
-    folder = path if path.is_dir() else find_card(given)
+    folder = find_model(given)
     trained = TrainedModel.from_folder(folder)
-    read = read_config_file(next(iter(sorted(folder.glob("*.py")))))
+    read = read_config_file(visible_files(folder, "*.py")[0])
     return SourceModel(given, trained, read, find_weights(folder, read))
 
 

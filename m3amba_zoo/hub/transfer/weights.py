@@ -86,9 +86,11 @@ class _Transfer:
         self.asked = matching_names(fresh, self.current, "fresh")
         self.relations = {m: relate(m, source, target) for m in self.common}
         self.axes = network_axes(model, config)
+        self.readers = {m: [n for n, axes in self.axes.items() if _runs_over(axes, m)] for m in self.common}
         self.entries: list[Entry] = []
         self.problems: list[tuple[str, str]] = []
         self.notes = [f"'{m}': {r.text}" for m, r in self.relations.items() if r.text and r.reads is None]
+        self.notes += [self._unseen(m) for m in self.common if not self.readers[m] and self._differs(m)]
         # anything else than ours fits itself, or does not
         self.fitted = FITTED if isinstance(model.data_preprocessor, RasterPreprocessor) else ()
 
@@ -196,6 +198,17 @@ class _Transfer:
         """Whether the network reads other bands; the components of a projection stay what they are."""
         return self.relations[modality].reads is not None and not self.source.modalities[modality].projections
 
+    def _differs(self, modality: str) -> bool:
+        """Whether the network reads something else here than in the source."""
+        return bool(self.relations[modality].unfit) or self._resamples(modality)
+
+    def _unseen(self, modality: str) -> str:
+        relation = self.relations[modality]
+        return (
+            f"'{modality}': {relation.unfit or relation.text}; which layers read its bands is not seen: "
+            "those of the same shape are copied as they are"
+        )
+
     def _held_by_source(self, size: int, axis: Axis) -> tuple[str, ...]:
         """Return the modalities that lie along an axis of this size in the source."""
         everything = tuple(self.source.modalities)
@@ -240,10 +253,10 @@ class _Transfer:
         carried = {}
         for modality in self.common:
             old, new = self.source.modalities[modality], self.target.modalities[modality]
-            readers = [
-                name for name, axes in self.axes.items() if any(modality in axis.modalities for axis in axes)
-            ]
-            refit = self.relations[modality].unfit or all(name in self.asked for name in readers)
+            # a network whose readers are not seen reads the components all the same
+            readers = self.readers[modality]
+            fresh = bool(readers) and all(name in self.asked for name in readers)
+            refit = self.relations[modality].unfit or fresh
             for before, now in zip(old.projections, new.projections, strict=False):
                 asked = any(name.startswith(f"{STEPS}.{modality}.{now.step}.") for name in self.asked)
                 if not refit and not asked:
@@ -273,6 +286,10 @@ class _Transfer:
         patterns = list(dict.fromkeys(_pattern(name) for name, _ in self.problems))
         shown = " ".join(f"'{pattern}'" for pattern in patterns[:4]) + (" ..." if len(patterns) > 4 else "")
         return f"'{name}'{more}: {text}; --fresh {shown} would start them anew"
+
+
+def _runs_over(axes: Sequence[Axis], modality: str) -> bool:
+    return any(modality in axis.modalities for axis in axes)
 
 
 class _Unfit(Exception):
