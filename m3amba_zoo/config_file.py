@@ -6,6 +6,7 @@ from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import mmengine.config.config
 import mmengine.utils.package_utils
@@ -15,7 +16,10 @@ from m3amba_zoo.errors import InputError, one_line
 
 
 def read_config_file(path: Path) -> Config:
-    """Read a config.
+    """Read a config; ``model.in_channels`` comes in the order of the dataset's modalities.
+
+    MMEngine sorts the keys of a config that it writes, but to a network the order of its modalities matters:
+    the first is the spectral one, and bands are laid side by side.
 
     Raises:
         InputError: there is no such file, or it cannot be read.
@@ -24,11 +28,27 @@ def read_config_file(path: Path) -> Config:
         raise InputError(f"{path}: no such config")
     mend_installed_path()
     try:
-        return Config.fromfile(path)
+        config = Config.fromfile(path)
     except InputError:
         raise
     except Exception as error:  # a config is Python: anything may happen
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
+    _order_modalities(config)
+    return config
+
+
+def _order_modalities(config: Config) -> None:
+    plain = config._cfg_dict.to_dict()
+    bands = _within(plain, "model", "in_channels")
+    modalities = _within(plain, "test_dataloader", "dataset", "modalities")
+    if isinstance(bands, dict) and isinstance(modalities, (list, tuple)) and {*bands} == {*modalities}:
+        config.model.in_channels = {modality: bands[modality] for modality in modalities}
+
+
+def _within(node: Any, *keys: str) -> Any:
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
 
 
 def installed_path(package: str) -> str:
