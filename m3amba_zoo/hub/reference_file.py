@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from m3amba_zoo.hub.index import sha256_of
 from m3amba_zoo.hub.model_cards import CONFIG
 from m3amba_zoo.models.weights import check_fit, read_plain
 from m3amba_zoo.registry import MODELS
+from m3amba_zoo.whole_file import whole_folder
 
 BEFORE_CLIP = ".pseudo_rgb."
 
@@ -125,18 +124,8 @@ def _sizes(weights: Mapping[str, Tensor], modalities: Sequence[str]) -> dict[str
 
 
 def _write(out: Path, name: str, config: str, weights: dict[str, Tensor]) -> Path:
-    """Write the folder aside and give it its name."""
-    aside = None
-    try:
-        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-        aside.chmod(0o755)
+    with whole_folder(out) as aside:
         (aside / CONFIG).write_text(config, encoding="utf-8")
         save_file(weights, aside / name)
         (aside / name).chmod(0o644)  # safetensors keeps it from others
-        aside.rename(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
     return out / name

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.download.check import check_card
 from m3amba_zoo.hub.index import PublishedModel, index_text, sha256_of
+from m3amba_zoo.whole_file import whole_folder
 
 INDEX = "index.json"
 SUMS = "SHA256SUMS"
@@ -31,7 +30,7 @@ def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
                 f"{target}: is there already, but not as published ({error}): remove it"
             ) from error
         return target
-    with _whole_folder(target) as aside:
+    with whole_folder(target) as aside:
         _copy_files(card, model, aside)
     return target
 
@@ -51,7 +50,7 @@ def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel
         InputError: the folder holds something or cannot be written; nothing is left behind.
     """
     require_new_folder(target)
-    with _whole_folder(target) as aside:
+    with whole_folder(target) as aside:
         for name, card in sorted(cards.items()):
             (aside / name).mkdir()
             _copy_files(card, models[name], aside / name)
@@ -72,20 +71,3 @@ def _copy_files(card: Path, model: PublishedModel, into: Path) -> None:
     for file in model.files:
         shutil.copyfile(card / file.path, into / file.path)
     check_card(into, model)
-
-
-@contextlib.contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder beside the target, which takes its name when the block ends, and goes if it fails."""
-    target = Path(os.path.abspath(target))
-    aside = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        aside.mkdir(parents=True)
-        yield aside
-        if target.exists():
-            target.rmdir()
-        aside.rename(target)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS
 from m3amba_zoo.hub.publish.card_files import write_card_files
 from m3amba_zoo.hub.publish.leak_check import check_splits
 from m3amba_zoo.hub.publish.runs import TrainedRun, median_run, read_runs
+from m3amba_zoo.whole_file import whole_folder
 
 README = "README.md"
 
@@ -66,7 +65,7 @@ def publish(work_dirs: Sequence[Path], name: str, cards: Path, replace: bool = F
         )
     runs = read_runs(work_dirs)
     splits_checked, shipped = check_splits(runs), median_run(runs)
-    with _staged(target) as folder:
+    with whole_folder(target, replace) as folder:
         write_card_files(folder, name, runs, shipped)
         if (target / README).is_file():
             shutil.copyfile(target / README, folder / README)
@@ -87,29 +86,3 @@ def _to_do(card: Path) -> list[str]:
     except InputError as error:  # of another card: this one is in order
         return [str(error)]
     return []
-
-
-@contextlib.contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """Yield a folder of the target's name elsewhere; it takes the target's place when the block ends."""
-    aside = target.parent / f".publishing.{os.getpid()}"
-    folder, before = aside / target.name, aside / "before"
-    new = not target.parent.exists()
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-        if target.exists():
-            target.rename(before)
-        try:
-            folder.rename(target)
-        except BaseException:
-            if before.exists():
-                before.rename(target)
-            raise
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        if new:
-            with contextlib.suppress(OSError):  # it is not empty: the card lies there
-                target.parent.rmdir()
