@@ -16,21 +16,6 @@ modalities = (
     's1',
 )
 model = dict(
-    backbone=dict(
-        arch=dict(channels=[
-            48,
-            96,
-        ], depths=[
-            2,
-            2,
-        ]),
-        gap_before_final_norm=False,
-        out_indices=(
-            0,
-            1,
-        ),
-        stem_patch_size=1,
-        type='mmpretrain.ConvNeXt'),
     data_preprocessor=dict(
         pretreatment=dict(s2=[
             dict(type='Standardize'),
@@ -39,18 +24,19 @@ model = dict(
         type='RasterPreprocessor'),
     in_channels=dict(s1=2, s2=12),
     num_classes=7,
-    type='BackboneClassifier',
-    window=16)
+    patch=11,
+    type='MFT')
 num_classes = 7
 optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
-    optimizer=dict(lr=0.0003, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.001, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
         convert_to_iter_based=True, end=1, start_factor=0.01, type='LinearLR'),
     dict(begin=1, convert_to_iter_based=True, type='CosineAnnealingLR'),
 ]
+patch = 11
 pretreatment = dict(s2=[
     dict(type='Standardize'),
     dict(components=12, type='PCA'),
@@ -65,27 +51,29 @@ source = dict(
 split = dict(guard=8, seed=0, size=32, type='blocks')
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
-    batch_size=16,
+    batch_size=4,
     collate_fn=dict(type='default_collate'),
     dataset=dict(
+        margin=5,
         modalities=(
             's2',
             's1',
         ),
-        overlap=0.5,
+        overlap=0.0,
         source=dict(modalities=(
             's2',
             's1',
         ), type='terramind'),
         split=dict(guard=8, seed=0, size=32, type='blocks'),
         type='SceneWindows',
-        window=16),
+        whole_scenes=False,
+        window=32),
     num_workers=0,
     sampler=dict(round_up=False, shuffle=False, type='DefaultSampler'))
 test_evaluator = dict(type='SceneMetric')
-train_cfg = dict(max_epochs=20, type='EpochBasedTrainLoop')
+train_cfg = dict(max_epochs=12, type='EpochBasedTrainLoop')
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=64,
     collate_fn=dict(type='default_collate'),
     dataset=dict(
         augmentation=[
@@ -102,8 +90,8 @@ train_dataloader = dict(
         ), type='terramind'),
         split=dict(guard=8, seed=0, size=32, type='blocks'),
         type='TrainWindows',
-        window=16,
-        windows_per_epoch=512),
+        window=11,
+        windows_per_epoch=1920),
     num_workers=0,
     sampler=dict(type='DrawSampler'))
 window = 16
