@@ -16,5 +16,5 @@ model = dict(
     loss=dict(streams=0.5),
     posterior=dict(type="Posterior", views=8, prior_power=0.5, expert=True, smooth=1.5),
 )
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
 train_cfg = dict(max_epochs=7)

@@ -227,7 +227,9 @@ def test_a_full_disk_is_reported_and_not_filled_further(published, server):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(InputError, match=r"cannot be written \(File too large; the card has 300.[0-9] kB\)"):
+        with pytest.raises(
+            InputError, match=r"cannot be written \(File too large; the card has 300.[0-9] kB\)"
+        ):
             published.fetch(server.url)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
