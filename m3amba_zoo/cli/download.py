@@ -152,7 +152,7 @@ def _info(model: Any) -> None:
 
 def _verify(models: Mapping[str, Any], names: Sequence[str], golden: bool) -> int:
     """Check every card that is here, or those named, wherever they are; returns 1 if one fails."""
-    from m3amba_zoo.hub.download import check_card
+    from m3amba_zoo.hub.download import verify_card
     from m3amba_zoo.hub.model_cards import check_own_card, own_cards, places_of
 
     own, failed, checked = own_cards(), False, 0
@@ -167,7 +167,7 @@ def _verify(models: Mapping[str, Any], names: Sequence[str], golden: bool) -> in
                 if name in own:
                     check_own_card(folder)
                 else:
-                    check_card(folder, models[name])
+                    verify_card(folder, models[name])
                 has_weights = name in own or models[name].weights
                 note = f"; golden logits within {_golden(folder)}" if golden and has_weights else ""
                 _print(f"verified {name}: {folder}{note}")

@@ -18,11 +18,11 @@ from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.hub import index
 from m3amba_zoo.hub.download import (
     cached_folder,
-    check_card,
     fetch_card,
     lacks,
     mirror_names,
     open_mirror,
+    verify_card,
 )
 from m3amba_zoo.hub.download.mirror import MIRRORS_VARIABLE, is_remote, shown
 from m3amba_zoo.hub.download.progress import say
@@ -200,12 +200,12 @@ def _locate(model: PublishedModel, needed: Sequence[str], mirrors: Sequence[str]
     for place in _roots():
         folder = place.folder / model.name
         if not lacks(folder, needed):
-            check_card(folder, model, needed)
+            verify_card(folder, model, needed)
             return folder
     cached = cached_folder(model)
     if cached.is_dir():
         try:
-            check_card(cached, model)
+            verify_card(cached, model)
             return cached
         except InputError as error:
             say(f"{error}; it is fetched anew")

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from m3amba_zoo.leaderboard.record import SCORES
+from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.leaderboard.summary import Entry
 
+HEAD = (
+    "dataset",
+    "its OA / AA / kappa",
+    "best of the others",
+    "OA / AA / kappa",
+    "ahead by, points",
+    "its training, s",
+    "training of the best network of the others, s",
+)
 
-def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> Iterator[list[str] | str]:
-    """Yield the cells of a table's lines, its head first, then one sentence with the mean margin.
+
+def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> tuple[list[list[str]], str]:
+    """Return the cells of a table's lines below ``HEAD``, and one sentence with the mean margin.
 
     The others are compared by their mean OA; of the networks among them the best one's training time counts.
 
@@ -21,15 +31,7 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> I
         found: the entries of the main group by dataset.
     """
     model = goal["model"]
-    yield [
-        "dataset",
-        f"{model}: OA / AA / kappa",
-        "best of the others",
-        "OA / AA / kappa",
-        "ahead by, points",
-        f"training, s: {model}",
-        "best network of the others",
-    ]
+    lines: list[list[str]] = []
     margins = []
     waiting: set[str] = set()
     for dataset in goal["datasets"]:
@@ -38,30 +40,32 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> I
         own = next((entry for entry in entries if entry.model == model and entry.complete), None)
         others = [entry for entry in entries if entry.model != model and entry.complete]
         if own is None or not others:
-            yield [dataset, *["-"] * 6]
+            lines.append([dataset, *["-"] * (len(HEAD) - 1)])
             continue
         best = others[0]  # entries come by mean OA
         ahead = [100 * (own.mean(score) - best.mean(score)) for score in SCORES]
         margins.append(ahead[0])
         networks = [entry for entry in others if entry.values("model", "parameters")]
         network = f"{_seconds(networks[0])} ({networks[0].model})" if networks else "-"
-        yield [
-            dataset,
-            _scores(own),
-            best.model,
-            _scores(best),
-            " / ".join(f"{points:+.1f}" for points in ahead),
-            _seconds(own),
-            network,
-        ]
+        lines.append(
+            [
+                dataset,
+                _scores(own),
+                best.model,
+                _scores(best),
+                " / ".join(f"{points:+.1f}" for points in ahead),
+                _seconds(own),
+                network,
+            ]
+        )
     if len(margins) < len(goal["datasets"]):
-        yield "The margin is known once these datasets have been run."
-        return
+        return lines, "The margin is known once these datasets have been run."
+    margin = float(np.mean(margins))
     sentence = (
-        f"{model} is ahead by {np.mean(margins):+.2f} points of OA on average over the {len(margins)} "
-        f"datasets; the goal is {goal['margin']:.2f}."
+        f"On average over the {len(margins)} datasets {model} is {abs(margin):.2f} points of OA "
+        f"{'ahead' if margin >= 0 else 'behind'}; the goal is {goal['margin']:.2f} ahead."
     )
-    yield sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
+    return lines, sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
 
 
 def _scores(entry: Entry) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.leaderboard.goal import standing
+from m3amba_zoo.leaderboard.goal import HEAD, standing
 from m3amba_zoo.leaderboard.plan import Plan, Run
 from m3amba_zoo.leaderboard.summary import Entry, compare, entries
 from m3amba_zoo.leaderboard.table import NO_DATA, Table
@@ -72,10 +72,10 @@ def _goal(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> Iterator[str]:
     if not plan.goal:
         return
     yield from (f"## Where {plan.goal['model']} stands", "")
-    head, *body = standing(plan.goal, main)
-    yield from _header(head)
-    for line in body:
-        yield from (_line(line),) if isinstance(line, list) else ("", line, "")
+    lines, sentence = standing(plan.goal, main)
+    yield from _header(HEAD)
+    yield from map(_line, lines)
+    yield from ("", sentence, "")
 
 
 def _section(

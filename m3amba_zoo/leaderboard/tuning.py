@@ -11,11 +11,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.leaderboard.board import prepare
 from m3amba_zoo.leaderboard.plan import Plan, Run
 from m3amba_zoo.leaderboard.processes import Processes, Result
 from m3amba_zoo.leaderboard.progress import RunProgress
-from m3amba_zoo.leaderboard.record import SCORES
 from m3amba_zoo.whole_file import whole_file
 
 GROUP = "tuning"

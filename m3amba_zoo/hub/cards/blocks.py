@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.hub.cards.files import MAP, CardFiles, Trained
-from m3amba_zoo.hub.cards.front_matter import SCORES, ZOO
+from m3amba_zoo.hub.cards.front_matter import ZOO
 from m3amba_zoo.hub.cards.markdown import code, code_block, escape, table
 from m3amba_zoo.hub.trained_model import METRICS
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.cards.blocks import blocks
-from m3amba_zoo.hub.cards.document import README, Document, read_document, read_text, replace_blocks
+from m3amba_zoo.hub.cards.document import Document, read_document, read_text, replace_blocks
 from m3amba_zoo.hub.cards.files import read_card_files
 from m3amba_zoo.hub.cards.front_matter import front_matter
 from m3amba_zoo.hub.cards.new import OPEN
 from m3amba_zoo.hub.cards.validate import FRONT_MATTER, validate
+from m3amba_zoo.hub.model_cards import README
 from m3amba_zoo.whole_file import whole_file
 
 

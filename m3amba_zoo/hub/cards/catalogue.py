@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.hub.cards.blocks import percent
 from m3amba_zoo.hub.cards.build import find_stale
-from m3amba_zoo.hub.cards.document import README, read_document, read_text, replace_blocks
+from m3amba_zoo.hub.cards.document import read_document, read_text, replace_blocks
 from m3amba_zoo.hub.cards.files import measure
-from m3amba_zoo.hub.cards.front_matter import SCORES, ZOO
+from m3amba_zoo.hub.cards.front_matter import ZOO
 from m3amba_zoo.hub.cards.markdown import code, escape, table
 from m3amba_zoo.hub.index import PACKAGE_INDEX, PublishedModel, index_text
+from m3amba_zoo.hub.model_cards import README
 from m3amba_zoo.whole_file import whole_file
 
 INDEX = "index.json"

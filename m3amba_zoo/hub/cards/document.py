@@ -12,7 +12,6 @@ import yaml
 
 from m3amba_zoo.errors import InputError, one_line
 
-README = "README.md"
 _FRONT = re.compile(r"---\n(.*?\n)---\n(.*)", re.DOTALL)
 _COMMENT = re.compile(r"^\s*#.*", re.MULTILINE)
 _MARKERS = re.compile(r"^<!-- (generated|end): ([\w-]+) -->$", re.MULTILINE)

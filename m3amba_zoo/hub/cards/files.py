@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 from m3amba_zoo.config_file import read_config_file
 from m3amba_zoo.config_options import config_sha256, set_seed
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.cards.document import README, read_text
+from m3amba_zoo.hub.cards.document import read_text
 from m3amba_zoo.hub.cards.validate import METRICS, validate
 from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
-from m3amba_zoo.hub.model_cards import CONFIG
+from m3amba_zoo.hub.model_cards import CONFIG, README
 from m3amba_zoo.hub.trained_model import GOLDEN
 from m3amba_zoo.hub.trained_model import METRICS as METRICS_FILE
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.cards.document import README
+from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.hub.cards.files import CardFiles, Trained
-from m3amba_zoo.hub.model_cards import CONFIG
+from m3amba_zoo.hub.model_cards import CONFIG, README
 from m3amba_zoo.hub.trained_model import GOLDEN
 
 ZOO = "m3amba_zoo"
-SCORES = ("oa", "aa", "kappa")
 SIMULATED = "simulated"
 LICENCE = "apache-2.0"
 # Hugging Face's ids of OA, AA and kappa

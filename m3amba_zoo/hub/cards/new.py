@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.config_file import read_config_file
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.cards.blocks import BLOCKS, blocks
-from m3amba_zoo.hub.cards.document import README, Document, replace_blocks
+from m3amba_zoo.hub.cards.document import Document, replace_blocks
 from m3amba_zoo.hub.cards.files import CardFiles, check_name, read_card_files
 from m3amba_zoo.hub.cards.front_matter import BY_HAND_OF_INPUTS, ZOO, front_matter
 from m3amba_zoo.hub.cards.validate import FRONT_MATTER, validate
-from m3amba_zoo.hub.model_cards import CONFIG
-from m3amba_zoo.whole_file import whole_file
+from m3amba_zoo.hub.model_cards import CONFIG, README
+from m3amba_zoo.whole_file import whole_file, whole_folder
 
 OPEN = "TO BE WRITTEN"
 _BODY = f"""
@@ -69,15 +68,10 @@ def new_card(folder: Path, config: Path | None = None) -> Path:
         _write(path, _template(read_card_files(folder), OPEN))
         return path
     content = read_config_file(config)
-    try:
-        folder.mkdir(parents=True)
-        content.dump(folder / CONFIG)
-        _write(
-            path, _template(read_card_files(folder), f"python tools/train.py {config.as_posix()} --seed 0")
-        )
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    command = f"python tools/train.py {config.as_posix()} --seed 0"
+    with whole_folder(folder) as aside:
+        content.dump(aside / CONFIG)
+        _write(aside / README, _template(read_card_files(aside), command))
     return path
 
 

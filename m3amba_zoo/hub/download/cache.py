@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.download.check import check_card, check_file
+from m3amba_zoo.hub.download.check import check_file, verify_card
 from m3amba_zoo.hub.download.fetch import Report, fetch_file
 from m3amba_zoo.hub.download.mirror import Interrupted, Mirror, Refused
 from m3amba_zoo.hub.download.progress import say, show_progress
@@ -87,7 +87,7 @@ def _removed_if_unwritable(aside: Path) -> Iterator[None]:
 
 def _is_whole(folder: Path, model: PublishedModel) -> bool:
     try:
-        check_card(folder, model)
+        verify_card(folder, model)
     except InputError:
         return False
     return True
@@ -102,7 +102,7 @@ def _assemble(aside: Path, model: PublishedModel, mirrors: Sequence[Mirror], pat
         for mirror in mirrors:
             try:
                 _take(mirror, aside, model, patience, report)
-                check_card(aside, model)
+                verify_card(aside, model)
                 return
             except (Refused, Interrupted) as error:
                 failures.append(error)

@@ -14,7 +14,7 @@ def lacks(folder: Path, names: Iterable[str]) -> list[str]:
     return [name for name in names if not (folder / name).is_file()]
 
 
-def check_card(folder: Path, model: PublishedModel, needed: Iterable[str] | None = None) -> None:
+def verify_card(folder: Path, model: PublishedModel, needed: Iterable[str] | None = None) -> None:
     """Compare each file in a card's folder with the index: its size, then its sha256.
 
     A file that was not published must not lie there either, as the loader might take it. Hidden files, which

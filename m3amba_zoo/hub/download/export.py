@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.download.check import check_card
+from m3amba_zoo.hub.download.check import verify_card
 from m3amba_zoo.hub.index import PublishedModel, index_text, sha256_of
 from m3amba_zoo.whole_file import whole_folder
 
@@ -24,7 +24,7 @@ def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
     target = into / model.name
     if target.exists():
         try:
-            check_card(target, model)
+            verify_card(target, model)
         except InputError as error:
             raise InputError(
                 f"{target}: is there already, but not as published ({error}): remove it"
@@ -70,4 +70,4 @@ def require_new_folder(target: Path) -> None:
 def _copy_files(card: Path, model: PublishedModel, into: Path) -> None:
     for file in model.files:
         shutil.copyfile(card / file.path, into / file.path)
-    check_card(into, model)
+    verify_card(into, model)

@@ -10,6 +10,7 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import write_json
+from m3amba_zoo.hub.cards.files import MAP
 from m3amba_zoo.hub.golden import golden_file
 from m3amba_zoo.hub.model_cards import CONFIG
 from m3amba_zoo.hub.publish.card_config import card_config_text, portable_command
@@ -19,7 +20,6 @@ from m3amba_zoo.hub.tensor_file import tensor_file
 from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
 
-MAP = "map.png"
 FORMAT = 1  # of metrics.json
 GOLDEN_SEED = 0
 LARGEST_FILE = 100 * 2**20  # bytes; hosts of git repositories refuse larger ones

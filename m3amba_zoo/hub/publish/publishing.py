@@ -11,13 +11,11 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.cards import build_card, build_catalogue, check_card, new_card
 from m3amba_zoo.hub.golden import check_golden
 from m3amba_zoo.hub.index import NAME, PACKAGE_INDEX
-from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS
+from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS, README
 from m3amba_zoo.hub.publish.card_files import write_card_files
 from m3amba_zoo.hub.publish.leak_check import check_splits
 from m3amba_zoo.hub.publish.runs import TrainedRun, median_run, read_runs
 from m3amba_zoo.whole_file import whole_folder
-
-README = "README.md"
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from mmengine.config import Config
 from numpy.typing import NDArray
 
 from m3amba_zoo.config_file import read_config_file
 from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.cards.document import read_document
+from m3amba_zoo.hub.cards.front_matter import ZOO
 from m3amba_zoo.hub.index import sha256_of
-from m3amba_zoo.hub.model_cards import find_model
+from m3amba_zoo.hub.model_cards import README, find_model
 from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights, read_own_record, visible_files
 from m3amba_zoo.hub.transfer.facts import ModelFacts, describe_model
 from m3amba_zoo.models.weights import read_checkpoint
 
-README = "README.md"
 # how cards put evenly spaced bands into words
 _EVEN = re.compile(r"\s*(\d+(?:\.\d+)?) to (\d+(?:\.\d+)?) nm, evenly spaced\s*")
 
@@ -90,11 +90,9 @@ class SourceModel:
 
     def _of_card(self, modality: str, bands: int) -> NDArray[np.float64] | None:
         path = self.weights.parent / README
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        parts = text.split("---\n", 2)
         try:
-            said = yaml.safe_load(parts[1])["m3amba_zoo"]["inputs"][modality]["wavelengths"]
-        except (IndexError, KeyError, TypeError, yaml.YAMLError):
+            said = read_document(path).front[ZOO]["inputs"][modality]["wavelengths"]
+        except (InputError, KeyError, TypeError):  # no card, or not one of this zoo
             return None
         if isinstance(said, str):
             even = _EVEN.fullmatch(said)

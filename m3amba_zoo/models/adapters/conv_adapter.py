@@ -17,12 +17,9 @@ class ConvAdapter(TokenAdapter):
         embed_dim: E.
         window: S.
         depth: number of convolutions; each sees one pixel further.
-        dropout: rate of whole channels after each convolution.
     """
 
-    def __init__(
-        self, in_channels: int, embed_dim: int, window: int, depth: int = 2, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, in_channels: int, embed_dim: int, window: int, depth: int = 2) -> None:
         super().__init__(in_channels, embed_dim, window)
         layers: list[nn.Module] = []
         for channels in (in_channels, *[embed_dim] * (depth - 1)):
@@ -30,7 +27,6 @@ class ConvAdapter(TokenAdapter):
                 nn.Conv2d(channels, embed_dim, 3, padding=1, bias=False),
                 nn.BatchNorm2d(embed_dim),
                 nn.ReLU(),
-                nn.Dropout2d(dropout),
             ]
         self.convolutions = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(embed_dim)
