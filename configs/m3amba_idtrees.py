@@ -14,7 +14,14 @@ model = dict(
     window=_base_.window,
     data_preprocessor=dict(pretreatment=_base_.pretreatment),
     loss=dict(streams=0.5),
-    posterior=dict(type="Posterior", views=8, prior_power=0.5, expert=True, smooth=1.5),
+    posterior=dict(
+        type="Posterior",
+        views=8,
+        prior_power=0.5,
+        smooth=1.5,
+        # reads what the LDA of the baselines reads
+        expert=dict(type="DiscriminantExpert", mean=3, pretreatment=dict(hsi=_base_.pretreatment["hsi"][:3])),
+    ),
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 train_cfg = dict(max_epochs=7)

@@ -9,4 +9,5 @@ test_dataloader = dict(dataset=dict(modalities=modalities))
 model = dict(
     in_channels=dict(_delete_=True, lidar=1),
     data_preprocessor=dict(pretreatment=dict(_delete_=True)),
+    posterior=dict(expert=dict(pretreatment=dict(_delete_=True))),
 )

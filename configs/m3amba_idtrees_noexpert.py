@@ -2,4 +2,4 @@
 
 _base_ = "m3amba_idtrees.py"
 
-model = dict(posterior=dict(expert=False))
+model = dict(posterior=dict(expert=None))

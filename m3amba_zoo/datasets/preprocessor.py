@@ -117,7 +117,8 @@ class RasterPreprocessor(BaseDataPreprocessor):
         return treated
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:  # type: ignore[override]
-        """Move a batch to the device and pretreat its ``inputs``."""
+        """Move a batch to the device and pretreat its ``inputs``; ``bands`` are what they were before."""
         batch = self.cast_data(data)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # a PCA needs float32
-            return {**batch, "inputs": self.transform(batch["inputs"])}  # type: ignore[dict-item, index, call-overload]
+            inputs = batch["inputs"]  # type: ignore[call-overload, index]
+            return {**batch, "inputs": self.transform(inputs), "bands": inputs}  # type: ignore[dict-item, index, call-overload]

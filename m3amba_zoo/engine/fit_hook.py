@@ -26,7 +26,7 @@ class FitPreprocessorHook(Hook):
         preprocessor = getattr(model, "data_preprocessor", None)
         if isinstance(preprocessor, RasterPreprocessor) and not preprocessor.fitted:
             pixels, labels = runner.train_dataloader.dataset.training_pixels()
-            treated = preprocessor.fit(pixels, labels)
+            preprocessor.fit(pixels, labels)
             if isinstance(posterior := getattr(model, "posterior", None), Posterior):
-                posterior.fit(treated, labels)
+                posterior.fit(pixels, labels)
             runner.logger.info(f"pretreatment fitted on {len(labels)} training pixels")

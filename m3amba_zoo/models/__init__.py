@@ -6,6 +6,7 @@ from m3amba_zoo.models.adapters.clip_adapter import ClipAdapter
 from m3amba_zoo.models.adapters.conv_adapter import ConvAdapter
 from m3amba_zoo.models.adapters.linear_adapter import LinearAdapter
 from m3amba_zoo.models.backbones.clip_encoder import ClipImageEncoder
+from m3amba_zoo.models.discriminant_expert import DiscriminantExpert
 from m3amba_zoo.models.heads.stream_head import StreamHead
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import M3amba, m3amba
@@ -20,6 +21,7 @@ __all__ = [
     "ClipImageEncoder",
     "ConvAdapter",
     "CrossMamba",
+    "DiscriminantExpert",
     "LinearAdapter",
     "M3amba",
     "PatchClassifier",

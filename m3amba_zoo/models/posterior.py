@@ -1,4 +1,4 @@
-"""From a trained network's logits to the posteriors that are stitched: views, prior, expert, smoothing."""
+"""From a trained network's logits to the posteriors that are stitched: views, prior, smoothing, expert."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.discriminant_expert import DiscriminantExpert
 from m3amba_zoo.registry import MODELS
 
 SYMMETRIES = 8
@@ -25,17 +24,18 @@ class Posterior(nn.Module):
     1. ``views``: the posteriors of a window and of its mirrored and turned copies are averaged.
     2. ``prior_power`` t: they are divided by the class frequencies of the training pixels to the power t
        (logit adjustment, arXiv 2007.07314), for a network that was trained on those frequencies.
-    3. ``expert``: a shrinkage LDA's posteriors are averaged with them, half and half.
-    4. ``smooth``: the posteriors are averaged over neighbours, weighted by a Gaussian; within the window, so
-       that it reads no more than the network does.
+    3. ``smooth``: they are averaged over neighbours, weighted by a Gaussian; within the window, so that it
+       reads no more than the network does.
+    4. ``expert``: they and an expert's posteriors are pooled, the geometric mean of the two (logarithmic
+       opinion pool; Genest and Zidek, Statistical Science 1:114, 1986).
 
     Args:
-        in_channels: bands by modality after pretreatment.
+        in_channels: bands by modality, as the scene holds them.
         num_classes: K.
         views: 1, or 8 for all symmetries of the square.
         prior_power: t, 0 to 1.
-        expert: whether there is one.
         smooth: standard deviation of the Gaussian in pixels, 0 for none.
+        expert: config of the expert, such as a ``DiscriminantExpert``; None for none.
 
     Raises:
         InputError: an option is out of range.
@@ -49,8 +49,8 @@ class Posterior(nn.Module):
         num_classes: int,
         views: int = 1,
         prior_power: float = 0.0,
-        expert: bool = False,
         smooth: float = 0.0,
+        expert: dict | None = None,
     ) -> None:
         super().__init__()
         if views not in (1, SYMMETRIES):
@@ -60,24 +60,32 @@ class Posterior(nn.Module):
                 f"Posterior: prior_power is {prior_power} and smooth {smooth}; expected 0 to 1, and 0 or more"
             )
         self.views, self.prior_power, self.smooth = views, prior_power, smooth
-        self.expert = DiscriminantExpert(in_channels, num_classes) if expert else None
+        shapes = {"in_channels": dict(in_channels), "num_classes": num_classes}
+        self.expert = MODELS.build(expert, default_args=shapes) if expert else None
         self.register_buffer("frequencies", torch.full((num_classes,), 1 / num_classes))
 
     def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
-        """Count the training pixels' classes and fit the expert on their pretreated bands ``(n, C)``."""
+        """Count the training pixels' classes and fit the expert on their bands ``(n, C_m)`` by modality."""
         counts = np.bincount(labels, minlength=len(self.frequencies) + 1)[1:]
         self.frequencies.copy_(torch.from_numpy(counts / counts.sum()).clamp(min=SMALLEST))
         if self.expert is not None:
             self.expert.fit(pixels, labels)
 
     def forward(
-        self, logits: Callable[[Mapping[str, Tensor]], Tensor], inputs: Mapping[str, Tensor]
+        self,
+        logits: Callable[[Mapping[str, Tensor]], Tensor],
+        inputs: Mapping[str, Tensor],
+        bands: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Return logarithms of posteriors, ``(B, K, S, S)``.
 
         Args:
             logits: from windows ``(B, C_m, S, S)`` by modality to logits ``(B, K, S, S)``.
             inputs: the windows.
+            bands: the windows before pretreatment, for the expert.
+
+        Raises:
+            ValueError: there is an expert and no bands.
         """
         views = [
             turn_back(logits({m: turn(x) for m, x in inputs.items()}).float().softmax(1))
@@ -85,10 +93,16 @@ class Posterior(nn.Module):
         ]
         posterior = torch.stack(views).mean(0)
         posterior = posterior / self.frequencies.view(-1, 1, 1) ** self.prior_power
-        posterior = posterior / posterior.sum(1, keepdim=True)
+        posterior = _smoothed(_normalised(posterior), self.smooth)
         if self.expert is not None:
-            posterior = (posterior + self.expert(inputs)) / 2
-        return _smoothed(posterior, self.smooth).clamp(min=SMALLEST).log()
+            if bands is None:
+                raise ValueError("the expert needs the bands before pretreatment")
+            posterior = _normalised((posterior * self.expert(bands).clamp(min=SMALLEST)).sqrt())
+        return posterior.clamp(min=SMALLEST).log()
+
+
+def _normalised(x_BKSS: Tensor) -> Tensor:
+    return x_BKSS / x_BKSS.sum(1, keepdim=True)
 
 
 Move = Callable[[Tensor], Tensor]

@@ -51,7 +51,7 @@ class WindowClassifier(BaseModel):
         # pretreatment may change the number of bands (a PCA, dropped bands)
         self.treated_channels: dict[str, int] = getattr(data_preprocessor, "out_channels", self.in_channels)
         self.loss = MODELS.build(loss or {"type": "StreamLoss"})
-        shapes = {"in_channels": self.treated_channels, "num_classes": num_classes}
+        shapes = {"in_channels": self.in_channels, "num_classes": num_classes}
         self.posterior = MODELS.build(posterior, default_args=shapes) if posterior else None
 
     @abstractmethod
@@ -66,6 +66,7 @@ class WindowClassifier(BaseModel):
         clip_features: dict[str, Tensor] | None = None,
         mode: str = "tensor",
         labels: Tensor | None = None,
+        bands: dict[str, Tensor] | None = None,
         **_: Any,
     ) -> Any:
         """Run the model; ``inputs`` have been through the data preprocessor.
@@ -77,13 +78,14 @@ class WindowClassifier(BaseModel):
                 ``(K, S, S)`` (logarithms of posteriors, where there is a Posterior), ``loss`` the terms of
                 the loss.
             labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
+            bands: ``inputs`` before the data preprocessor, which a Posterior's expert reads.
             **_: what else a batch carries (where each window lies) is for the metric and for other models.
 
         Raises:
             ValueError: another mode, or no labels for ``loss``.
         """
         if mode == "predict" and self.posterior is not None:
-            return list(self.posterior(lambda x: self.logits(x, clip_features)[FUSED], inputs))
+            return list(self.posterior(lambda x: self.logits(x, clip_features)[FUSED], inputs, bands))
         logits = self.logits(inputs, clip_features)
         if mode == "tensor":
             return logits

@@ -23,7 +23,13 @@ model = dict(
     window=8,
     adapter=dict(type="LinearAdapter"),
     neck=dict(type="CrossMamba", depth=1, d_state=4),
-    posterior=dict(type="Posterior", views=8, prior_power=0.5, smooth=0.5, expert=True),
+    posterior=dict(
+        type="Posterior",
+        views=8,
+        prior_power=0.5,
+        smooth=0.5,
+        expert=dict(type="DiscriminantExpert", mean=3),
+    ),
     data_preprocessor=dict(
         type="RasterPreprocessor",
         pretreatment=dict(hsi=[dict(type="UnitNorm"), dict(type="PCA", components=4)]),

@@ -53,28 +53,50 @@ def test_prior_power_one_undoes_the_class_frequencies():
     torch.testing.assert_close(even, torch.full_like(even, 1 / CLASSES))
 
 
+EXPERT = {"type": "DiscriminantExpert", "pretreatment": {"hsi": [], "lidar": []}}
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_expert_is_scikit_learns_lda_and_travels_with_the_weights(classes):
     x, labels = pixels(classes=classes)
-    fitted = Posterior(BANDS, classes, expert=True)
+    fitted = Posterior(BANDS, classes, expert=EXPERT)
     fitted.fit(x, labels)
-    loaded = Posterior(BANDS, classes, expert=True)
+    loaded = Posterior(BANDS, classes, expert=EXPERT)
     loaded.load_state_dict(fitted.state_dict())
     bands = np.concatenate([x["hsi"], x["lidar"]], axis=1)
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(bands, labels)
     expected = torch.from_numpy(lda.predict_proba(bands).T).float().view(1, classes, 20, 20)
     torch.testing.assert_close(loaded.expert(windows(x)), expected, rtol=1e-3, atol=1e-4)
-    uniform = torch.zeros(1, classes, 20, 20)
-    mixed = loaded(lambda _: uniform, windows(x)).exp()
-    torch.testing.assert_close(mixed, (expected + 1 / classes) / 2, rtol=1e-3, atol=1e-4)
+    network = torch.tensor([0.6, 0.3, 0.1][:classes]).view(1, -1, 1, 1).expand(1, classes, 20, 20)
+    pooled = loaded(lambda _: network.log(), windows(x), windows(x)).exp()
+    product = (network * expected.clamp(min=1e-6)).sqrt()  # the geometric mean of both
+    torch.testing.assert_close(pooled, product / product.sum(1, keepdim=True), rtol=5e-3, atol=1e-4)
 
 
-def test_an_expert_gives_no_probability_to_a_class_without_training_pixels():
+def test_the_expert_reads_means_of_bands_that_are_there_before_its_pretreatment():
     x, labels = pixels()
-    posterior = Posterior(BANDS, CLASSES + 1, expert=True)
+    config = {**EXPERT, "pretreatment": {"hsi": [{"type": "CenteredLog", "floor": 0.1}], "lidar": []}}
+    single = Posterior(BANDS, CLASSES, expert=config).expert
+    single.fit(x, labels)
+    averaged = Posterior(BANDS, CLASSES, expert={**config, "mean": 3}).expert
+    averaged.load_state_dict(single.state_dict())
+    given = windows(x)
+    given["hsi"][0, :, 5, 5] = torch.nan
+    of_corner = {m: bands[..., :2, :2].nanmean((-2, -1), keepdim=True) for m, bands in given.items()}
+    of_hole = {m: bands[..., 4:7, 4:7].nanmean((-2, -1), keepdim=True) for m, bands in given.items()}
+    found = averaged(given)
+    torch.testing.assert_close(found[..., :1, :1], single(of_corner), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(found[..., 5:6, 5:6], single(of_hole), rtol=1e-3, atol=1e-5)
+
+
+def test_an_expert_gives_next_to_no_probability_to_a_class_without_training_pixels():
+    x, labels = pixels()
+    posterior = Posterior(BANDS, CLASSES + 1, expert=EXPERT)
     posterior.fit(x, labels)
     assert posterior.expert(windows(x))[:, CLASSES].max() == 0
-    assert posterior(lambda _: torch.zeros(1, CLASSES + 1, 20, 20), windows(x)).isfinite().all()
+    found = posterior(lambda _: torch.zeros(1, CLASSES + 1, 20, 20), windows(x), windows(x))
+    assert found.isfinite().all()
+    assert found[:, CLASSES].exp().max() < 2e-3
 
 
 def test_smoothing_keeps_constants_up_to_the_border_and_spreads_a_point():
@@ -89,9 +111,11 @@ def test_smoothing_keeps_constants_up_to_the_border_and_spreads_a_point():
     torch.testing.assert_close(found.sum(), torch.tensor(0.5), rtol=1e-3, atol=0)
 
 
-@pytest.mark.parametrize("option", [{"views": 4}, {"prior_power": 1.5}, {"smooth": -1.0}])
+@pytest.mark.parametrize(
+    "option", [{"views": 4}, {"prior_power": 1.5}, {"smooth": -1.0}, {"expert": {**EXPERT, "mean": 2}}]
+)
 def test_options_out_of_range_are_refused(option):
-    with pytest.raises(InputError, match=next(iter(option))):
+    with pytest.raises(InputError, match="mean" if "expert" in option else next(iter(option))):
         Posterior(BANDS, CLASSES, **option)
 
 
@@ -104,14 +128,15 @@ def test_a_classifier_predicts_through_it_and_trains_without_it():
         "window": 8,
         "adapter": {"type": "LinearAdapter"},
         "neck": {"type": "CrossMamba", "depth": 1, "d_state": 2},
-        "posterior": {"type": "Posterior", "views": 8, "expert": True, "smooth": 1.0},
+        "posterior": {"type": "Posterior", "views": 8, "expert": EXPERT, "smooth": 1.0},
     }
     model = MODELS.build(config).eval()
     model.posterior.fit(*pixels())
     inputs = {m: torch.randn(2, bands, 8, 8) for m, bands in BANDS.items()}
     with torch.no_grad():
-        predicted = model(inputs, mode="predict")
-        expected = model.posterior(lambda x: model(x)["fused"], inputs)
+        bands = {m: x + 1 for m, x in inputs.items()}
+        predicted = model(inputs, mode="predict", bands=bands)
+        expected = model.posterior(lambda x: model(x)["fused"], inputs, bands)
     torch.testing.assert_close(torch.stack(predicted), expected)
     torch.testing.assert_close(expected.exp().sum(1), torch.ones(2, 8, 8))
     losses = model(inputs, mode="loss", labels=torch.ones(2, 8, 8, dtype=torch.int64))
