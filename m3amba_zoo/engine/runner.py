@@ -24,8 +24,11 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import check_fit
 from m3amba_zoo.registry import RUNNERS
 
-# what MMEngine warns of its own doing: true, but nothing that a user could change
-CHATTER = re.compile(r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric")
+# what MMEngine warns of its own doing, or of what a model is: true, but nothing that a user should change
+CHATTER = re.compile(
+    r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric"
+    r"|is skipped since its requires_grad=False"
+)
 
 
 class ConsoleHandler(logging.Handler):

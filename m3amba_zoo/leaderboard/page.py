@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.leaderboard.fusion import fusion
 from m3amba_zoo.leaderboard.goal import HEAD, standing
 from m3amba_zoo.leaderboard.plan import Plan, Run
-from m3amba_zoo.leaderboard.summary import Entry, compare, entries
+from m3amba_zoo.leaderboard.summary import Entry, compare, entries, mean_difference
 from m3amba_zoo.leaderboard.table import NO_DATA, Table
 
 MAIN, RANDOM = "main", "random"
@@ -90,6 +91,11 @@ def _section(
         else:
             yield "Not run yet."
         yield ""
+    if group not in (MAIN, RANDOM) and (added := fusion(main, found)):
+        yield from ("What fusion adds to the modality that does better alone, on the same seeds:", "")
+        yield from _header(added[0])
+        yield from map(_line, added[1:])
+        yield ""
     if scored or papers:
         yield from _scores(plan, group, found if scored else [], papers, main)
     if scored:
@@ -114,7 +120,7 @@ def _scores(
 ) -> Iterator[str]:
     """Yield the table of scores, significance and what papers say."""
     head = ["model", "OA", "AA", "kappa", "seeds", "McNemar p", "Wilcoxon p"]
-    gains = {entry.model: entry.mean("oa") for entry in main if entry.records}
+    apart = {entry.model: entry for entry in main}
     if group == RANDOM:
         head.append("OA gained by leakage")
     if papers:
@@ -127,7 +133,8 @@ def _scores(
             cells += [_percent(entry, score) for score in ("oa", "aa", "kappa")]
             cells += [f"{len(entry.records)} of {len(entry.runs)}", *_significance(entry, scored)]
             if group == RANDOM:
-                gain = entry.mean("oa") - gains[entry.model] if entry.model in gains else None
+                other = apart.get(entry.model)
+                gain = mean_difference(entry, other, "oa") if other else None
                 cells.append("-" if gain is None else f"{100 * gain:+.1f}")
         else:
             statuses = sorted({row["status"] for row in entry.rows.values()}) or ["not run yet"]

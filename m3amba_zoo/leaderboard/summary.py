@@ -110,6 +110,13 @@ def entries(table: Table, rows: Mapping[Key, Row], runs: Sequence[Run]) -> list[
     )
 
 
+def mean_difference(first: Entry, second: Entry, score: str) -> float | None:
+    """Return by how much the first is ahead on average over the seeds that both have; None without one."""
+    shared = first.records.keys() & second.records.keys()
+    differences = [first.records[seed][score] - second.records[seed][score] for seed in shared]
+    return float(np.mean(differences)) if differences else None
+
+
 def compare(first: Entry, second: Entry) -> Comparison | None:
     """Compare two models on the same test pixels; None where they share no seed.
 
