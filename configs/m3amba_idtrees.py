@@ -19,7 +19,7 @@ model = dict(
         views=8,
         prior_power=0.5,
         smooth=1.5,
-        # reads what the LDA of the baselines reads
+        # as the LDA of the baselines it reads the bands, not the discriminants (docs/tuning.md)
         expert=dict(type="DiscriminantExpert", mean=3, pretreatment=dict(hsi=_base_.pretreatment["hsi"][:3])),
     ),
 )

@@ -84,7 +84,8 @@ class RasterPreprocessor(BaseDataPreprocessor):
             for step in steps:
                 if not step.carried:
                     step.fit(x, labels, modality)
-                x = step(torch.from_numpy(x).T[None, :, :, None])[0, :, :, 0].T.numpy()
+                given = torch.from_numpy(x).to(self.fitted.device)
+                x = step(given.T[None, :, :, None])[0, :, :, 0].T.cpu().numpy()
             treated[modality] = x
         self.train(training)
         self.fitted.fill_(True)
@@ -117,8 +118,13 @@ class RasterPreprocessor(BaseDataPreprocessor):
         return treated
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:  # type: ignore[override]
-        """Move a batch to the device and pretreat its ``inputs``; ``bands`` are what they were before."""
+        """Move a batch to the device and pretreat its ``inputs``.
+
+        Outside training the batch has the windows before that too, as ``bands``: a Posterior's expert reads
+        them.
+        """
         batch = self.cast_data(data)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # a PCA needs float32
-            inputs = batch["inputs"]  # type: ignore[call-overload, index]
-            return {**batch, "inputs": self.transform(inputs), "bands": inputs}  # type: ignore[dict-item, index, call-overload]
+            given = batch["inputs"]  # type: ignore[call-overload, index]
+            bands = {} if training else {"bands": given}
+            return {**batch, **bands, "inputs": self.transform(given)}  # type: ignore[dict-item, index, call-overload]

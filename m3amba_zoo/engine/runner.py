@@ -35,7 +35,7 @@ class ConsoleHandler(logging.Handler):
     """Prints log records through rich, which keeps them clear of a progress bar."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out MMEngine's warnings about itself."""
+        """Leave out MMEngine's chatter."""
         return not CHATTER.search(record.getMessage()) and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from m3amba_zoo.leaderboard.summary import Entry, mean_difference
+from m3amba_zoo.leaderboard.summary import Entry, seeds_on_same_pixels
 
 
 def fusion(main: Sequence[Entry], variants: Sequence[Entry]) -> list[list[str]]:
     """Return the cells of a table, its head first; nothing where no model was run with one modality.
 
-    The last columns compare with the modality that does better alone, seed by seed.
+    A line is over the seeds that all its models have. Its last columns compare with the modality that has
+    the better mean OA alone.
 
     Args:
         main: the entries of the main group on a dataset.
-        variants: those of a group of variants on it.
+        variants: those of a group of variants on it; ``MODEL_MODALITY`` is a model with one modality.
+
+    Raises:
+        InputError: a seed's test pixels are not the same for a line's models.
     """
+    by_name = {variant.model: variant for variant in variants}
     compared = []
     for whole in main:
-        alone = {
-            _modalities(variant)[0]: variant
-            for variant in variants
-            if variant.runs[0].base == whole.model and len(_modalities(variant)) == 1
-        }
-        if len(_modalities(whole)) > 1 and alone:
-            compared.append((whole, alone))
+        alone = {m: by_name.get(f"{whole.model}_{m}") for m in _modalities(whole)}
+        run = {m: variant for m, variant in alone.items() if variant and _modalities(variant) == [m]}
+        seeds = seeds_on_same_pixels(whole, *run.values())
+        if run and seeds:
+            compared.append((whole.over(seeds), {m: variant.over(seeds) for m, variant in run.items()}))
     if not compared:
         return []
     modalities = list(dict.fromkeys(m for whole, _ in compared for m in _modalities(whole)))
@@ -32,16 +35,14 @@ def fusion(main: Sequence[Entry], variants: Sequence[Entry]) -> list[list[str]]:
     return [head, *(_cells(whole, alone, modalities) for whole, alone in compared)]
 
 
-def _cells(whole: Entry, alone: dict[str, Entry], modalities: Sequence[str]) -> list[str]:
+def _cells(whole: Entry, alone: Mapping[str, Entry], modalities: Sequence[str]) -> list[str]:
     best = max(alone.values(), key=lambda entry: entry.mean("oa"))
-    shared = len(whole.records.keys() & best.records.keys())
-    added = [mean_difference(whole, best, score) for score in ("oa", "aa")]
     return [
         whole.model,
         f"{100 * whole.mean('oa'):.1f}",
         *(f"{100 * alone[m].mean('oa'):.1f}" if m in alone else "-" for m in modalities),
-        *("-" if points is None else f"{100 * points:+.1f}" for points in added),
-        f"{shared} of {len(whole.runs)}",
+        *(f"{100 * (whole.mean(score) - best.mean(score)):+.1f}" for score in ("oa", "aa")),
+        f"{len(whole.records)} of {len(whole.runs)}",
     ]
 
 

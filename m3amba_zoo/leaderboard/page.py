@@ -92,7 +92,7 @@ def _section(
             yield "Not run yet."
         yield ""
     if group not in (MAIN, RANDOM) and (added := fusion(main, found)):
-        yield from ("What fusion adds to the modality that does better alone, on the same seeds:", "")
+        yield from ("What fusion adds to the modality that does better alone:", "")
         yield from _header(added[0])
         yield from map(_line, added[1:])
         yield ""

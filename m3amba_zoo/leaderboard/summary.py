@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,10 @@ class Entry:
             run.seed in self.records and self.rows[run.seed]["config_sha256"] != run.config_sha256
             for run in self.runs
         )
+
+    def over(self, seeds: Collection[int]) -> Entry:
+        """Return the same with the records of some seeds alone."""
+        return replace(self, records={seed: self.records[seed] for seed in seeds})
 
     def values(self, *path: str) -> list[float]:
         """Return a number of each record, found by its keys; records without it are left out."""
@@ -110,8 +114,30 @@ def entries(table: Table, rows: Mapping[Key, Row], runs: Sequence[Run]) -> list[
     )
 
 
+def seeds_on_same_pixels(first: Entry, *others: Entry) -> list[int]:
+    """Return the seeds that all models have.
+
+    Raises:
+        InputError: a seed's test pixels are not the same for all.
+    """
+    shared = [seed for seed in first.records if all(seed in other.records for other in others)]
+    for seed in shared:
+        for other in others:
+            hashes = [entry.records[seed]["split"]["sha256"] for entry in (first, other)]
+            if hashes[0] != hashes[1]:
+                raise InputError(
+                    f"{first.runs[0].dataset}, seed {seed}: {first.model} was tested on split "
+                    f"{hashes[0][:8]}, {other.model} on {hashes[1][:8]}; one split is expected, run the "
+                    "outdated one again"
+                )
+    return shared
+
+
 def mean_difference(first: Entry, second: Entry, score: str) -> float | None:
-    """Return by how much the first is ahead on average over the seeds that both have; None without one."""
+    """Return by how much the first is ahead on average over the seeds that both have; None without one.
+
+    They may be of different splits.
+    """
     shared = first.records.keys() & second.records.keys()
     differences = [first.records[seed][score] - second.records[seed][score] for seed in shared]
     return float(np.mean(differences)) if differences else None
@@ -123,19 +149,12 @@ def compare(first: Entry, second: Entry) -> Comparison | None:
     Raises:
         InputError: a seed's test pixels are not the same for both.
     """
-    shared = [seed for seed in first.records if seed in second.records]
+    shared = seeds_on_same_pixels(first, second)
     if not shared:
         return None
     right: tuple[list, list] = ([], [])
     for seed in shared:
-        pair = (first.records[seed], second.records[seed])
-        hashes = [record["split"]["sha256"] for record in pair]
-        if hashes[0] != hashes[1]:
-            raise InputError(
-                f"{first.runs[0].dataset}, seed {seed}: {first.model} was tested on split {hashes[0][:8]}, "
-                f"{second.model} on {hashes[1][:8]}; one split is expected, run the outdated one again"
-            )
-        for pixels, record in zip(right, pair, strict=True):
+        for pixels, record in zip(right, (first.records[seed], second.records[seed]), strict=True):
             pixels.append(correctness.unpack(record["correct"], record["pixels"]))
     oa = [np.array([entry.records[seed]["oa"] for seed in shared]) for entry in (first, second)]
     pooled = [np.concatenate(pixels) for pixels in right]

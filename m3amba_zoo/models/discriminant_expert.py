@@ -18,7 +18,7 @@ ABSENT = -1e4  # a class without training pixels: no probability, and no infinit
 
 @MODELS.register_module()
 class DiscriminantExpert(nn.Module):
-    """Class posteriors of single pixels by linear discriminants of the bands of all modalities side by side.
+    """Class posteriors by linear discriminants of a pixel's bands, those of all modalities side by side.
 
     The covariance is shrunk by Ledoit and Wolf (JMVA 88:365, 2004). Its state, with that of its pretreatment,
     travels with the weights.
@@ -73,9 +73,11 @@ class DiscriminantExpert(nn.Module):
 
     def forward(self, bands: Mapping[str, Tensor]) -> Tensor:
         """Return posteriors ``(B, K, S, S)`` of windows ``(B, C_m, S, S)`` by modality, not pretreated."""
-        treated = self.preprocessor.transform({m: _box_mean(bands[m], self.mean) for m in self.modalities})
-        x = torch.cat([treated[m] for m in self.modalities], dim=1)
-        return F.conv2d(x, self.weight[:, :, None, None], self.bias).softmax(1)
+        with torch.autocast(self.weight.device.type, enabled=False):  # as for every pretreatment
+            means = {m: _box_mean(bands[m].float(), self.mean) for m in self.modalities}
+            treated = self.preprocessor.transform(means)
+            x = torch.cat([treated[m] for m in self.modalities], dim=1)
+            return F.conv2d(x, self.weight[:, :, None, None], self.bias).softmax(1)
 
 
 def _box_mean(x_BCSS: Tensor, side: int) -> Tensor:

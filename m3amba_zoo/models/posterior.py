@@ -60,6 +60,10 @@ class Posterior(nn.Module):
                 f"Posterior: prior_power is {prior_power} and smooth {smooth}; expected 0 to 1, and 0 or more"
             )
         self.views, self.prior_power, self.smooth = views, prior_power, smooth
+        if not isinstance(expert, Mapping | None):
+            raise InputError(
+                f"Posterior: expert is {expert!r}, expected a config such as dict(type='DiscriminantExpert')"
+            )
         shapes = {"in_channels": dict(in_channels), "num_classes": num_classes}
         self.expert = MODELS.build(expert, default_args=shapes) if expert else None
         self.register_buffer("frequencies", torch.full((num_classes,), 1 / num_classes))
@@ -96,7 +100,7 @@ class Posterior(nn.Module):
         posterior = _smoothed(_normalised(posterior), self.smooth)
         if self.expert is not None:
             if bands is None:
-                raise ValueError("the expert needs the bands before pretreatment")
+                raise ValueError("bands is None: the expert reads the windows before their pretreatment")
             posterior = _normalised((posterior * self.expert(bands).clamp(min=SMALLEST)).sqrt())
         return posterior.clamp(min=SMALLEST).log()
 

@@ -78,11 +78,12 @@ class WindowClassifier(BaseModel):
                 ``(K, S, S)`` (logarithms of posteriors, where there is a Posterior), ``loss`` the terms of
                 the loss.
             labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
-            bands: ``inputs`` before the data preprocessor, which a Posterior's expert reads.
+            bands: ``inputs`` before the data preprocessor, which gives both; for ``predict``, where the
+                Posterior has an expert.
             **_: what else a batch carries (where each window lies) is for the metric and for other models.
 
         Raises:
-            ValueError: another mode, or no labels for ``loss``.
+            ValueError: another mode, no labels for ``loss``, or no bands for an expert.
         """
         if mode == "predict" and self.posterior is not None:
             return list(self.posterior(lambda x: self.logits(x, clip_features)[FUSED], inputs, bands))

@@ -41,7 +41,23 @@ model = dict(
     neck=dict(d_state=8, depth=2, drop_path=0.1, type='CrossMamba'),
     num_classes=13,
     posterior=dict(
-        expert=True, prior_power=0.5, smooth=1.5, type='Posterior', views=8),
+        expert=dict(
+            mean=3,
+            pretreatment=dict(hsi=[
+                dict(drop=[
+                    (
+                        0,
+                        0,
+                    ),
+                ], type='SelectBands'),
+                dict(floor=20.0, type='CenteredLog'),
+                dict(type='Standardize'),
+            ]),
+            type='DiscriminantExpert'),
+        prior_power=0.5,
+        smooth=1.5,
+        type='Posterior',
+        views=8),
     type='M3amba',
     window=8)
 num_classes = 13

@@ -28,7 +28,11 @@ model = dict(
         views=8,
         prior_power=0.5,
         smooth=0.5,
-        expert=dict(type="DiscriminantExpert", mean=3),
+        expert=dict(
+            type="DiscriminantExpert",
+            mean=3,
+            pretreatment=dict(hsi=[dict(type="UnitNorm"), dict(type="Standardize")]),
+        ),
     ),
     data_preprocessor=dict(
         type="RasterPreprocessor",

@@ -22,7 +22,7 @@ from m3amba_zoo.leaderboard.page import render
 from m3amba_zoo.leaderboard.plan import read_plan
 from m3amba_zoo.leaderboard.processes import _resumable
 from m3amba_zoo.leaderboard.table import COLUMNS, Table
-from m3amba_zoo.leaderboard.tuning import TuningTable
+from m3amba_zoo.leaderboard.tuning import TuningTable, tuning_runs
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -284,9 +284,12 @@ def test_only_names_what_there_is(kitchen):
 def test_the_committed_table_and_page_are_fresh():
     plan = read_plan(REPOSITORY / "configs" / "leaderboard.py")
     cards = REPOSITORY / "model_cards"
-    page = render(
-        plan, Table(cards / "leaderboard.csv"), plan.runs(TuningTable(cards / "tuning.csv").chosen(plan))
-    )
+    tuning = TuningTable(cards / "tuning.csv")
+    runs = plan.runs(tuning.chosen(plan))
+    for run in tuning_runs(plan, runs):
+        row = tuning.rows().get((run.dataset, run.model, run.label), {"config_sha256": run.config_sha256})
+        assert row["config_sha256"] == run.config_sha256, f"stale: tune {run.model} on {run.dataset} again"
+    page = render(plan, Table(cards / "leaderboard.csv"), runs)
     committed = (REPOSITORY / "docs" / "leaderboard.md").read_text()
     assert page == committed, "stale: run `python tools/leaderboard.py --page`"
 

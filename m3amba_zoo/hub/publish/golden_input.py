@@ -86,7 +86,7 @@ def _(step: SelectBands, x: Pixels) -> Pixels:
 
 @undo.register
 def _(step: CenteredLog, x: Pixels) -> Pixels:
-    return np.exp(x)
+    return step.floor * np.exp(x - x.min(1, keepdims=True))  # a gain of the whole pixel goes
 
 
 @undo.register
