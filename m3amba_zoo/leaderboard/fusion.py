@@ -8,7 +8,7 @@ from m3amba_zoo.leaderboard.summary import Entry, seeds_on_same_pixels
 
 
 def fusion(main: Sequence[Entry], variants: Sequence[Entry]) -> list[list[str]]:
-    """Return the cells of a table, its head first; nothing where no model was run with one modality.
+    """Return the cells of a table, its head first; nothing where no model was run with each modality alone.
 
     A line is over the seeds that all its models have. Its last columns compare with the modality that has
     the better mean OA alone.
@@ -23,11 +23,12 @@ def fusion(main: Sequence[Entry], variants: Sequence[Entry]) -> list[list[str]]:
     by_name = {variant.model: variant for variant in variants}
     compared = []
     for whole in main:
-        alone = {m: by_name.get(f"{whole.model}_{m}") for m in _modalities(whole)}
-        run = {m: variant for m, variant in alone.items() if variant and _modalities(variant) == [m]}
-        seeds = seeds_on_same_pixels(whole, *run.values())
-        if run and seeds:
-            compared.append((whole.over(seeds), {m: variant.over(seeds) for m, variant in run.items()}))
+        modalities = _modalities(whole)
+        alone = {m: by_name[f"{whole.model}_{m}"] for m in modalities if f"{whole.model}_{m}" in by_name}
+        if len(modalities) < 2 or len(alone) < len(modalities):
+            continue
+        if seeds := seeds_on_same_pixels(whole, *alone.values()):
+            compared.append((whole.over(seeds), {m: variant.over(seeds) for m, variant in alone.items()}))
     if not compared:
         return []
     modalities = list(dict.fromkeys(m for whole, _ in compared for m in _modalities(whole)))
