@@ -12,7 +12,7 @@ FAULTS = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``new``, ``build`` or ``check``; returns 1 if check finds a fault; bad input raises InputError."""
+    """Run the command; returns 1 if ``check`` finds a fault; bad input raises InputError."""
     args = _parser().parse_args(argv)
     from m3amba_zoo.hub.cards import (
         build_card,
@@ -27,6 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "new":
         path = new_card(args.cards / args.name, args.config)
         print(f"wrote {path}: write what is open in it, then run build {args.name}")
+        return 0
+    if args.command == "golden":
+        from m3amba_zoo.hub.publish import write_golden
+
+        for name in args.names:
+            write_golden(args.cards / name, name)
+            print(f"drew the golden pair of {name} anew: its metadata say how; now run build {name}")
         return 0
     # cards of one's own are no part of the package
     package_index = PACKAGE_INDEX if _is_checkout(args.cards, PACKAGE_INDEX) else None
@@ -56,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--config", type=Path, help="for a card without weights: the config that trains it; makes the folder"
     )
+    golden = commands.add_parser(
+        "golden", help="draw the golden input anew and write the weights' logits of it"
+    )
+    golden.add_argument("names", nargs="+", metavar="NAME", help="of cards with weights")
     for command, summary in {
         "build": "write what is generated in the cards, the index and the table",
         "check": "say what is invalid or stale; exit code 1 if anything is",

@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich import get_console
 
     from m3amba_zoo.leaderboard.board import fill, select
-    from m3amba_zoo.leaderboard.page import render
+    from m3amba_zoo.leaderboard.overview import filled_readme, readme_path
+    from m3amba_zoo.leaderboard.page import of_main, render, sum_up
     from m3amba_zoo.leaderboard.plan import read_plan
     from m3amba_zoo.leaderboard.processes import Processes, default_jobs
     from m3amba_zoo.leaderboard.table import Table
@@ -31,11 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     table, tuning = Table(args.cards / "leaderboard.csv"), TuningTable(args.cards / "tuning.csv")
     runs = plan.runs(tuning.chosen(plan))
     if args.page:
-        page = render(plan, table, runs)
-        args.page.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(args.page) as aside:
-            aside.write_text(page, encoding="utf-8")
-        get_console().print(f"wrote {args.page}", markup=False, highlight=False, soft_wrap=True)
+        summed = sum_up(plan, table, runs)
+        texts = {args.page: render(plan, summed)}
+        if readme := readme_path(plan):
+            texts[readme] = filled_readme(plan, of_main(summed), readme)
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as aside:
+                aside.write_text(text, encoding="utf-8", newline="\n")
+            get_console().print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
         return 0
     chosen = select(plan, runs, args.only, args.seeds)
     if args.dry_run:
@@ -84,7 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="list the runs")
     parser.add_argument(
-        "--page", nargs="?", type=Path, const=PAGE, metavar="FILE", help=f"write the page instead ({PAGE})"
+        "--page",
+        nargs="?",
+        type=Path,
+        const=PAGE,
+        metavar="FILE",
+        help=f"write the page instead ({PAGE}), and the README's table where the plan's goal names one",
     )
     parser.add_argument(
         "--cards", type=Path, default=CARDS, metavar="DIR", help=f"where results are kept (default: {CARDS})"

@@ -193,6 +193,8 @@ def read_plan(path: Path) -> Plan:
             raise InputError(f"{path}: group '{group}' has the config '{without[0]}', expected {PLACE} in it")
     if foreign := set(plain.get("goal", {}).get("datasets", ())) - set(plain["datasets"]):
         raise InputError(f"{path}: goal names the dataset '{min(foreign)}', which the plan does not have")
+    if plain.get("goal", {}).get("readme") and not plain["goal"].get("shown"):
+        raise InputError(f"{path}: goal has a 'readme', expected 'shown', the models of its table, too")
     return Plan(
         path,
         tuple(seeds),

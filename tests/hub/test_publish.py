@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from tiny_runs import NAME, train_run
 
 from m3amba_zoo.cli import test as test_command
+from m3amba_zoo.cli.card import main as card_command
 from m3amba_zoo.cli.publish import main
 from m3amba_zoo.config_options import config_sha256
 from m3amba_zoo.errors import InputError
@@ -110,6 +111,14 @@ def test_a_card_holds_what_it_should_and_nothing_else(trained, cards, capsys):
 def test_the_same_runs_give_the_same_bytes(trained, cards):
     before = files(publish(trained, cards))
     assert files(publish(trained, cards, "--replace")) == before
+
+
+def test_a_golden_pair_is_drawn_again_from_the_card_alone(trained, cards):
+    golden = publish(trained, cards) / "golden.safetensors"
+    before = golden.read_bytes()
+    golden.unlink()
+    assert card_command(["--cards", str(cards), "golden", NAME]) == 0
+    assert golden.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from m3amba_zoo.cli.leaderboard import main
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import correctness
 from m3amba_zoo.evaluation.record import build_record
-from m3amba_zoo.leaderboard.page import render
+from m3amba_zoo.leaderboard.overview import filled_readme, readme_path
+from m3amba_zoo.leaderboard.page import of_main, render, sum_up
 from m3amba_zoo.leaderboard.plan import read_plan
 from m3amba_zoo.leaderboard.processes import _resumable
 from m3amba_zoo.leaderboard.table import COLUMNS, Table
@@ -95,6 +96,14 @@ def test_results_are_compared_on_the_same_pixels_and_the_random_split_apart(kitc
     assert "no: a \\| in it" in apart
     assert "OA gained by leakage" in random
     assert "OA gained" not in apart
+    readme = Path("README.md").read_text()
+    assert readme.startswith("# Zoo\n")
+    assert readme.endswith("\nMore.\n")
+    cells = [line.split(" | ") for line in readme.splitlines() if line.startswith("| ")]
+    assert [line[0] for line in cells[2:]] == ["| **good**", "| hasty", "| the \\| rare one"]
+    scores = [100 * np.mean([record[score] for record in records["good"]]) for score in ("oa", "aa", "kappa")]
+    assert cells[2][1] == " / ".join(f"{score:.1f}" for score in scores)
+    assert cells[4][1:] == ["-", "- |"]
     assert page == page_of(kitchen)
 
 
@@ -247,6 +256,7 @@ def test_a_metric_on_fewer_pixels_than_the_split_has_is_a_failure(kitchen, in_pr
         (lambda text: text.replace('"*_{dataset}.py"', '"good_plots.py"'), "expected {dataset} in it"),
         (lambda text: text.replace('"*_{dataset}.py"', '"x_{dataset}.py"'), "finds no config"),
         (lambda text: text.replace('("plots",)', '("plot",)'), "goal names the dataset 'plot'"),
+        (lambda text: text.replace("shown=dict", "models=dict"), "goal has a 'readme', expected 'shown'"),
         (
             lambda text: text.replace("max_leaked_pixels=None", "max_leaked_pixels=3"),
             "random/plots/good/seed0: training windows show .* max_leaked_pixels is 3",
@@ -289,9 +299,14 @@ def test_the_committed_table_and_page_are_fresh():
     for run in tuning_runs(plan, runs):
         row = tuning.rows().get((run.dataset, run.model, run.label), {"config_sha256": run.config_sha256})
         assert row["config_sha256"] == run.config_sha256, f"stale: tune {run.model} on {run.dataset} again"
-    page = render(plan, Table(cards / "leaderboard.csv"), runs)
-    committed = (REPOSITORY / "docs" / "leaderboard.md").read_text()
-    assert page == committed, "stale: run `python tools/leaderboard.py --page`"
+    summed = sum_up(plan, Table(cards / "leaderboard.csv"), runs)
+    readme = readme_path(plan)
+    made = {
+        REPOSITORY / "docs" / "leaderboard.md": render(plan, summed),
+        readme: filled_readme(plan, of_main(summed), readme),
+    }
+    for path, text in made.items():
+        assert path.read_text() == text, f"{path} is stale: run `python tools/leaderboard.py --page`"
 
 
 def test_each_config_belongs_to_one_dataset_of_the_plan():

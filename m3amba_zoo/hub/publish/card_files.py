@@ -19,6 +19,7 @@ from m3amba_zoo.hub.publish.runs import TrainedRun
 from m3amba_zoo.hub.tensor_file import tensor_file
 from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
+from m3amba_zoo.whole_file import whole_file
 
 FORMAT = 1  # of metrics.json
 GOLDEN_SEED = 0
@@ -52,9 +53,24 @@ def write_card_files(folder: Path, name: str, runs: Sequence[TrainedRun], shippe
     weights = tensor_file(read_checkpoint(shipped.weights, "cpu")["state_dict"], about)
     _write(folder / f"{name}-{hashlib.sha256(weights).hexdigest()[:8]}.safetensors", weights)
     _write(folder / MAP, _small_picture(shipped.work_dir / MAP))
-    trained = TrainedModel.from_folder(folder)  # what is in the card now
+    write_golden(folder, name)
+
+
+def write_golden(folder: Path, name: str) -> None:
+    """Draw the golden pair of the weights that a card holds; one that is there is replaced.
+
+    Args:
+        folder: with config, weights and metrics.
+        name: of the model.
+
+    Raises:
+        InputError: the folder holds no model, or as ``golden_file``; a pair that was there stays.
+    """
+    trained = TrainedModel.from_folder(folder)
     inputs = draw_input(trained.model, trained.window, GOLDEN_SEED)
-    _write(folder / GOLDEN, golden_file(trained.model, inputs, {"name": name, "seed": str(GOLDEN_SEED)}))
+    content = golden_file(trained.model, inputs, {"name": name, "seed": str(GOLDEN_SEED)})
+    with whole_file(folder / GOLDEN) as aside:
+        _write(aside, content)
 
 
 def _metrics(runs: Sequence[TrainedRun], shipped: TrainedRun) -> dict[str, Any]:
