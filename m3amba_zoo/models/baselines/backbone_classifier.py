@@ -29,7 +29,7 @@ class BackboneClassifier(WindowClassifier):
         - The backbone starts from random weights: pretrained ones are for three bands.
 
     Args:
-        in_channels, num_classes, data_preprocessor, loss: as for every WindowClassifier.
+        in_channels, num_classes, data_preprocessor, loss, posterior: as for every WindowClassifier.
         backbone: config; ``in_channels`` is added to it.
         window: rows and columns of the windows, on which the backbone's outputs are measured.
         hidden: channels of the head's hidden layer.
@@ -47,8 +47,9 @@ class BackboneClassifier(WindowClassifier):
         hidden: int = 64,
         data_preprocessor: nn.Module | dict | None = None,
         loss: dict | None = None,
+        posterior: dict | None = None,
     ) -> None:
-        super().__init__(in_channels, num_classes, data_preprocessor, loss)
+        super().__init__(in_channels, num_classes, data_preprocessor, loss, posterior)
         bands = sum(self.treated_channels.values())
         self.backbone = BACKBONES.build(backbone, default_args={"in_channels": bands})
         channels = self._feature_channels(bands, window)
