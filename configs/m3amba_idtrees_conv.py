@@ -1,5 +1,0 @@
-"""M3amba, size t, on IDTReeS, ablation: tokens of 3 x 3 convolutions, not of a linear map of the bands."""
-
-_base_ = "m3amba_idtrees.py"
-
-model = dict(adapter=dict(_delete_=True, type="ConvAdapter"))
