@@ -17,5 +17,5 @@ model = dict(
     loss=dict(streams=0.5),
     posterior=dict(type="Posterior", views=8, smooth=1.0),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
 train_cfg = dict(max_epochs=10)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.hub.cards.document import read_text, replace_blocks
 from m3amba_zoo.hub.cards.markdown import table
@@ -19,7 +21,9 @@ BLOCK = "results"
 
 def readme_path(plan: Plan) -> Path | None:
     """Return the README that the plan's goal names; None where it names none."""
-    return plan.path.parent / plan.goal["readme"] if plan.goal.get("readme") else None
+    if not plan.goal.get("readme"):
+        return None
+    return Path(os.path.normpath(plan.path.parent / plan.goal["readme"]))
 
 
 def filled_readme(plan: Plan, main: Mapping[str, Sequence[Entry]], path: Path) -> str:
@@ -31,8 +35,12 @@ def filled_readme(plan: Plan, main: Mapping[str, Sequence[Entry]], path: Path) -
         path: of the README.
 
     Raises:
-        InputError: it cannot be read, or has no such block.
+        InputError: it cannot be read, or has no such block; ``shown`` has a model without config.
     """
+    known = {entry.model for entries in main.values() for entry in entries}
+    for model in plan.goal["shown"]:
+        if model not in known:
+            raise InputError(f"{plan.path}: goal shows '{model}', but no config of the main group is its")
     text = "\n".join([*_table(plan, main), "", standing(plan.goal, main)[1]])
     return replace_blocks(read_text(path).replace("\r\n", "\n"), {BLOCK: text}, path)
 

@@ -28,7 +28,8 @@ nothing was chosen on test pixels. The plan is `configs/leaderboard.py`;
   small. *Wilcoxon* is the signed-rank test over the seeds' OA: with five seeds it cannot fall below 0.0625.
 - **FLOPs** are those of the whole test over the pixels mapped (overlapping windows count), a multiply-add as
   two. **Memory** is the peak of the process, libraries and scenes included; of the GPU where one was used.
-  **Threads** are those of each run; times are wall-clock, with other runs beside it.
+  **Threads** are those of each run; times are wall-clock, with other runs beside it, and not all
+  of one machine.
 - **Leaked** are test pixels whose bands training windows show, of all test pixels.
 - **Chosen on validation pixels** is the setting with the highest mean of OA, AA and kappa there
   ([tuning.csv](../model_cards/tuning.csv)), seed 0 alone; every network has the same grid.

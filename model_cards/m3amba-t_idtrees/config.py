@@ -38,7 +38,7 @@ model = dict(
     in_channels=dict(hsi=369, lidar=1),
     loss=dict(
         consistency=0.0, cross_entropy=1.0, streams=0.5, type='StreamLoss'),
-    neck=dict(d_state=8, depth=2, drop_path=0.1, type='CrossMamba'),
+    neck=dict(d_state=8, depth=1, drop_path=0.1, type='CrossMamba'),
     num_classes=13,
     posterior=dict(
         expert=dict(

@@ -31,7 +31,7 @@ model = dict(
     in_channels=dict(dem=1, s1=2, s2=12),
     loss=dict(
         consistency=0.0, cross_entropy=1.0, streams=0.5, type='StreamLoss'),
-    neck=dict(d_state=8, depth=2, drop_path=0.1, type='CrossMamba'),
+    neck=dict(d_state=8, depth=1, drop_path=0.1, type='CrossMamba'),
     num_classes=7,
     posterior=dict(smooth=1.0, type='Posterior', views=8),
     type='M3amba',
@@ -39,7 +39,7 @@ model = dict(
 num_classes = 7
 optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
-    optimizer=dict(lr=0.001, type='AdamW', weight_decay=0.05),
+    optimizer=dict(lr=0.003, type='AdamW', weight_decay=0.05),
     paramwise_cfg=dict(
         bias_decay_mult=0.0, flat_decay_mult=0.0, norm_decay_mult=0.0),
     type='OptimWrapper')

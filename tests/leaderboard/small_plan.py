@@ -20,13 +20,7 @@ groups = dict(
     ),
 )
 tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(1e-6, 1e-2), seed=0)
-goal = dict(
-    model="good",
-    datasets=("plots",),
-    margin=1.5,
-    readme="README.md",
-    shown=dict(rare="the | rare one", hasty="hasty", good="**good**"),
-)
+goal = dict(model="good", datasets=("plots",), margin=1.5)
 papers = dict(plots=dict(good=dict(says="99.9 / - / -", comparable="no: a | in it")))
 """
 CONFIG = """
@@ -52,9 +46,6 @@ class Kitchen:
     def __init__(self, folder: Path) -> None:
         self.folder, self.plan_path = folder, folder / "plan.py"
         self.plan_path.write_text(PLAN)
-        (folder / "README.md").write_text(
-            "# Zoo\n\n<!-- generated: results -->\n<!-- end: results -->\n\nMore.\n"
-        )
         self.table = Table(folder / "cards" / "leaderboard.csv")
         self.ran: list[str] = []
 

@@ -96,15 +96,38 @@ def test_results_are_compared_on_the_same_pixels_and_the_random_split_apart(kitc
     assert "no: a \\| in it" in apart
     assert "OA gained by leakage" in random
     assert "OA gained" not in apart
+    assert page == page_of(kitchen)
+
+
+README = "# Zoo\n\n<!-- generated: results -->\n<!-- end: results -->\n\nMore.\n"
+SHOWN = 'margin=1.5, readme="README.md", shown=dict(rare="the | rare one", hasty="hasty", good="**good**")'
+
+
+def test_a_readme_that_the_goal_names_gets_its_table(kitchen, in_process):
+    kitchen.plan_path.write_text(kitchen.plan_path.read_text().replace("margin=1.5", SHOWN))
+    kitchen.classifier("good", "ShrinkageLDA")
+    kitchen.classifier("hasty", "Hasty")
+    assert main(kitchen.arguments("--only", "main", "--seeds", "0", "1", "--jobs", "1")) == 0
+    Path("README.md").write_text(README)
+    with pytest.raises(InputError, match="goal shows 'rare', but no config"):
+        main(kitchen.arguments("--page", "page.md"))
+    assert not Path("page.md").exists()  # nothing half-written
+
+    kitchen.classifier("rare", "ShrinkageLDA")  # not run yet
+    page_of(kitchen)
     readme = Path("README.md").read_text()
     assert readme.startswith("# Zoo\n")
     assert readme.endswith("\nMore.\n")
     cells = [line.split(" | ") for line in readme.splitlines() if line.startswith("| ")]
     assert [line[0] for line in cells[2:]] == ["| **good**", "| hasty", "| the \\| rare one"]
-    scores = [100 * np.mean([record[score] for record in records["good"]]) for score in ("oa", "aa", "kappa")]
-    assert cells[2][1] == " / ".join(f"{score:.1f}" for score in scores)
+    rows = [kitchen.table.rows()["main", "plots", "good", seed] for seed in (0, 1)]
+    means = [100 * np.mean([float(row[score]) for row in rows]) for score in ("oa", "aa", "kappa")]
+    assert cells[2][1:] == [" / ".join(f"{mean:.1f}" for mean in means), f"{means[0]:.1f} |"]
     assert cells[4][1:] == ["-", "- |"]
-    assert page == page_of(kitchen)
+
+    Path("README.md").write_text("# Zoo\n")
+    with pytest.raises(InputError, match="has no '<!-- generated: results -->'"):
+        main(kitchen.arguments("--page", "page.md"))
 
 
 def test_finished_runs_are_not_run_again_and_changed_ones_are(kitchen, in_process):
@@ -256,7 +279,10 @@ def test_a_metric_on_fewer_pixels_than_the_split_has_is_a_failure(kitchen, in_pr
         (lambda text: text.replace('"*_{dataset}.py"', '"good_plots.py"'), "expected {dataset} in it"),
         (lambda text: text.replace('"*_{dataset}.py"', '"x_{dataset}.py"'), "finds no config"),
         (lambda text: text.replace('("plots",)', '("plot",)'), "goal names the dataset 'plot'"),
-        (lambda text: text.replace("shown=dict", "models=dict"), "goal has a 'readme', expected 'shown'"),
+        (
+            lambda text: text.replace("margin=1.5", "readme='README.md'"),
+            "goal has a 'readme', expected 'shown'",
+        ),
         (
             lambda text: text.replace("max_leaked_pixels=None", "max_leaked_pixels=3"),
             "random/plots/good/seed0: training windows show .* max_leaked_pixels is 3",
