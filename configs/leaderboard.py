@@ -63,7 +63,7 @@ groups = dict(
 tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(3e-4, 1e-3, 3e-3), seed=0)
 
 # What the page measures against the best of the others: the margin that the paper claims, on real data. The
-# block "results" of the README shows these models, so called there.
+# block "results" of the README (relative to this file) shows these models, so called there, in Markdown.
 goal = dict(
     model="m3amba",
     datasets=("idtrees", "terramind"),

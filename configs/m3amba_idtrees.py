@@ -13,7 +13,7 @@ model = dict(
     num_classes=_base_.num_classes,
     window=_base_.window,
     data_preprocessor=dict(pretreatment=_base_.pretreatment),
-    neck=dict(depth=1),  # half the training time of two layers, and no worse (docs/tuning.md)
+    neck=dict(depth=1),  # half the FLOPs of two layers, and no worse (docs/tuning.md)
     loss=dict(streams=0.5),
     posterior=dict(
         type="Posterior",

@@ -29,11 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"wrote {path}: write what is open in it, then run build {args.name}")
         return 0
     if args.command == "golden":
-        from m3amba_zoo.hub.publish import write_golden
+        from m3amba_zoo.hub.publish import redraw_golden
 
         for name in args.names:
-            write_golden(args.cards / name, name)
-            print(f"drew the golden pair of {name} anew: its metadata say how; now run build {name}")
+            redraw_golden(args.cards / name)
+            print(f"drew the golden pair of {name} anew; now run build {name}")
         return 0
     # cards of one's own are no part of the package
     package_index = PACKAGE_INDEX if _is_checkout(args.cards, PACKAGE_INDEX) else None

@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.page:
         summed = sum_up(plan, table, runs)
         texts = {args.page: render(plan, summed)}
-        if readme := readme_path(plan):
+        readme = readme_path(plan) if args.page == PAGE else None  # a page elsewhere is a look
+        if readme is not None:
             texts[readme] = filled_readme(plan, of_main(summed), readme)
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         const=PAGE,
         metavar="FILE",
-        help=f"write the page instead ({PAGE}), and the README's table where the plan's goal names one",
+        help=f"write the page instead; the default, {PAGE}, with the table of the README that the plan names",
     )
     parser.add_argument(
         "--cards", type=Path, default=CARDS, metavar="DIR", help=f"where results are kept (default: {CARDS})"

@@ -53,19 +53,25 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> t
                 _scores(own),
                 best.model,
                 _scores(best),
-                " / ".join(f"{points:+.1f}" for points in ahead),
+                " / ".join(signed(points) for points in ahead),
                 _seconds(own),
                 network,
             ]
         )
     if len(margins) < len(goal["datasets"]):
-        return lines, "The margin is known once these datasets have been run."
+        return lines, f"The margin is known once {', '.join(goal['datasets'])} have been run."
     margin = float(np.mean(margins))
     sentence = (
-        f"On average over the {len(margins)} datasets {model} is {abs(margin):.2f} points of OA "
-        f"{'ahead' if margin >= 0 else 'behind'}; the goal is {goal['margin']:.2f} ahead."
+        f"On average over {', '.join(goal['datasets'])} {model} is {abs(margin):.2f} points of OA "
+        f"{'ahead of' if margin >= 0 else 'behind'} the best of the others on each; the goal is "
+        f"{goal['margin']:.2f} ahead."
     )
     return lines, sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
+
+
+def signed(points: float) -> str:
+    """Return a difference with its sign; what rounds to nothing has none below zero."""
+    return f"{round(points, 1) + 0.0:+.1f}"
 
 
 def _scores(entry: Entry) -> str:

@@ -30,17 +30,18 @@ def filled_readme(plan: Plan, main: Mapping[str, Sequence[Entry]], path: Path) -
     """Return a README with its block ``results`` made anew.
 
     Args:
-        plan: its goal's ``shown`` are the models of the table and how they are called there.
+        plan: its goal's ``shown`` are the models of the table and how they are called there; those that
+            lack a seed have no scores.
         main: the entries of the main group by dataset.
         path: of the README.
 
     Raises:
         InputError: it cannot be read, or has no such block; ``shown`` has a model without config.
     """
-    known = {entry.model for entries in main.values() for entry in entries}
+    models = {entry.model for entries in main.values() for entry in entries}
     for model in plan.goal["shown"]:
-        if model not in known:
-            raise InputError(f"{plan.path}: goal shows '{model}', but no config of the main group is its")
+        if model not in models:
+            raise InputError(f"{plan.path}: goal shows '{model}', but the main group has no config of it")
     text = "\n".join([*_table(plan, main), "", standing(plan.goal, main)[1]])
     return replace_blocks(read_text(path).replace("\r\n", "\n"), {BLOCK: text}, path)
 
@@ -51,7 +52,7 @@ def _table(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> list[str]:
     rows: list[tuple[float, list[str]]] = []
     for model, name in plan.goal["shown"].items():
         found = [
-            next((e for e in main.get(dataset, []) if e.model == model and e.records), None)
+            next((e for e in main.get(dataset, []) if e.model == model and e.complete), None)
             for dataset in datasets
         ]
         scores = [

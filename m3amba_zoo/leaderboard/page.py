@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.leaderboard.fusion import fusion
-from m3amba_zoo.leaderboard.goal import HEAD, standing
+from m3amba_zoo.leaderboard.goal import HEAD, signed, standing
 from m3amba_zoo.leaderboard.plan import Plan, Run
-from m3amba_zoo.leaderboard.summary import Entry, compare, entries, mean_difference
+from m3amba_zoo.leaderboard.summary import Entry, compare, entries, mean_difference, seeds_on_same_pixels
 from m3amba_zoo.leaderboard.table import NO_DATA, Table
 
 MAIN, RANDOM = "main", "random"
@@ -26,6 +26,8 @@ nothing was chosen on test pixels. The plan is `configs/leaderboard.py`;
 - **Significance** is against the leader; the leader's own is against the runner-up. *McNemar* pools the test
   pixels of all seeds that both models have; neighbouring pixels are not independent, so its p values are too
   small. *Wilcoxon* is the signed-rank test over the seeds' OA: with five seeds it cannot fall below 0.0625.
+- **Ahead of its model**: a variant's mean less that of its model in the first tables, over the seeds of both;
+  the p values beside it are against the leader of their own table, not of this difference.
 - **FLOPs** are those of the whole test over the pixels mapped (overlapping windows count), a multiply-add as
   two. **Memory** is the peak of the process, libraries and scenes included; of the GPU where one was used.
   **Threads** are those of each run; times are wall-clock, with other runs beside it, and not all
@@ -140,7 +142,7 @@ def _scores(
     if group == RANDOM:
         head.append("OA gained by leakage")
     elif group != MAIN:
-        head.append("than the whole model, OA / AA / kappa")
+        head.append("ahead of its model, OA / AA / kappa")
     if papers:
         head += ["the paper says", "comparable?"]
     yield from _header(head)
@@ -153,7 +155,10 @@ def _scores(
             if group == RANDOM:
                 cells.append(_ahead(entry, apart.get(entry.model), ["oa"]))
             elif group != MAIN:
-                cells.append(_ahead(entry, apart.get(entry.runs[0].base), SCORES))
+                base = apart.get(entry.runs[0].base)
+                if base:
+                    seeds_on_same_pixels(entry, base)
+                cells.append(_ahead(entry, base, SCORES))
         else:
             statuses = sorted({row["status"] for row in entry.rows.values()}) or ["not run yet"]
             cells += ["-", "-", "-", ", ".join(statuses), "-", "-"] + ["-"] * (group != MAIN)
@@ -173,7 +178,7 @@ def _scores(
 def _ahead(entry: Entry, other: Entry | None, scores: Sequence[str]) -> str:
     """Return by how many points an entry is ahead of another over the seeds that both have."""
     found = [mean_difference(entry, other, score) if other else None for score in scores]
-    return "-" if None in found else " / ".join(f"{100 * value:+.1f}" for value in found if value is not None)
+    return "-" if None in found else " / ".join(signed(100 * value) for value in found if value is not None)
 
 
 def _significance(entry: Entry, scored: Sequence[Entry]) -> list[str]:

@@ -193,8 +193,16 @@ def read_plan(path: Path) -> Plan:
             raise InputError(f"{path}: group '{group}' has the config '{without[0]}', expected {PLACE} in it")
     if foreign := set(plain.get("goal", {}).get("datasets", ())) - set(plain["datasets"]):
         raise InputError(f"{path}: goal names the dataset '{min(foreign)}', which the plan does not have")
-    if plain.get("goal", {}).get("readme") and not plain["goal"].get("shown"):
-        raise InputError(f"{path}: goal has a 'readme', expected 'shown', the models of its table, too")
+    goal = plain.get("goal", {})
+    if goal and (lacking := {"model", "datasets", "margin"} - goal.keys()):
+        raise InputError(f"{path}: goal has no '{min(lacking)}'")
+    shown = goal.get("shown")
+    if goal.get("readme") and not (
+        isinstance(shown, dict) and all(isinstance(v, str) for v in shown.values())
+    ):
+        raise InputError(
+            f"{path}: goal has a 'readme' and shown={shown!r}, expected its models, dict(MODEL='name')"
+        )
     return Plan(
         path,
         tuple(seeds),

@@ -113,12 +113,24 @@ def test_the_same_runs_give_the_same_bytes(trained, cards):
     assert files(publish(trained, cards, "--replace")) == before
 
 
-def test_a_golden_pair_is_drawn_again_from_the_card_alone(trained, cards):
+def test_a_golden_pair_is_drawn_anew_by_a_model_that_gives_the_old_one(trained, cards, monkeypatch):
     golden = publish(trained, cards) / "golden.safetensors"
     before = golden.read_bytes()
-    golden.unlink()
-    assert card_command(["--cards", str(cards), "golden", NAME]) == 0
+    redraw = ["--cards", str(cards), "golden", NAME]
+    monkeypatch.setattr(card_files, "GOLDEN_SEED", 1)
+    assert card_command(redraw) == 0
+    assert golden.read_bytes() != before
+    monkeypatch.undo()
+    assert card_command(redraw) == 0
     assert golden.read_bytes() == before
+
+    of_another = load_file(golden)
+    of_another["logits"] += 1
+    save_file(of_another, golden, {"tolerance": "0.001"})
+    spoilt = golden.read_bytes()
+    with pytest.raises(InputError, match="not the model that was published"):
+        card_command(redraw)
+    assert golden.read_bytes() == spoilt
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import write_json
-from m3amba_zoo.hub.cards.files import MAP
-from m3amba_zoo.hub.golden import golden_file
+from m3amba_zoo.hub.cards.files import MAP, read_card_files
+from m3amba_zoo.hub.golden import check_golden, golden_file
 from m3amba_zoo.hub.model_cards import CONFIG
 from m3amba_zoo.hub.publish.card_config import card_config_text, portable_command
 from m3amba_zoo.hub.publish.golden_input import draw_input
@@ -71,6 +71,21 @@ def write_golden(folder: Path, name: str) -> None:
     content = golden_file(trained.model, inputs, {"name": name, "seed": str(GOLDEN_SEED)})
     with whole_file(folder / GOLDEN) as aside:
         _write(aside, content)
+
+
+def redraw_golden(folder: Path) -> None:
+    """Draw the golden pair of a card anew, once the model has given the one that is there.
+
+    Args:
+        folder: of the card.
+
+    Raises:
+        InputError: it is no card with weights, its files do not belong together, or the model does not give
+            its golden logits; the pair that was there stays.
+    """
+    read_card_files(folder)
+    check_golden(folder)
+    write_golden(folder, folder.name)
 
 
 def _metrics(runs: Sequence[TrainedRun], shipped: TrainedRun) -> dict[str, Any]:

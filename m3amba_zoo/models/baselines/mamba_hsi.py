@@ -81,7 +81,7 @@ class MambaHSI(WindowClassifier):
         - With ``concatenate`` all modalities' bands side by side are the input; the paper has HSI alone.
 
     Args:
-        in_channels, num_classes, data_preprocessor, loss, posterior: as for every WindowClassifier.
+        in_channels, num_classes, data_preprocessor, loss: as for every WindowClassifier.
         embed_dim: E.
         depth: number of blocks.
         tokens: parts of a pixel's channels that SpeMB scans; divides E.
@@ -109,9 +109,8 @@ class MambaHSI(WindowClassifier):
         concatenate: bool = False,
         data_preprocessor: nn.Module | dict | None = None,
         loss: dict | None = None,
-        posterior: dict | None = None,
     ) -> None:
-        super().__init__(in_channels, num_classes, data_preprocessor, loss, posterior)
+        super().__init__(in_channels, num_classes, data_preprocessor, loss)
         for size, parts in (("embed_dim", "tokens"), ("embed_dim", "groups"), ("head_dim", "groups")):
             given = {"embed_dim": embed_dim, "head_dim": head_dim, "tokens": tokens, "groups": groups}
             if given[size] % given[parts]:
