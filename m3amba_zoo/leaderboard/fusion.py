@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from m3amba_zoo.leaderboard.summary import Entry, seeds_on_same_pixels
+from m3amba_zoo.leaderboard.summary import Entry, seeds_on_same_pixels, signed
 
 
 def fusion(main: Sequence[Entry], variants: Sequence[Entry]) -> list[list[str]]:
@@ -42,7 +42,7 @@ def _cells(whole: Entry, alone: Mapping[str, Entry], modalities: Sequence[str]) 
         whole.model,
         f"{100 * whole.mean('oa'):.1f}",
         *(f"{100 * alone[m].mean('oa'):.1f}" if m in alone else "-" for m in modalities),
-        *(f"{100 * (whole.mean(score) - best.mean(score)):+.1f}" for score in ("oa", "aa")),
+        *(signed(100 * (whole.mean(score) - best.mean(score))) for score in ("oa", "aa")),
         f"{len(whole.records)} of {len(whole.runs)}",
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from m3amba_zoo.evaluation.record_check import SCORES
-from m3amba_zoo.leaderboard.summary import Entry
+from m3amba_zoo.leaderboard.summary import Entry, signed
 
 HEAD = (
     "dataset",
@@ -50,32 +50,23 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> t
         lines.append(
             [
                 dataset,
-                _scores(own),
+                own.percents,
                 best.model,
-                _scores(best),
+                best.percents,
                 " / ".join(signed(points) for points in ahead),
                 _seconds(own),
                 network,
             ]
         )
     if len(margins) < len(goal["datasets"]):
-        return lines, f"The margin is known once {', '.join(goal['datasets'])} have been run."
+        return lines, f"The margin is known once {' and '.join(goal['datasets'])} have been run."
     margin = float(np.mean(margins))
     sentence = (
-        f"On average over {', '.join(goal['datasets'])} {model} is {abs(margin):.2f} points of OA "
+        f"On average over {' and '.join(goal['datasets'])} {model} is {abs(margin):.2f} points of OA "
         f"{'ahead of' if margin >= 0 else 'behind'} the best of the others on each; the goal is "
         f"{goal['margin']:.2f} ahead."
     )
     return lines, sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
-
-
-def signed(points: float) -> str:
-    """Return a difference with its sign; what rounds to nothing has none below zero."""
-    return f"{round(points, 1) + 0.0:+.1f}"
-
-
-def _scores(entry: Entry) -> str:
-    return " / ".join(f"{100 * entry.mean(score):.1f}" for score in SCORES)
 
 
 def _seconds(entry: Entry) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.hub.cards.document import read_text, replace_blocks
 from m3amba_zoo.hub.cards.markdown import table
 from m3amba_zoo.leaderboard.goal import standing
@@ -55,10 +54,7 @@ def _table(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> list[str]:
             next((e for e in main.get(dataset, []) if e.model == model and e.complete), None)
             for dataset in datasets
         ]
-        scores = [
-            "-" if entry is None else " / ".join(f"{100 * entry.mean(score):.1f}" for score in SCORES)
-            for entry in found
-        ]
+        scores = ["-" if entry is None else entry.percents for entry in found]
         known = [100 * entry.mean("oa") for entry in found if entry is not None]
         mean = float(np.mean(known)) if len(known) == len(datasets) else -np.inf
         rows.append((mean, [name, *scores, "-" if np.isinf(mean) else f"{mean:.1f}"]))

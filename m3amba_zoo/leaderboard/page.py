@@ -7,9 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.leaderboard.fusion import fusion
-from m3amba_zoo.leaderboard.goal import HEAD, signed, standing
+from m3amba_zoo.leaderboard.goal import HEAD, standing
 from m3amba_zoo.leaderboard.plan import Plan, Run
-from m3amba_zoo.leaderboard.summary import Entry, compare, entries, mean_difference, seeds_on_same_pixels
+from m3amba_zoo.leaderboard.summary import (
+    Entry,
+    compare,
+    entries,
+    mean_difference,
+    seeds_on_same_pixels,
+    signed,
+)
 from m3amba_zoo.leaderboard.table import NO_DATA, Table
 
 MAIN, RANDOM = "main", "random"

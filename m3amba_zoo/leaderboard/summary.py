@@ -10,6 +10,7 @@ import numpy as np
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import correctness
+from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.evaluation.significance import McNemar, mcnemar, wilcoxon_signed_rank
 from m3amba_zoo.leaderboard.plan import Run
 from m3amba_zoo.leaderboard.table import DONE, FAILED, Key, Row, Table
@@ -68,6 +69,11 @@ class Entry:
         """Return the mean over the seeds."""
         return float(np.mean(self.values(*path)))
 
+    @property
+    def percents(self) -> str:
+        """The means of OA, AA and kappa in percent, side by side."""
+        return " / ".join(f"{100 * self.mean(score):.1f}" for score in SCORES)
+
     def spread(self, *path: str) -> float | None:
         """Return the standard deviation over the seeds (n - 1), None with fewer than two."""
         values = self.values(*path)
@@ -87,6 +93,11 @@ class Comparison:
     seeds: int
     pixels: McNemar
     wilcoxon: float | None
+
+
+def signed(points: float) -> str:
+    """Return a difference with its sign; what rounds to nothing has none below zero."""
+    return f"{round(points, 1) + 0.0:+.1f}"
 
 
 def entries(table: Table, rows: Mapping[Key, Row], runs: Sequence[Run]) -> list[Entry]:
