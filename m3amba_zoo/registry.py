@@ -88,7 +88,7 @@ def _child(parent: Registry, *locations: str) -> ZooRegistry:
     )
 
 
-MODELS = _child(MMENGINE_MODELS, "models", "datasets")
+MODELS = _child(MMENGINE_MODELS, "models")
 BACKBONES = NECKS = HEADS = MODELS
 DATASETS = _child(MMENGINE_DATASETS, "datasets")
 DATA_SAMPLERS = _child(MMENGINE_DATA_SAMPLERS, "datasets")
@@ -101,4 +101,4 @@ OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")
 ADAPTERS = ZooRegistry("adapter", scope=SCOPE, locations=[f"{SCOPE}.models"])
 SOURCES = ZooRegistry("source", scope=SCOPE, locations=[f"{SCOPE}.scenes"])
 SPLITS = ZooRegistry("split", scope=SCOPE, locations=[f"{SCOPE}.splits"])
-CLASSIFIERS = ZooRegistry("classifier", scope=SCOPE, locations=[f"{SCOPE}.evaluation.baselines"])
+CLASSIFIERS = ZooRegistry("classifier", scope=SCOPE, locations=[f"{SCOPE}.models"])

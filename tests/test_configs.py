@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
-from m3amba_zoo.config_file import read_config_file
+from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES, SPLITS

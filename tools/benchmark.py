@@ -1,5 +1,10 @@
 """Measure speed and memory on this machine: ``python tools/benchmark.py [--json FILE]``."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the workshop is not installed
+
 from m3amba_zoo.cli.main import run
 
-run("benchmark")
+run("workshop.cli.benchmark")

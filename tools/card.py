@@ -1,5 +1,10 @@
 """Make, build and check model cards: ``python tools/card.py new|build|check``."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the workshop is not installed
+
 from m3amba_zoo.cli.main import run
 
-run("card")
+run("workshop.cli.card")

@@ -2,4 +2,4 @@
 
 from m3amba_zoo.cli.main import run
 
-run("convert_reference")
+run("m3amba_zoo.cli.convert_reference")

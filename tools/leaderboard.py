@@ -1,5 +1,10 @@
 """Run the comparison of all models: ``python tools/leaderboard.py``."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the workshop is not installed
+
 from m3amba_zoo.cli.main import run
 
-run("leaderboard")
+run("workshop.cli.leaderboard")

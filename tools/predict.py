@@ -2,4 +2,4 @@
 
 from m3amba_zoo.cli.main import run
 
-run("predict")
+run("m3amba_zoo.cli.predict")

@@ -1,5 +1,10 @@
 """Publish trained models as a card with weights: ``python tools/publish.py WORK_DIR... --name NAME``."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the workshop is not installed
+
 from m3amba_zoo.cli.main import run
 
-run("publish")
+run("workshop.cli.publish")

@@ -2,4 +2,4 @@
 
 from m3amba_zoo.cli.main import run
 
-run("test")
+run("m3amba_zoo.cli.test")

@@ -2,4 +2,4 @@
 
 from m3amba_zoo.cli.main import run
 
-run("train")
+run("m3amba_zoo.cli.train")

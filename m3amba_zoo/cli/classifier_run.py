@@ -10,12 +10,13 @@ from mmengine.config import Config
 from rich import get_console
 
 from m3amba_zoo.cli.run_config import require, starting
-from m3amba_zoo.datasets import load_scene_data
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
-from m3amba_zoo.evaluation.baselines import PixelClassifier, predict_scenes
 from m3amba_zoo.evaluation.record import build_record, write_json
+from m3amba_zoo.evaluation.stitching import predict_scenes
+from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.registry import CLASSIFIERS
+from m3amba_zoo.splits import load_scene_data
 from m3amba_zoo.visualization.outputs import write_maps
 
 

@@ -12,9 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from m3amba_zoo.allocator import keep_freed_memory
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.system.memory import keep_freed_memory
 
+COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
 INTERRUPTED = 130
 GO_ON = {
@@ -24,13 +25,13 @@ GO_ON = {
 }
 
 
-def run(command: str) -> NoReturn:
-    """Run ``m3amba_zoo.cli.<command>.main()`` and exit.
+def run(module: str) -> NoReturn:
+    """Run the ``main()`` of a command's module, such as ``m3amba_zoo.cli.train``, and exit.
 
     Exit codes: what ``main`` returns; 2 with one sentence on stderr for bad input and for files that cannot
     be read or written; 130 after an interrupt.
     """
-    sys.exit(_exit_code(command))
+    sys.exit(_exit_code(module))
 
 
 def main() -> NoReturn:
@@ -45,14 +46,14 @@ def main() -> NoReturn:
         print(f"error: no command '{command}'; expected one of {', '.join(commands)}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
     sys.argv = [f"m3amba {command}", *arguments[1:]]
-    run(command)
+    run(f"{COMMANDS}.{command}")
 
 
-def _exit_code(command: str) -> int:
+def _exit_code(module: str) -> int:
     logging.raiseExceptions = False  # else a log on a full disk prints a traceback for every line
     keep_freed_memory()
     try:
-        return import_module(f"m3amba_zoo.cli.{command}").main() or 0
+        return import_module(module).main() or 0
     except InputError as error:
         message = str(error)
     except OSError as error:
@@ -60,7 +61,7 @@ def _exit_code(command: str) -> int:
             raise
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     except KeyboardInterrupt:
-        print(f"interrupted{GO_ON.get(command, '')}", file=sys.stderr)
+        print(f"interrupted{GO_ON.get(module.rpartition('.')[2], '')}", file=sys.stderr)
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return USAGE_ERROR

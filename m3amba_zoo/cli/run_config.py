@@ -54,8 +54,8 @@ def read_config(
         InputError: the config does not exist, or cannot be read; an option is not ``KEY=VALUE`` or does
             not fit; the work dir cannot be written; the launcher did not start this process.
     """
-    from m3amba_zoo.config_file import read_config_file
-    from m3amba_zoo.config_options import apply_option
+    from m3amba_zoo.config.options import apply_option
+    from m3amba_zoo.config.reading import read_config_file
 
     variable = LAUNCHERS[launcher]
     if variable is not None and variable not in os.environ:

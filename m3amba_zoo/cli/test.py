@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     from m3amba_zoo.cli.run_config import build_runner, read_config, require, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
-    from m3amba_zoo.config_options import set_seed
+    from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, read_meta
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)

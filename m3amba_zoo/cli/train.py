@@ -19,9 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_amp, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
-    from m3amba_zoo.config_options import set_seed
+    from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS
-    from m3amba_zoo.hub.transfer import InitFromHook
+    from m3amba_zoo.transfer import InitFromHook
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
     classical = config.get("classifier") is not None
@@ -103,7 +103,7 @@ def _set_start(config: Config, args: argparse.Namespace) -> None:
     Raises:
         InputError: they need one another, exclude one another, or are for networks only.
     """
-    from m3amba_zoo.config_options import FREEZE, INIT_FROM
+    from m3amba_zoo.config.options import FREEZE, INIT_FROM
 
     start = config.get(INIT_FROM) or {}
     start = {"weights": start} if isinstance(start, str) else start
@@ -130,7 +130,7 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
     Raises:
         InputError: the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
     """
-    from m3amba_zoo.config_options import FREEZE, set_seed
+    from m3amba_zoo.config.options import FREEZE, set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, latest_checkpoint, read_meta
 
     path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)

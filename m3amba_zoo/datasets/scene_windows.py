@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from m3amba_zoo.datasets.scene_data import load_scene_data
 from m3amba_zoo.datasets.windows import check_window, cut_labels, cut_raster, grid_origins, stride
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import DATASETS
+from m3amba_zoo.splits.scene_data import load_scene_data
 
 
 @DATASETS.register_module()

@@ -11,9 +11,9 @@ from mmengine.dist import get_dist_info
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-from m3amba_zoo.datasets.scene_data import SceneData, load_scene_data
 from m3amba_zoo.datasets.windows import check_window, cut_labels, cut_raster, window_origin
 from m3amba_zoo.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
 
 
 class Draw(NamedTuple):

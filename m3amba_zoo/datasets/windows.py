@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.mirroring import mirrored_indices
-from m3amba_zoo.scenes.scene import Raster, Scene
+from m3amba_zoo.scenes.scene import Raster, Scene, mirrored_indices
 
 
 def window_origin(center: int, window: int) -> int:

@@ -14,10 +14,10 @@ from typing import Any
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
 
-from m3amba_zoo.config_options import FREEZE
+from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint, read_checkpoint
-from m3amba_zoo.whole_file import whole_file
+from m3amba_zoo.system.whole_file import whole_file
 
 SEEDED_SPLITS = "seeded_splits"  # the message hub's note that the run's seed was also its splits'
 

@@ -6,9 +6,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from m3amba_zoo.datasets.preprocessor import RasterPreprocessor
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.posterior import Posterior
+from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.registry import HOOKS
 
 

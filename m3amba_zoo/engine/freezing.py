@@ -11,9 +11,9 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from m3amba_zoo.config_options import FREEZE
+from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.parameter_names import matching_names
+from m3amba_zoo.models.weights import matching_names
 
 
 def freeze(model: nn.Module, patterns: Sequence[str] | None) -> None:

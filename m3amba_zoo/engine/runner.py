@@ -17,7 +17,7 @@ from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_mod
 from rich import get_console
 from torch import nn
 
-from m3amba_zoo.config_options import FREEZE
+from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.checkpoint import check_data, describe_data
 from m3amba_zoo.engine.freezing import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError

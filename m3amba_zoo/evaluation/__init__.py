@@ -2,7 +2,7 @@
 
 from m3amba_zoo.evaluation.scene_metric import Evaluation, SceneMetric, evaluate_scenes
 from m3amba_zoo.evaluation.scores import confusion_matrix, expected_calibration_error, scores
-from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.evaluation.stitching import SceneLogits, predict_scenes
 
 __all__ = [
     "Evaluation",
@@ -11,5 +11,6 @@ __all__ = [
     "confusion_matrix",
     "evaluate_scenes",
     "expected_calibration_error",
+    "predict_scenes",
     "scores",
 ]

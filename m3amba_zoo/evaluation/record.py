@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from m3amba_zoo.config_options import config_sha256
-from m3amba_zoo.datasets.scene_data import SceneData
+from m3amba_zoo.config.options import config_sha256
 from m3amba_zoo.evaluation.cost import memory_mib
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.splits import leaked_pixels
-from m3amba_zoo.whole_file import whole_file
+from m3amba_zoo.splits.scene_data import SceneData
+from m3amba_zoo.system.whole_file import whole_file
 
 PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numba", "scikit-learn")
 
@@ -51,7 +51,8 @@ def build_record(
     return {
         **evaluation.scores,
         "dataset": data.name,
-        "modalities": list(model.get("modalities", [])),
+        "modalities": (modalities := list(model.get("modalities", []))),
+        "wavelengths": _wavelengths(data, modalities),
         "split": {
             "name": data.split.name,
             "part": evaluation.part,
@@ -78,6 +79,13 @@ def build_record(
 def mapped_pixels(evaluation: Evaluation) -> int:
     """Count the pixels that were given a class, labelled or not."""
     return sum(int((class_map > 0).sum()) for class_map in evaluation.class_maps.values())
+
+
+def _wavelengths(data: SceneData, modalities: Sequence[str]) -> dict[str, list[float]]:
+    """Return the band centres in nm of each modality whose files tell them."""
+    rasters = data.scenes[0].rasters
+    known = {m: rasters[m].wavelengths for m in modalities if m in rasters}
+    return {m: [round(float(x), 3) for x in centres] for m, centres in known.items() if centres is not None}
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:

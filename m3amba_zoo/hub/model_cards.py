@@ -30,7 +30,7 @@ from m3amba_zoo.hub.download.settings import PATIENCE, Patience
 from m3amba_zoo.hub.index import PublishedModel, read_index, sha256_of
 from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel, visible_files
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
-from m3amba_zoo.offline import OFFLINE_VARIABLE, is_offline
+from m3amba_zoo.system.offline import OFFLINE_VARIABLE, is_offline
 
 WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"

@@ -17,7 +17,7 @@ from m3amba_zoo.hub.index import sha256_of
 from m3amba_zoo.hub.model_cards import CONFIG
 from m3amba_zoo.models.weights import check_fit, read_plain
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.whole_file import whole_folder
+from m3amba_zoo.system.whole_file import whole_folder
 
 BEFORE_CLIP = ".pseudo_rgb."
 

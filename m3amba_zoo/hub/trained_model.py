@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from m3amba_zoo.config_file import read_config_file
+from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import read_record
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights, named_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.class_tables import distinct_color
 from m3amba_zoo.scenes.scene import LandClass
 
 METRICS = "metrics.json"

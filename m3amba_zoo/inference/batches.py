@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from m3amba_zoo.free_memory import available_bytes
+from m3amba_zoo.system.memory import available_bytes
 
 # of what is free: operators need room that no tensor shows, and this process is not alone on the machine
 SHARE = 0.5

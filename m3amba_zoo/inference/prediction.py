@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.georaster import write_class_map, write_probabilities
 from m3amba_zoo.scenes.scene import LandClass
-from m3amba_zoo.whole_file import whole_file
+from m3amba_zoo.system.whole_file import whole_file
 
 GEOTIFF = (".tif", ".tiff")
 PICTURE = (".png",)

@@ -20,8 +20,7 @@ from m3amba_zoo.inference.raster_rows import RasterRows, block_cache, some_value
 from m3amba_zoo.inference.row_stitcher import RowStitcher
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
-from m3amba_zoo.scenes.mirroring import mirrored_indices
-from m3amba_zoo.scenes.scene import Raster
+from m3amba_zoo.scenes.scene import Raster, mirrored_indices
 
 OVERLAP = 0.5
 GivenRaster = str | Path | NDArray | Raster

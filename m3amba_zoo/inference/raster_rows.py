@@ -15,9 +15,9 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.free_memory import available_bytes
 from m3amba_zoo.scenes.georaster import Grid, read_grid
 from m3amba_zoo.scenes.scene import Raster
+from m3amba_zoo.system.memory import available_bytes
 
 ROWS_AT_ONCE = 32
 SMALLEST_CACHE = 2**20  # GDAL takes less than 100 000 for megabytes

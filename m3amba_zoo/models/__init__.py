@@ -1,31 +1,27 @@
-"""Networks from windows of rasters to logits; importing this package registers its parts."""
+"""Networks and classical classifiers, and the pretreatment of their bands. Importing registers the parts."""
 
 from m3amba_zoo.models import baselines as baselines
-from m3amba_zoo.models.adapters.adapter import Adapter, TokenAdapter
-from m3amba_zoo.models.adapters.clip_adapter import ClipAdapter
-from m3amba_zoo.models.adapters.conv_adapter import ConvAdapter
-from m3amba_zoo.models.adapters.linear_adapter import LinearAdapter
-from m3amba_zoo.models.backbones.clip_encoder import ClipImageEncoder
-from m3amba_zoo.models.discriminant_expert import DiscriminantExpert
-from m3amba_zoo.models.heads.stream_head import StreamHead
+from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter
+from m3amba_zoo.models.clip_encoder import ClipImageEncoder
 from m3amba_zoo.models.losses import StreamLoss
-from m3amba_zoo.models.m3amba import M3amba, m3amba
-from m3amba_zoo.models.necks.cross_mamba import CrossMamba
+from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PatchClassifier
-from m3amba_zoo.models.posterior import Posterior
-from m3amba_zoo.models.window_classifier import WindowClassifier
+from m3amba_zoo.models.posterior import DiscriminantExpert, Posterior
+from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 
 __all__ = [
+    "FUSED",
     "Adapter",
     "ClipAdapter",
     "ClipImageEncoder",
-    "ConvAdapter",
     "CrossMamba",
     "DiscriminantExpert",
     "LinearAdapter",
     "M3amba",
     "PatchClassifier",
     "Posterior",
+    "RasterPreprocessor",
     "StreamHead",
     "StreamLoss",
     "TokenAdapter",

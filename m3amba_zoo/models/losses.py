@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m3amba_zoo.models.necks.cross_mamba import FUSED
+from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
 

@@ -1,18 +1,196 @@
-"""M3amba (arXiv 2503.06446): adapters around a frozen CLIP encoder, CrossMamba, a head a stream."""
+"""M3amba (arXiv 2503.06446): adapters around a frozen CLIP encoder, CrossMamba, one head per stream.
+
+Each modality m enters through its adapter (``adapters.py``) as token_m and prior_m. The fused stream z starts
+as the sum of the priors. Layer i reads every modality's stream in the light of z, then makes z anew:
+
+    x_m <- CrossBlock_m(x_m, z)          for each modality, with the z of the layer before
+    z   <- Block_z(sum over m of x_m)    z is replaced, not added to
+
+    Block(x)         = y + DropPath(MLP(LN2 y)),  y = x + DropPath(SS2D(LN1 x))
+    CrossBlock(x, z) = the same with CrossSS2D(LN1 x, LN1 z) in place of SS2D(LN1 x)
+
+The MLP has 4 E hidden units and GELU; DropPath rises linearly over the layers, from 0 to 0.1. SS2D and
+Cross-SS2D are in ``ss2d.py``. Each stream has a head, ``Conv1x1(E -> K)(LayerNorm(x))``; the fused stream's
+logits are the prediction. Linear layers start from a truncated normal of 0.02, LayerNorm from 1 and 0.
+
+Shape suffixes: B batch, S rows and columns of a window, H and W rows and columns, E embed_dim, K classes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.adapters.adapter import Adapter
-from m3amba_zoo.models.necks.cross_mamba import FUSED
-from m3amba_zoo.models.window_classifier import WindowClassifier
+from m3amba_zoo.models.adapters import Adapter
+from m3amba_zoo.models.map_linear import MapLinear
+from m3amba_zoo.models.ss2d import SS2D, CrossSS2D
+from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import ADAPTERS, BACKBONES, HEADS, MODELS, NECKS
+
+MLP_RATIO = 4
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (arXiv 1603.09382): drop a residual branch for a whole sample, in training only."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero whole samples of ``(B, ...)`` with probability ``rate`` and scale the rest up."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = torch.empty(x.shape[0], *[1] * (x.ndim - 1), device=x.device, dtype=x.dtype)
+        return x * mask.bernoulli_(keep) / keep
+
+    def extra_repr(self) -> str:
+        """Show the rate."""
+        return f"rate={self.rate:.3f}"
+
+
+class Block(nn.Module):
+    """``x + DropPath(SS2D(LN1 x))``, then ``x + DropPath(MLP(LN2 x))``, on ``(B, H, W, E)``."""
+
+    scan_class: type[SS2D] = SS2D
+
+    def __init__(self, embed_dim: int, d_state: int, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dim)
+        self.scan = self.scan_class(embed_dim, d_state)
+        self.norm2 = nn.LayerNorm(embed_dim)
+        self.mlp = nn.Sequential(
+            MapLinear(embed_dim, MLP_RATIO * embed_dim),
+            nn.GELU(),
+            MapLinear(MLP_RATIO * embed_dim, embed_dim),
+        )
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x_BHWE: Tensor) -> Tensor:
+        """Return ``(B, H, W, E)``."""
+        x = x_BHWE + self.drop_path(self.scan(self.norm1(x_BHWE)))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+class CrossBlock(Block):
+    """A Block whose scan also reads the fused stream z, through the same LayerNorm."""
+
+    scan_class = CrossSS2D
+
+    def forward(self, x_BHWE: Tensor, z_BHWE: Tensor) -> Tensor:  # type: ignore[override]
+        """Return x's new value ``(B, H, W, E)``."""
+        x = x_BHWE + self.drop_path(self.scan(self.norm1(x_BHWE), self.norm1(z_BHWE)))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+CROSS, SUM, CONCAT = "cross", "sum", "concat"
+
+
+@NECKS.register_module()
+class CrossMamba(nn.Module):
+    """Layers of CrossBlocks, one a modality, around a fused stream.
+
+    Layer i, for each modality m: ``x_m <- CrossBlock_m(x_m, z)``; then ``z <- Block_z(sum of x_m)``,
+    which replaces z.
+
+    Args:
+        modalities: names of the streams.
+        embed_dim: E.
+        depth: number of layers.
+        d_state: N.
+        drop_path: rate of the last layer; it rises linearly from 0.
+        fusion: ``cross`` is M3amba's. For ablation, streams of plain SS2D that never read z: ``sum`` makes z
+            of their sum as M3amba does, ``concat`` of a linear map of them side by side.
+        checkpointing: whether training keeps no more of a block than its inputs and runs it again in the
+            backward pass (arXiv 1604.06174): the same gradients, for less memory and more time.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        embed_dim: int = 384,
+        depth: int = 9,
+        d_state: int = 16,
+        drop_path: float = 0.1,
+        fusion: str = CROSS,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        if fusion not in (CROSS, SUM, CONCAT):
+            raise InputError(f"CrossMamba: fusion is '{fusion}', expected '{CROSS}', '{SUM}' or '{CONCAT}'")
+        self.fusion, self.checkpointing = fusion, checkpointing
+        rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
+        block = CrossBlock if fusion == CROSS else Block
+        self.streams = nn.ModuleDict(
+            {m: nn.ModuleList(block(embed_dim, d_state, rate) for rate in rates) for m in modalities}
+        )
+        if fusion == CONCAT:
+            width = len(modalities) * embed_dim
+            self.joins = nn.ModuleList(MapLinear(width, embed_dim) for _ in rates)
+        self.fused = nn.ModuleList(Block(embed_dim, d_state, rate) for rate in rates)
+        self.apply(_init)
+
+    def forward(self, tokens: Mapping[str, Tensor], prior_BHWE: Tensor) -> dict[str, Tensor]:
+        """Fuse the streams.
+
+        Args:
+            tokens: ``(B, H, W, E)`` by modality.
+            prior_BHWE: z_0, the sum of the modalities' priors.
+
+        Returns:
+            ``(B, H, W, E)`` by modality and under ``fused``.
+        """
+        x, z = dict(tokens), prior_BHWE
+        for index, fuse in enumerate(self.fused):
+            for modality, blocks in self.streams.items():
+                read = (x[modality], z) if self.fusion == CROSS else (x[modality],)
+                x[modality] = self._run(cast(nn.ModuleList, blocks)[index], *read)
+            z = self._run(fuse, self._join(index, list(x.values())))
+        return {**x, FUSED: z}
+
+    def _join(self, index: int, streams_BHWE: Sequence[Tensor]) -> Tensor:
+        if self.fusion == CONCAT:
+            return self.joins[index](torch.cat(tuple(streams_BHWE), dim=-1))
+        return torch.stack(tuple(streams_BHWE)).sum(0)
+
+    def _run(self, block: nn.Module, *inputs: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            # DropPath draws the same samples again: the state of the random numbers is kept
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
+
+
+def _init(module: nn.Module) -> None:
+    """Start linear layers from a truncated normal of 0.02 (LayerNorm keeps 1 and 0)."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+@HEADS.register_module()
+class StreamHead(nn.Module):
+    """``Conv1x1(E -> classes)(LayerNorm(x))`` on ``(B, H, W, E)`` tokens.
+
+    Args:
+        embed_dim: E.
+        num_classes: K.
+    """
+
+    def __init__(self, embed_dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(embed_dim)
+        self.classify = MapLinear(embed_dim, num_classes)
+
+    def forward(self, x_BHWE: Tensor) -> Tensor:
+        """Return logits ``(B, K, H, W)``."""
+        return self.classify(self.norm(x_BHWE)).permute(0, 3, 1, 2)
 
 
 @MODELS.register_module()

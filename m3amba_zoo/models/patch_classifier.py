@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.necks.cross_mamba import FUSED
-from m3amba_zoo.models.window_classifier import WindowClassifier
+from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 
 
 class PatchClassifier(WindowClassifier):
@@ -145,3 +144,22 @@ class PatchClassifier(WindowClassifier):
             views = x.unfold(2, self.patch, 1).unfold(3, self.patch, 1)
             patches[modality] = views[windows, :, rows, columns]
         return patches
+
+
+def spectral_and_auxiliary(name: str, in_channels: Mapping[str, int]) -> tuple[str, str | None]:
+    """Return the first modality, taken for the spectral one, and the second or None.
+
+    Args:
+        name: of the model, for the message.
+        in_channels: bands by modality, in order.
+
+    Raises:
+        InputError: there are three modalities or more.
+    """
+    spectral, *others = in_channels
+    if len(others) > 1:
+        raise InputError(
+            f"{name} fuses a spectral and one auxiliary modality, in_channels names {len(in_channels)}: "
+            f"{', '.join(in_channels)}"
+        )
+    return spectral, others[0] if others else None

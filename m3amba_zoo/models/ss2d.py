@@ -1,4 +1,23 @@
-"""SS2D and Cross-SS2D: the selective scan of a feature map in four directions (DESIGN section 4).
+"""SS2D and Cross-SS2D: the selective scan of a feature map in four directions.
+
+SS2D (VMamba, arXiv 2401.10166) of a map x:
+
+    u, g  = split(Linear(E -> 2I, no bias)(x));   u = SiLU(DWConv3x3(u))
+    for each direction k (row-major, column-major, and both reversed), u_k being u in that order:
+        dt, B, C = Linear(I -> R + 2N, no bias)(u_k)
+        delta    = softplus(Linear(R -> I)(dt) + bias),   A = -exp(A_log)
+        h_t      = exp(delta A) h_(t-1) + delta B u_t,    y_t = C h_t + D u_t
+    y     = sum over k of the outputs, each put back in place
+    out   = Linear(I -> E, no bias)(LayerNorm(I)(y) * SiLU(g))
+
+Cross-SS2D (arXiv 2503.06446) of x and the fused stream z has one set of in_proj, DWConv, LayerNorm and
+out_proj for both inputs, and own x_proj, dt_proj, A_log and D for each. The inputs swap B and share A:
+
+    y_x = scan(u_x, delta_x, (A_x + A_z) / 2, B_z, C_x, D_x)
+
+Only x's output is ever used, so z's gate, delta, C, D and scan are not computed. The scan itself runs in
+float32. Initial values: bias = inverse softplus of a log-uniform number in [0.001, 0.1], at least 1e-4; dt
+weights uniform in +-R^-0.5; A_log = log(1..N); D = 1.
 
 Shape suffixes: B batch, H and W rows and columns, E embed_dim, I = 2E inner, N d_state,
 R = ceil(E / 16) dt_rank, K = 4 directions.

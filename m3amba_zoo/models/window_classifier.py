@@ -10,8 +10,10 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.necks.cross_mamba import FUSED
 from m3amba_zoo.registry import MODELS
+
+FUSED = "fused"
+"""The stream whose logits are the prediction."""
 
 
 class WindowClassifier(BaseModel):

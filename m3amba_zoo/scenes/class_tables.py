@@ -1,12 +1,8 @@
-"""Class tables and official pixel counts of the field's standard scenes, in label order.
-
-The names and counts are those of the scenes' publications (IEEE GRSS Data Fusion Contest 2013 for
-Houston; Hong et al., ISPRS J. 178 (2021) 68-80, for Augsburg and Berlin; Gader et al., 2013, and Du and
-Zare, 2017, for MUUFL Gulfport; Rasti et al., TGRS 55 (2017) 3997-4007, for Trento). The colours are the
-zoo's own: vegetation green, water blue, built-up land warm, roads grey, far enough apart to tell.
-"""
+"""The class tables of the standard scenes, and colours for classes without one."""
 
 from __future__ import annotations
+
+import colorsys
 
 from m3amba_zoo.scenes.scene import LandClass
 
@@ -83,3 +79,18 @@ TRENTO = (
 )
 TRENTO_TRAIN_COUNTS = (129, 125, 105, 154, 184, 122)
 TRENTO_TEST_COUNTS = (3905, 2778, 374, 8969, 10317, 3052)
+
+
+GOLDEN_SECTION = 0.618033988749895
+SHADES = ((0.75, 0.90), (0.90, 0.60), (0.45, 0.98))
+"""Saturation and value, in turn: neighbours on the colour circle then differ in brightness."""
+
+
+def distinct_color(index: int) -> tuple[int, int, int]:
+    """Return the colour (red, green, blue; 0 to 255) of the class at a position of a class table, from 0.
+
+    Hues step by the golden section of the colour circle, which spreads any number of them evenly.
+    """
+    saturation, value = SHADES[index % len(SHADES)]
+    red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_SECTION % 1, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)

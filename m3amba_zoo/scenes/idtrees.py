@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.class_tables import distinct_color
 from m3amba_zoo.scenes.georaster import Grid, read_georaster, read_grid, require_same_grid
-from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.polygons import Polygons, cover_by_value, merge_covers, read_polygons
 from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
 from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source

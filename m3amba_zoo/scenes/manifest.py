@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.class_tables import distinct_color
 from m3amba_zoo.scenes.georaster import MOST_CLASSES, Grid, read_grid, require_same_grid
 from m3amba_zoo.scenes.manifest_raster import LABEL_KEYS, MODALITY_KEYS, RasterEntry
 from m3amba_zoo.scenes.manifest_section import Section, read_yaml
-from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.polygons import cover_by_value, merge_covers, read_polygons
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import Source

@@ -3,7 +3,18 @@
 from m3amba_zoo.splits import makers as makers  # registers the makers
 from m3amba_zoo.splits.build import build_split
 from m3amba_zoo.splits.leakage import Audit, audit, leaked_pixels
+from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
 from m3amba_zoo.splits.split import PARTS, Split
 from m3amba_zoo.splits.validation import hold_out_validation
 
-__all__ = ["PARTS", "Audit", "Split", "audit", "build_split", "hold_out_validation", "leaked_pixels"]
+__all__ = [
+    "PARTS",
+    "Audit",
+    "SceneData",
+    "Split",
+    "audit",
+    "build_split",
+    "hold_out_validation",
+    "leaked_pixels",
+    "load_scene_data",
+]

@@ -21,8 +21,7 @@ from scipy import ndimage
 from sklearn.neighbors import KNeighborsClassifier
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.mirroring import mirrored_indices
-from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.scenes.scene import Scene, mirrored_indices
 from m3amba_zoo.splits.split import PARTS, Split
 from m3amba_zoo.splits.stratify import Mask, class_counts, require_whole
 

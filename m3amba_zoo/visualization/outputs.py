@@ -13,8 +13,8 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.georaster import write_class_map
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
+from m3amba_zoo.system.whole_file import whole_file
 from m3amba_zoo.visualization.maps import map_figure
-from m3amba_zoo.whole_file import whole_file
 
 DOTS_PER_INCH = 200
 

@@ -317,7 +317,7 @@ def test_exit_code_of_an_interrupt(config, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["train.py", str(config)])
     monkeypatch.setattr(ToyModel, "interrupt_after", 3)
     with pytest.raises(SystemExit) as ended:
-        main.run("train")
+        main.run("m3amba_zoo.cli.train")
     assert ended.value.code == 130
     assert "--resume" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import mmpretrain
 import pytest
 from mmengine.config import Config
 
-from m3amba_zoo.config_file import installed_path, mend_installed_path
+from m3amba_zoo.config.reading import installed_path, mend_installed_path
 
 
 def test_packages_are_found_by_module_and_by_distribution():

@@ -5,11 +5,11 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from m3amba_zoo.datasets.scene_data import SceneData
 from m3amba_zoo.datasets.windows import grid_origins
 from m3amba_zoo.evaluation import SceneLogits, SceneMetric, evaluate_scenes
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import build_split
+from m3amba_zoo.splits.scene_data import SceneData
 
 CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))
 SHAPES = ((20, 20), (31, 17))

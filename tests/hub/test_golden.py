@@ -10,14 +10,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_runs import NAME, train_run
 
-from m3amba_zoo.datasets import RasterPreprocessor
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.golden import GREATEST, check_golden, golden_file, read_golden
 from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS
-from m3amba_zoo.hub.publish import publish
-from m3amba_zoo.hub.publish.golden_input import draw_input
-from m3amba_zoo.models import M3amba
+from m3amba_zoo.models import M3amba, RasterPreprocessor
 from m3amba_zoo.ops import backends
+from workshop.publishing import publish
+from workshop.publishing.golden_input import draw_input
 
 AVAILABLE = [name for name, reason in backends().items() if reason is None]
 PUBLISHED = sorted(path.parent for path in CHECKOUT_CARDS.glob("*/golden.safetensors"))

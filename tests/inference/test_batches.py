@@ -5,10 +5,10 @@ import pytest
 import torch
 from test_predictor import write_work_dir
 
-from m3amba_zoo import free_memory
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.inference import Predictor, batches
 from m3amba_zoo.inference.batches import Batches, TensorMemory
+from m3amba_zoo.system import memory as free_memory
 
 CPU = torch.device("cpu")
 

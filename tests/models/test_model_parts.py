@@ -5,7 +5,7 @@ import torch
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import StreamLoss, m3amba
-from m3amba_zoo.models.blocks import DropPath
+from m3amba_zoo.models.m3amba import DropPath
 from m3amba_zoo.registry import ADAPTERS, MODELS, NECKS
 
 

@@ -7,8 +7,7 @@ from rich.console import Console
 from scipy.io import loadmat
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.mirroring import mirrored_indices
-from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene, mirrored_indices
 from m3amba_zoo.scenes.source import data_roots
 from m3amba_zoo.splits import Split, audit, build_split, leaked_pixels
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.download.check import verify_card
 from m3amba_zoo.hub.index import PublishedModel, index_text, sha256_of
-from m3amba_zoo.whole_file import whole_folder
+from m3amba_zoo.system.whole_file import whole_folder
 
 INDEX = "index.json"
 SUMS = "SHA256SUMS"

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.necks.cross_mamba import FUSED
-from m3amba_zoo.models.window_classifier import WindowClassifier
+from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import BACKBONES, MODELS
 
 

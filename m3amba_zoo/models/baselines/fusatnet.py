@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from m3amba_zoo.models.baselines.modality_pair import spectral_and_auxiliary
-from m3amba_zoo.models.necks.cross_mamba import FUSED
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
 # filters of the six convolutions of each part

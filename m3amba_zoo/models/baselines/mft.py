@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.baselines.modality_pair import spectral_and_auxiliary
-from m3amba_zoo.models.necks.cross_mamba import FUSED
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
 SPECTRAL_FILTERS, SPECTRAL_KERNEL, GROUPS = 8, 9, 4

@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m3amba_zoo.models.baselines.modality_pair import spectral_and_auxiliary
-from m3amba_zoo.models.mamba import BothWaysScan
-from m3amba_zoo.models.necks.cross_mamba import FUSED
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.baselines.mamba import BothWaysScan
+from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
 from m3amba_zoo.models.ss2d import ScanParameters
+from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.ops import selective_scan_2d
 from m3amba_zoo.registry import MODELS
 

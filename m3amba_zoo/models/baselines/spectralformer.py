@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.baselines.transformer import EncoderLayer
-from m3amba_zoo.models.necks.cross_mamba import FUSED
 from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
 

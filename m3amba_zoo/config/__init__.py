@@ -1,0 +1,1 @@
+"""Configs: read, changed by options, hashed."""

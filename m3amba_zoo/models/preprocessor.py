@@ -1,0 +1,130 @@
+"""The data preprocessor: from raw windows to what the network reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from mmengine.model import BaseDataPreprocessor
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.pretreatment import Pretreatment
+from m3amba_zoo.registry import MODELS
+
+
+@MODELS.register_module()
+class RasterPreprocessor(BaseDataPreprocessor):
+    """Applies each modality's pretreatment on the model's device; missing pixels (NaN) end as 0, the mean.
+
+    The steps are fitted once on training pixels (``FitPreprocessorHook``); their state is part of the
+    model's state dict, so that it travels with the weights.
+
+    Args:
+        in_channels: bands by modality, as the scene holds them.
+        pretreatment: configs of the steps by modality; a modality left out is standardised.
+    """
+
+    def __init__(
+        self, in_channels: dict[str, int], pretreatment: Mapping[str, Sequence[dict]] | None = None
+    ) -> None:
+        super().__init__()
+        self.in_channels = dict(in_channels)
+        self.steps = nn.ModuleDict()
+        pretreatment = pretreatment or {}
+        for unknown in set(pretreatment) - set(in_channels):
+            raise InputError(f"pretreatment names '{unknown}', but in_channels has {sorted(in_channels)}")
+        for modality, channels in in_channels.items():
+            steps = nn.ModuleList()
+            for config in pretreatment.get(modality, [{"type": "Standardize"}]):
+                step: Pretreatment = MODELS.build(config, default_args={"in_channels": channels})
+                channels = step.out_channels
+                steps.append(step)
+            self.steps[modality] = steps
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def _steps(self) -> Iterator[tuple[str, list[Pretreatment]]]:
+        for modality, steps in self.steps.items():
+            yield modality, list(cast(Iterable[Pretreatment], steps))
+
+    def steps_of(self, modality: str) -> list[Pretreatment]:
+        """Return a modality's steps in order."""
+        return dict(self._steps())[modality]
+
+    @property
+    def out_channels(self) -> dict[str, int]:
+        """Bands by modality that the network reads."""
+        return {
+            modality: steps[-1].out_channels if steps else self.in_channels[modality]
+            for modality, steps in self._steps()
+        }
+
+    def fit(
+        self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Fit the steps in order on training pixels ``(n, C)`` by modality with classes ``(n,)``.
+
+        Returns:
+            The pixels pretreated, ``(n, out_channels)`` by modality.
+
+        Raises:
+            InputError: another number of bands than ``in_channels``, a constant band, too few pixels.
+        """
+        if len(labels) == 0:
+            raise InputError("no training pixel has data in all modalities: there is nothing to fit on")
+        training = self.training
+        self.eval()  # the steps are fitted on what the network will read, without augmentation
+        treated = {}
+        for modality, steps in self._steps():
+            x = pixels[modality]
+            self.check_channels(modality, x.shape[1])
+            for step in steps:
+                if not step.carried:
+                    step.fit(x, labels, modality)
+                given = torch.from_numpy(x).to(self.fitted.device)
+                x = step(given.T[None, :, :, None])[0, :, :, 0].T.cpu().numpy()
+            treated[modality] = x
+        self.train(training)
+        self.fitted.fill_(True)
+        return treated
+
+    def check_channels(self, modality: str, found: int) -> None:
+        """Raise InputError if a raster has another number of bands than the model was built for."""
+        expected = self.in_channels[modality]
+        if found != expected:
+            raise InputError(
+                f"modality '{modality}' has {found} bands, but the model is built for {expected} "
+                f"(in_channels in the config)"
+            )
+
+    def transform(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the pretreated windows ``(B, out_channels, S, S)`` by modality.
+
+        Raises:
+            InputError: a modality is missing or has another number of bands.
+        """
+        treated = {}
+        for modality, steps in self._steps():
+            if modality not in inputs:
+                raise InputError(f"modality '{modality}' is missing; found {', '.join(inputs) or 'none'}")
+            x = inputs[modality]
+            self.check_channels(modality, x.shape[1])
+            for step in steps:
+                x = step(x)
+            treated[modality] = torch.nan_to_num(x, nan=0.0)
+        return treated
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:  # type: ignore[override]
+        """Move a batch to the device and pretreat its ``inputs``.
+
+        Outside training the batch has the windows before that too, as ``bands``: a Posterior's expert reads
+        them.
+        """
+        batch = self.cast_data(data)
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # a PCA needs float32
+            given = batch["inputs"]  # type: ignore[call-overload, index]
+            bands = {} if training else {"bands": given}
+            return {**batch, **bands, "inputs": self.transform(given)}  # type: ignore[dict-item, index, call-overload]

@@ -1,0 +1,69 @@
+"""Scenes and their split, loaded once for all datasets of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.splits.build import build_split
+from m3amba_zoo.splits.split import Split
+
+
+@dataclass(frozen=True)
+class SceneData:
+    """What the datasets of a run share.
+
+    Attributes:
+        name: of the data, as results name it; carries ``simulated`` where the pixels are.
+        scenes: with their rasters.
+        split: which pixel belongs to which part.
+        classes: the class table.
+    """
+
+    name: str
+    scenes: Sequence[Scene]
+    split: Split
+    classes: tuple[LandClass, ...]
+
+    def check_modalities(self, modalities: Sequence[str]) -> None:
+        """Raise InputError if a scene lacks a modality."""
+        for scene in self.scenes:
+            for modality in modalities:
+                if modality not in scene.rasters:
+                    raise InputError(
+                        f"scene '{scene.name}' of {self.name} has no modality '{modality}' "
+                        f"(it has: {', '.join(scene.rasters)})"
+                    )
+
+
+def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> SceneData:
+    """Build a source and a split from their configs; the last ones built are kept for the next caller.
+
+    Args:
+        source: config of a part of ``SOURCES``.
+        split: config for ``build_split``.
+
+    Raises:
+        InputError: as the source's ``load`` and ``build_split`` do, and for NaN or infinite bands.
+    """
+    return _load(json.dumps(source, sort_keys=True), json.dumps(split, sort_keys=True))
+
+
+@lru_cache(maxsize=2)
+def _load(source_json: str, split_json: str) -> SceneData:
+    config = json.loads(source_json)
+    source = SOURCES.build(dict(config))
+    scenes = source.load()
+    for scene in scenes:
+        for modality, raster in scene.rasters.items():
+            raster.check_finite(modality)
+    name = source.title or config["type"]
+    if source.simulated and "simulated" not in name:
+        name = f"simulated_{name}"
+    return SceneData(name, scenes, build_split(json.loads(split_json), scenes), scenes[0].classes)

@@ -1,0 +1,114 @@
+"""Pretreatment: fitted on training pixels, carried by the weights, equal at inference."""
+
+import numpy as np
+import pytest
+import torch
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.models import RasterPreprocessor
+
+STEPS = {
+    "none": [],
+    "SelectBands": [{"type": "SelectBands", "drop": [(0, 1), (5, 5)]}],
+    "UnitNorm": [{"type": "UnitNorm"}],
+    "CenteredLog": [{"type": "CenteredLog", "floor": 1.0}],
+    "Derivative": [{"type": "Derivative", "length": 5}],
+    "Standardize": [{"type": "Standardize"}],
+    "PCA": [{"type": "Standardize"}, {"type": "PCA", "components": 3}],
+    "Discriminants": [{"type": "UnitNorm"}, {"type": "Discriminants", "components": 2}],
+}
+
+
+def pixels(count=300, bands=8, seed=0):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(1, 4, count)
+    x = 100 + 30 * labels[:, None] * np.linspace(0, 1, bands) + generator.normal(0, 3, (count, bands))
+    return {"hsi": x.astype(np.float32)}, labels
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_fits_travels_with_the_weights_and_keeps_missing_pixels_out(name):
+    fitted = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS[name]})
+    fitted.fit(*pixels())
+    loaded = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS[name]})
+    loaded.load_state_dict(fitted.state_dict())
+    window = torch.from_numpy(pixels(16)[0]["hsi"]).T.reshape(1, 8, 4, 4).clone()
+    window[0, :, 1, 1] = torch.nan
+    fitted.eval()
+    treated = loaded.eval()({"inputs": {"hsi": window}})["inputs"]["hsi"]
+    assert treated.shape == (1, fitted.out_channels["hsi"], 4, 4)
+    assert torch.equal(treated, fitted({"inputs": {"hsi": window}})["inputs"]["hsi"])
+    assert (treated[0, :, 1, 1] == 0).all()
+    assert treated.isfinite().all()
+    assert bool(loaded.fitted)
+
+
+@pytest.mark.parametrize("name", ["Standardize", "PCA", "Discriminants"])
+def test_fitted_steps_give_unit_variance_on_the_training_pixels(name):
+    x, labels = pixels()
+    preprocessor = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS[name]})
+    preprocessor.fit(x, labels)
+    treated = preprocessor.transform({"hsi": torch.from_numpy(x["hsi"]).T[None, :, :, None]})["hsi"][
+        0, :, :, 0
+    ]
+    torch.testing.assert_close(treated.std(1), torch.ones(len(treated)), rtol=0.02, atol=0)
+    torch.testing.assert_close(treated.mean(1), torch.zeros(len(treated)), rtol=0, atol=1e-2)
+
+
+def test_mixed_precision_leaves_the_pretreatment_exact():
+    x, labels = pixels()
+    preprocessor = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS["PCA"]})
+    preprocessor.fit(x, labels)
+    window = {"inputs": {"hsi": torch.from_numpy(x["hsi"]).T[None, :, :, None]}}
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = preprocessor(window)["inputs"]["hsi"]
+    assert torch.equal(mixed, preprocessor(window)["inputs"]["hsi"])
+
+
+def test_derivative_of_a_ramp_is_its_slope():
+    preprocessor = RasterPreprocessor({"hsi": 9}, {"hsi": [{"type": "Derivative", "length": 5}]})
+    ramp = (3 * torch.arange(9.0)).view(1, 9, 1, 1)
+    treated = preprocessor.transform({"hsi": ramp})["hsi"]
+    torch.testing.assert_close(treated, torch.full((1, 5, 1, 1), 3.0), rtol=0, atol=1e-4)
+
+
+def test_centered_log_removes_a_gain():
+    spectrum = torch.rand(1, 8, 4, 4) + 1
+    treat = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS["CenteredLog"]})
+    bright, dark = (treat.transform({"hsi": gain * spectrum})["hsi"] for gain in (1000, 10))
+    torch.testing.assert_close(bright, dark)
+    assert bright.std() > 0.01
+
+
+def test_windows_are_shifted_as_a_whole_and_in_training_alone():
+    plain = RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "Standardize"}]})
+    steps = [{"type": "Standardize"}, {"type": "WindowShift", "level": 0.5}, {"type": "Standardize"}]
+    shifted = RasterPreprocessor({"hsi": 8}, {"hsi": steps})
+    for preprocessor in (plain, shifted):
+        preprocessor.fit(*pixels())
+    windows = {"hsi": torch.from_numpy(pixels(3200)[0]["hsi"]).view(200, 4, 4, 8).permute(0, 3, 1, 2)}
+    difference = (shifted.transform(windows)["hsi"] - plain.transform(windows)["hsi"]).std((2, 3))
+    assert difference.max() < 1e-5  # one vector a window
+    torch.testing.assert_close(
+        (shifted.transform(windows)["hsi"] - plain.transform(windows)["hsi"]).std().item(),
+        0.5,
+        rtol=0.1,
+        atol=0,
+    )
+    shifted.eval()
+    torch.testing.assert_close(shifted.transform(windows)["hsi"], plain.transform(windows)["hsi"])
+
+
+def test_bad_bands_are_named():
+    x, labels = pixels()
+    x["hsi"][:, 2] = 7
+    preprocessor = RasterPreprocessor({"hsi": 8})
+    with pytest.raises(InputError, match=r"band 2 of 'hsi' is constant \(7\) over the 300 training pixels"):
+        preprocessor.fit(x, labels)
+    with pytest.raises(InputError, match="'hsi' has 5 bands, but the model is built for 8"):
+        preprocessor.fit({"hsi": x["hsi"][:, :5]}, labels)
+    three = RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "Discriminants", "components": 3}]})
+    with pytest.raises(InputError, match="3 components asked of 3 classes"):
+        three.fit(*pixels())
+    with pytest.raises(InputError, match=r"range 6\.\.8 lies outside bands 0\.\.7"):
+        RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "SelectBands", "drop": [(6, 8)]}]})

@@ -1,0 +1,44 @@
+"""Runs in this process instead of one each, without maps."""
+
+import pytest
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from small_plan import Kitchen
+
+from m3amba_zoo.cli import train
+from m3amba_zoo.errors import InputError
+from workshop.leaderboard.processes import Processes
+
+
+@pytest.fixture
+def kitchen(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Kitchen(tmp_path)
+
+
+@pytest.fixture
+def in_process(kitchen, monkeypatch):
+    """Let the kitchen's runs be calls of the train command; it notes them."""
+
+    def run(self, run, work_dir):
+        for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
+            kept._instance_dict.clear()  # by name and second: MMEngine expects one run a process
+        kitchen.ran.append(str(run))
+        command = [
+            str(run.folder / run.config),
+            "--seed",
+            str(run.seed),
+            "--work-dir",
+            str(work_dir),
+            "--resume",
+        ]
+        try:
+            train.main([*command, *(["--cfg-options", *run.all_options] if run.all_options else [])])
+        except InputError as error:
+            return str(error)
+        return ""
+
+    monkeypatch.setattr(Processes, "_train", run)
+    for place in ("cli.classifier_run", "engine.report_hook"):
+        monkeypatch.setattr(f"m3amba_zoo.{place}.write_maps", lambda *_: [])

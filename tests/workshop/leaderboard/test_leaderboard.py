@@ -1,0 +1,366 @@
+"""The leaderboard: what runs, what is kept, what is refused, and the page of it all."""
+
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from scipy.stats import wilcoxon
+from small_plan import NETWORK
+
+from m3amba_zoo.cli import train
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation import correctness
+from m3amba_zoo.evaluation.record import build_record
+from workshop.cli.leaderboard import main
+from workshop.leaderboard.overview import filled_readme, readme_path
+from workshop.leaderboard.page import of_main, render, sum_up
+from workshop.leaderboard.plan import read_plan
+from workshop.leaderboard.processes import _resumable
+from workshop.leaderboard.table import COLUMNS, Table
+from workshop.leaderboard.tuning import TuningTable, tuning_runs
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def page_of(kitchen, *path: str) -> str:
+    assert main(kitchen.arguments("--page", *path)) == 0
+    return Path(*(path or ("docs", "leaderboard.md"))).read_text()
+
+
+def test_a_run_that_fails_leaves_its_reason_and_the_rest_goes_on(kitchen, monkeypatch, capsys):
+    kitchen.classifier("good", "ShrinkageLDA")
+    kitchen.classifier("broken", "Broken")
+    kitchen.classifier("good", "ShrinkageLDA", "far", source="dict(type='houston2013', root='nowhere')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(REPOSITORY)]))
+    assert main(kitchen.arguments("--only", "main", "--seeds", "0", "--jobs", "2")) == 1
+    rows = kitchen.table.rows()
+    good, broken, far = (
+        rows["main", d, m, 0] for d, m in (("plots", "good"), ("plots", "broken"), ("far", "good"))
+    )
+    assert (good["status"], good["leaked_pixels"], good["window"]) == ("done", "0", "1")
+    assert float(good["oa"]) > 0.8
+    assert (broken["status"], broken["reason"]) == ("failed", "error: nothing fits with seed 0")
+    assert (far["status"], far["oa"]) == ("no data here", "")
+    assert "nowhere" not in far["reason"]
+    output = capsys.readouterr().out
+    assert "2 runs to do, 0 done, 1 without data here" in output
+    assert "main/plots/good/seed0: oa 0." in output
+    page = page_of(kitchen)
+    assert "- broken, seed 0 failed: error: nothing fits with seed 0" in page
+    assert "No data here" in page
+
+
+def test_results_are_compared_on_the_same_pixels_and_the_random_split_apart(kitchen, in_process):
+    kitchen.classifier("good", "ShrinkageLDA")
+    kitchen.classifier("hasty", "Hasty")
+    assert main(kitchen.arguments("--jobs", "1")) == 0
+    rows = kitchen.table.rows()
+    assert len(rows) == 20
+    for seed in kitchen.plan.seeds:
+        mine, theirs = (rows["main", "plots", model, seed] for model in ("good", "hasty"))
+        assert mine["split_sha256"] == theirs["split_sha256"]
+    assert all("+random" in row["split"] for key, row in rows.items() if key[0] == "random")
+
+    records = {
+        model: [kitchen.table.record(rows["main", "plots", model, seed]) for seed in range(5)]
+        for model in ("good", "hasty")
+    }
+    right = {
+        model: np.concatenate([correctness.unpack(r["correct"], r["pixels"]) for r in found])
+        for model, found in records.items()
+    }
+    oa = {model: np.array([record["oa"] for record in found]) for model, found in records.items()}
+    assert right["good"].sum() == sum(np.trace(r["confusion"]) for r in records["good"])
+    b, c = ((right["good"] & ~right["hasty"]).sum(), (right["hasty"] & ~right["good"]).sum())
+    assert b + c >= 25
+    assert b > c  # so that the test below sees the leader
+
+    page = page_of(kitchen)
+    ahead = 100 * (oa["good"].mean() - oa["hasty"].mean())
+    assert ahead > 0
+    assert (
+        f"good is {ahead:.2f} points of OA ahead of the best of the others on each; the goal is 1.50" in page
+    )
+    apart, random = page.split("## Random")
+    apart = apart.partition("## Apart")[2]
+    line = next(line for line in apart.splitlines() if line.startswith("| hasty | "))
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    mean, spread = 100 * oa["hasty"].mean(), 100 * oa["hasty"].std(ddof=1)
+    assert cells[1] == f"{mean:.1f} ± {spread:.1f}"
+    assert cells[4] == "5 of 5"
+    assert float(cells[6]) == pytest.approx(wilcoxon(oa["hasty"], oa["good"]).pvalue, abs=6e-4)
+    assert "no: a \\| in it" in apart
+    assert "OA gained by leakage" in random
+    assert "OA gained" not in apart
+    assert page == page_of(kitchen)
+
+
+README = "# Zoo\n\n<!-- generated: results -->\n<!-- end: results -->\n\nMore.\n"
+SHOWN = 'margin=1.5, readme="README.md", shown=dict(rare="the | rare one", hasty="hasty", good="**good**")'
+
+
+def test_a_readme_that_the_goal_names_gets_its_table(kitchen, in_process):
+    kitchen.plan_path.write_text(kitchen.plan_path.read_text().replace("margin=1.5", SHOWN))
+    kitchen.classifier("good", "ShrinkageLDA")
+    kitchen.classifier("hasty", "Hasty")
+    assert main(kitchen.arguments("--only", "main", "--jobs", "1")) == 0
+    Path("README.md").write_text(README)
+    with pytest.raises(InputError, match="goal shows 'rare', but the main group has no config"):
+        main(kitchen.arguments("--page"))
+    assert not Path("docs").exists()  # nothing half-written
+
+    kitchen.classifier("rare", "ShrinkageLDA")
+    assert main(kitchen.arguments("--only", "main", "rare", "--seeds", "0", "1", "--jobs", "1")) == 0
+    page_of(kitchen, "elsewhere.md")
+    assert Path("README.md").read_text() == README
+    page_of(kitchen)
+    readme = Path("README.md").read_text()
+    assert readme.startswith("# Zoo\n")
+    assert readme.endswith("\nMore.\n")
+    cells = [line.split(" | ") for line in readme.splitlines() if line.startswith("| ")]
+    assert [line[0] for line in cells[2:]] == ["| **good**", "| hasty", "| the \\| rare one"]
+    rows = [kitchen.table.rows()["main", "plots", "good", seed] for seed in range(5)]
+    means = [100 * np.mean([float(row[score]) for row in rows]) for score in ("oa", "aa", "kappa")]
+    assert cells[2][1:] == [" / ".join(f"{mean:.1f}" for mean in means), f"{means[0]:.1f} |"]
+    assert cells[4][1:] == ["-", "- |"]  # two seeds of five
+
+    Path("README.md").write_text("# Zoo\n")
+    with pytest.raises(InputError, match="has no '<!-- generated: results -->'"):
+        main(kitchen.arguments("--page"))
+
+
+def test_a_variant_is_measured_against_its_model(kitchen, in_process):
+    group = 'ablation=dict(title="Variants", configs=["*_{dataset}_*.py"]), random=dict('
+    kitchen.plan_path.write_text(kitchen.plan_path.read_text().replace("random=dict(", group))
+    kitchen.classifier("good", "ShrinkageLDA")
+    kitchen.classifier("good", "Hasty", "plots_fast")
+    assert main(kitchen.arguments("--only", "main|ablation", "--seeds", "0", "1", "--jobs", "1")) == 0
+    rows = kitchen.table.rows()
+    ahead = [
+        np.mean([float(rows["ablation", "plots", "good_fast", s][score]) for s in (0, 1)])
+        - np.mean([float(rows["main", "plots", "good", s][score]) for s in (0, 1)])
+        for score in ("oa", "aa", "kappa")
+    ]
+    assert ahead[0] < 0
+    line = next(line for line in page_of(kitchen).splitlines() if line.startswith("| good_fast | "))
+    assert line.endswith("| " + " / ".join(f"{100 * value:+.1f}" for value in ahead) + " |")
+
+
+def test_finished_runs_are_not_run_again_and_changed_ones_are(kitchen, in_process):
+    config = kitchen.classifier("good", "ShrinkageLDA")
+    arguments = kitchen.arguments("--only", "main", "--seeds", "0", "1", "--jobs", "1")
+    main(arguments)
+    assert kitchen.ran == ["main/plots/good/seed0", "main/plots/good/seed1"]
+
+    shutil.rmtree("runs")  # the results are in the repository, work dirs are not
+    main(arguments)
+    assert len(kitchen.ran) == 2
+    assert "to be run again" not in page_of(kitchen)
+
+    config.write_text(config.read_text().replace("type='ShrinkageLDA'", "type='ShrinkageLDA', mean=1"))
+    assert "good: its config or options have changed since" in page_of(kitchen)
+    main(arguments)
+    assert len(kitchen.ran) == 4
+
+    kitchen.table.path.unlink()  # the work dirs have the results
+    main(arguments)
+    assert len(kitchen.ran) == 4
+    assert len(kitchen.table.rows()) == 2
+
+
+def test_a_run_that_another_leaderboard_does_is_left_to_it(kitchen, in_process, capsys):
+    kitchen.classifier("good", "ShrinkageLDA")
+    arguments = kitchen.arguments("--only", "main", "--seeds", "0")
+    Path("runs/main/plots/good").mkdir(parents=True)
+    with FileLock("runs/main/plots/good/seed0.lock"):
+        assert main(arguments) == 0
+    assert kitchen.ran == []
+    assert not kitchen.table.rows()
+    assert "another leaderboard" in capsys.readouterr().out
+
+
+def test_an_interrupted_training_is_resumed_unless_its_config_changed(kitchen, in_process, capsys):
+    config = kitchen.add("net_plots", NETWORK, network=True)
+    run = next(run for run in kitchen.plan.runs() if run.seed == 1)
+    work_dir = Path("runs", run.place)
+    train.main([str(config), "--seed", "1", "--work-dir", str(work_dir), "--no-test"])  # all but the test
+    assert _resumable(work_dir, run)
+    assert not _resumable(work_dir, replace(run, options=("optim_wrapper.optimizer.lr=1",)))
+    assert main(kitchen.arguments("--only", "main", "--seeds", "1")) == 0
+    assert re.search(r"resumes .*main/plots/net/seed1/epoch_2.pth", capsys.readouterr().out)
+    row = kitchen.table.rows()[run.key]
+    assert (row["trained_parameters"], row["status"]) == ("18", "done")
+    # windows of 4 at stride 2 over 16 x 16 pixels are 7 x 7: so often is each pixel computed
+    assert float(row["flops_per_pixel"]) == pytest.approx(2 * 5 * 3 * 7 * 7 * 4 * 4 / 16**2, rel=1e-5)
+    assert float(row["train_seconds"]) > 0
+
+
+def test_tuning_reads_validation_pixels_alone_and_its_choice_is_used_and_named(kitchen, in_process):
+    kitchen.add("net_plots", NETWORK, network=True)
+    kitchen.classifier("good", "ShrinkageLDA")
+    assert main(kitchen.arguments("--tune", "--jobs", "1")) == 0
+    table = TuningTable(Path("cards/tuning.csv"))
+    rows = table.rows()
+    assert {(row["part"], row["seed"], row["model"]) for row in rows.values()} == {("val", "0", "net")}
+    scores = ("oa", "aa", "kappa")
+    by_option = {option: sum(float(row[s]) for s in scores) for (_, _, option), row in rows.items()}
+    best = max(by_option, key=by_option.get)
+    assert table.chosen(kitchen.plan) == {("plots", "net"): best}
+    assert len(kitchen.ran) == 2
+    main(kitchen.arguments("--tune"))
+    assert len(kitchen.ran) == 2
+
+    assert main(kitchen.arguments("--only", "main", "net", "--seeds", "0")) == 0
+    record = kitchen.table.record(kitchen.table.rows()["main", "plots", "net", 0])
+    assert record["split"]["part"] == "test"
+    assert record["run"]["tuned"] == best
+    assert best in record["run"]["options"]
+    assert f"{best} chosen on validation pixels" in page_of(kitchen)
+
+    text = table.path.read_text()
+    table.path.write_text(text.replace(",val,", ",test,"))
+    with pytest.raises(InputError, match="chosen on validation pixels"):
+        main(kitchen.arguments("--page", "page.md"))
+
+
+def change_record(kitchen, change):
+    path = kitchen.table.record_path(("main", "plots", "good", 0))
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def change_row(kitchen, column, value):
+    header, row = kitchen.table.path.read_text().splitlines()
+    cells = row.split(",")
+    cells[COLUMNS.index(column)] = value
+    kitchen.table.path.write_text(f"{header}\n{','.join(cells)}\n")
+
+
+TAMPERED = {
+    "a better score in the table": (
+        lambda k: change_row(k, "oa", "0.999000"),
+        "main/plots/good/0 has oa '0.999000'.*not to be edited by hand",
+    ),
+    "a better score in the record": (lambda k: change_record(k, lambda r: r.update(oa=1.0)), "oa is 1.0"),
+    "fewer pixels": (
+        lambda k: change_record(k, lambda r: r["split"]["pixels"].update(test=9999)),
+        "pixels, but the split has 9999 test pixels",
+    ),
+    "a row twice": (
+        lambda k: k.table.path.write_text(
+            k.table.path.read_text() + k.table.path.read_text().splitlines()[1] + "\n"
+        ),
+        "line 3: a second row of main/plots/good/0",
+    ),
+    "a status that is none": (lambda k: change_row(k, "status", "ok"), "status is 'ok'"),
+    "a row of no run": (lambda k: change_row(k, "seed", "9"), "main/plots/good/9 is not in the plan"),
+    "no record": (lambda k: k.table.record_path(("main", "plots", "good", 0)).unlink(), "cannot be read"),
+    "no row": (lambda k: k.table.path.write_text(",".join(COLUMNS) + "\n"), "a record without a row"),
+    "other columns": (lambda k: k.table.path.write_text("model,oa\n"), "its columns are"),
+}
+
+
+@pytest.mark.parametrize("case", TAMPERED)
+def test_a_table_or_record_edited_by_hand_is_refused(kitchen, in_process, case):
+    kitchen.classifier("good", "ShrinkageLDA")
+    main(kitchen.arguments("--only", "main", "--seeds", "0"))
+    page_of(kitchen)
+    change, reason = TAMPERED[case]
+    change(kitchen)
+    with pytest.raises(InputError, match=reason):
+        main(kitchen.arguments("--page", "page.md"))
+
+
+def test_a_metric_on_fewer_pixels_than_the_split_has_is_a_failure(kitchen, in_process, monkeypatch):
+    kitchen.classifier("good", "ShrinkageLDA")
+
+    def build_too_few(*arguments, **options):
+        record = build_record(*arguments, **options)
+        record["split"]["pixels"]["test"] += 1
+        return record
+
+    monkeypatch.setattr("m3amba_zoo.cli.classifier_run.build_record", build_too_few)
+    assert main(kitchen.arguments("--only", "main", "--seeds", "0")) == 1
+    row = kitchen.table.rows()["main", "plots", "good", 0]
+    assert row["status"] == "failed"
+    assert re.search(r"computed on \d+ pixels, but the split has \d+ test pixels", row["reason"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text.replace("seeds = (0, 1, 2, 3, 4)", ""), "has no 'seeds'"),
+        (lambda text: text.replace("(0, 1, 2, 3, 4)", "(0, 0)"), "different whole numbers"),
+        (lambda text: text.replace('"*_{dataset}.py"', '"good_plots.py"'), "expected {dataset} in it"),
+        (lambda text: text.replace('"*_{dataset}.py"', '"x_{dataset}.py"'), "finds no config"),
+        (lambda text: text.replace('("plots",)', '("plot",)'), "goal names the dataset 'plot'"),
+        (
+            lambda text: text.replace("margin=1.5", "readme='README.md'"),
+            "goal has no 'margin'",
+        ),
+        (
+            lambda text: text.replace("max_leaked_pixels=None", "max_leaked_pixels=3"),
+            "random/plots/good/seed0: training windows show .* max_leaked_pixels is 3",
+        ),
+    ],
+)
+def test_a_faulty_plan_is_refused_before_anything_runs(kitchen, in_process, change, reason):
+    path = kitchen.classifier("good", "ShrinkageLDA")
+    path.write_text(
+        path.read_text().replace("dict(type='ShrinkageLDA')", "dict(type='ShrinkageLDA', mean=3)")
+    )
+    kitchen.plan_path.write_text(change(kitchen.plan_path.read_text()))
+    with pytest.raises(InputError, match=reason):
+        main(kitchen.arguments())
+    assert not kitchen.ran
+
+
+def test_a_stand_in_is_not_taken_for_the_scene(kitchen, in_process):
+    source = "dict(type='fake_plots', simulated=True)"
+    kitchen.classifier("good", "ShrinkageLDA", source=source)
+    kitchen.classifier("good", "ShrinkageLDA", "simulated_plots", source=source)
+    main(kitchen.arguments("--only", "main", "--seeds", "0"))
+    statuses = {key[1]: row["status"] for key, row in kitchen.table.rows().items()}
+    assert statuses == {"plots": "no data here", "simulated_plots": "done"}
+
+
+def test_only_names_what_there_is(kitchen):
+    kitchen.classifier("good", "ShrinkageLDA")
+    with pytest.raises(InputError, match=r"--only goood: .*did you mean 'good'"):
+        main(kitchen.arguments("--only", "goood"))
+    with pytest.raises(InputError, match="--seeds 7"):
+        main(kitchen.arguments("--seeds", "7"))
+
+
+def test_the_committed_table_and_page_are_fresh():
+    plan = read_plan(REPOSITORY / "configs" / "leaderboard.py")
+    cards = REPOSITORY / "model_cards"
+    tuning = TuningTable(cards / "tuning.csv")
+    runs = plan.runs(tuning.chosen(plan))
+    for run in tuning_runs(plan, runs):
+        row = tuning.rows().get((run.dataset, run.model, run.label), {"config_sha256": run.config_sha256})
+        assert row["config_sha256"] == run.config_sha256, f"stale: tune {run.model} on {run.dataset} again"
+    summed = sum_up(plan, Table(cards / "leaderboard.csv"), runs)
+    readme = readme_path(plan)
+    made = {
+        REPOSITORY / "docs" / "leaderboard.md": render(plan, summed),
+        readme: filled_readme(plan, of_main(summed), readme),
+    }
+    for path, text in made.items():
+        assert path.read_text() == text, f"{path} is stale: run `python tools/leaderboard.py --page`"
+
+
+def test_each_config_belongs_to_one_dataset_of_the_plan():
+    runs = read_plan(REPOSITORY / "configs" / "leaderboard.py").runs()
+    found = {(run.dataset, run.model) for run in runs if run.group == "main"}
+    assert {("houston", "lda"), ("simulated_houston", "lda"), ("idtrees", "m3amba")} <= found
+    assert not any("simulated" in model for _, model in found)
+    variants = {run.model: run.base for run in runs if run.group == "ablation"}
+    assert variants["m3amba_hsi"] == "m3amba"

@@ -1,0 +1,100 @@
+"""The paper's network on the CPU, one window: ours, the same in the authors' order, the matmul limit."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import partial
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from m3amba_zoo.models import map_linear
+from m3amba_zoo.models.m3amba import M3amba, m3amba
+from workshop.benchmarks import authors_order
+from workshop.benchmarks.authors_order import in_authors_order
+from workshop.benchmarks.plain_scans import lean_scan
+from workshop.benchmarks.section import Section
+from workshop.benchmarks.timing import median_seconds
+
+CLASSES = 15
+FEATURES = 512
+# the backend `reference`, which builds arrays of (b, d, L, n) first, and a loop that does not
+AUTHORS_SCANS = {"reference scan": authors_order.step_by_step, "lean torch loop": lean_scan}
+MATRIX_PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm)
+
+
+def measure(
+    embed_dim: int = 384,
+    depth: int = 9,
+    state: int = 16,
+    window: int = 32,
+    hsi: int = 144,
+    gemm_side: int = 2048,
+) -> Section:
+    """Measure one forward of one window, CLIP excluded: its feature is given."""
+    torch.manual_seed(0)
+    channels = {"hsi": hsi, "lidar": 1}
+    model = m3amba(channels, CLASSES, embed_dim, depth, state, window).eval()
+    inputs = {modality: torch.randn(1, bands, window, window) for modality, bands in channels.items()}
+    features = {modality: torch.randn(1, FEATURES) for modality in channels}
+    authors = in_authors_order(model)
+    section = Section(
+        f"network: embed_dim {embed_dim}, depth {depth}, {hsi} + 1 channels, one {window} x {window} window, "
+        f"float32, {torch.get_num_threads()} CPU threads"
+    )
+    with torch.inference_mode():
+        products = _multiply_adds(model, inputs, features)
+        rates = _multiply_adds_per_second(gemm_side)
+        limit = max(rates.values())
+        seconds = median_seconds(lambda: model(inputs, features))
+        expected = model(inputs, features)
+        section.limits = {
+            **{f"{library}_multiply_adds_per_s": rate for library, rate in rates.items()},
+            "multiply_adds_of_linear_layers": float(products),
+        }
+        section.rows = [
+            {"version": "ours", "forward_s": seconds, "share_of_matmul_limit": products / limit / seconds}
+        ]
+        for version, scan in AUTHORS_SCANS.items():
+            found: dict[str, Tensor] = {}
+            with _plain_linear_layers(), patch.object(authors_order, "step_by_step", scan):
+                run = partial(_forward, authors, inputs, features, found)
+                slower = median_seconds(run, runs=3, warm_up=False)
+            section.rows.append(
+                {
+                    "version": f"authors' order, {version}",
+                    "forward_s": slower,
+                    "times_ours": slower / seconds,
+                    "largest_difference": max((found[k] - expected[k]).abs().max().item() for k in expected),
+                }
+            )
+    return section
+
+
+def _multiply_adds(model: M3amba, inputs: dict[str, Tensor], features: dict[str, Tensor]) -> int:
+    """Count the multiply-adds of linear layers; depth-wise convolutions and the scan are left out."""
+    with _plain_linear_layers(), FlopCounterMode(display=False) as counter:
+        model(inputs, features)
+    counts = counter.get_flop_counts()["Global"]
+    return sum(counts.get(product, 0) for product in MATRIX_PRODUCTS) // 2
+
+
+def _forward(model: nn.Module, inputs: dict, features: dict, found: dict[str, Tensor]) -> None:
+    found.update(model(inputs, features))
+
+
+def _plain_linear_layers() -> AbstractContextManager:
+    """Return a context in which linear layers are torch's matrix products, as in the authors' code."""
+    return patch.object(map_linear, "CONVOLVED", ())
+
+
+def _multiply_adds_per_second(side: int) -> dict[str, float]:
+    """Return how fast a product of square matrices is by torch's two ways on a CPU, by library."""
+    a, b = torch.randn(2, side, side)
+    ways = {
+        "mkl_matmul": lambda: a @ b,
+        "onednn_matmul": lambda: map_linear.map_linear(a.view(1, 1, side, side), b),
+    }
+    return {library: side**3 / median_seconds(way) for library, way in ways.items()}

@@ -1,0 +1,195 @@
+"""Whole scenes from files to maps: pixels a second, and how time and memory grow with the scene."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from mmengine.config import Config
+from rasterio.transform import from_origin
+from safetensors.torch import save_file
+
+from m3amba_zoo.datasets.windows import grid_origins, stride
+from m3amba_zoo.inference import Predictor
+from m3amba_zoo.registry import MODELS
+from m3amba_zoo.system.memory import keep_freed_memory
+from workshop.benchmarks import fresh_process
+from workshop.benchmarks.peak_memory import MEBIBYTE, peak_mebibytes
+from workshop.benchmarks.section import NOT_MEASURED, Row, Section
+from workshop.benchmarks.sized_model import CHANNELS, model_config
+
+SCENE = (349, 1905)  # Houston 2013
+ROWS = {"t": 349, "b": 32}  # read from the top; b takes most of a second a window on two cores
+OVERLAPS = (0.0, 0.5)
+BATCHES = (1, 4, 16, 64)  # windows at once, where throughput by batch is measured
+RUNS = {"t": 5, "b": 1}  # whose median counts
+NODATA = -32768  # files with such a value are read twice, and missing pixels are looked for
+
+
+def measure(
+    shape: tuple[int, int] = SCENE,
+    rows: Mapping[str, int] = ROWS,
+    window: int = 32,
+    batches: Sequence[int] = BATCHES,
+) -> Section:
+    """Measure ``Predictor.predict`` on int16 GeoTIFFs of random values, each row in a process of its own.
+
+    Of three kinds: each size with and without overlap; its first size on a quarter and on half of the
+    rows, to which a line is fitted; and on its first rows by the number of windows at once.
+
+    Args:
+        shape: the scene's rows and columns.
+        rows: how many of the scene's rows each size classifies.
+        window: S.
+        batches: numbers of windows at once.
+    """
+    height, width = shape
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    section = Section(
+        f"scene: {height} x {width} pixels, {CHANNELS['hsi']} + 1 bands of int16 in GeoTIFFs, windows of "
+        f"{window}, CLIP excluded, {device}, {torch.get_num_threads()} CPU threads"
+    )
+    smallest = next(iter(rows))
+    runs: list[tuple[str, str, float, int, int | None]] = [
+        ("size", size, overlap, count, None) for size, count in rows.items() for overlap in OVERLAPS
+    ]
+    whole = rows[smallest]
+    runs += [("growth", smallest, OVERLAPS[-1], whole // part, None) for part in (4, 2)]
+    runs += [("batch", smallest, 0.0, min(2 * window, whole), batch) for batch in batches]
+    with tempfile.TemporaryDirectory(prefix="m3amba_scene_") as folder:
+        for kind, size, overlap, count, batch in runs:
+            row: Row = {"kind": kind, "size": size, "overlap": f"{overlap:.0%}", "rows": count}
+            section.rows.append(row)
+            try:
+                row |= fresh_process.call(
+                    predict_scene,
+                    folder=folder,
+                    size=size,
+                    shape=(count, width),
+                    scene_height=height,
+                    window=window,
+                    overlap=overlap,
+                    batch=batch,
+                    runs=RUNS.get(size, 1),
+                )
+            except fresh_process.ProcessFailedError as error:
+                row[NOT_MEASURED] = str(error)
+    section.limits |= _growth(section.rows, smallest, width)
+    return section
+
+
+def predict_scene(
+    folder: str,
+    size: str,
+    shape: tuple[int, int],
+    scene_height: int,
+    window: int,
+    overlap: float,
+    batch: int | None,
+    runs: int,
+) -> dict[str, float]:
+    """Return time and peak memory of a prediction, medians of some runs.
+
+    ``pixels_per_s`` is that of the whole scene of ``scene_height`` rows at the measured time a window, for
+    at its border a scene takes fewer windows a pixel. ``network_share`` is the part of the time spent in
+    the model; ``peak_mib`` what the process takes at most above the loaded model, the map excluded.
+    """
+    keep_freed_memory()  # as the command does
+    files = _rasters(Path(folder), shape)
+    predictor = Predictor(_work_dir(Path(folder), size, window))
+    small = {modality: np.zeros((bands, window, window), np.int16) for modality, bands in CHANNELS.items()}
+    predictor.predict(small)  # loads the kernels
+    network = _Timed(predictor)
+    windows = 0
+
+    def count(done: int, total: int) -> None:
+        nonlocal windows
+        windows = done
+
+    times, peaks = [], []
+    for _ in range(runs):
+        started = time.perf_counter()
+        peaks.append(peak_mebibytes(lambda: predictor.predict(files, overlap, batch, progress=count)))
+        times.append(time.perf_counter() - started)
+    seconds = statistics.median(times)
+    step = stride(window, overlap)
+    down, across = (len(list(grid_origins(n, window, step))) for n in (scene_height, shape[1]))
+    return {
+        "batch": predictor.batch_size or 0,
+        "windows": windows,
+        "seconds": seconds,
+        "pixels_per_s": scene_height * shape[1] / (seconds / windows * down * across),
+        "network_share": network.seconds / sum(times),
+        "peak_mib": statistics.median(peaks) - math.prod(shape) / MEBIBYTE,
+    }
+
+
+class _Timed:
+    """Adds up the seconds that a predictor's network takes, its pretreatment included."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.seconds = 0.0
+        test_step = predictor.model.test_step
+
+        def timed(data: dict) -> list:
+            started = time.perf_counter()
+            logits = test_step(data)
+            if predictor.device.type == "cuda":
+                torch.cuda.synchronize()
+            self.seconds += time.perf_counter() - started
+            return logits
+
+        predictor.model.test_step = timed  # type: ignore[method-assign, assignment]
+
+
+def _rasters(folder: Path, shape: tuple[int, int]) -> dict[str, str]:
+    """Write random rasters where there are none of this shape yet."""
+    height, width = shape
+    generator = np.random.default_rng(0)
+    files = {}
+    for modality, bands in CHANNELS.items():
+        path = folder / f"{modality}_{height}_{width}.tif"
+        files[modality] = str(path)
+        if path.exists():
+            continue
+        options = {"count": bands, "height": height, "width": width, "dtype": "int16", "nodata": NODATA}
+        # with a place on the earth GDAL has nothing to warn of
+        with rasterio.open(path, "w", driver="GTiff", transform=from_origin(0, 0, 2, 2), **options) as file:
+            for band in range(1, bands + 1):
+                file.write(generator.integers(0, 1000, shape, np.int16), band)
+    return files
+
+
+def _work_dir(folder: Path, size: str, window: int) -> Path:
+    """Write config and random weights of a size where they are not there yet, as the Predictor reads them."""
+    folder = folder / f"{size}_{window}"
+    if not folder.exists():
+        folder.mkdir()
+        torch.manual_seed(0)
+        config, _ = model_config(size, window)
+        Config({"model": config}).dump(folder / "config.py")
+        save_file(MODELS.build(config).state_dict(), folder / "random.safetensors")
+    return folder
+
+
+def _growth(rows: Sequence[Row], size: str, width: int) -> dict[str, float]:
+    """Fit log seconds to log pixels over the sizes of a scene (1: linear), and compare their peaks."""
+    same = [
+        row
+        for row in rows
+        if row["size"] == size and row["overlap"] == f"{OVERLAPS[-1]:.0%}" and "seconds" in row
+    ]
+    if len({row["rows"] for row in same}) < 2:
+        return {}
+    same.sort(key=lambda row: row["rows"])
+    pixels = np.log([float(row["rows"]) * width for row in same])
+    slope, _ = np.polyfit(pixels, np.log([float(row["seconds"]) for row in same]), 1)
+    smallest, largest = (float(row["peak_mib"]) for row in (same[0], same[-1]))
+    return {"slope_of_log_seconds_in_log_pixels": float(slope), "peak_growth_mib": largest - smallest}

@@ -1,0 +1,219 @@
+"""What is generated in a card's body: results, inputs, use, weights and limits, in Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.hub.trained_model import METRICS
+from workshop.cards.files import MAP, CardFiles, Trained
+from workshop.cards.front_matter import ZOO
+from workshop.cards.markdown import code, code_block, escape, table
+
+BLOCKS = ("results", "inputs", "use", "weights", "limits")
+_TITLES = {"oa": "OA", "aa": "AA", "kappa": "kappa"}
+
+
+def blocks(files: CardFiles, front: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text of each generated block.
+
+    Args:
+        files: of the card.
+        front: its front matter, valid.
+    """
+    card = front[ZOO]
+    made = {
+        "results": _results(files, card),
+        "inputs": _inputs(card),
+        "use": _use(files.name, card),
+        "weights": _weights(files, card),
+        "limits": (f"- {escape(limit)}" for limit in card["limits"]),
+    }
+    return {name: "\n".join(made[name]) for name in BLOCKS}
+
+
+def percent(score: Mapping[str, float | None]) -> str:
+    """Return a mean and its standard deviation, fractions, in percent."""
+    mean, std = score["mean"], score["std"]
+    return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")  # type: ignore[operator]
+
+
+def _results(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
+    if files.trained is None:
+        yield "No result, for want of weights (see below)."
+        yield ""
+        yield f"Split {_split(card['split'])}"
+    else:
+        yield from _scores(files.trained, card)
+    if card["paper"] is not None:
+        yield ""
+        yield f"The paper says {escape(card['paper']['says'])} (OA / AA / kappa, %)."
+        yield f"Comparable with figures of this zoo? {escape(_sentence(card['paper']['comparable']))}"
+
+
+def _scores(trained: Trained, card: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the tables of scores, by seed and by class, and the map."""
+    seeds = len(card["seeds"])
+    of_seeds = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    what = "**Simulated data**: these figures say nothing of a real scene. " if card["simulated"] else ""
+    yield f"{what}Test pixels of {code(card['dataset'])}, each counted once; {of_seeds}; in percent."
+    yield ""
+    yield from table(
+        [_TITLES[score] for score in SCORES], [[percent(card["results"][score]) for score in SCORES]]
+    )
+    yield ""
+    yield from _by_seed(trained)
+    yield ""
+    yield f"Split of the shipped weights: {_split(card['split'])}"
+    yield f"Selection: {escape(card['selection'])}."
+    if any(record["model"]["transductive"] for record in trained.runs.values()):
+        yield "Transductive: the loss reads unlabelled pixels."
+    yield ""
+    yield f"![Composite, reference, prediction and errors]({MAP})"
+    yield ""
+    yield from ("<details><summary>Accuracy of each class, shipped weights, %</summary>", "")
+    yield from table(
+        ["class", "accuracy", "test pixels"],
+        [
+            [escape(entry["name"]), _accuracy(entry["accuracy"]), str(entry["support"])]
+            for entry in trained.shipped["per_class"]
+        ],
+    )
+    yield from ("", "</details>")
+
+
+def _by_seed(trained: Trained) -> Iterator[str]:
+    runs = trained.runs
+    yield from table(
+        ["seed", *(_TITLES[score] for score in SCORES), "split", "sha256", "leaked test pixels"],
+        [
+            [
+                f"**{seed}**" if seed == trained.seed else str(seed),
+                *(f"{100 * record[score]:.1f}" for score in SCORES),
+                code(record["split"]["name"]),
+                code(record["split"]["sha256"][:12]),
+                f"{record['split']['leaked_pixels']} of {record['split']['pixels']['test']}",
+            ]
+            for seed, record in runs.items()
+        ],
+    )
+    median = statistics.median_low(record["oa"] for record in runs.values())
+    by = " (the median by OA)" if len(runs) > 1 and trained.shipped["oa"] == median else ""
+    yield ""
+    yield f"In bold: the seed whose weights are shipped{by}. All records: [{METRICS}]({METRICS})."
+
+
+def _split(split: Mapping[str, Any]) -> str:
+    """Return what is known of a split; of an untrained card's that may be the name alone."""
+    text = code(split["name"])
+    if "sha256" in split:
+        text += f", sha256 {code(split['sha256'])}"
+    if "pixels" in split:
+        text += ", " + ", ".join(f"{count} {part}" for part, count in split["pixels"].items()) + " pixels"
+    if "leaked_pixels" in split and "window" in split:
+        window = f"{split['window']} x {split['window']}"
+        text += f"; {split['leaked_pixels']} test pixels lie inside training windows of {window}"
+    return f"{text}."
+
+
+def _inputs(card: Mapping[str, Any]) -> Iterator[str]:
+    yield from table(
+        ["modality", "bands", "unit", "wavelengths", "sensor", "normalisation"],
+        [
+            [
+                code(modality),
+                str(entry["bands"]),
+                *(escape(entry[key]) for key in ("unit", "wavelengths", "sensor")),
+                code(entry["normalisation"]),
+            ]
+            for modality, entry in card["inputs"].items()
+        ],
+    )
+    yield ""
+    yield "Give pixels as they are, in this unit: the normalisation is part of the model, fitted on its"
+    yield "training pixels and kept with its weights."
+
+
+def _use(name: str, card: Mapping[str, Any]) -> Iterator[str]:
+    if card["weights"] is None:
+        lines = [card["no_weights"]["command"]]
+        yield "Train it, on data of your own copy:"
+        yield ""
+        yield from code_block(lines, "bash")
+        yield ""
+        yield "The network without weights:"
+        yield ""
+        yield from code_block(
+            [
+                "from m3amba_zoo import get_model",
+                "",
+                f'model = get_model("{name}", pretrained=False)',
+            ],
+            "python",
+        )
+        return
+    rasters = " ".join(f"--raster {modality}={modality}.tif" for modality in card["modalities"])
+    yield from code_block(
+        [
+            f"m3amba download {name} --mirror URL  # not in a checkout, which has the weights",
+            f"m3amba predict {name} {rasters} --out map.tif",
+        ],
+        "bash",
+    )
+    yield ""
+    inputs = ", ".join(f'"{modality}": "{modality}.tif"' for modality in card["modalities"])
+    yield from code_block(
+        [
+            "from m3amba_zoo import Predictor, get_model",
+            "",
+            f'Predictor("{name}").predict({{{inputs}}}).save("map.tif")',
+            f'model = get_model("{name}")  # the network, to go on with',
+        ],
+        "python",
+    )
+
+
+def _weights(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
+    licence = (
+        f"Licence: weights {escape(card['licence']['weights'])}; data: {escape(card['licence']['data'])}"
+    )
+    if files.trained is None:
+        yield _sentence(f"None: {escape(card['no_weights']['reason'])}")
+        yield ""
+        yield _sentence(licence)
+        return
+    weights, origin = card["weights"], card["provenance"]
+    shipped = files.trained.shipped
+    versions = ", ".join(f"{package} {version}" for package, version in origin["versions"].items())
+    rows = [
+        ("file", code(weights["file"])),
+        ("size", f"{weights['size']:,} bytes"),
+        ("sha256", code(weights["sha256"])),
+        ("parameters", f"{weights['parameters']:,} ({escape(shipped['model']['type'])})"),
+        ("CLIP encoder", escape(shipped["model"].get("clip", "none"))),
+        ("seed", str(weights["seed"])),
+        (
+            "golden pair",
+            f"{code(card['golden']['file'])}: a fixed input and its logits, reproduced within "
+            f"{card['golden']['tolerance']:g}",
+        ),
+        ("trained by", code(origin["command"])),
+        ("commit", code(origin["commit"] or "")),
+        ("machine", escape(origin["machine"])),
+        ("hours, all seeds", f"{origin['hours']:g}"),
+        ("versions", code(versions)),
+    ]
+    yield from table(["", ""], rows)
+    yield ""
+    yield _sentence(licence)
+
+
+def _accuracy(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -1,0 +1,238 @@
+"""The files of a card's folder: read, and compared with each other."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from safetensors import SafetensorError, safe_open
+
+from m3amba_zoo.config.options import config_sha256, set_seed
+from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
+from m3amba_zoo.hub.model_cards import CONFIG, README
+from m3amba_zoo.hub.trained_model import GOLDEN
+from m3amba_zoo.hub.trained_model import METRICS as METRICS_FILE
+from workshop.cards.document import read_text
+from workshop.cards.validate import METRICS, validate
+
+MAP = "map.png"
+WITH_WEIGHTS = (METRICS_FILE, GOLDEN, MAP)  # what a card with weights has beside README.md and config.py
+WEIGHTS_SUFFIX = ".safetensors"
+_PNG = b"\x89PNG\r\n\x1a\n"
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a card with weights has.
+
+    Attributes:
+        weights: the weights' file.
+        seed: whose weights they are.
+        runs: the records of all runs by seed, sorted.
+        tolerance: the greatest absolute difference from the golden logits.
+    """
+
+    weights: PublishedFile
+    seed: int
+    runs: Mapping[int, Record]
+    tolerance: float
+
+    @property
+    def shipped(self) -> Record:
+        """The record of the weights' own run."""
+        return self.runs[self.seed]
+
+
+@dataclass(frozen=True)
+class CardFiles:
+    """A card's folder.
+
+    Attributes:
+        folder: its path; its name is the model's.
+        config: the training's, expanded.
+        trained: None for a card without weights.
+    """
+
+    folder: Path
+    config: Config
+    trained: Trained | None
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.folder.name
+
+
+def read_card_files(folder: Path) -> CardFiles:
+    """Read a card's files but its README.md.
+
+    Raises:
+        InputError: a file is missing, damaged or foreign; the weights are not those that their name says; the
+            records are of another config or contradict each other.
+    """
+    check_name(folder)
+    names = _names(folder)
+    config = read_config_file(folder / CONFIG)
+    if not isinstance(config.get("model"), Mapping) or not config.model.get("in_channels"):
+        raise InputError(f"{folder / CONFIG}: has no model with in_channels, expected a network's config")
+    if not any(name in names for name in (*WITH_WEIGHTS, *_weights(names))):
+        return CardFiles(folder, config, None)
+    if len(_weights(names)) != 1:
+        found = ", ".join(_weights(names)) or "none"
+        raise InputError(f"{folder}: one file of weights is expected beside {METRICS_FILE}, found {found}")
+    for name in WITH_WEIGHTS:
+        if name not in names:
+            raise InputError(f"{folder}: has no {name}, which a card with weights needs")
+    if not (folder / MAP).read_bytes().startswith(_PNG):
+        raise InputError(f"{folder / MAP}: is no PNG image")
+    seed, runs = _read_runs(folder / METRICS_FILE)
+    _check_configs(folder, config, seed, runs)
+    weights = _read_weights(folder / _weights(names)[0], folder.name)
+    return CardFiles(folder, config, Trained(weights, seed, runs, _read_tolerance(folder / GOLDEN)))
+
+
+def check_name(folder: Path) -> None:
+    """Raise InputError if a folder's name is no model's."""
+    base, _, dataset = folder.name.partition("_")
+    if not (NAME.fullmatch(folder.name) and base and dataset):
+        raise InputError(
+            f"{folder}: is no name of a card, expected <model>_<dataset> such as m3amba-t_idtrees"
+        )
+
+
+def measure(path: Path) -> PublishedFile:
+    """Return a file's name, size and sha256.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return PublishedFile(path.name, path.stat().st_size, sha256_of(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of a card's files.
+
+    Raises:
+        InputError: there is no such folder, or something else lies in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such card")
+    entries = sorted(folder.iterdir())
+    for entry in entries:
+        known = entry.name in (README, CONFIG, *WITH_WEIGHTS) or entry.suffix == WEIGHTS_SUFFIX
+        if not known or entry.is_symlink() or not entry.is_file():
+            raise InputError(
+                f"{entry}: is no part of a card, expected the files {README}, {CONFIG}, "
+                f"{', '.join(WITH_WEIGHTS)} and {folder.name}-<8 digits of sha256>{WEIGHTS_SUFFIX} alone"
+            )
+    return [entry.name for entry in entries]
+
+
+def _weights(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.endswith(WEIGHTS_SUFFIX) and name != GOLDEN]
+
+
+def _read_weights(path: Path, name: str) -> PublishedFile:
+    _metadata(path)
+    found = measure(path)
+    expected = f"{name}-{found.sha256[:8]}{WEIGHTS_SUFFIX}"
+    if path.name != expected:
+        raise InputError(f"{path}: its content asks for the name {expected}: these are other weights")
+    return found
+
+
+def _read_tolerance(path: Path) -> float:
+    text = _metadata(path).get("tolerance", "")
+    try:
+        tolerance = float(text)
+    except ValueError:
+        tolerance = math.nan
+    if not 0 < tolerance < math.inf:
+        raise InputError(f"{path}: its metadata's tolerance is '{text}', expected a number above 0")
+    return tolerance
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, "numpy") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: is damaged, or no safetensors file ({error})") from error
+
+
+def _read_runs(path: Path) -> tuple[int, dict[int, Record]]:
+    """Return the seed of the weights and the records by seed."""
+    try:
+        content = json.loads(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: is damaged, not JSON ({error})") from error
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: holds a {type(content).__name__}, expected the records of runs")
+    validate(content, METRICS, str(path))
+    runs = {int(seed): record for seed, record in content["runs"].items()}
+    runs = dict(sorted(runs.items()))
+    seed = content["seed"]
+    if seed not in runs:
+        raise InputError(f"{path}: the shipped seed {seed} is not among the runs' seeds {list(runs)}")
+    for key, record in runs.items():
+        if record["seed"] != key:
+            raise InputError(f"{path}: run {key} is of seed {record['seed']}")
+        _check_record(record, runs[seed], f"{path}: run {key}")
+    return seed, runs
+
+
+def _check_record(record: Record, shipped: Record, name: str) -> None:
+    """Raise InputError if a record contradicts itself or that of the shipped weights."""
+    for key in ("dataset", "modalities"):
+        if record[key] != shipped[key]:
+            raise InputError(f"{name} has {key} {record[key]!r}, the shipped run {shipped[key]!r}")
+    classes, expected = ([entry["name"] for entry in one["per_class"]] for one in (record, shipped))
+    if classes != expected:
+        raise InputError(f"{name} has the classes {classes}, the shipped run {expected}")
+    tested = [entry for entry in record["per_class"] if entry["accuracy"] is not None]
+    pixels = sum(entry["support"] for entry in tested)
+    if not pixels == record["pixels"] == record["split"]["pixels"]["test"]:
+        raise InputError(
+            f"{name} has {record['pixels']} pixels scored and {pixels} in its classes, its split has "
+            f"{record['split']['pixels']['test']} test pixels"
+        )
+    right = sum(entry["accuracy"] * entry["support"] for entry in tested)
+    follows = {
+        "oa": right / pixels,
+        "aa": sum(entry["accuracy"] for entry in tested) / len(tested),
+    }
+    for score, value in follows.items():
+        if abs(record[score] - value) > 1e-9:
+            raise InputError(f"{name} has {score} {record[score]}, but its classes give {value}")
+
+
+def _check_configs(folder: Path, config: Config, shipped: int, runs: Mapping[int, Record]) -> None:
+    """Raise InputError if a run is not one of config.py with its seed."""
+    for seed, record in runs.items():
+        of_seed = copy.deepcopy(config)
+        if seed != shipped:  # config.py itself is the shipped run's
+            set_seed(of_seed, seed)
+        found = config_sha256(of_seed)
+        if found != record["config_sha256"]:
+            raise InputError(
+                f"{folder / METRICS_FILE}: run {seed} is of the config {record['config_sha256'][:8]}, but "
+                f"{CONFIG} with this seed is {found[:8]}"
+            )
+    bands = config.model.in_channels
+    modalities = runs[shipped]["modalities"]
+    if sorted(bands) != sorted(modalities):
+        raise InputError(
+            f"{folder / METRICS_FILE}: the runs have modalities {modalities}, {CONFIG} {list(bands)}"
+        )

@@ -1,0 +1,1 @@
+"""The workshop's commands, one module each; ``tools/*.py`` call them."""

@@ -1,0 +1,53 @@
+"""Measure the scan, the network, their memory, training and whole scenes here, beside what others do."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from m3amba_zoo.errors import InputError
+
+WIDTH_IN_FILES = 120
+SECTIONS = ("scan", "network", "memory", "train", "scene", "gpu")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print a table a section, and write JSON where asked; bad input raises InputError."""
+    args = _parser().parse_args(argv)
+    if args.json and not args.json.parent.is_dir():
+        raise InputError(f"--json {args.json}: no folder {args.json.parent}")
+    from rich.console import Console
+
+    from m3amba_zoo.evaluation.record import write_json
+    from workshop.benchmarks.machine import describe
+
+    console = Console()
+    if not console.is_terminal:  # a file: figures must not be cut to 80 columns
+        console = Console(width=WIDTH_IN_FILES)
+    machine = describe()
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()), highlight=False)
+    found = {}
+    for name in args.sections:
+        with console.status(f"measures {name}"):
+            section = import_module(f"workshop.benchmarks.{name}").measure()
+        console.print(section.to_table())
+        found[name] = section.to_dict()
+    if args.json:
+        write_json(args.json, {"machine": machine, "sections": found})
+        console.print(f"wrote {args.json}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmark.py", description=__doc__)
+    parser.add_argument(
+        "--sections",
+        nargs="+",
+        choices=SECTIONS,
+        default=SECTIONS,
+        help=f"what to measure (default: {' '.join(SECTIONS)}); the machine should do nothing else",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    return parser

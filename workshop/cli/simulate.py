@@ -1,0 +1,58 @@
+"""Write a simulated stand-in for a standard scene: its host's files, full size, official class counts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, data_roots
+from m3amba_zoo.scenes.standard_scene import StandardScene
+from workshop.stand_in import write_stand_in
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the stand-in and name its files; bad input raises InputError."""
+    args = _parser().parse_args(argv)
+    source = _standard_scene(args.source)
+    root = args.to or data_roots()[0]
+    console = Console(soft_wrap=True, markup=False, highlight=False)  # paths may hold brackets
+    written = write_stand_in(source, root / source.folder, args.seed, console.print)
+    size = sum(file.stat().st_size for file in written)
+    console.print(f"wrote {len(written)} files, {size / 2**20:.0f} MiB, to {root / source.folder}")
+    console.print(
+        f"results on it carry the name simulated_{source.name}"
+        + (f"; to use it, set {DATA_ROOT_VARIABLE}={root}" if args.to else "")
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="simulate.py", description=__doc__)
+    parser.add_argument("source", metavar="SOURCE", help=f"one of {', '.join(_standard_scenes())}")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar="DIR",
+        help="data root; the files go to a folder in it named after the source "
+        f"(default: ${DATA_ROOT_VARIABLE}, else data)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all chance (default: 0)")
+    return parser
+
+
+def _standard_scenes() -> list[str]:
+    return [name for name in SOURCES.names() if issubclass(SOURCES.module_dict[name], StandardScene)]
+
+
+def _standard_scene(name: str) -> StandardScene:
+    SOURCES.check(name)
+    if name not in _standard_scenes():
+        raise InputError(
+            f"source '{name}' needs no stand-in; there is one for each of {', '.join(_standard_scenes())}"
+        )
+    return SOURCES.build({"type": name})

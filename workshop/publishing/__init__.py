@@ -1,0 +1,7 @@
+"""From finished trainings to a published model: checked, written as a card with weights, uploaded."""
+
+from workshop.publishing.card_files import redraw_golden
+from workshop.publishing.publishing import Published, publish
+from workshop.publishing.upload import check_may_push, push
+
+__all__ = ["Published", "check_may_push", "publish", "push", "redraw_golden"]

@@ -1,0 +1,168 @@
+"""The trainings that a card stands for: read from their work dirs, checked, the median one chosen."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from m3amba_zoo.config.options import config_sha256, set_seed
+from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record_check import check_scores, read_record
+from m3amba_zoo.hub.trained_model import METRICS, find_weights
+from m3amba_zoo.models.weights import read_checkpoint
+
+PART = "test"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training with its test.
+
+    Attributes:
+        work_dir: where it lies.
+        config: as the run saw it.
+        record: the content of its ``metrics.json``.
+        weights: the checkpoint that was tested. Where the run keeps an average of its weights, MMEngine's
+            EMAHook has put the average in the place of the weights (``state_dict``) as it was written.
+    """
+
+    work_dir: Path
+    config: Config = field(repr=False)
+    record: dict[str, Any] = field(repr=False)
+    weights: Path
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        return self.record["seed"]
+
+
+def read_runs(work_dirs: Sequence[Path]) -> list[TrainedRun]:
+    """Read trainings of one config over different seeds, sorted by seed.
+
+    Raises:
+        InputError: a work dir holds no finished training, or one that breaks the protocol; two have the same
+            seed; the configs differ in more than the seeds.
+    """
+    runs = sorted(map(_read_run, work_dirs), key=lambda run: run.seed)
+    for run, other in pairwise(runs):
+        if run.seed == other.seed:
+            raise InputError(
+                f"{run.work_dir} and {other.work_dir} both have seed {run.seed}: different seeds are expected"
+            )
+    for run in runs[1:]:
+        if _seedless(run.config) != _seedless(runs[0].config):
+            raise InputError(
+                f"{run.work_dir} was trained with another config than {runs[0].work_dir}: one config over "
+                f"different seeds is expected; {_first_difference(runs[0], run)}"
+            )
+    return runs
+
+
+def median_run(runs: Sequence[TrainedRun]) -> TrainedRun:
+    """Return the run with the median OA; of an even number, the lower of the two in the middle."""
+    return sorted(runs, key=lambda run: (run.record["oa"], run.seed))[(len(runs) - 1) // 2]
+
+
+def training_window(run: TrainedRun) -> int:
+    """Return the side of the training windows, which is what leaks."""
+    return int(run.config.train_dataloader.dataset.get("window", run.record["split"]["window"]))
+
+
+def _read_run(work_dir: Path) -> TrainedRun:
+    configs = sorted(work_dir.glob("*.py"))
+    if not work_dir.is_dir() or len(configs) != 1:
+        found = f"holds {len(configs)} configs (*.py)" if work_dir.is_dir() else "no such folder"
+        raise InputError(f"{work_dir}: {found}; the work dir of a training is expected")
+    config, record = read_config_file(configs[0]), read_record(work_dir / METRICS)
+    if config.get("classifier") is not None:
+        raise InputError(f"{work_dir}: a classical classifier has no weights that could be published")
+    for key in ("model", "train_dataloader", "test_dataloader"):
+        if config.get(key) is None:
+            raise InputError(f"{configs[0]}: has no '{key}', expected the config of a training with its test")
+    try:
+        _check_record(work_dir, config, record)
+        weights = find_weights(work_dir, config)
+        _check_weights(work_dir, config, record, weights)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{work_dir / METRICS}: lacks or misplaces {error}") from error
+    return TrainedRun(work_dir, config, record, weights)
+
+
+def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> None:
+    """Raise InputError unless a record is this config's, tested and chosen as the protocol asks."""
+    path = work_dir / METRICS
+    if record["config_sha256"] != config_sha256(config):
+        raise InputError(
+            f"{path}: is of another config (sha256 {record['config_sha256'][:8]}) than the one beside it "
+            f"({config_sha256(config)[:8]})"
+        )
+    if record["split"]["part"] != PART:
+        raise InputError(f"{path}: scores the {record['split']['part']} part, expected {PART}")
+    if "train" not in record["timing_s"]:
+        raise InputError(
+            f"{path}: was written by a later test ({record['command']}), not by the training; run the "
+            "training again with --resume, which tests its weights"
+        )
+    if _keeps_best(config, record):
+        part = config.val_dataloader.dataset.get("part", PART)  # test is the datasets' default
+        if part == PART or not record["split"]["pixels"][part]:
+            raise InputError(
+                f"{path}: the weights are the '{record['selection']}', but were chosen on the {part} part; "
+                "what was chosen on test pixels is not published"
+            )
+    check_scores(record, str(path))
+
+
+def _check_weights(work_dir: Path, config: Config, record: dict[str, Any], weights: Path) -> None:
+    """Raise InputError unless a checkpoint is the one that was tested."""
+    best = sorted(path.name for path in work_dir.glob("best_*.pth"))
+    if _keeps_best(config, record) and weights.name not in best:
+        found = f"holds {len(best)} of them ({', '.join(best)})" if best else "holds none"
+        raise InputError(
+            f"{work_dir}: one best_*.pth is expected, the checkpoint that was tested; it {found}"
+        )
+    trained, tested = read_checkpoint(weights, "meta")["meta"].get("epoch"), record["model"]["epochs"]
+    if trained != tested:
+        raise InputError(
+            f"{weights}: holds the weights of epoch {trained}, but {METRICS} tested those of epoch {tested}; "
+            "run the training again with --resume"
+        )
+
+
+def _keeps_best(config: Config, record: dict[str, Any]) -> bool:
+    hook = config.get("default_hooks", {}).get("checkpoint") or {}
+    return bool(hook.get("save_best")) or record["selection"].startswith("best")
+
+
+def _seedless(config: Config) -> str:
+    """Return the hash of a config without its seeds."""
+    config = copy.deepcopy(config)
+    set_seed(config, 0)
+    return config_sha256(config)
+
+
+def _first_difference(run: TrainedRun, other: TrainedRun) -> str:
+    """Say where the configs of two runs differ."""
+
+    def flat(node: Any, place: str = "") -> dict[str, Any]:
+        if not isinstance(node, dict):
+            return {place: node}
+        return {k: v for key, entry in node.items() for k, v in flat(entry, f"{place}.{key}").items()}
+
+    configs = [copy.deepcopy(each.config) for each in (run, other)]
+    for config in configs:
+        set_seed(config, 0)
+        config.pop("work_dir", None)
+    first, second = (flat(config._cfg_dict.to_dict()) for config in configs)
+    for place in [*first, *second]:
+        if first.get(place) != second.get(place):
+            return f"{place[1:]} is {second.get(place)!r} and {first.get(place)!r}"
+    return "their seeds are not set alike"
