@@ -2,9 +2,7 @@
 
 _base_ = [
     "_base_/default_runtime.py",
-    "_base_/datasets/houston2013.py",
+    "_base_/datasets/houston.py",
     "_base_/models/m3amba-b.py",
     "_base_/schedules/adamw.py",
 ]
-
-model = dict(in_channels={{_base_.in_channels}}, num_classes={{_base_.num_classes}}, window={{_base_.window}})

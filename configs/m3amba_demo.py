@@ -7,5 +7,4 @@ _base_ = [
     "_base_/schedules/adamw.py",
 ]
 
-model = dict(in_channels={{_base_.in_channels}}, num_classes={{_base_.num_classes}}, window={{_base_.window}})
 train_cfg = dict(max_epochs=8)

@@ -6,5 +6,3 @@ _base_ = [
     "_base_/models/m3amba-t.py",
     "_base_/schedules/adamw.py",
 ]
-
-model = dict(in_channels={{_base_.in_channels}}, num_classes={{_base_.num_classes}}, window={{_base_.window}})

@@ -9,13 +9,10 @@ _base_ = [
 
 # Chosen on validation blocks held out of the training blocks (docs/tuning.md).
 model = dict(
-    in_channels=_base_.in_channels,
-    num_classes=_base_.num_classes,
-    window=_base_.window,
     data_preprocessor=dict(pretreatment=_base_.pretreatment),
     neck=dict(depth=1),  # half the FLOPs of two layers, and no worse (docs/tuning.md)
     loss=dict(streams=0.5),
-    posterior=dict(type="Posterior", views=8, smooth=1.0),
+    posterior=_base_.posterior,
 )
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 train_cfg = dict(max_epochs=10)

@@ -1,1 +1,17 @@
-"""Configs: read, changed by options, hashed."""
+"""Configs: read, changed by options, completed with what follows from source and model, and hashed."""
+
+from m3amba_zoo.config.completion import complete
+from m3amba_zoo.config.fingerprint import config_sha256
+from m3amba_zoo.config.options import FREEZE, INIT_FROM, apply_options, set_seed
+from m3amba_zoo.config.reading import read_config, read_raw
+
+__all__ = [
+    "FREEZE",
+    "INIT_FROM",
+    "apply_options",
+    "complete",
+    "config_sha256",
+    "read_config",
+    "read_raw",
+    "set_seed",
+]

@@ -1,20 +1,17 @@
-"""Changes to a config that was read: options, seeds; and the hash of all in it that decides a result."""
+"""Changes to a config that was read: options ``KEY=VALUE`` and seeds."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from m3amba_zoo.errors import InputError, one_line
+from m3amba_zoo.errors import InputError, close_names, one_line
 
 INIT_FROM, FREEZE = "init_from", "freeze"  # keys of a config: whose weights training starts from, what stays
-# what can change the weights or the scores; the rest says where files go and what is shown
+# what can change the weights or the scores
 DECISIVE = (
     "model",
     "classifier",
@@ -35,33 +32,64 @@ DECISIVE = (
     INIT_FROM,
     FREEZE,
 )
-CLASSIFIER_DATA = ("source", "split", "modalities", "part")
-DISPLAY_HOOKS = ("logger", "progress", "report")
+# what says where files go, how the run is started and what is shown
+OTHERS = (
+    "auto_scale_lr",
+    "compile",
+    "default_scope",
+    "env_cfg",
+    "experiment_name",
+    "find_unused_parameters",
+    "launcher",
+    "load_from",
+    "log_level",
+    "log_processor",
+    "model_wrapper_cfg",
+    "resume",
+    "runner_type",
+    "sync_bn",
+    "visualizer",
+    "work_dir",
+)
+# what is said once: the completion hands it on to these places (completion.py)
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+SAID_ONCE: dict[str, tuple[str, ...]] = {
+    "source": ("model.in_channels", "model.num_classes", *(f"{name}.dataset.source" for name in LOADERS)),
+    "split": tuple(f"{name}.dataset.split" for name in LOADERS),
+    "modalities": (
+        "model.in_channels",
+        "model.modalities",
+        *(f"{name}.dataset.modalities" for name in LOADERS),
+    ),
+    "window": ("model.window", *(f"{name}.dataset.window" for name in LOADERS)),
+    "tile": tuple(f"{name}.dataset.window" for name in LOADERS[1:]),
+    "model.patch": ("train_dataloader.dataset.window", *(f"{name}.dataset.margin" for name in LOADERS[1:])),
+}
 
 
-def apply_option(config: Config, option: str) -> None:
-    """Apply one ``KEY=VALUE``; a variable of the config changes wherever it was used under its own name.
+def apply_options(config: Config, options: Sequence[str]) -> None:
+    """Apply ``KEY=VALUE`` changes to a config.
 
-    ``window=16`` so reaches the model and the datasets, which MMEngine alone would leave as they are.
+    What is said once (``SAID_ONCE``) is forgotten where it was handed on before, so that ``complete`` hands
+    the new value on.
 
     Raises:
-        InputError: it is not ``KEY=VALUE``, or does not fit the config.
+        InputError: if an option is not ``KEY=VALUE``, does not fit the config, or names a variable of the
+            file that nothing reads once the file has been read.
     """
-    if "=" not in option:
-        raise InputError(f"--cfg-options: '{option}', expected KEY=VALUE")
-    variable = option.partition("=")[0].partition(".")[0]
-    before = copy.deepcopy(config.get(variable))
-    parser = ArgumentParser()
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
-    try:
-        config.merge_from_dict(parser.parse_args(["--cfg-options", option]).cfg_options)
-    except Exception as error:
-        reason = one_line(error)
-        raise InputError(f"--cfg-options: '{option}' does not fit {config.filename}: {reason}") from error
-    if before is not None:
-        for node in _dicts(config._cfg_dict):
-            if node.get(variable) == before:
-                node[variable] = copy.deepcopy(config[variable])
+    for option in options:
+        _forget_copies(config, _key(option))
+    for option in options:
+        _require_known(config, _key(option))
+        parser = ArgumentParser()
+        parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+        try:
+            config.merge_from_dict(parser.parse_args(["--cfg-options", option]).cfg_options)
+        except Exception as error:
+            reason = one_line(error)
+            raise InputError(
+                f"--cfg-options: '{option}' does not fit {config.filename}: {reason}"
+            ) from error
 
 
 def set_seed(config: Config, seed: int, splits: bool = True) -> None:
@@ -75,21 +103,44 @@ def set_seed(config: Config, seed: int, splits: bool = True) -> None:
                 inner["seed"] = seed
 
 
-def config_sha256(config: Config) -> str:
-    """Return the hash of what decides a run's result; work dir, log and display do not count.
+def find(config: Mapping[str, Any], place: str) -> tuple[Any, str]:
+    """Return the mapping that holds a place such as ``model.window`` (None if there is none) and its key."""
+    *path, key = place.split(".")
+    node: Any = config
+    for part in path:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return (node if isinstance(node, Mapping) else None), key
 
-    Of a classical classifier's config these are the classifier, its data and the seed: how a network's
-    windows are drawn does not touch it.
-    """
-    plain = config._cfg_dict.to_dict()
-    if plain.get("classifier"):
-        dataset = (plain.get("test_dataloader") or {}).get("dataset") or {}
-        plain = {key: plain.get(key) for key in ("classifier", "custom_imports", "randomness")}
-        plain["test_dataloader"] = {key: dataset[key] for key in CLASSIFIER_DATA if key in dataset}
-    hooks = plain.get("default_hooks") or {}
-    plain["default_hooks"] = {name: hook for name, hook in hooks.items() if name not in DISPLAY_HOOKS}
-    decisive = {key: plain[key] for key in DECISIVE if plain.get(key) not in (None, {}, [])}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=repr).encode()).hexdigest()
+
+def _key(option: str) -> str:
+    key, equals, _ = option.partition("=")
+    if not equals or not key:
+        raise InputError(f"--cfg-options: '{option}', expected KEY=VALUE")
+    return key
+
+
+def _forget_copies(config: Config, key: str) -> None:
+    said = key if key in SAID_ONCE else key.partition(".")[0]
+    if said not in config and key not in SAID_ONCE:
+        return
+    for place in SAID_ONCE.get(said, ()):
+        node, name = find(config, place)
+        if node is not None:
+            node.pop(name, None)
+
+
+def _require_known(config: Config, key: str) -> None:
+    top = key.partition(".")[0]
+    known = {*DECISIVE, *OTHERS, *(said for said in SAID_ONCE if "." not in said)}
+    if top in known:
+        return
+    if top in config:
+        raise InputError(
+            f"--cfg-options: '{top}' is a variable of {config.filename}, which is not read again once the file "
+            "has been read; change the entries that use it, such as model.NAME=VALUE"
+        )
+    hint = close_names(top, known) or f"expected an entry of the config, such as {', '.join(DECISIVE[:4])}"
+    raise InputError(f"--cfg-options: {config.filename} has no '{top}'; {hint}")
 
 
 def _dicts(node: Any) -> Iterator[dict]:

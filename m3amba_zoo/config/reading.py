@@ -1,61 +1,131 @@
-"""Reads config files, also those that inherit from installed packages on a Python without pkg_resources."""
+"""Reads config files: with the dataset that a recipe is trained on, and on a Python without pkg_resources."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import mmengine.config.config
-import mmengine.utils.package_utils
 from mmengine.config import Config
 
-from m3amba_zoo.errors import InputError, one_line
+from m3amba_zoo.config.completion import complete
+from m3amba_zoo.config.options import apply_options, set_seed
+from m3amba_zoo.errors import InputError, close_names, one_line
+
+DATASET_VARIABLE = "M3AMBA_DATASET"
+"""In recipes ``{{$M3AMBA_DATASET:...}}`` stands for the dataset's file."""
+SCENE_VARIABLE = "M3AMBA_SCENE"
+DATASETS = Path("_base_", "datasets")
+OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
 
 
-def read_config_file(path: Path) -> Config:
-    """Read a config; ``model.in_channels`` comes in the order of the dataset's modalities.
+def read_config(
+    path: Path, data: str | Path | None = None, options: Sequence[str] = (), seed: int | None = None
+) -> Config:
+    """Read a config, change it, and complete it with what follows from source and model.
 
-    MMEngine sorts the keys of a config that it writes, but to a network the order of its modalities matters:
-    the first is the spectral one, and bands are laid side by side.
+    Args:
+        path: of the config.
+        data: the dataset of a recipe: a name below ``_base_/datasets``, a dataset's file, or a user's own
+            ``scene.yaml``. None takes the recipe's default.
+        options: ``KEY=VALUE`` changes.
+        seed: of the run and of its splits; None leaves the config's.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: if the file or the dataset does not exist or cannot be read, if ``data`` is given for a
+            config that has its dataset already, or as ``apply_options`` and ``complete`` do.
+    """
+    config = read_raw(path, data)
+    apply_options(config, options)
+    if seed is not None:
+        set_seed(config, seed)
+    complete(config)
+    return config
+
+
+def read_raw(path: Path, data: str | Path | None = None) -> Config:
+    """Read a config as its files say, not completed.
+
+    Raises:
+        InputError: as ``read_config`` does.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such config")
-    mend_installed_path()
+    environment = {} if data is None else _dataset_variables(path, str(data))
     try:
-        config = Config.fromfile(path)
+        with _mmengine_for_reading(environment):
+            config = Config.fromfile(path)
     except InputError:
         raise
     except Exception as error:  # a config is Python: anything may happen
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
-    _order_modalities(config)
+    if environment and environment[DATASET_VARIABLE] not in config.text:
+        raise InputError(f"--data {data}: {path} has its dataset already, a recipe such as m3amba.py is expected")
+    if data is not None:
+        name = Path(str(data)).stem
+        config.experiment_name = f"{path.stem}_{name}"
     return config
 
 
-def _order_modalities(config: Config) -> None:
-    plain = config._cfg_dict.to_dict()
-    bands = _within(plain, "model", "in_channels")
-    modalities = _within(plain, "test_dataloader", "dataset", "modalities")
-    if isinstance(bands, dict) and isinstance(modalities, (list, tuple)) and {*bands} == {*modalities}:
-        config.model.in_channels = {modality: bands[modality] for modality in modalities}
+def _dataset_variables(config: Path, data: str) -> dict[str, str]:
+    """Return the environment variables that make a recipe take a dataset."""
+    if Path(data).suffix in (".yaml", ".yml"):
+        if not Path(data).is_file():
+            raise InputError(f"--data {data}: no such scene file")
+        return {DATASET_VARIABLE: str(_find_dataset(config, OWN_SCENE)), SCENE_VARIABLE: data}
+    if Path(data).suffix == ".py":
+        if not Path(data).is_file():
+            raise InputError(f"--data {data}: no such dataset file")
+        return {DATASET_VARIABLE: str(Path(data).resolve())}
+    return {DATASET_VARIABLE: str(_find_dataset(config, data))}
 
 
-def _within(node: Any, *keys: str) -> Any:
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
+def _find_dataset(config: Path, name: str) -> Path:
+    for folder in config.resolve().parents:
+        if (folder / DATASETS).is_dir():
+            found = folder / DATASETS / f"{name}.py"
+            known = sorted(p.stem for p in found.parent.glob("*.py") if p.stem not in ("windows", OWN_SCENE))
+            if not found.is_file():
+                hint = close_names(name, known) or f"known: {', '.join(known)}"
+                raise InputError(f"--data {name}: no dataset is called so in {found.parent}; {hint}")
+            return found
+    raise InputError(f"--data {name}: no folder {DATASETS} lies beside or above {config}")
+
+
+@contextmanager
+def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
+    """While a config is read, set the dataset's variables and find packages without pkg_resources.
+
+    MMEngine 0.10 needs pkg_resources, which setuptools has dropped, for configs that inherit from packages
+    (``mmpretrain::_base_/default_runtime.py``). Afterwards MMEngine and the environment are as before.
+    """
+    module, ours = mmengine.config.config, {"get_installed_path": installed_path, "is_installed": is_installed}
+    theirs = {name: getattr(module, name) for name in ours}
+    before = {name: os.environ.pop(name, None) for name in (DATASET_VARIABLE, SCENE_VARIABLE)}
+    try:
+        os.environ.update(environment)
+        for name, function in ours.items():
+            setattr(module, name, function)
+        yield
+    finally:
+        for name, function in theirs.items():
+            setattr(module, name, function)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def installed_path(package: str) -> str:
     """Return the folder of an installed package, given by its module's or its distribution's name.
 
     Raises:
-        ModuleNotFoundError: it is not installed.
+        ModuleNotFoundError: if it is not installed.
     """
     named = (module for module, owners in packages_distributions().items() if package in owners)
     for module in chain([package], named):
@@ -72,13 +142,3 @@ def is_installed(package: str) -> bool:
     except ModuleNotFoundError:
         return False
     return True
-
-
-def mend_installed_path() -> None:
-    """Replace MMEngine 0.10's functions, which need the vanished pkg_resources, by these.
-
-    Configs that inherit from other packages (``mmpretrain::_base_/default_runtime.py``) use them.
-    """
-    for module in (mmengine.config.config, mmengine.utils.package_utils):
-        module.get_installed_path = installed_path
-        module.is_installed = is_installed

@@ -3,11 +3,6 @@ _base_ = "windows.py"
 
 source = dict(type="simulated", kind="augsburg-like", height=128, width=256, seed=0)
 split = dict(type="official")
-modalities = ("hsi", "sar")
-in_channels = dict(hsi=180, sar=4)
-num_classes = 7
+modalities = ["hsi", "sar"]
 window = 16
-pretreatment = dict()  # of the baselines, by modality; those left out are standardised
-
-train_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))
-test_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))
+pretreatment = dict()  # by modality; those left out are standardised

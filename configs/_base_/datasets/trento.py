@@ -3,11 +3,6 @@ _base_ = "windows.py"
 
 source = dict(type="trento")
 split = dict(type="official")
-modalities = ("hsi", "lidar")
-in_channels = dict(hsi=63, lidar=2)
-num_classes = 6
+modalities = ["hsi", "lidar"]
 window = 32
-pretreatment = dict()  # of the baselines, by modality; those left out are standardised
-
-train_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))
-test_dataloader = dict(dataset=dict(source=source, split=split, modalities=modalities, window=window))
+pretreatment = dict()  # by modality; those left out are standardised

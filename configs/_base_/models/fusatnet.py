@@ -1,2 +1,0 @@
-# FusAtNet (Mohla et al. 2020), an eighth as wide as in the paper (38 M parameters), for two CPU cores.
-model = dict(type="FusAtNet", patch=11, width=0.125, data_preprocessor=dict(type="RasterPreprocessor"))

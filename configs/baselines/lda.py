@@ -1,0 +1,12 @@
+"""Shrinkage LDA."""
+
+_base_ = "../_base_/pixel_recipe.py"
+
+# Without the discriminants, which it makes itself, and without what only windows have (docs/tuning.md).
+classifier = dict(
+    type="ShrinkageLDA",
+    pretreatment={
+        modality: [step for step in steps if step["type"] not in ("Discriminants", "WindowShift")]
+        for modality, steps in _base_.pretreatment.items()
+    },
+)

@@ -1,0 +1,5 @@
+"""MambaHSI (arXiv 2501.04944) on all modalities' bands side by side, half as wide, two blocks of three, no pooling."""
+
+_base_ = "../_base_/window_recipe.py"
+
+model = dict(type="MambaHSI", embed_dim=32, depth=2, pooling=False, concatenate=True)

@@ -1,9 +1,0 @@
-"""MSFMamba on IDTReeS: HSI alone."""
-
-_base_ = "msfmamba_idtrees.py"
-
-modalities = ("hsi",)
-in_channels = dict(_delete_=True, hsi=369)
-train_dataloader = dict(dataset=dict(modalities=modalities))
-test_dataloader = dict(dataset=dict(modalities=modalities))
-model = dict(in_channels=dict(_delete_=True, hsi=369))

@@ -1,5 +1,0 @@
-"""The nearest training pixel's class, the leak floor, on IDTReeS: HSI + LiDAR canopy height."""
-
-_base_ = ["../_base_/default_runtime.py", "../_base_/datasets/idtrees.py"]
-
-classifier = dict(type="Position")

@@ -1,5 +1,0 @@
-"""The nearest training pixel's class, the leak floor, on TerraMind: Sentinel-2 + Sentinel-1."""
-
-_base_ = ["../_base_/default_runtime.py", "../_base_/datasets/terramind.py"]
-
-classifier = dict(type="Position")

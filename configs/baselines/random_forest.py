@@ -1,0 +1,5 @@
+"""Random forest."""
+
+_base_ = "../_base_/pixel_recipe.py"
+
+classifier = dict(type="RandomForest")

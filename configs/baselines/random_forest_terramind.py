@@ -1,5 +1,0 @@
-"""Random forest, on TerraMind: Sentinel-2 + Sentinel-1."""
-
-_base_ = ["../_base_/default_runtime.py", "../_base_/datasets/terramind.py"]
-
-classifier = dict(type="RandomForest", pretreatment=_base_.pretreatment)

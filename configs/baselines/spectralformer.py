@@ -1,0 +1,5 @@
+"""SpectralFormer (arXiv 2107.02988), patch-wise, the paper's size; it reads the first modality alone."""
+
+_base_ = "../_base_/patch_recipe.py"
+
+model = dict(type="SpectralFormer", patch=7)

@@ -1,0 +1,5 @@
+"""RBF-SVM."""
+
+_base_ = "../_base_/pixel_recipe.py"
+
+classifier = dict(type="SVM")

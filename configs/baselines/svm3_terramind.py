@@ -1,5 +1,0 @@
-"""RBF-SVM on 3 x 3 means, on TerraMind: Sentinel-2 + Sentinel-1."""
-
-_base_ = ["../_base_/default_runtime.py", "../_base_/datasets/terramind.py"]
-
-classifier = dict(type="SVM", mean=3, pretreatment=_base_.pretreatment)

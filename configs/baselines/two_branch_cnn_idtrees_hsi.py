@@ -1,9 +1,0 @@
-"""Two-branch CNN on IDTReeS: HSI alone."""
-
-_base_ = "two_branch_cnn_idtrees.py"
-
-modalities = ("hsi",)
-in_channels = dict(_delete_=True, hsi=369)
-train_dataloader = dict(dataset=dict(modalities=modalities))
-test_dataloader = dict(dataset=dict(modalities=modalities))
-model = dict(in_channels=dict(_delete_=True, hsi=369))

@@ -1,0 +1,10 @@
+"""M3amba, size s, a recipe for any dataset (``--data``); for two CPU cores and patience."""
+
+_base_ = [
+    "_base_/default_runtime.py",
+    "{{$M3AMBA_DATASET:_base_/datasets/simulated_houston.py}}",
+    "_base_/models/m3amba-s.py",
+    "_base_/schedules/adamw.py",
+]
+
+model = dict(data_preprocessor=dict(pretreatment=_base_.pretreatment))

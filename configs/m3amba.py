@@ -1,0 +1,10 @@
+"""M3amba, size t, a recipe for any dataset: ``tools/train.py configs/m3amba.py --data idtrees``, or ``--data scene.yaml``."""
+
+_base_ = [
+    "_base_/default_runtime.py",
+    "{{$M3AMBA_DATASET:_base_/datasets/simulated_houston.py}}",
+    "_base_/models/m3amba-t.py",
+    "_base_/schedules/adamw.py",
+]
+
+model = dict(data_preprocessor=dict(pretreatment=_base_.pretreatment))

@@ -1,5 +1,0 @@
-"""M3amba, size t, on TerraMind, ablation: streams of plain SS2D that never read the fused stream."""
-
-_base_ = "m3amba_terramind.py"
-
-model = dict(neck=dict(fusion="sum"))

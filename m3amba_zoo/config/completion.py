@@ -1,0 +1,178 @@
+"""What follows from source and model: a config says it once, and ``complete`` hands it on.
+
+A config says at its top level
+
+    source      the data's source, as SOURCES builds it
+    split       which pixels train and test
+    modalities  the rasters that are read, an ordered list; all of the source's where it is not given
+    window      rows and columns of a window
+    tile        rows and columns of the test windows of patch-wise models (32 where it is not given)
+
+and from these follow
+
+    *_dataloader.dataset.source, .split, .modalities    the same for every dataset
+    model.in_channels, model.num_classes                bands of the modalities and classes of the source
+    model.modalities                                    the order: MMEngine sorts the keys of in_channels
+    model.window, *_dataloader.dataset.window           of models that classify windows
+    train_dataloader.dataset.window = model.patch       of models that classify the centre of a patch
+    test_dataloader.dataset.window = tile, .margin = model.patch // 2
+    pretreatments                                       those of modalities that are not read are left out
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from m3amba_zoo.config.options import LOADERS, find
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import MODELS, SOURCES
+
+DEFAULT_TILE = 32
+PRETREATMENT = "pretreatment"
+
+
+def complete(config: Config) -> None:
+    """Enter what follows from source and model into a config.
+
+    A config that says everything itself, such as one that a training wrote, stays as it is; only the order of
+    its modalities is entered.
+
+    Raises:
+        InputError: if a place says something else than what follows for it; or if the source is not
+            registered or cannot be described.
+    """
+    top = config._cfg_dict
+    if top.get("source") is not None:
+        _order_modalities(config)
+    datasets = [name for name in LOADERS if find(top, f"{name}.dataset.type")[0] is not None]
+    for said in ("source", "split", "modalities"):
+        for name in datasets:
+            _enter(config, f"{name}.dataset.{said}", top.get(said), said)
+    takes = _arguments_of_model(config)
+    if "patch" in takes:
+        _enter_patch(config, datasets, takes["patch"])
+    elif top.get("model") is not None:
+        for name in datasets:
+            _enter(config, f"{name}.dataset.window", top.get("window"), "window")
+        if "window" in takes:
+            _enter(config, "model.window", top.get("window"), "window")
+    _enter_channels(config, takes)
+    for part in ("model", "classifier"):
+        _leave_out_unread(config, top.get(part))
+
+
+def _order_modalities(config: Config) -> None:
+    """Make the modalities a list; the source's own where the config names none."""
+    given = config.get("modalities")
+    if given is None:
+        config.modalities = list(_source(config).channels())
+    elif isinstance(given, str):
+        config.modalities = [given]
+    else:
+        config.modalities = list(given)
+
+
+def _enter_patch(config: Config, datasets: list[str], default: Any) -> None:
+    patch = config.model.get("patch", default)
+    if not isinstance(patch, int):
+        return  # the model refuses it
+    for name in datasets:
+        if name == "train_dataloader":
+            _enter(config, f"{name}.dataset.window", patch, "model.patch")
+        else:
+            tile = config.get("tile")
+            if tile is None and config[name].dataset.get("window") is None:
+                tile = DEFAULT_TILE
+            _enter(config, f"{name}.dataset.window", tile, "tile")
+            _enter(config, f"{name}.dataset.margin", patch // 2, "model.patch")
+
+
+def _enter_channels(config: Config, takes: Mapping[str, Any]) -> None:
+    """Enter bands, classes and their order into the model, asking the source only for what is not there."""
+    model = config.get("model")
+    if model is None or "in_channels" not in takes:
+        return
+    modalities = config.get("modalities")
+    if config.get("source") is not None and not {"in_channels", "num_classes"} <= model.keys():
+        source = _source(config)
+        bands = source.channels()
+        if unknown := [name for name in modalities if name not in bands]:
+            raise InputError(
+                f"{config.filename}: modalities names '{unknown[0]}', but source '{config.source.type}' has "
+                f"{', '.join(bands)}"
+            )
+        _enter(config, "model.in_channels", {name: bands[name] for name in modalities}, "source")
+        _enter(config, "model.num_classes", source.num_classes(), "source")
+    read = find(config, "test_dataloader.dataset.modalities")[0]
+    order = (read or {}).get("modalities") or modalities
+    if "modalities" in takes and order is not None and set(order) == set(model.get("in_channels", ())):
+        _enter(config, "model.modalities", list(order), "modalities")
+
+
+def _enter(config: Config, place: str, value: Any, said: str) -> None:
+    """Enter a value at a place whose parent exists, or compare it with what the place says itself."""
+    node, key = find(config, place)
+    if node is None or value is None:
+        return
+    if node.get(key) is None:
+        node[key] = copy.deepcopy(value)
+    elif _plain(node[key]) != _plain(value):
+        raise InputError(
+            f"{config.filename}: {place} is {_plain(node[key])!r}, but {said} says {_plain(value)!r}; give "
+            f"{said} alone, which every part takes"
+        )
+
+
+def _leave_out_unread(config: Config, part: Any) -> None:
+    """Take the pretreatments of modalities that are not read out of a model's or classifier's config."""
+    if config.get("source") is None:
+        return
+    for node in _mappings(part):
+        steps = node.get(PRETREATMENT)
+        if isinstance(steps, Mapping) and (unread := set(steps) - set(config.modalities)):
+            for name in unread & set(_source(config).channels()):  # another name is a mistake: it stays
+                del steps[name]
+
+
+def _source(config: Config) -> Any:
+    return SOURCES.build(config.source.to_dict())
+
+
+def _arguments_of_model(config: Config) -> dict[str, Any]:
+    """Return the names and defaults of what the model's class takes; empty where it is not known."""
+    kind = (config.get("model") or {}).get("type")
+    found: Callable | None = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not inspect.isclass(found):
+        return {}
+    takes: dict[str, Any] = {}
+    for base in reversed(found.__mro__):
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()
+            own = {p.name: p.default for p in parameters}
+            passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+            takes = {**takes, **own} if passes_on else own
+    return takes
+
+
+def _mappings(node: Any) -> Iterator[Any]:
+    if isinstance(node, Mapping):
+        yield node
+        for child in node.values():
+            yield from _mappings(child)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            yield from _mappings(child)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value whose comparison does not depend on the kind of its containers."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value
