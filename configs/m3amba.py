@@ -1,4 +1,4 @@
-"""M3amba, size t, a recipe for any dataset: ``tools/train.py configs/m3amba.py --data idtrees``, or ``--data scene.yaml``."""
+"""M3amba, size t, a recipe for any dataset (``--data idtrees``) and for your own (``--data scene.yaml``)."""
 
 _base_ = [
     "_base_/default_runtime.py",

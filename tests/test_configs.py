@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES, SPLITS
@@ -65,10 +65,10 @@ def test_model_data_and_split_belong_together(name):
 
 
 def test_a_written_config_keeps_the_order_of_its_modalities(tmp_path):
-    config = read_config_file(CONFIGS / "baselines" / "two_branch_cnn_terramind.py")
+    config = read_config(CONFIGS / "baselines" / "two_branch_cnn_terramind.py")
     config.dump(tmp_path / "written.py")  # sorted: s1 before s2
     assert list(Config.fromfile(tmp_path / "written.py").model.in_channels) == ["s1", "s2"]
-    assert list(read_config_file(tmp_path / "written.py").model.in_channels) == ["s2", "s1"]
+    assert list(read_config(tmp_path / "written.py").model.in_channels) == ["s2", "s1"]
 
 
 SMALL = [

@@ -8,8 +8,8 @@ import re
 import shutil
 import sys
 import traceback
-from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,11 @@ LAUNCHERS = {
 def add_run_options(parser: ArgumentParser) -> None:
     """Add the options that training and testing share, in OpenMMLab's spelling."""
     parser.add_argument(
+        "--data",
+        metavar="NAME|FILE",
+        help="dataset of a recipe: a name below configs/_base_/datasets, a file like those, or a scene.yaml",
+    )
+    parser.add_argument(
         "--work-dir", type=Path, metavar="DIR", help="default: work_dirs/<name of the config>"
     )
     parser.add_argument(
@@ -38,35 +43,33 @@ def add_run_options(parser: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="change entries of the config, for example train_cfg.max_epochs=5 window=16",
+        help="change entries of the config, for example train_cfg.max_epochs=5 window=16 modalities=hsi",
     )
     parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="what started the processes")
     # torch.distributed.launch passes it; torchrun sets the environment variable
     parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help="set by a launcher")
 
 
-def read_config(
-    path: Path, options: Sequence[str], work_dir: Path | None, launcher: str = "none", local_rank: int = 0
-) -> Config:
-    """Read a config and apply the options of ``add_run_options``.
+def config_of(args: Namespace, seed: int | None = None) -> Config:
+    """Return the config that the options of ``add_run_options`` ask for.
 
     Raises:
-        InputError: the config does not exist, or cannot be read; an option is not ``KEY=VALUE`` or does
-            not fit; the work dir cannot be written; the launcher did not start this process.
+        InputError: if the config cannot be read, an option does not fit, the work dir cannot be written, or
+            the launcher did not start this process.
     """
-    from m3amba_zoo.config.options import apply_option
-    from m3amba_zoo.config.reading import read_config_file
+    from m3amba_zoo.config import read_config
 
-    variable = LAUNCHERS[launcher]
+    variable = LAUNCHERS[args.launcher]
     if variable is not None and variable not in os.environ:
-        raise InputError(f"--launcher {launcher}: {variable} is not set, so that no launcher started this")
-    os.environ.setdefault("LOCAL_RANK", str(local_rank))
+        raise InputError(
+            f"--launcher {args.launcher}: {variable} is not set, so that no launcher started this"
+        )
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     sys.path.append(os.getcwd())  # where the user's modules named by custom_imports lie
-    config = read_config_file(path)
-    for option in options:
-        apply_option(config, option)
-    config.launcher = launcher
-    config.work_dir = str(work_dir or config.get("work_dir") or Path("work_dirs") / path.stem)
+    config = read_config(args.config, args.data, args.cfg_options, seed)
+    config.launcher = args.launcher
+    name = config.get("experiment_name") or args.config.stem
+    config.work_dir = str(args.work_dir or config.get("work_dir") or Path("work_dirs") / name)
     _require_writable(Path(config.work_dir))
     return config
 

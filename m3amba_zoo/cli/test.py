@@ -12,12 +12,12 @@ from m3amba_zoo.cli.run_config import add_run_options
 def main(argv: Sequence[str] | None = None) -> int:
     """Test and name what was written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.run_config import build_runner, read_config, require, starting
+    from m3amba_zoo.cli.run_config import build_runner, config_of, require, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
     from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, read_meta
 
-    config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
+    config = config_of(args)
     require(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
     meta = read_meta(args.checkpoint)
     if meta.get("seed") is not None:

@@ -17,18 +17,15 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, test and name what was written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.run_config import build_runner, read_config, require, set_amp, starting
+    from m3amba_zoo.cli.run_config import build_runner, config_of, require, set_amp, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
-    from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS
     from m3amba_zoo.transfer import InitFromHook
 
-    config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
+    config = config_of(args, args.seed)
     classical = config.get("classifier") is not None
     if not classical:
         require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
-    if args.seed is not None:
-        set_seed(config, args.seed)
     _set_start(config, args)
     if classical:
         from m3amba_zoo.cli.classifier_run import run_classifier

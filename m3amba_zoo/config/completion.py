@@ -123,8 +123,8 @@ def _enter(config: Config, place: str, value: Any, said: str) -> None:
         node[key] = copy.deepcopy(value)
     elif _plain(node[key]) != _plain(value):
         raise InputError(
-            f"{config.filename}: {place} is {_plain(node[key])!r}, but {said} says {_plain(value)!r}; give "
-            f"{said} alone, which every part takes"
+            f"{config.filename}: {place} is {_plain(node[key])!r}, but {_plain(value)!r} follows from {said}; "
+            f"leave {place} out and change {said}"
         )
 
 

@@ -87,9 +87,7 @@ def apply_options(config: Config, options: Sequence[str]) -> None:
             config.merge_from_dict(parser.parse_args(["--cfg-options", option]).cfg_options)
         except Exception as error:
             reason = one_line(error)
-            raise InputError(
-                f"--cfg-options: '{option}' does not fit {config.filename}: {reason}"
-            ) from error
+            raise InputError(f"--cfg-options: '{option}' does not fit {config.filename}: {reason}") from error
 
 
 def set_seed(config: Config, seed: int, splits: bool = True) -> None:
@@ -103,10 +101,10 @@ def set_seed(config: Config, seed: int, splits: bool = True) -> None:
                 inner["seed"] = seed
 
 
-def find(config: Mapping[str, Any], place: str) -> tuple[Any, str]:
+def find(config: Config | Mapping[str, Any], place: str) -> tuple[Any, str]:
     """Return the mapping that holds a place such as ``model.window`` (None if there is none) and its key."""
     *path, key = place.split(".")
-    node: Any = config
+    node: Any = getattr(config, "_cfg_dict", config)
     for part in path:
         node = node.get(part) if isinstance(node, Mapping) else None
     return (node if isinstance(node, Mapping) else None), key
@@ -136,8 +134,8 @@ def _require_known(config: Config, key: str) -> None:
         return
     if top in config:
         raise InputError(
-            f"--cfg-options: '{top}' is a variable of {config.filename}, which is not read again once the file "
-            "has been read; change the entries that use it, such as model.NAME=VALUE"
+            f"--cfg-options: '{top}' is a variable of {config.filename} that nothing reads once the file has "
+            "been read; change the entries that use it, such as model.NAME=VALUE"
         )
     hint = close_names(top, known) or f"expected an entry of the config, such as {', '.join(DECISIVE[:4])}"
     raise InputError(f"--cfg-options: {config.filename} has no '{top}'; {hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,7 +66,9 @@ def read_raw(path: Path, data: str | Path | None = None) -> Config:
     except Exception as error:  # a config is Python: anything may happen
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
     if environment and environment[DATASET_VARIABLE] not in config.text:
-        raise InputError(f"--data {data}: {path} has its dataset already, a recipe such as m3amba.py is expected")
+        raise InputError(
+            f"--data {data}: {path} has its dataset already, a recipe such as m3amba.py is expected"
+        )
     if data is not None:
         name = Path(str(data)).stem
         config.experiment_name = f"{path.stem}_{name}"
@@ -104,15 +107,21 @@ def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
     MMEngine 0.10 needs pkg_resources, which setuptools has dropped, for configs that inherit from packages
     (``mmpretrain::_base_/default_runtime.py``). Afterwards MMEngine and the environment are as before.
     """
-    module, ours = mmengine.config.config, {"get_installed_path": installed_path, "is_installed": is_installed}
+    module, ours = (
+        mmengine.config.config,
+        {"get_installed_path": installed_path, "is_installed": is_installed},
+    )
     theirs = {name: getattr(module, name) for name in ours}
     before = {name: os.environ.pop(name, None) for name in (DATASET_VARIABLE, SCENE_VARIABLE)}
+    disabled = logging.root.manager.disable
     try:
+        logging.disable(logging.INFO)  # MMEngine tells of every variable that it reads
         os.environ.update(environment)
         for name, function in ours.items():
             setattr(module, name, function)
         yield
     finally:
+        logging.disable(disabled)
         for name, function in theirs.items():
             setattr(module, name, function)
         for name, value in before.items():

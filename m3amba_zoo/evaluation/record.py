@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from m3amba_zoo.config.options import config_sha256
+from m3amba_zoo.config import config_sha256
 from m3amba_zoo.evaluation.cost import memory_mib
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.splits import leaked_pixels

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import read_record
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights, named_checkpoint
@@ -118,7 +118,7 @@ def read_own_record(path: Path) -> Mapping[str, Any]:
 
 
 def _read_config(path: Path) -> Config:
-    config = read_config_file(path)
+    config = read_config(path)
     if "model" not in config:
         raise InputError(f"{path}: has no 'model', expected the config of a training")
     return config

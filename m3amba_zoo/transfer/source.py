@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import read_record
 from m3amba_zoo.hub.index import sha256_of
@@ -124,14 +124,14 @@ def open_source(given: str, config: str | Path | None = None) -> SourceModel:
                 f"{path}: {len(beside)} configs (*.py) lie beside these weights, give theirs as "
                 "init_from.config or --init-config"
             )
-        return SourceModel(given, TrainedModel.from_files(beside[0], path), read_config_file(beside[0]), path)
+        return SourceModel(given, TrainedModel.from_files(beside[0], path), read_config(beside[0]), path)
     if config:
         raise InputError(f"{given}: no such weights file, which the config {config} would belong to")
     if not path.is_dir() and (path.suffix in (".pth", ".safetensors") or path.parent != Path()):
         raise InputError(f"{path}: no such file or folder to take weights from")
     folder = find_model(given)
     trained = TrainedModel.from_folder(folder)
-    read = read_config_file(visible_files(folder, "*.py")[0])
+    read = read_config(visible_files(folder, "*.py")[0])
     return SourceModel(given, trained, read, find_weights(folder, read))
 
 

@@ -13,8 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from safetensors import SafetensorError, safe_open
 
-from m3amba_zoo.config.options import config_sha256, set_seed
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
 from m3amba_zoo.hub.model_cards import CONFIG, README
@@ -81,7 +80,7 @@ def read_card_files(folder: Path) -> CardFiles:
     """
     check_name(folder)
     names = _names(folder)
-    config = read_config_file(folder / CONFIG)
+    config = read_config(folder / CONFIG)
     if not isinstance(config.get("model"), Mapping) or not config.model.get("in_channels"):
         raise InputError(f"{folder / CONFIG}: has no model with in_channels, expected a network's config")
     if not any(name in names for name in (*WITH_WEIGHTS, *_weights(names))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.model_cards import CONFIG, README
 from m3amba_zoo.system.whole_file import whole_file, whole_folder
@@ -67,7 +67,7 @@ def new_card(folder: Path, config: Path | None = None) -> Path:
     if config is None:
         _write(path, _template(read_card_files(folder), OPEN))
         return path
-    content = read_config_file(config)
+    content = read_config(config)
     command = f"python tools/train.py {config.as_posix()} --seed 0"
     with whole_folder(folder) as aside:
         content.dump(aside / CONFIG)

@@ -16,8 +16,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from m3amba_zoo.config import read_config
 from m3amba_zoo.config.options import apply_option, config_sha256, set_seed
-from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.errors import InputError
 
 PLACE = "{dataset}"
@@ -91,7 +91,7 @@ class Run:
 
 @lru_cache(maxsize=512)
 def _read(path: Path) -> Config:
-    return read_config_file(path)
+    return read_config(path)
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def read_plan(path: Path) -> Plan:
         InputError: the file cannot be read, or lacks a key; no seed, or one twice; a group without configs.
     """
     _read.cache_clear()  # configs are read once a plan
-    config = read_config_file(path)
+    config = read_config(path)
     for key in ("seeds", "datasets", "groups"):
         if not config.get(key):
             raise InputError(f"{path}: the plan has no '{key}'")

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from filelock import FileLock, Timeout
 
-from m3amba_zoo.config.options import config_sha256
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import read_record
 from workshop.leaderboard.plan import Run
@@ -158,6 +157,6 @@ def _resumable(work_dir: Path, run: Run) -> bool:
         return False
     try:
         with _READING:
-            return config_sha256(read_config_file(work_dir / Path(run.config).name)) == run.config_sha256
+            return config_sha256(read_config(work_dir / Path(run.config).name)) == run.config_sha256
     except InputError:
         return False

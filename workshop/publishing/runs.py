@@ -11,8 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from m3amba_zoo.config.options import config_sha256, set_seed
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import check_scores, read_record
 from m3amba_zoo.hub.trained_model import METRICS, find_weights
@@ -81,7 +80,7 @@ def _read_run(work_dir: Path) -> TrainedRun:
     if not work_dir.is_dir() or len(configs) != 1:
         found = f"holds {len(configs)} configs (*.py)" if work_dir.is_dir() else "no such folder"
         raise InputError(f"{work_dir}: {found}; the work dir of a training is expected")
-    config, record = read_config_file(configs[0]), read_record(work_dir / METRICS)
+    config, record = read_config(configs[0]), read_record(work_dir / METRICS)
     if config.get("classifier") is not None:
         raise InputError(f"{work_dir}: a classical classifier has no weights that could be published")
     for key in ("model", "train_dataloader", "test_dataloader"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.cli.train import main
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes, predict_scenes
 from m3amba_zoo.models.baselines import PixelSpectra, spectra
@@ -263,7 +263,7 @@ CLASSICAL = sorted(path for path in CONFIGS.glob("*.py") if "classifier = " in p
 
 @pytest.mark.parametrize("path", CLASSICAL, ids=lambda path: path.stem)
 def test_every_classifiers_config_builds(path):
-    config = read_config_file(path)
+    config = read_config(path)
     dataset = config.test_dataloader.dataset
     SOURCES.check(dataset.source.type)
     SPLITS.check(dataset.split.type)

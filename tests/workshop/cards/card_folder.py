@@ -6,8 +6,7 @@ import json
 import numpy as np
 from safetensors.numpy import save_file
 
-from m3amba_zoo.config.options import config_sha256, set_seed
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.evaluation.scores import scores
 from workshop.cards.new import OPEN
 
@@ -59,8 +58,7 @@ def make_card(cards, class_names=("grass", "roof")):
     folder.mkdir(parents=True)
     (folder / "config.py").write_text(CONFIG)
     runs = {
-        str(seed): make_record(read_config_file(folder / "config.py"), seed, class_names)
-        for seed in CONFUSIONS
+        str(seed): make_record(read_config(folder / "config.py"), seed, class_names) for seed in CONFUSIONS
     }
     write_metrics(folder, {"format": 1, "seed": 4, "runs": runs})
     (folder / "map.png").write_bytes(PNG)

@@ -18,8 +18,7 @@ from card_folder import (
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from m3amba_zoo.config.options import config_sha256
-from m3amba_zoo.config.reading import read_config_file
+from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.index import read_index
 from workshop.cards import (
@@ -319,7 +318,7 @@ def test_untrained_cards_agree_with_the_config_and_the_paper_they_are_of():
         card = ModelCard.load(folder / "README.md").data.m3amba_zoo
         if card["weights"] is None:
             config = ROOT / shlex.split(card["no_weights"]["command"])[2]
-            own, trained = read_config_file(folder / "config.py"), read_config_file(config)
+            own, trained = read_config(folder / "config.py"), read_config(config)
             assert config_sha256(own) == config_sha256(trained), folder.name
             model, _, dataset = config.stem.partition("_")
             paper = papers.get(dataset, {}).get(model, card["paper"])

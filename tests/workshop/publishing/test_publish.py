@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tiny_runs import NAME, train_run
 
 from m3amba_zoo.cli import test as test_command
-from m3amba_zoo.config.options import config_sha256
+from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel
 from m3amba_zoo.hub.index import read_index
