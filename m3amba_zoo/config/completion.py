@@ -123,8 +123,8 @@ def _enter(config: Config, place: str, value: Any, said: str) -> None:
         node[key] = copy.deepcopy(value)
     elif _plain(node[key]) != _plain(value):
         raise InputError(
-            f"{config.filename}: {place} is {_plain(node[key])!r}, but {_plain(value)!r} follows from {said}; "
-            f"leave {place} out and change {said}"
+            f"{config.filename}: {place} is {_plain(node[key])!r}, but from {said} follows "
+            f"{_plain(value)!r}; change {said} alone"
         )
 
 
@@ -134,7 +134,7 @@ def _leave_out_unread(config: Config, part: Any) -> None:
         return
     for node in _mappings(part):
         steps = node.get(PRETREATMENT)
-        if isinstance(steps, Mapping) and (unread := set(steps) - set(config.modalities)):
+        if isinstance(steps, dict) and (unread := set(steps) - set(config.modalities)):
             for name in unread & set(_source(config).channels()):  # another name is a mistake: it stays
                 del steps[name]
 
@@ -152,7 +152,7 @@ def _arguments_of_model(config: Config) -> dict[str, Any]:
     takes: dict[str, Any] = {}
     for base in reversed(found.__mro__):
         if "__init__" in vars(base):
-            parameters = inspect.signature(base.__init__).parameters.values()
+            parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
             own = {p.name: p.default for p in parameters}
             passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
             takes = {**takes, **own} if passes_on else own

@@ -1,7 +1,7 @@
-"""The plan: which configs run on which datasets with which seeds, in groups that are never mixed.
+"""The plan: which models run on which datasets with which seeds, in groups that are never mixed.
 
-A plan is a config file with ``seeds``, ``datasets``, ``groups``, ``tuning``, ``papers`` and ``goal``;
-``configs/leaderboard.py`` is the zoo's, and says what the keys hold.
+A plan is a config file with ``seeds``, ``datasets``, ``models``, ``variants``, ``groups``, ``tuning``,
+``papers`` and ``goal``; ``configs/leaderboard.py`` is the zoo's, and says what the keys hold.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from m3amba_zoo.config import read_config
-from m3amba_zoo.config.options import apply_option, config_sha256, set_seed
+from m3amba_zoo.config import apply_options, complete, config_sha256, read_raw, set_seed
 from m3amba_zoo.errors import InputError
 
 PLACE = "{dataset}"
@@ -25,14 +24,15 @@ PLACE = "{dataset}"
 
 @dataclass(frozen=True)
 class Run:
-    """One config with its options and seed.
+    """One model on one dataset with one seed.
 
     Attributes:
-        group, dataset, model: where its result belongs; the model is the config's name without the dataset.
+        group, dataset, model: where its result belongs; a variant is called ``MODEL_VARIANT``.
         base: the model that it is a variant of (``m3amba`` of ``m3amba_hsi``), else the model itself.
         seed: of the run and its split.
         folder: where the plan's configs are.
         config: the config file, relative to ``folder``.
+        data: the dataset that the config, a recipe, is given; None for a config with its own dataset.
         options: ``KEY=VALUE`` changes of the config.
         part: of the split that is scored.
         max_leaked_pixels: how many test pixels its training windows may show; None for any number.
@@ -47,6 +47,7 @@ class Run:
     seed: int
     folder: Path
     config: str
+    data: str | None = None
     options: tuple[str, ...] = ()
     part: str = "test"
     max_leaked_pixels: int | None = 0
@@ -68,16 +69,23 @@ class Run:
         """The options, the tuned setting among them."""
         return (*self.options, self.tuned) if self.tuned else self.options
 
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of ``tools/train.py`` that name config, dataset, seed and options."""
+        arguments = [str(self.folder / self.config), "--seed", str(self.seed)]
+        arguments += ["--data", self.data] if self.data else []
+        return [*arguments, *(["--cfg-options", *self.all_options] if self.all_options else [])]
+
     def read(self) -> Config:
         """Return the config as the run sees it.
 
         Raises:
-            InputError: it cannot be read, or an option does not fit.
+            InputError: if it cannot be read, or an option does not fit.
         """
-        config = copy.deepcopy(_read(self.folder / self.config))
-        for option in self.all_options:
-            apply_option(config, option)
+        config = copy.deepcopy(_read(self.folder / self.config, self.data))
+        apply_options(config, self.all_options)
         set_seed(config, self.seed)
+        complete(config)
         return config
 
     @cached_property
@@ -90,8 +98,8 @@ class Run:
 
 
 @lru_cache(maxsize=512)
-def _read(path: Path) -> Config:
-    return read_config(path)
+def _read(path: Path, data: str | None) -> Config:
+    return read_raw(path, data)
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,8 @@ class Plan:
     path: Path
     seeds: tuple[int, ...]
     datasets: Mapping[str, Mapping[str, Any]]
+    models: Mapping[str, str]
+    variants: Mapping[str, Mapping[str, Any]]
     groups: Mapping[str, Mapping[str, Any]]
     tuning: Mapping[str, Any]
     papers: Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -113,87 +123,105 @@ class Plan:
             tuned: the chosen option by dataset and model; runs of these models and of their variants have it.
 
         Raises:
-            InputError: a group finds no config on any dataset, or two configs of a model.
+            InputError: if a config is not there.
         """
-        runs: list[Run] = []
-        for group, entry in self.groups.items():
-            before = len(runs)
-            for dataset in self.datasets:
-                for model, base, config in self._configs(group, dataset):
-                    for seed in self.seeds:
-                        runs.append(
-                            Run(
-                                group,
-                                dataset,
-                                model,
-                                base,
-                                seed,
-                                self.path.parent,
-                                config,
-                                tuple(entry.get("options", ())),
-                                max_leaked_pixels=self._max_leaked(group, dataset),
-                                tuned=(tuned or {}).get((dataset, base), ""),
-                            )
-                        )
-            if len(runs) == before and not entry.get("optional"):
-                raise InputError(f"{self.path}: group '{group}' finds no config {entry['configs']}")
-        return runs
+        return [
+            run
+            for group in self.groups
+            for dataset in self.datasets
+            for run in self._runs(group, dataset, tuned or {})
+        ]
 
-    def _max_leaked(self, group: str, dataset: str) -> int | None:
+    def _runs(self, group: str, dataset: str, tuned: Mapping[tuple[str, str], str]) -> Iterator[Run]:
         entry = self.groups[group]
-        if "max_leaked_pixels" in entry:
-            return entry["max_leaked_pixels"]
-        return self.datasets[dataset].get("max_leaked_pixels", 0)
+        leak = entry.get("max_leaked_pixels", self.datasets[dataset].get("max_leaked_pixels", 0))
+        for model, base, config, options in self._members(entry, dataset):
+            path = self.path.parent / config.replace(PLACE, dataset)
+            if PLACE in config and not path.is_file():
+                continue  # a model with a config per dataset need not have one for each
+            if not path.is_file():
+                raise InputError(f"{self.path}: model '{model}' has the config {config}, which is not there")
+            own_dataset = PLACE in config or dataset in Path(config).stem
+            for seed in self.seeds:
+                yield Run(
+                    group,
+                    dataset,
+                    model,
+                    base,
+                    seed,
+                    self.path.parent,
+                    config.replace(PLACE, dataset),
+                    None if own_dataset else dataset,
+                    (*entry.get("options", ()), *options),
+                    max_leaked_pixels=leak,
+                    tuned=tuned.get((dataset, base), ""),
+                )
 
-    def _configs(self, group: str, dataset: str) -> Iterator[tuple[str, str, str]]:
-        """Yield model, base and config file of a group on a dataset."""
-        found: dict[str, str] = {}
-        for pattern in self.groups[group]["configs"]:
-            for path in sorted(self.path.parent.glob(pattern.replace(PLACE, dataset))):
-                named = [name for name in self.datasets if f"_{name}_" in f"_{path.stem}_"]
-                if max(named, key=len) != dataset:  # simulated_houston's configs end with houston, too
-                    continue
-                base, _, variant = f"{path.stem}_".partition(f"_{dataset}_")
-                model = "_".join(filter(None, (base, variant.rstrip("_"))))
-                config = path.relative_to(self.path.parent).as_posix()
-                if found.setdefault(model, config) != config:
-                    raise InputError(
-                        f"{self.path}: group '{group}' has two configs of model '{model}' on {dataset}: "
-                        f"{found[model]} and {config}"
-                    )
-                yield model, base, config
+    def _members(
+        self, group: Mapping[str, Any], dataset: str
+    ) -> Iterator[tuple[str, str, str, Sequence[str]]]:
+        """Yield name, base, config and options of the models, or of the group's variants, on a dataset."""
+        if "variants" not in group:
+            for model, config in self.models.items():
+                yield model, model, config, ()
+            return
+        for name in group["variants"]:
+            variant = self.variants[name]
+            if dataset in variant["datasets"]:
+                for base in variant["models"]:
+                    config = variant.get("config", self.models[base])
+                    yield f"{base}_{name}", base, config, variant.get("options", ())
 
 
 def read_plan(path: Path) -> Plan:
     """Read a plan and check it.
 
     Raises:
-        InputError: the file cannot be read, or lacks a key; no seed, or one twice; a group without configs.
+        InputError: if the file cannot be read, lacks a key, has no seed or one twice, or names a model,
+            dataset or variant that it does not have.
     """
-    _read.cache_clear()  # configs are read once a plan
-    config = read_config(path)
-    for key in ("seeds", "datasets", "groups"):
-        if not config.get(key):
+    _read.cache_clear()  # configs are read once per plan
+    plain = read_raw(path)._cfg_dict.to_dict()
+    for key in ("seeds", "datasets", "models", "groups"):
+        if not plain.get(key):
             raise InputError(f"{path}: the plan has no '{key}'")
-    seeds = config.seeds
+    seeds = plain["seeds"]
     wrong = not isinstance(seeds, Sequence) or [s for s in seeds if not isinstance(s, int) or s < 0]
     if wrong or len(set(seeds)) < len(seeds):
         raise InputError(f"{path}: seeds is {seeds!r}; different whole numbers of 0 or more are expected")
-    plain = config._cfg_dict.to_dict()
-    for name in (*plain["datasets"], *plain["groups"]):
+    for name in (*plain["datasets"], *plain["groups"], *plain["models"]):
         if not re.fullmatch(r"[\w-]+", name):
-            raise InputError(
-                f"{path}: '{name}' is no name of a dataset or group, expected letters and digits"
-            )
+            raise InputError(f"{path}: '{name}' names a dataset, group or model, expected letters and digits")
+    variants = plain.get("variants", {})
+    for name, variant in variants.items():
+        for part in ("models", "datasets"):
+            if foreign := set(variant.get(part) or [None]) - set(plain[part]):
+                raise InputError(
+                    f"{path}: variant '{name}' has {part}={foreign}, expected some of the plan's"
+                )
     for group, entry in plain["groups"].items():
-        if not entry.get("configs"):
-            raise InputError(f"{path}: group '{group}' has no 'configs'")
-        without = [pattern for pattern in entry["configs"] if PLACE not in pattern]
-        if without:
-            raise InputError(f"{path}: group '{group}' has the config '{without[0]}', expected {PLACE} in it")
-    if foreign := set(plain.get("goal", {}).get("datasets", ())) - set(plain["datasets"]):
-        raise InputError(f"{path}: goal names the dataset '{min(foreign)}', which the plan does not have")
+        if foreign := set(entry.get("variants", ())) - set(variants):
+            raise InputError(
+                f"{path}: group '{group}' names the variant '{min(foreign)}', which is not there"
+            )
+    _check_goal(path, plain)
+    return Plan(
+        path,
+        tuple(seeds),
+        plain["datasets"],
+        plain["models"],
+        variants,
+        plain["groups"],
+        plain.get("tuning", {}),
+        plain.get("papers", {}),
+        plain.get("goal", {}),
+    )
+
+
+def _check_goal(path: Path, plain: Mapping[str, Any]) -> None:
     goal = plain.get("goal", {})
+    if foreign := set(goal.get("datasets", ())) - set(plain["datasets"]):
+        raise InputError(f"{path}: goal names the dataset '{min(foreign)}', which the plan does not have")
     if goal and (lacking := {"model", "datasets", "margin"} - goal.keys()):
         raise InputError(f"{path}: goal has no '{min(lacking)}'")
     shown = goal.get("shown")
@@ -203,12 +231,3 @@ def read_plan(path: Path) -> Plan:
         raise InputError(
             f"{path}: goal has a 'readme' and shown={shown!r}, expected its models, dict(MODEL='name')"
         )
-    return Plan(
-        path,
-        tuple(seeds),
-        plain["datasets"],
-        plain["groups"],
-        plain.get("tuning", {}),
-        plain.get("papers", {}),
-        plain.get("goal", {}),
-    )

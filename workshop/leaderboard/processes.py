@@ -105,17 +105,8 @@ class Processes:
         """Train and test; return why that failed, empty if it did not."""
         if not _resumable(work_dir, run):
             shutil.rmtree(work_dir, ignore_errors=True)
-        command = [
-            *COMMAND,
-            str(run.folder / run.config),
-            "--seed",
-            str(run.seed),
-            "--work-dir",
-            str(work_dir),
-        ]
-        command += ["--resume"]  # starts anew where there is nothing to resume
-        if run.all_options:
-            command += ["--cfg-options", *run.all_options]
+        # --resume starts anew where there is nothing to resume
+        command = [*COMMAND, "--work-dir", str(work_dir), "--resume", *run.arguments]
         log = work_dir.with_name(f"{work_dir.name}.log")
         with log.open("wb") as file:
             with self._lock:
