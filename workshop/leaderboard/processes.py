@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from m3amba_zoo.config.options import config_sha256
 from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import read_record
+from m3amba_zoo.evaluation.record import read_record
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.record import check_record
 
