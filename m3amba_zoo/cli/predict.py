@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="MAP", help="the map: .tif georeferenced, or .png"
     )
     parser.add_argument(
-        "--probabilities", type=Path, metavar="FILE.tif", help="also write the probabilities, one band per class"
+        "--probabilities", type=Path, metavar="FILE.tif", help="also write probabilities, one band per class"
     )
     parser.add_argument(
         "--overlap",

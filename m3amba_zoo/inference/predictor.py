@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -141,20 +141,19 @@ class Predictor:
         Raises:
             RuntimeError: if memory does not suffice for a single window.
         """
-        waiting: list[Window] = []
-        while waiting := waiting or list(islice(windows, self.batch_size)):
-            batch = waiting[: self.batch_size]
+        while batch := list(islice(windows, self.batch_size)):
             try:
                 logits = self._forward(batch)
             except RuntimeError as error:
                 if len(batch) == 1 or not _is_out_of_memory(error):
                     raise
-                self.batch_size = len(batch) // 2
-            else:
+                logits = []
+            if logits:
                 yield from zip(batch, logits, strict=True)
-                waiting = waiting[len(batch) :]
-                continue
-            torch.cuda.empty_cache()  # out of the except block, where the failed attempt's tensors are gone
+            else:
+                self.batch_size = len(batch) // 2
+                torch.cuda.empty_cache()  # not in the except block: the error holds the attempt's tensors
+                windows = chain(batch, windows)
 
     @torch.no_grad()
     def _forward(self, batch: list[Window]) -> list[NDArray[np.float32]]:

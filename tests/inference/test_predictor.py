@@ -165,9 +165,7 @@ def test_a_batch_without_windows_is_refused(size, work_dir, scene):
     "error",
     [
         torch.cuda.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError(
-            "[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"
-        ),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
         RuntimeError("not enough memory: you tried to allocate 9 bytes"),
     ],
     ids=["cuda", "cpu", "windows"],
