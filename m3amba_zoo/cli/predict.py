@@ -12,7 +12,7 @@ from m3amba_zoo.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Predict and name the files written; bad input raises InputError."""
+    """Predict and print the files written; bad input raises InputError."""
     args = _parser().parse_args(argv)
     from rich.console import Console
     from rich.progress import Progress
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_output(args.out, (*GEOTIFF, *PICTURE))
     if args.probabilities:
         check_output(args.probabilities, GEOTIFF)
-    sys.path.append(os.getcwd())  # where the user's modules named by custom_imports lie
+    sys.path.append(os.getcwd())  # the modules that custom_imports names may lie here
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -56,13 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         required=True,
         metavar="MODALITY=FILE",
-        help="a co-registered raster (GeoTIFF, ENVI); once for each modality of the model",
+        help="a co-registered raster (GeoTIFF, ENVI); once per modality of the model",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="MAP", help="the map: .tif georeferenced, or .png"
     )
     parser.add_argument(
-        "--probabilities", type=Path, metavar="FILE.tif", help="write a band of probabilities a class too"
+        "--probabilities", type=Path, metavar="FILE.tif", help="also write probabilities, one band per class"
     )
     parser.add_argument(
         "--overlap",

@@ -1,7 +1,6 @@
-"""Data in motion: windows over scenes, and their augmentation. Importing registers the parts."""
+"""Windows over scenes, for training and evaluation. Importing registers the datasets and augmentations."""
 
-from m3amba_zoo.datasets.augmentation import FlipRotate
 from m3amba_zoo.datasets.scene_windows import SceneWindows
-from m3amba_zoo.datasets.train_windows import Draw, DrawSampler, TrainWindows
+from m3amba_zoo.datasets.train_windows import Draw, DrawSampler, FlipRotate, TrainWindows
 
 __all__ = ["Draw", "DrawSampler", "FlipRotate", "SceneWindows", "TrainWindows"]

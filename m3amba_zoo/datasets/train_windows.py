@@ -15,6 +15,9 @@ from m3amba_zoo.datasets.windows import check_window, cut_labels, cut_raster, wi
 from m3amba_zoo.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
 
+Inputs = dict[str, NDArray[np.float32]]
+Labels = NDArray[np.int64]
+
 
 class Draw(NamedTuple):
     """Names one training window: everything random about it follows from these numbers."""
@@ -24,13 +27,30 @@ class Draw(NamedTuple):
     position: int
 
 
+@TRANSFORMS.register_module()
+class FlipRotate:
+    """One of the eight symmetries of the square, the same for all modalities and the labels."""
+
+    def __call__(
+        self, inputs: Inputs, labels: Labels, generator: np.random.Generator
+    ) -> tuple[Inputs, Labels]:
+        """Transform ``(C, S, S)`` rasters and ``(S, S)`` labels."""
+        turns, flip = int(generator.integers(4)), bool(generator.integers(2))
+
+        def move(x: NDArray) -> NDArray:
+            x = np.rot90(x, turns, axes=(-2, -1))
+            return x[..., ::-1] if flip else x
+
+        return {m: move(x) for m, x in inputs.items()}, move(labels)
+
+
 @DATASETS.register_module()
 class TrainWindows(Dataset):
-    """Windows anchored at training pixels, with the labels of all training pixels inside.
+    """Windows around training pixels, with the labels of all training pixels inside.
 
     Only labels of the split's ``train`` part are ever shown. Windows that overlap other parts show those
-    pixels' bands (not their labels); a split's guard of half a window prevents even that, and the leak
-    meter counts what is left.
+    pixels' bands (not their labels). A split's guard of half a window prevents even that, and
+    ``leaked_pixels`` counts what is left.
 
     Args:
         source, split: configs, as for ``load_scene_data``.
@@ -38,11 +58,15 @@ class TrainWindows(Dataset):
         window: S.
         windows_per_epoch: how many windows an epoch draws.
         balanced: draw each class equally often (else each training pixel).
-        augmentation: configs of ``TRANSFORMS``, applied in order.
+        augmentation: configs of ``TRANSFORMS``, applied in order; each is called with inputs, labels and a
+            random generator, and returns inputs and labels.
         mirror_small_scenes: allow windows larger than a scene.
 
     Indexed by a ``Draw``; an item has ``inputs`` (float32 ``(C, S, S)`` by modality) and ``labels``
     (int64 ``(S, S)``, 0 unlabelled).
+
+    Raises:
+        InputError: if a scene lacks a modality, the window does not fit, or no such augmentation exists.
     """
 
     def __init__(
@@ -95,7 +119,7 @@ class TrainWindows(Dataset):
         labels = cut_labels(self._labels[index], top, left, self.window)
         for transform in self.augmentation:
             inputs, labels = transform(inputs, labels, generator)
-        return {  # copies: a flip is a negative stride, also of a window of one pixel
+        return {  # copied, because torch takes no array with the negative strides of a flip
             "inputs": {m: torch.from_numpy(x.copy()) for m, x in inputs.items()},
             "labels": torch.from_numpy(labels.copy()),
         }
@@ -122,7 +146,7 @@ class DrawSampler(Sampler):
     """Names an epoch's windows; ranks of a distributed run share them out.
 
     Args:
-        dataset: whose length is the number of windows an epoch.
+        dataset: its length is the number of windows per epoch.
         seed: of the run; MMEngine's Runner passes it.
     """
 
@@ -135,8 +159,8 @@ class DrawSampler(Sampler):
             yield Draw(self.seed, self.epoch, index * self.world_size + self.rank)
 
     def __len__(self) -> int:
-        return -(-self.length // self.world_size)  # the same for every rank, or the last would wait for ever
+        return -(-self.length // self.world_size)  # rounded up: unequal ranks would wait for ever
 
     def set_epoch(self, epoch: int) -> None:
-        """Move to an epoch's windows; MMEngine calls this at each epoch's start."""
+        """Set the epoch; MMEngine calls this when one starts."""
         self.epoch = epoch

@@ -1,8 +1,10 @@
-"""Cutting square windows out of scenes, mirrored at the scene's border."""
+"""Square windows: cut out of scenes, mirrored at the border, and laid on a grid that covers a scene."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +13,93 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Raster, Scene, mirrored_indices
 
 
+class Window(NamedTuple):
+    """One window of a grid.
+
+    Attributes:
+        row, column: of the upper left corner of its T x T pixels; negative if the scene is smaller.
+        inputs: float32 ``(C, T + 2 M, T + 2 M)`` by modality.
+    """
+
+    row: int
+    column: int
+    inputs: dict[str, NDArray[np.float32]]
+
+
+class HasRows(Protocol):
+    """A raster that is read some rows at a time."""
+
+    def read(self, rows: NDArray[np.intp]) -> Raster:
+        """Return the rows, in the order given."""
+
+
+class WindowGrid:
+    """Windows that together cover every pixel of a scene, row by row from the top.
+
+    Args:
+        shape: H and W of the scene.
+        window: T, the side of the square of pixels that get logits.
+        overlap: the share of a window that the next one covers again, 0 to below 1.
+        margin: M, how many pixels a model reads around the square on each side.
+
+    Attributes:
+        side: T + 2 M, the side of the square that is cut out.
+
+    Raises:
+        InputError: if ``overlap`` or ``margin`` is out of range.
+    """
+
+    def __init__(self, shape: tuple[int, int], window: int, overlap: float = 0.0, margin: int = 0) -> None:
+        if not 0 <= overlap < 1:
+            raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1")
+        if margin < 0:
+            raise InputError(f"margin is {margin}, expected 0 or more pixels")
+        self.shape, self.margin, self.side = shape, margin, window + 2 * margin
+        step = max(1, round(window * (1 - overlap)))
+        self._rows, self._columns = (_origins(length, window, step) for length in shape)
+
+    def __len__(self) -> int:
+        return len(self._rows) * len(self._columns)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield the row and column of each window."""
+        return itertools.product(self._rows, self._columns)
+
+    def cut(self, rasters: Mapping[str, Raster], row: int, column: int) -> dict[str, NDArray[np.float32]]:
+        """Return the inputs of the window at a row and column: ``(C, side, side)`` by modality."""
+        top, left = row - self.margin, column - self.margin
+        return {m: cut_raster(raster, top, left, self.side) for m, raster in rasters.items()}
+
+    def cut_all(self, rasters: Mapping[str, HasRows]) -> Iterator[Window]:
+        """Cut all windows, in order; rasters are read once per row of windows."""
+        for row in self._rows:
+            rows = mirrored_indices(row - self.margin, self.side, self.shape[0])
+            strips = {m: raster.read(rows) for m, raster in rasters.items()}
+            for column in self._columns:
+                yield Window(row, column, self.cut(strips, self.margin, column))
+
+
+def _origins(length: int, window: int, step: int) -> list[int]:
+    """Return window starts that cover ``0 .. length - 1``; a shorter axis gets one centred window."""
+    if length <= window:
+        return [-((window - length) // 2)]
+    return [*range(0, length - window, step), length - window]
+
+
 def window_origin(center: int, window: int) -> int:
-    """Return the first row (or column) of the window anchored at a pixel; the leak meter uses the same."""
+    """Return the first row (or column) of the window around a pixel; ``leaked_pixels`` uses the same rule."""
     return center - window // 2
 
 
 def cut_raster(raster: Raster, row: int, column: int, window: int) -> NDArray[np.float32]:
     """Return ``(C, S, S)`` float32 with the upper left corner at a pixel; nodata becomes NaN."""
     if row >= 0 and column >= 0 and row + window <= raster.shape[0] and column + window <= raster.shape[1]:
-        data = raster.data[:, row : row + window, column : column + window]  # no index a pixel: much faster
+        data = raster.data[:, row : row + window, column : column + window]  # much faster than indices
     else:
         rows = mirrored_indices(row, window, raster.shape[0])
         columns = mirrored_indices(column, window, raster.shape[1])
         data = raster.data[:, rows[:, None], columns[None, :]]
-    cut = data.astype(np.float32)
+    cut = data.astype(np.float32, order="C")
     if raster.nodata is not None:
         cut[Raster(data, nodata=raster.nodata).missing()] = np.nan
     return cut
@@ -39,26 +114,6 @@ def cut_labels(labels: NDArray, row: int, column: int, window: int) -> NDArray[n
     if top < bottom and left < right:
         cut[top - row : bottom - row, left - column : right - column] = labels[top:bottom, left:right]
     return cut
-
-
-def grid_origins(length: int, window: int, stride: int) -> Iterator[int]:
-    """Yield window starts that cover ``0 .. length - 1``; a shorter axis gets one centred window."""
-    if length <= window:
-        yield -((window - length) // 2)
-        return
-    yield from range(0, length - window, stride)
-    yield length - window
-
-
-def stride(window: int, overlap: float) -> int:
-    """Return the step between windows that share a part ``overlap`` of their side.
-
-    Raises:
-        InputError: ``overlap`` is not in 0 <= overlap < 1.
-    """
-    if not 0 <= overlap < 1:
-        raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1")
-    return max(1, round(window * (1 - overlap)))
 
 
 def check_window(scene: Scene, window: int, mirror_small_scenes: bool) -> None:

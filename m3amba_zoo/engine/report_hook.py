@@ -12,8 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE, INIT_FROM
-from m3amba_zoo.evaluation.cost import count_flops
-from m3amba_zoo.evaluation.record import build_record, mapped_pixels, write_json
+from m3amba_zoo.evaluation.record import build_record, count_flops, mapped_pixels, write_json
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.visualization.outputs import write_maps

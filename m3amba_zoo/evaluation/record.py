@@ -1,28 +1,35 @@
-"""metrics.json: one run's scores with all that is needed to judge and repeat them."""
+"""metrics.json: one run's scores with all that is needed to judge and repeat them; its costs among them."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
+from torch.utils.flop_counter import FlopCounterMode
 
+import m3amba_zoo.ops.flops as flops  # registers the scans' formulas  # noqa: F401
 from m3amba_zoo.config import config_sha256
-from m3amba_zoo.evaluation.cost import memory_mib
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scene_metric import Evaluation
+from m3amba_zoo.evaluation.scores import SCORES, scores, unpack_correct
 from m3amba_zoo.splits import leaked_pixels
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.system.whole_file import whole_file
 
 PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numba", "scikit-learn")
+PROCESS_STATUS = Path("/proc/self/status")
+MEBIBYTE = 2**20
 
 
 def build_record(
@@ -39,9 +46,9 @@ def build_record(
     """Return the content of ``metrics.json``.
 
     Args:
-        evaluation: of the test part.
-        data: scenes and split it was computed on.
-        config: of the run, as it was after options and seed.
+        evaluation: of the part that was scored.
+        data: the scenes and the split that were scored.
+        config: of the run, with its options and seed.
         window: side of the training windows, for the count of leaked pixels (1 for a pixel classifier).
         model: name, parameters, operations, encoder and what else describes the network.
         selection: the rule that chose the weights, in words.
@@ -88,16 +95,6 @@ def _wavelengths(data: SceneData, modalities: Sequence[str]) -> dict[str, list[f
     return {m: [round(float(x), 3) for x in centres] for m, centres in known.items() if centres is not None}
 
 
-def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write JSON aside and rename, so that a file is whole or absent.
-
-    Raises:
-        InputError: the place cannot be written, or the disk is full.
-    """
-    with whole_file(path) as aside:
-        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -109,7 +106,7 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """Return the checkout's commit, with ``+`` where files differ from it; None outside a checkout."""
+    """Return the checkout's commit, with ``+`` if tracked files were changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -123,3 +120,82 @@ def _commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def peak_resident_bytes() -> int:
+    """Return the peak of this process's resident memory, Python and its libraries included."""
+    if PROCESS_STATUS.is_file():  # on Linux, getrusage starts from the peak of the parent process
+        line = next(line for line in PROCESS_STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def memory_mib() -> dict[str, float]:
+    """Return the peaks so far in MiB: ``process``, and ``cuda`` where a GPU was used."""
+    found = {"process": round(peak_resident_bytes() / MEBIBYTE, 1)}
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        found["cuda"] = round(torch.cuda.max_memory_allocated() / MEBIBYTE, 1)
+    return found
+
+
+def count_flops(call: Callable[[], object]) -> int:
+    """Count a call's floating-point operations; a multiply-add is two.
+
+    Matrix products, convolutions, attention and the selective scan count, by torch's formulas and those of
+    ``ops.flops``. Elementwise operations such as activations and norms do not, as is usual.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write JSON to a temporary file and rename it, so that no half-written file is left.
+
+    Raises:
+        InputError: if the file cannot be written, or the disk is full.
+    """
+    with whole_file(path) as aside:
+        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a ``metrics.json`` or a kept record.
+
+    Raises:
+        InputError: if the file is absent or does not hold a JSON object.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is damaged ({error})") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: holds no record of a run, expected a JSON object")
+    return record
+
+
+def check_scores(record: Mapping[str, Any], name: str) -> None:
+    """Check that each pixel of the part was scored once and that the scores follow from the confusion matrix.
+
+    Raises:
+        InputError: if they do not; the message begins with ``name``.
+    """
+    confusion = np.array(record["confusion"])
+    scored, expected = int(confusion.sum()), record["split"]["pixels"][record["split"]["part"]]
+    if not scored == record["pixels"] == expected:
+        raise InputError(
+            f"{name}: scores are computed on {scored} pixels, but the split has {expected} "
+            f"{record['split']['part']} pixels"
+        )
+    found = scores(confusion, [entry["name"] for entry in record["per_class"]])
+    for score in SCORES:
+        if abs(found[score] - record[score]) > 1e-9:
+            raise InputError(
+                f"{name}: {score} is {record[score]}, but the confusion matrix gives {found[score]}"
+            )
+    right = int(unpack_correct(record["correct"], scored).sum())
+    if right != np.trace(confusion):
+        raise InputError(f"{name}: {right} pixels are marked as right, expected {np.trace(confusion)}")

@@ -13,8 +13,13 @@ from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 from torch import Tensor
 
-from m3amba_zoo.evaluation import correctness
-from m3amba_zoo.evaluation.scores import confusion_matrix, expected_calibration_error, scores
+from m3amba_zoo.evaluation.scores import (
+    SCORES,
+    confusion_matrix,
+    expected_calibration_error,
+    pack_correct,
+    scores,
+)
 from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.registry import METRICS
 from m3amba_zoo.scenes.scene import Scene
@@ -28,7 +33,7 @@ class Evaluation:
     Attributes:
         part: of the split that was scored.
         scores: ``oa``, ``aa``, ``kappa``, ``per_class``, ``confusion``, ``ece``, ``pixels``,
-            ``correct`` (packed, see ``correctness``: scene by scene, each in row-major order).
+            ``correct`` (see ``pack_correct``: scene by scene, each in row-major order).
         class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted.
     """
 
@@ -43,8 +48,8 @@ def evaluate_scenes(
     """Score stitched logits on one part of a split.
 
     Raises:
-        RuntimeError: a pixel of the part was not predicted, or the supports do not add up to the part
-            (the protocol's assertion).
+        RuntimeError: if a pixel of the part was not predicted, or the number of pixels scored is not that
+            of the part.
     """
     num_classes = len(scenes[0].classes)
     labels, predictions, confidences = [], [], []
@@ -64,14 +69,16 @@ def evaluate_scenes(
     truth, predicted = np.concatenate(labels), np.concatenate(predictions)
     confusion = confusion_matrix(truth, predicted, num_classes)
     if confusion.sum() != split.count(part):
-        raise RuntimeError(f"{confusion.sum()} pixels were scored, but the split has {split.count(part)}")
+        raise RuntimeError(
+            f"{confusion.sum()} pixels were scored, but the split has {split.count(part)} {part} pixels"
+        )
     classes = scenes[0].classes
     result = scores(confusion, [land_class.name for land_class in classes])
     for entry, land_class in zip(result["per_class"], classes, strict=True):
-        entry["color"] = list(land_class.color)  # so that maps of other scenes can be drawn alike
+        entry["color"] = list(land_class.color)  # other maps are drawn in the same colours
     result["ece"] = expected_calibration_error(np.concatenate(confidences), truth == predicted)
     result["pixels"] = int(confusion.sum())
-    result["correct"] = correctness.pack(truth == predicted)
+    result["correct"] = pack_correct(truth == predicted)
     return Evaluation(part, result, class_maps)
 
 
@@ -103,11 +110,11 @@ class SceneMetric(BaseMetric):
             )
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Unused: ``evaluate`` does not collect results pixel by pixel."""
+        """Unused: ``evaluate`` scores the stitched scenes."""
         raise NotImplementedError
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Add up the ranks' windows and score them."""
+        """Add up the windows of all ranks and score them."""
         data, part = self.dataset_meta["data"], self.dataset_meta["part"]  # type: ignore[index]
         stitched = self._stitched or self._start()
         self._stitched = None
@@ -115,4 +122,4 @@ class SceneMetric(BaseMetric):
             for array in (scene.total, scene.count):
                 all_reduce(torch.from_numpy(array))
         self.evaluation = evaluate_scenes(stitched, data.scenes, data.split, part)
-        return {name: self.evaluation.scores[name] for name in ("oa", "aa", "kappa")}
+        return {name: self.evaluation.scores[name] for name in SCORES}

@@ -1,12 +1,19 @@
-"""Scores of a classification from its confusion matrix: OA, AA, kappa and those of each class."""
+"""Scores of a classification: OA, AA, kappa, those of each class, calibration; which pixels were right."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from m3amba_zoo.errors import InputError
+
+SCORES = ("oa", "aa", "kappa")
 
 
 def confusion_matrix(labels: NDArray, predictions: NDArray, num_classes: int) -> NDArray[np.int64]:
@@ -67,3 +74,26 @@ def expected_calibration_error(
         - np.bincount(index, weights=correct.astype(float), minlength=bins)
     )
     return float(gap.sum() / max(count.sum(), 1))
+
+
+def pack_correct(correct: NDArray[np.bool_]) -> str:
+    """Pack ``(n,)`` booleans, whether each pixel was right: eight to a byte, compressed, in base64.
+
+    A run's record keeps them so that runs can be compared in pairs.
+    """
+    return base64.b64encode(zlib.compress(np.packbits(correct).tobytes(), 9)).decode()
+
+
+def unpack_correct(packed: str, pixels: int) -> NDArray[np.bool_]:
+    """Return the ``(pixels,)`` booleans that ``pack_correct`` was given.
+
+    Raises:
+        InputError: if the text is damaged, or was packed from another number of pixels.
+    """
+    try:
+        bits = np.frombuffer(zlib.decompress(base64.b64decode(packed, validate=True)), np.uint8)
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise InputError(f"the packed correctness of {pixels} pixels is damaged ({error})") from error
+    if len(bits) != -(-pixels // 8):
+        raise InputError(f"the packed correctness has {len(bits)} bytes, expected those of {pixels} pixels")
+    return np.unpackbits(bits, count=pixels).astype(bool)

@@ -1,4 +1,4 @@
-"""Stitching windows' logits to scenes: overlapping windows average, what lies beyond the border is cut."""
+"""Stitching windows' logits: overlapping windows average, what lies beyond the border is cut off."""
 
 from __future__ import annotations
 
@@ -9,24 +9,36 @@ from m3amba_zoo.models.baselines.classical import PixelClassifier
 from m3amba_zoo.models.baselines.spectra import row_chunks
 from m3amba_zoo.splits.scene_data import SceneData
 
+SMALLEST_PROBABILITY = 1e-12  # keeps the logarithm of a tree's zero finite
+
 
 class SceneLogits:
-    """The running sum of logits of one scene.
+    """The running sum of windows' logits, over a whole scene or over a strip of rows that moves down it.
+
+    A strip as high as a window is enough where windows come row by row: before the next row of windows,
+    ``take_above`` takes out the rows that are finished.
 
     Args:
         num_classes: K.
-        shape: H and W.
+        shape: H and W, of the scene or the strip.
+
+    Attributes:
+        total: the sum of logits, float32 ``(K, H, W)``.
+        count: how many windows were added up, float32 ``(H, W)``.
+        top: the scene's row that the first row is.
     """
 
-    def __init__(self, num_classes: int, shape: tuple[int, int]) -> None:
+    def __init__(self, num_classes: int, shape: tuple[int, int], top: int = 0) -> None:
         self.total = np.zeros((num_classes, *shape), np.float32)
         self.count = np.zeros(shape, np.float32)
+        self.top = top
 
     def add(self, logits_KSS: NDArray[np.float32], row: int, column: int) -> None:
-        """Add a window's logits ``(K, S, S)`` whose upper left corner may lie outside.
+        """Add a window's logits ``(K, S, S)``; its upper left corner may lie outside the scene.
 
         Pixels with a logit that is NaN or infinite count as not predicted.
         """
+        row -= self.top
         height, width = self.count.shape
         rows, columns = logits_KSS.shape[1:]
         top, left = max(row, 0), max(column, 0)
@@ -38,6 +50,18 @@ class SceneLogits:
         self.total[:, top:bottom, left:right] += np.where(predicted, inside, 0)
         self.count[top:bottom, left:right] += predicted
 
+    def take_above(self, row: int) -> SceneLogits:
+        """Take out the scene's rows above ``row``, and move down by as many, where nothing is added yet."""
+        height, width = self.count.shape
+        moved, kept = row - self.top, height - (row - self.top)
+        taken = SceneLogits(len(self.total), (moved, width), self.top)
+        for mine, theirs in ((self.total, taken.total), (self.count, taken.count)):
+            theirs[:] = mine[..., :moved, :]
+            mine[..., :kept, :] = mine[..., moved:, :]
+            mine[..., kept:, :] = 0
+        self.top = row
+        return taken
+
     def mean(self) -> NDArray[np.float32]:
         """Return the averaged logits ``(K, H, W)``; NaN where nothing was predicted."""
         with np.errstate(invalid="ignore"):
@@ -47,9 +71,6 @@ class SceneLogits:
         """Return the most probable class ``(H, W)``, 1..K; 0 where nothing was predicted."""
         best = self.total.argmax(0).astype(np.uint8) + 1
         return np.where(self.count > 0, best, 0).astype(np.uint8)
-
-
-SMALLEST_PROBABILITY = 1e-12  # keeps the logarithm of a tree's zero finite
 
 
 def predict_scenes(classifier: PixelClassifier, data: SceneData) -> list[SceneLogits]:

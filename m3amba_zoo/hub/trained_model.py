@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import read_record
+from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights, named_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import MODELS

@@ -22,7 +22,7 @@ PICTURE = (".png",)
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a Predictor makes of a set of rasters.
+    """The map that a Predictor makes of a set of rasters.
 
     Attributes:
         class_map: ``(H, W)`` uint8, 1..K; 0 where no raster has a value.
@@ -39,10 +39,10 @@ class Prediction:
     transform: Affine | None = None
 
     def save(self, path: str | Path) -> None:
-        """Write the map: ``.tif`` a GeoTIFF with colours and class names, ``.png`` a picture pixel by pixel.
+        """Write the map: a GeoTIFF with colours and class names (``.tif``), or a picture (``.png``).
 
         Raises:
-            InputError: another suffix, or the file cannot be written.
+            InputError: if the name has another suffix, or the file cannot be written.
         """
         check_output(path, (*GEOTIFF, *PICTURE))
         if Path(path).suffix.lower() in PICTURE:
@@ -51,11 +51,11 @@ class Prediction:
             write_class_map(path, self.class_map, self.classes, self.crs, self.transform)
 
     def save_probabilities(self, path: str | Path) -> None:
-        """Write the probabilities as a GeoTIFF of one float32 band a class.
+        """Write the probabilities as a GeoTIFF with one float32 band per class.
 
         Raises:
-            InputError: another suffix, or the file cannot be written.
-            ValueError: the prediction has no probabilities.
+            InputError: if the name has another suffix, or the file cannot be written.
+            ValueError: if the prediction has no probabilities.
         """
         if self.probabilities is None:
             raise ValueError("no probabilities were kept; predict(..., probabilities=True) keeps them")
@@ -69,7 +69,7 @@ class Prediction:
 
 
 def check_output(path: str | Path, suffixes: tuple[str, ...]) -> None:
-    """Raise InputError if a file of this name cannot be written, as far as can be told beforehand."""
+    """Raise InputError if it is known beforehand that a file of this name cannot be written."""
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path}: cannot be written, its name should end in {' or '.join(suffixes)}")

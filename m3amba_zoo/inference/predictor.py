@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from m3amba_zoo.datasets.windows import cut_raster, grid_origins, stride
+from m3amba_zoo.datasets.windows import Window, WindowGrid
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.hub import TrainedModel, find_model
-from m3amba_zoo.inference.batches import Batches
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.raster_rows import RasterRows, block_cache, some_value
-from m3amba_zoo.inference.row_stitcher import RowStitcher
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
-from m3amba_zoo.scenes.scene import Raster, mirrored_indices
+from m3amba_zoo.scenes.scene import Raster
 
 OVERLAP = 0.5
+# windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
+WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
+OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator")  # in the messages of torch's CPU allocator
 GivenRaster = str | Path | NDArray | Raster
 
 
@@ -33,8 +36,8 @@ class Predictor:
         model: in evaluation mode, on its device, with the pretreatment fitted in training.
         in_channels: bands by modality that ``predict`` expects.
         classes: the class table.
-        window: S, rows and columns of the pixels that a window gives a class.
-        batch_size: windows at once in the last prediction; None before it.
+        window: S, the side of the square of pixels that a window gives a class.
+        batch_size: windows at once at the end of the last prediction; None before it.
     """
 
     batch_size: int | None = None
@@ -43,13 +46,13 @@ class Predictor:
         """Build a model and load its weights.
 
         Args:
-            name_or_path: the name of a published model (``m3amba_zoo.list_models()``), which a folder of that
-                name does not replace; the work dir of a training; or a folder with ``config.py`` and one
-                ``.safetensors``.
+            name_or_path: the name of a published model (``m3amba_zoo.list_models()``), which goes before a
+                folder of that name; the work dir of a training; or a folder with ``config.py`` and one
+                ``.safetensors`` file.
             device: None takes the GPU if there is one.
 
         Raises:
-            InputError: no such folder or model; no config or weights in it, or they do not fit.
+            InputError: if there is no such folder or model, or its config or weights are absent or unfit.
         """
         self._take(TrainedModel.from_folder(find_model(name_or_path)), device)
 
@@ -60,7 +63,7 @@ class Predictor:
         """Build a model from a config and load a checkpoint, or weights as ``.safetensors``.
 
         Raises:
-            InputError: a file is absent or damaged, or they do not fit.
+            InputError: if a file is absent or damaged, or the weights do not fit the config.
         """
         predictor = cls.__new__(cls)
         predictor._take(TrainedModel.from_files(Path(config), Path(weights)), device)
@@ -82,54 +85,78 @@ class Predictor:
     ) -> Prediction:
         """Classify every pixel.
 
-        Windows cover the rasters as in evaluation: on a grid, mirrored at the border, overlapping windows'
-        logits averaged. Files are read a row of windows at a time, twice where values may be missing or NaN;
-        beside the map itself, memory grows with the rasters' width but not with their height.
+        Windows cover the rasters on a grid, as in evaluation: they are mirrored at the border, and the logits
+        of overlapping windows are averaged. Files are read one row of windows at a time, and once before that
+        where values may be missing or NaN. Apart from the map, memory grows with the rasters' width but not
+        with their height.
 
         Args:
-            rasters: a file that GDAL opens, an array ``(C, H, W)`` or ``(H, W)``, or a Raster, by modality.
-            overlap: share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0 for
-                a patch-wise model, which gives a pixel the same logits in every window.
-            batch_size: windows at once; None takes as many as fit into half of the free memory, up to
-                what still makes the prediction faster. Halved where a GPU's memory does not suffice.
-            probabilities: whether to return these too, 2 K bytes a pixel.
-            progress: is told how many windows are done, and of how many.
+            rasters: by modality, a file that GDAL opens, an array ``(C, H, W)`` or ``(H, W)``, or a Raster.
+            overlap: the share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0
+                for a patch-wise model, which gives a pixel the same logits in every window.
+            batch_size: windows at once; None takes 4, and 64 on a GPU. It is halved where memory does not
+                suffice.
+            probabilities: whether to return these too; they take 2 K bytes per pixel.
+            progress: is called with the number of windows done and that of all windows.
 
         Returns:
             The map, with the georeference of the first raster that has one. Pixels that are nodata in all
             bands of all rasters are 0.
 
         Raises:
-            InputError: a modality is missing or unknown, has another number of bands, another size or
-                georeference than the others, or NaN values; a file is absent or damaged.
+            InputError: if a modality is missing or unknown, has another number of bands, another size or
+                georeference than the others, or NaN values; or a file is absent or damaged.
         """
         if overlap is None:
             overlap = 0.0 if isinstance(self.model, PatchClassifier) else OVERLAP
-        step = stride(self.window, overlap)
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
+        self.batch_size = batch_size or WINDOWS_AT_ONCE.get(self.device.type, WINDOWS_AT_ONCE["cpu"])
         self._check_modalities(rasters)
         with ExitStack() as stack:
             opened = {m: stack.enter_context(closing(RasterRows(m, rasters[m]))) for m in self.in_channels}
-            grid = self._check_rasters(opened)
-            stack.enter_context(block_cache(opened.values(), self.window + 2 * self.model.margin))
-            stitcher = RowStitcher(len(self.classes), some_value(opened.values()), self.window, probabilities)
-            layout = _WindowGrid(grid.shape, self.window, step, self.model.margin)
-            batches = Batches(self._logits, _Window.nbytes, self.device, batch_size)
-            done = 0
-            for batch in batches.run(layout.cut(opened)):
-                for window, logits in batch:
-                    stitcher.add(logits, window.row, window.column)
-                done += len(batch)
-                self.batch_size = batches.size
+            place = self._check_rasters(opened)
+            grid = WindowGrid(place.shape, self.window, overlap, self.model.margin)
+            stack.enter_context(block_cache(opened.values(), grid.side))
+            class_map = some_value(opened.values())
+            height, width = place.shape
+            likely = None
+            if probabilities:
+                likely = np.full((len(self.classes), height, width), np.nan, np.float16)
+            strip = SceneLogits(len(self.classes), (min(self.window, height), width))
+            for done, (window, logits) in enumerate(self._logits(grid.cut_all(opened)), start=1):
+                if window.row > strip.top:
+                    _classify(strip.take_above(window.row), class_map, likely)
+                strip.add(logits, window.row, window.column)
                 if progress is not None:
-                    progress(done, len(layout))
-            stitcher.finish()
-        return Prediction(stitcher.class_map, self.classes, stitcher.probabilities, grid.crs, grid.transform)
+                    progress(done, len(grid))
+            _classify(strip, class_map, likely)
+        return Prediction(class_map, self.classes, likely, place.crs, place.transform)
+
+    def _logits(self, windows: Iterator[Window]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        """Yield each window with its logits ``(K, S, S)``, in order; ``batch_size`` windows run at once.
+
+        Where memory does not suffice ``batch_size`` is halved, until the end of the prediction.
+
+        Raises:
+            RuntimeError: if memory does not suffice for a single window.
+        """
+        while batch := list(islice(windows, self.batch_size)):
+            try:
+                logits = self._forward(batch)
+            except RuntimeError as error:
+                if len(batch) == 1 or not _is_out_of_memory(error):
+                    raise
+                logits = []
+            if logits:
+                yield from zip(batch, logits, strict=True)
+            else:
+                self.batch_size = len(batch) // 2
+                torch.cuda.empty_cache()  # not in the except block: the error holds the attempt's tensors
+                windows = chain(batch, windows)
 
     @torch.no_grad()
-    def _logits(self, batch: list[_Window]) -> list[NDArray[np.float32]]:
-        """Return the logits ``(K, S, S)`` of each window."""
+    def _forward(self, batch: list[Window]) -> list[NDArray[np.float32]]:
         inputs = {
             m: torch.from_numpy(np.stack([window.inputs[m] for window in batch])) for m in self.in_channels
         }
@@ -158,33 +185,17 @@ class Predictor:
         return grids[0]
 
 
-class _Window(NamedTuple):
-    row: int
-    column: int
-    inputs: dict[str, NDArray[np.float32]]
+def _classify(
+    strip: SceneLogits, class_map: NDArray[np.uint8], probabilities: NDArray[np.float16] | None
+) -> None:
+    """Write a strip's rows into the map where it is 1, and into the probabilities if they are wanted."""
+    rows = slice(strip.top, strip.top + len(strip.count))
+    wanted = class_map[rows] > 0
+    class_map[rows] *= strip.class_map()
+    if probabilities is not None:
+        found = softmax(strip.mean(), axis=0)
+        np.copyto(probabilities[:, rows], found, casting="same_kind", where=wanted)
 
-    def nbytes(self) -> int:
-        return sum(values.nbytes for values in self.inputs.values())
 
-
-class _WindowGrid:
-    """The grid of windows over a scene, the same as that of ``datasets.SceneWindows``."""
-
-    def __init__(self, shape: tuple[int, int], window: int, step: int, margin: int) -> None:
-        self.height, self.margin, self.side = shape[0], margin, window + 2 * margin
-        self.rows, self.columns = (list(grid_origins(length, window, step)) for length in shape)
-
-    def __len__(self) -> int:
-        return len(self.rows) * len(self.columns)
-
-    def cut(self, opened: Mapping[str, RasterRows]) -> Iterator[_Window]:
-        """Cut the windows, row by row."""
-        for row in self.rows:
-            strip = {
-                m: raster.read(mirrored_indices(row - self.margin, self.side, self.height))
-                for m, raster in opened.items()
-            }
-            for column in self.columns:
-                left = column - self.margin
-                inputs = {m: cut_raster(raster, 0, left, self.side) for m, raster in strip.items()}
-                yield _Window(row, column, inputs)
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)

@@ -17,15 +17,14 @@ from rasterio.windows import Window
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.georaster import Grid, read_grid
 from m3amba_zoo.scenes.scene import Raster
-from m3amba_zoo.system.memory import available_bytes
 
 ROWS_AT_ONCE = 32
-SMALLEST_CACHE = 2**20  # GDAL takes less than 100 000 for megabytes
-CACHE_SHARE = 0.25  # of the free memory, at most, for blocks of files that come in very large ones
+SMALLEST_CACHE = 2**20  # bytes; GDAL takes a number below 100 000 for megabytes
+LARGEST_CACHE = 2**29  # bytes, for files whose blocks are very large
 
 
 class RasterRows:
-    """One modality's raster, a file or in memory.
+    """One modality's raster, a file or an array in memory.
 
     Attributes:
         modality: its name.
@@ -41,7 +40,7 @@ class RasterRows:
             given: a file that GDAL opens, a Raster, or an array ``(C, H, W)`` or ``(H, W)``.
 
         Raises:
-            InputError: the file is absent or damaged, or the array has another number of axes.
+            InputError: if the file is absent or damaged, or the array has another number of axes.
         """
         self.modality = modality
         self._file: DatasetReader | None = None
@@ -65,10 +64,10 @@ class RasterRows:
             self._file.close()
 
     def read(self, rows: NDArray[np.intp]) -> Raster:
-        """Read rows in any order, ``(C, len(rows), W)``; those from the least to the greatest are read once.
+        """Return rows in any order, ``(C, len(rows), W)``; all from the first to the last of them are read.
 
         Raises:
-            InputError: the file is damaged.
+            InputError: if the file is damaged.
         """
         first, last = int(rows.min()), int(rows.max()) + 1
         if self._file is None:
@@ -90,7 +89,7 @@ class RasterRows:
         """Return the mask ``(len(rows), W)`` of pixels that are nodata in all bands.
 
         Raises:
-            InputError: a value other than nodata is NaN or infinite.
+            InputError: if a value other than nodata is NaN or infinite.
         """
         floating = np.issubdtype(self.dtype, np.floating)
         if self.nodata is None and not floating:
@@ -107,7 +106,7 @@ class RasterRows:
         return np.logical_and.reduce(missing)
 
     def cached_bytes(self, rows: int) -> int:
-        """Return what the blocks of a file take that any so many rows touch; 0 for a raster in memory."""
+        """Return the size of the file's blocks that so many adjacent rows touch; 0 for a raster in memory."""
         if self._file is None:
             return 0
         height, width = self._file.block_shapes[0]
@@ -116,7 +115,7 @@ class RasterRows:
 
 
 def some_value(rasters: Iterable[RasterRows]) -> NDArray[np.uint8]:
-    """Return ``(H, W)``, 1 where a raster has a value and 0 where none has; see ``RasterRows.missing``."""
+    """Return ``(H, W)``: 1 where at least one raster has a value, else 0; see ``RasterRows.missing``."""
     rasters = list(rasters)
     height, width = rasters[0].grid.shape
     found = np.empty((height, width), np.uint8)
@@ -127,11 +126,9 @@ def some_value(rasters: Iterable[RasterRows]) -> NDArray[np.uint8]:
 
 
 def block_cache(rasters: Iterable[RasterRows], rows: int) -> rasterio.Env:
-    """Return a context in which GDAL keeps the blocks that so many rows touch, and no more.
+    """Return a context in which GDAL keeps the blocks that so many adjacent rows touch, up to 512 MiB.
 
-    GDAL would fill a twentieth of the machine's memory with blocks that are read once.
+    By itself GDAL would fill a twentieth of the machine's memory with blocks that are read once.
     """
     needed = sum(raster.cached_bytes(rows) for raster in rasters)
-    free = available_bytes()
-    most = needed if free is None else min(needed, int(CACHE_SHARE * free))
-    return rasterio.Env(GDAL_CACHEMAX=max(most, SMALLEST_CACHE))
+    return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))

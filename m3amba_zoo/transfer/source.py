@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import read_record
+from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.hub.index import sha256_of
 from m3amba_zoo.hub.model_cards import find_model
 from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights, read_own_record, visible_files

@@ -1,10 +1,12 @@
-"""Scores against scikit-learn's."""
+"""Scores against scikit-learn's, and the packed correctness of pixels."""
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import confusion_matrix, expected_calibration_error, scores
+from m3amba_zoo.evaluation.scores import pack_correct, unpack_correct
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -39,3 +41,14 @@ def test_calibration_error_is_the_gap_weighted_by_the_bins_pixels():
     correct = np.array([True, False, False, True, True])
     gaps = 2 * abs(0.35 - 0.5) + 3 * abs((0.95 + 1 + 1) / 3 - 2 / 3)
     assert expected_calibration_error(confidence, correct, bins=10) == pytest.approx(gaps / 5)
+
+
+@pytest.mark.parametrize("pixels", [1, 8, 1001])
+def test_correctness_comes_back_and_damage_is_noticed(pixels):
+    correct = np.random.default_rng(pixels).random(pixels) < 0.6
+    packed = pack_correct(correct)
+    np.testing.assert_array_equal(unpack_correct(packed, pixels), correct)
+    with pytest.raises(InputError, match="bytes"):
+        unpack_correct(packed, pixels + 8)
+    with pytest.raises(InputError, match="damaged"):
+        unpack_correct(packed[:-6] + "!!!", pixels)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from m3amba_zoo.datasets.windows import grid_origins
+from m3amba_zoo.datasets.windows import WindowGrid
 from m3amba_zoo.evaluation import SceneLogits, SceneMetric, evaluate_scenes
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import build_split
@@ -13,8 +13,8 @@ from m3amba_zoo.splits.scene_data import SceneData
 
 CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))
 SHAPES = ((20, 20), (31, 17))
-# side and stride; the last two are larger than a scene
-WINDOWS = ((8, 8), (8, 3), (20, 10), (32, 16), (45, 45))
+# side and overlap: strides of 8, 3, 10, 16 and 45 pixels; the last two are larger than a scene
+WINDOWS = ((8, 0.0), (8, 0.625), (20, 0.5), (32, 0.5), (45, 0.0))
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +27,11 @@ def data():
     return SceneData("plots", scenes, build_split({"type": "per_class", "k": 20}, scenes), CLASSES)
 
 
-def windows(shape, side, stride, seed):
+def windows(shape, side, overlap, seed):
     """Random logits ``(K, side, side)`` with the row and column of their upper left corner."""
     generator = np.random.default_rng(seed)
-    for row in grid_origins(shape[0], side, stride):
-        for column in grid_origins(shape[1], side, stride):
-            yield generator.standard_normal((len(CLASSES), side, side), dtype=np.float32), row, column
+    for row, column in WindowGrid(shape, side, overlap):
+        yield generator.standard_normal((len(CLASSES), side, side), dtype=np.float32), row, column
 
 
 def mean_by_pixel(placed, shape):
@@ -49,16 +48,33 @@ def mean_by_pixel(placed, shape):
     return mean
 
 
-@pytest.mark.parametrize(("side", "stride"), WINDOWS)
+@pytest.mark.parametrize(("side", "overlap"), WINDOWS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_overlapping_windows_average(shape, side, stride):
-    placed = list(windows(shape, side, stride, seed=side))
+def test_overlapping_windows_average(shape, side, overlap):
+    placed = list(windows(shape, side, overlap, seed=side))
     stitched = SceneLogits(len(CLASSES), shape)
     for window in placed:
         stitched.add(*window)
     expected = mean_by_pixel(placed, shape)
     np.testing.assert_allclose(stitched.mean(), expected, rtol=1e-5, atol=1e-6)
     assert (stitched.class_map() == expected.argmax(0) + 1).all()
+
+
+@pytest.mark.parametrize(("side", "overlap"), WINDOWS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_strip_that_moves_down_gives_the_whole_scene_bit_for_bit(shape, side, overlap):
+    whole = SceneLogits(len(CLASSES), shape)
+    strip = SceneLogits(len(CLASSES), (min(side, shape[0]), shape[1]))
+    parts = []
+    for logits, row, column in windows(shape, side, overlap, seed=side):
+        whole.add(logits, row, column)
+        if row > strip.top:
+            parts.append(strip.take_above(row))
+        strip.add(logits, row, column)
+    parts.append(strip)
+    assert [part.top for part in parts] == [0, *np.cumsum([len(part.count) for part in parts[:-1]])]
+    np.testing.assert_array_equal(np.concatenate([part.count for part in parts]), whole.count)
+    np.testing.assert_array_equal(np.concatenate([part.total for part in parts], axis=1), whole.total)
 
 
 def test_pixels_without_window_have_no_class():
@@ -71,11 +87,11 @@ def test_pixels_without_window_have_no_class():
     assert (np.isnan(stitched.mean()).any(0) == ~expected).all()
 
 
-@pytest.mark.parametrize(("side", "stride"), WINDOWS)
-def test_each_test_pixel_counts_once(data, side, stride):
+@pytest.mark.parametrize(("side", "overlap"), WINDOWS)
+def test_each_test_pixel_counts_once(data, side, overlap):
     stitched, truth, predicted = [], [], []
     for index, (scene, mask) in enumerate(data.split.parts(data.scenes, "test")):
-        placed = list(windows(scene.shape, side, stride, seed=index))
+        placed = list(windows(scene.shape, side, overlap, seed=index))
         logits = SceneLogits(len(CLASSES), scene.shape)
         for window in placed:
             logits.add(*window)
@@ -92,15 +108,26 @@ def test_each_test_pixel_counts_once(data, side, stride):
 def test_a_missing_window_is_noticed(data):
     stitched = [SceneLogits(len(CLASSES), scene.shape) for scene in data.scenes]
     for index, scene in enumerate(data.scenes):
-        for window in list(windows(scene.shape, 8, 8, seed=index))[: -1 if index else None]:
+        for window in list(windows(scene.shape, 8, 0.0, seed=index))[: -1 if index else None]:
             stitched[index].add(*window)
-    with pytest.raises(RuntimeError, match="test pixels of scene 'plot1' were not predicted"):
+    last = data.split.masks["plot1"]["test"] & (stitched[1].count == 0)
+    assert last.any()
+    with pytest.raises(RuntimeError, match=f"{last.sum()} test pixels of scene 'plot1' were not predicted"):
         evaluate_scenes(stitched, data.scenes, data.split, "test")
+
+
+def test_a_missing_scene_is_noticed(data):
+    stitched = SceneLogits(len(CLASSES), SHAPES[0])
+    stitched.add(np.ones((len(CLASSES), *SHAPES[0]), np.float32), 0, 0)
+    first, both = data.split.masks["plot0"]["test"].sum(), data.split.count("test")
+    assert 0 < first < both
+    with pytest.raises(RuntimeError, match=f"{first} pixels were scored, but the split has {both} test"):
+        evaluate_scenes([stitched], data.scenes[:1], data.split, "test")
 
 
 def test_the_metric_scores_batches_of_windows(data):
     """Batches that mix scenes give the scores of the stitched scenes; a second loop starts anew."""
-    placed = [(i, *w) for i, s in enumerate(data.scenes) for w in windows(s.shape, 8, 5, seed=i)]
+    placed = [(i, *w) for i, s in enumerate(data.scenes) for w in windows(s.shape, 8, 0.375, seed=i)]
     stitched = [SceneLogits(len(CLASSES), scene.shape) for scene in data.scenes]
     for index, *window in placed:
         stitched[index].add(*window)

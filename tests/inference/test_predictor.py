@@ -138,9 +138,72 @@ def test_the_map_of_a_patch_wise_model_is_that_of_the_test_loop(type, patch, fil
     save_file(model.state_dict(), tmp_path / "patches.safetensors")
     predictor = Predictor(tmp_path, device="cpu")
     windows = []
-    prediction = predictor.predict(files, progress=lambda done, total: windows.append(total))
+    prediction = predictor.predict(files, progress=lambda *windows_done: windows.append(windows_done))
     np.testing.assert_array_equal(prediction.class_map, expected)
-    assert windows[-1] == 9, "3 x 3 windows of 8 x 8 cover 20 x 21 pixels: overlap would change nothing"
+    assert windows[-1] == (9, 9), "3 x 3 windows of 8 x 8 cover 20 x 21 pixels: overlap would change nothing"
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_the_map_does_not_depend_on_the_batch(size, work_dir, scene):
+    predictor = Predictor(work_dir, device="cpu")
+    assert predictor.batch_size is None
+    chosen = predictor.predict(scene.rasters, probabilities=True)
+    assert predictor.batch_size == 4
+    given = predictor.predict(scene.rasters, batch_size=size, probabilities=True)
+    assert predictor.batch_size == size
+    np.testing.assert_array_equal(given.class_map, chosen.class_map)
+    np.testing.assert_allclose(given.probabilities, chosen.probabilities, atol=1e-3)  # they are float16
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_without_windows_is_refused(size, work_dir, scene):
+    with pytest.raises(InputError, match=f"batch_size is {size}"):
+        Predictor(work_dir, device="cpu").predict(scene.rasters, batch_size=size)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        RuntimeError("not enough memory: you tried to allocate 9 bytes"),
+    ],
+    ids=["cuda", "cpu", "windows"],
+)
+def test_without_enough_memory_the_batch_is_halved(error, work_dir, scene):
+    predictor = Predictor(work_dir, device="cpu")
+    expected = predictor.predict(scene.rasters)
+    tried, test_step = [], predictor.model.test_step
+
+    def step(data):
+        tried.append(len(data["inputs"]["hsi"]))
+        if tried[-1] > 3:
+            raise error
+        return test_step(data)
+
+    predictor.model.test_step = step
+    found = predictor.predict(scene.rasters, batch_size=9)
+    np.testing.assert_array_equal(found.class_map, expected.class_map)
+    assert predictor.batch_size == 2
+    assert tried[:3] == [9, 4, 2]
+    assert max(tried[2:]) == 2, "what failed once is not tried again"
+
+
+@pytest.mark.parametrize(
+    ("error", "most"), [(torch.cuda.OutOfMemoryError("CUDA out of memory"), 1), (RuntimeError("other"), 4)]
+)
+def test_other_errors_and_windows_too_large_for_the_memory_are_raised(error, most, work_dir, scene):
+    predictor = Predictor(work_dir, device="cpu")
+    tried = []
+
+    def step(data):
+        tried.append(len(data["inputs"]["hsi"]))
+        raise error
+
+    predictor.model.test_step = step
+    with pytest.raises(RuntimeError, match=str(error)):
+        predictor.predict(scene.rasters)
+    assert tried == [4, 2, 1][: 1 if most == 4 else 3]
 
 
 def test_a_folder_with_config_and_safetensors_serves_too(work_dir, files, tmp_path):

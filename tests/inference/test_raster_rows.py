@@ -32,12 +32,15 @@ def test_the_cache_holds_the_blocks_that_a_row_of_windows_touches(options, rows_
     raster.close()
 
 
-def test_the_cache_leaves_most_of_the_memory_free(tmp_path, monkeypatch):
-    profile = {"transform": from_origin(0, 0, 2, 2), "count": 300, "height": 64, "width": 512}
-    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", dtype="int16", **profile) as file:
-        file.write(np.zeros((300, 64, 512), np.int16))
-    raster = RasterRows("hsi", tmp_path / "a.tif")
-    for free, expected in ((None, raster.cached_bytes(32)), (2**23, 2**21), (1, raster_rows.SMALLEST_CACHE)):
-        monkeypatch.setattr(raster_rows, "available_bytes", lambda free=free: free)
-        assert block_cache([raster], 32).options["GDAL_CACHEMAX"] == expected
+@pytest.mark.parametrize(
+    ("bands", "expected"),
+    [(300, 300 * 64 * 512 * 2), (1, raster_rows.SMALLEST_CACHE), (9000, raster_rows.LARGEST_CACHE)],
+)
+def test_the_cache_has_a_least_and_a_largest_size(bands, expected, tmp_path):
+    profile = {"transform": from_origin(0, 0, 2, 2), "height": 64, "width": 512, "sparse_ok": True}
+    path = tmp_path / "a.tif"
+    with rasterio.open(path, "w", driver="GTiff", count=bands, dtype="int16", **profile):
+        pass
+    raster = RasterRows("hsi", path)
+    assert block_cache([raster], 64).options["GDAL_CACHEMAX"] == expected
     raster.close()

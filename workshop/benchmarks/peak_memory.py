@@ -1,4 +1,4 @@
-"""How much memory a call takes at its peak, above what the process held before it."""
+"""How much memory a call takes at its peak, above what the process held before it, and how much is free."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
-from m3amba_zoo.evaluation.cost import MEBIBYTE, peak_resident_bytes
+from m3amba_zoo.evaluation.record import MEBIBYTE, peak_resident_bytes
 
 RESET = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
+MEMORY_INFO = Path("/proc/meminfo")
 
 
 def peak_mebibytes(function: Callable[[], object]) -> float:
@@ -27,3 +28,9 @@ def peak_mebibytes(function: Callable[[], object]) -> float:
     before = peak_resident_bytes()
     function()
     return (peak_resident_bytes() - before) / MEBIBYTE
+
+
+def available_bytes() -> int | None:
+    """Return how much memory can be had without swapping; None where the system does not say."""
+    lines = MEMORY_INFO.read_text().splitlines() if MEMORY_INFO.is_file() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)

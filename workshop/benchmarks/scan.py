@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from m3amba_zoo.ops import backends, reference, selective_scan
-from m3amba_zoo.system.memory import available_bytes
+from workshop.benchmarks.peak_memory import available_bytes
 from workshop.benchmarks.plain_scans import lean_scan, mambapy_missing, mambapy_scan
 from workshop.benchmarks.section import NOT_MEASURED, Row, Section
 from workshop.benchmarks.timing import median_seconds

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from rasterio.transform import from_origin
 from safetensors.torch import save_file
 
-from m3amba_zoo.datasets.windows import grid_origins, stride
+from m3amba_zoo.datasets.windows import WindowGrid
 from m3amba_zoo.inference import Predictor
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.system.memory import keep_freed_memory
@@ -119,13 +119,12 @@ def predict_scene(
         peaks.append(peak_mebibytes(lambda: predictor.predict(files, overlap, batch, progress=count)))
         times.append(time.perf_counter() - started)
     seconds = statistics.median(times)
-    step = stride(window, overlap)
-    down, across = (len(list(grid_origins(n, window, step))) for n in (scene_height, shape[1]))
+    whole = len(WindowGrid((scene_height, shape[1]), window, overlap))
     return {
         "batch": predictor.batch_size or 0,
         "windows": windows,
         "seconds": seconds,
-        "pixels_per_s": scene_height * shape[1] / (seconds / windows * down * across),
+        "pixels_per_s": scene_height * shape[1] / (seconds / windows * whole),
         "network_share": network.seconds / sum(times),
         "peak_mib": statistics.median(peaks) - math.prod(shape) / MEBIBYTE,
     }

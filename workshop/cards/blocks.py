@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub.trained_model import METRICS
 from workshop.cards.files import MAP, CardFiles, Trained
 from workshop.cards.front_matter import ZOO

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub.model_cards import CONFIG, README
 from m3amba_zoo.hub.trained_model import GOLDEN
 from workshop.cards.files import CardFiles, Trained

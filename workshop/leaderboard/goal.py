@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.evaluation.scores import SCORES
 from workshop.leaderboard.summary import Entry, signed
 
 HEAD = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.evaluation.scores import SCORES
 from workshop.leaderboard.fusion import fusion
 from workshop.leaderboard.goal import HEAD, standing
 from workshop.leaderboard.plan import Plan, Run

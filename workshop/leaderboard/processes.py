@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import read_record
+from m3amba_zoo.evaluation.record import read_record
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.record import check_record
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.evaluation.scores import SCORES
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.processes import Result
 

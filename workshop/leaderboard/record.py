@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import SCORES, check_scores
+from m3amba_zoo.evaluation.record import check_scores
+from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.leaderboard.plan import Run
 

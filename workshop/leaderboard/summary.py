@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation import correctness
-from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.evaluation.scores import SCORES, unpack_correct
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.significance import McNemar, mcnemar, wilcoxon_signed_rank
 from workshop.leaderboard.table import DONE, FAILED, Key, Row, Table
@@ -166,7 +165,7 @@ def compare(first: Entry, second: Entry) -> Comparison | None:
     right: tuple[list, list] = ([], [])
     for seed in shared:
         for pixels, record in zip(right, (first.records[seed], second.records[seed]), strict=True):
-            pixels.append(correctness.unpack(record["correct"], record["pixels"]))
+            pixels.append(unpack_correct(record["correct"], record["pixels"]))
     oa = [np.array([entry.records[seed]["oa"] for seed in shared]) for entry in (first, second)]
     pooled = [np.concatenate(pixels) for pixels in right]
     return Comparison(len(shared), mcnemar(*pooled), wilcoxon_signed_rank(*oa))

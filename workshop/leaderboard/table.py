@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import check_scores, read_record
+from m3amba_zoo.evaluation.record import check_scores, read_record
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.record import (

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import SCORES
+from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.leaderboard.board import prepare
 from workshop.leaderboard.plan import Plan, Run

@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record_check import check_scores, read_record
+from m3amba_zoo.evaluation.record import check_scores, read_record
 from m3amba_zoo.hub.trained_model import METRICS, find_weights
 from m3amba_zoo.models.weights import read_checkpoint
 

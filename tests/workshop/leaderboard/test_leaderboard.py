@@ -15,8 +15,8 @@ from small_plan import NETWORK
 
 from m3amba_zoo.cli import train
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation import correctness
 from m3amba_zoo.evaluation.record import build_record
+from m3amba_zoo.evaluation.scores import unpack_correct
 from workshop.cli.leaderboard import main
 from workshop.leaderboard.overview import filled_readme, readme_path
 from workshop.leaderboard.page import of_main, render, sum_up
@@ -72,7 +72,7 @@ def test_results_are_compared_on_the_same_pixels_and_the_random_split_apart(kitc
         for model in ("good", "hasty")
     }
     right = {
-        model: np.concatenate([correctness.unpack(r["correct"], r["pixels"]) for r in found])
+        model: np.concatenate([unpack_correct(r["correct"], r["pixels"]) for r in found])
         for model, found in records.items()
     }
     oa = {model: np.array([record["oa"] for record in found]) for model, found in records.items()}

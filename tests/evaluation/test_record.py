@@ -1,4 +1,4 @@
-"""What a run costs, against what arithmetic says, and the packed correctness of its pixels."""
+"""What a run costs, against what arithmetic says."""
 
 import resource
 from pathlib import Path
@@ -8,9 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation import correctness
-from m3amba_zoo.evaluation.cost import count_flops, memory_mib
+from m3amba_zoo.evaluation.record import count_flops, memory_mib
 from m3amba_zoo.ops import selective_scan, selective_scan_2d
 
 STATM = Path("/proc/self/statm")
@@ -36,14 +34,3 @@ def test_peak_memory_is_no_less_than_what_is_held():
     held = np.ones(2**25)  # 256 MiB
     resident = int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**20
     assert memory_mib()["process"] + 1 > resident > held.nbytes / 2**20
-
-
-@pytest.mark.parametrize("pixels", [1, 8, 1001])
-def test_correctness_comes_back_and_damage_is_noticed(pixels):
-    correct = np.random.default_rng(pixels).random(pixels) < 0.6
-    packed = correctness.pack(correct)
-    np.testing.assert_array_equal(correctness.unpack(packed, pixels), correct)
-    with pytest.raises(InputError, match="bytes"):
-        correctness.unpack(packed, pixels + 8)
-    with pytest.raises(InputError, match="damaged"):
-        correctness.unpack(packed[:-6] + "!!!", pixels)
