@@ -1,53 +1,64 @@
-"""Every config of the repository: it reads, its model fits its data, and the main jobs run from it."""
+"""Every model on every dataset: the config reads, the model fits its data, and the main jobs run from it."""
 
 import json
+import os
 from pathlib import Path
 
+import mmengine.config.config
 import numpy as np
 import pytest
 import rasterio
 import torch
-from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
-from m3amba_zoo.config import read_config
+from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES, SPLITS
 from m3amba_zoo.scenes.source import data_roots
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NAMES = sorted(
-    str(path.relative_to(CONFIGS).with_suffix(""))
-    for path in CONFIGS.rglob("*.py")
-    if "_base_" not in path.parts and path.name != "leaderboard.py"  # a plan
+DATASETS = sorted(
+    path.stem
+    for path in (CONFIGS / "_base_/datasets").glob("*.py")
+    if path.stem not in ("windows", "own_scene")
 )
+RECIPES = ["m3amba.py", "m3amba-s.py"]
+RECIPES += sorted(f"baselines/{path.name}" for path in (CONFIGS / "baselines").glob("*.py"))
+LEAVES = sorted(
+    path.name
+    for path in CONFIGS.glob("*.py")
+    if path.name not in RECIPES and path.name != "leaderboard.py"  # a plan
+)
+PRODUCT = [(recipe, data) for recipe in RECIPES for data in DATASETS]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_model_data_and_split_belong_together(name):
-    config = Config.fromfile(CONFIGS / f"{name}.py")
+def test_the_product_of_recipes_and_datasets_is_the_whole_zoo():
+    assert len(RECIPES) == 20
+    assert len(DATASETS) == 9
+
+
+@pytest.mark.parametrize(("config", "data"), [*PRODUCT, *((leaf, None) for leaf in LEAVES)])
+def test_model_data_and_split_belong_together(config, data):
+    config = read_config(CONFIGS / config, data)
+    testing = config.test_dataloader.dataset
+    SOURCES.check(testing.source.type)
+    SPLITS.check(testing.split.type)
     if "classifier" in config:
-        CLASSIFIERS.check(config.classifier.type)
-        SOURCES.check(config.source.type)
-        SPLITS.check(config.split.type)
+        CLASSIFIERS.build({**config.classifier.to_dict(), "modalities": testing.modalities})
         return
+    training = config.train_dataloader.dataset
     if "encoder" in config.model:
         config.model.encoder = None  # a frozen CLIP of 150 M parameters; tested on a small one elsewhere
     model = MODELS.build(config.model)
-    training, testing = config.train_dataloader.dataset, config.test_dataloader.dataset
-    for dataset in (training, testing):
-        assert set(dataset.modalities) == set(model.in_channels)
-        SOURCES.check(dataset.source.type)
-        SPLITS.check(dataset.split.type)
-    for shared in ("source", "split", "modalities"):
-        assert training[shared] == testing[shared]
+    assert list(model.in_channels) == list(training.modalities) == list(testing.modalities)
+    assert (training.source, training.split) == (testing.source, testing.split)
     window = training.window
     if isinstance(model, PatchClassifier):
-        assert (window, testing.get("margin", 0)) == (model.patch, model.margin)
+        assert (window, testing.margin) == (model.patch, model.margin)
     else:
         assert window == testing.window
     guard = testing.split.get("guard")
@@ -56,28 +67,138 @@ def test_model_data_and_split_belong_together(name):
     labels = np.arange(400) % model.num_classes + 1
     model.data_preprocessor.fit({m: x.astype(np.float32) for m, x in pixels.items()}, labels)
     inputs = {m: torch.rand(1, bands, window, window) for m, bands in model.in_channels.items()}
-    if name.startswith("m3amba-b"):
-        return  # 70 M parameters: building them is enough here
+    if sum(parameter.numel() for parameter in model.parameters()) > 5e7:
+        return  # the paper's size: building it is enough here
     with torch.no_grad():
         logits = model.eval().test_step({"inputs": inputs})
     side = window - 2 * model.margin
     assert logits[0].shape == (model.num_classes, side, side)
 
 
+def test_a_new_dataset_is_one_file_and_a_new_model_too(tmp_path):
+    dataset = tmp_path / "fields.py"
+    dataset.write_text(
+        f"_base_ = {str(CONFIGS / '_base_/datasets/windows.py')!r}\n"
+        "source = dict(type='simulated', kind='augsburg-like', height=64, width=128, bands=12)\n"
+        "split = dict(type='official')\n"
+        "window = 8\n"
+        "pretreatment = dict()\n"
+    )
+    for recipe in RECIPES:
+        config = read_config(CONFIGS / recipe, dataset)
+        assert config.test_dataloader.dataset.modalities == ["hsi", "sar"], "the source's own"
+        assert config.experiment_name == f"{Path(recipe).stem}_fields"
+        if "classifier" not in config and "msfmamba" not in recipe:  # that one asks for 30 components
+            assert MODELS.build(config.model).in_channels == {"hsi": 12, "sar": 4}
+    recipe = tmp_path / "mine.py"
+    recipe.write_text(
+        f"_base_ = {str(CONFIGS / '_base_/patch_recipe.py')!r}\nmodel = dict(type='S2ENet', patch=9)\n"
+    )
+    for data in (dataset, *(CONFIGS / f"_base_/datasets/{name}.py" for name in DATASETS)):
+        config = read_config(recipe, data)
+        assert config.train_dataloader.dataset.window == 9
+        assert config.test_dataloader.dataset.margin == 4
+
+
+def test_a_scene_file_of_the_users_own_is_a_dataset(tmp_path):
+    write_scene(tmp_path)
+    config = read_config(CONFIGS / "m3amba.py", tmp_path / "scene.yaml")
+    assert config.model.in_channels == {"optical": 3, "height": 1}
+    assert config.model.num_classes == 2
+    assert config.model.modalities == config.test_dataloader.dataset.modalities == ["optical", "height"]
+
+
+def test_what_a_config_says_once_reaches_every_part(tmp_path):
+    name = CONFIGS / "baselines/s2enet.py"
+    config = read_config(
+        name, "houston", ["model.patch=9", "tile=16", "split.val.fraction=0.3", "modalities=hsi"]
+    )
+    assert (config.train_dataloader.dataset.window, config.test_dataloader.dataset.margin) == (9, 4)
+    assert config.test_dataloader.dataset.window == 16
+    assert config.model.in_channels == {"hsi": 144}
+    assert config.train_dataloader.dataset.split == config.test_dataloader.dataset.split
+    assert config.test_dataloader.dataset.split.val.fraction == 0.3
+    config = read_config(CONFIGS / "m3amba_idtrees.py", options=["modalities=lidar", "window=12"])
+    assert config.model.data_preprocessor.pretreatment == config.model.posterior.expert.pretreatment == {}
+    loaders = (config.train_dataloader, config.test_dataloader)
+    assert {12} == {config.model.window, *(loader.dataset.window for loader in loaders)}
+    config.dump(tmp_path / "written.py")
+    again = read_config(tmp_path / "written.py", options=["window=8", "split.seed=3"])
+    assert again.model.window == again.test_dataloader.dataset.window == 8
+    assert again.train_dataloader.dataset.split.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("model.window=8", ["model.window is 8", "window follows 32"]),
+        ("model.num_classes=3", ["model.num_classes is 3", "source follows 15"]),
+        ("model.in_channels.hsi=9", ["model.in_channels", "source follows {'hsi': 144, 'lidar': 1}"]),
+        ("test_dataloader.dataset.split.type=per_class", ["test_dataloader.dataset.split", "'official'"]),
+        ("patch=9", ["no 'patch'"]),
+        ("windo=9", ["no 'windo'", "'window'"]),
+        ("pretreatment.hsi=1", ["'pretreatment' is a variable"]),
+        ("modalities=sar", ["modalities names 'sar'", "hsi, lidar"]),
+    ],
+)
+def test_what_would_arrive_in_one_part_alone_is_refused(option, expected):
+    with pytest.raises(InputError) as caught:
+        read_config(CONFIGS / "m3amba_houston.py", options=[option])
+    for part in expected:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "data", "expected"),
+    [
+        ("m3amba_houston.py", "idtrees", "has its own dataset"),
+        ("m3amba.py", "idtree", "did you mean 'idtrees'"),
+        ("m3amba.py", "absent.yaml", "no such scene file"),
+        ("m3amba.py", "absent.py", "no such dataset file"),
+    ],
+)
+def test_a_dataset_that_cannot_be_taken_is_refused(config, data, expected):
+    with pytest.raises(InputError, match=expected):
+        read_config(CONFIGS / config, data)
+
+
+def test_reading_leaves_mmengine_and_the_environment_as_they_are(monkeypatch):
+    monkeypatch.setenv("M3AMBA_DATASET", "of the user")
+    before = {name: getattr(mmengine.config.config, name) for name in ("get_installed_path", "is_installed")}
+    read_config(CONFIGS / "m3amba.py", "houston")
+    assert os.environ["M3AMBA_DATASET"] == "of the user"
+    assert before == {name: getattr(mmengine.config.config, name) for name in before}
+
+
 def test_a_written_config_keeps_the_order_of_its_modalities(tmp_path):
-    config = read_config(CONFIGS / "baselines" / "two_branch_cnn_terramind.py")
+    config = read_config(CONFIGS / "baselines/two_branch_cnn.py", "terramind")
     config.dump(tmp_path / "written.py")  # sorted: s1 before s2
-    assert list(Config.fromfile(tmp_path / "written.py").model.in_channels) == ["s1", "s2"]
-    assert list(read_config(tmp_path / "written.py").model.in_channels) == ["s2", "s1"]
+    written = read_config(tmp_path / "written.py")
+    assert list(written.model.in_channels) == ["s1", "s2"]
+    assert list(MODELS.build(written.model).in_channels) == ["s2", "s1"]
+    del written.model["modalities"]  # as cards of the first release
+    written.dump(tmp_path / "older.py")
+    older = read_config(tmp_path / "older.py")
+    assert list(MODELS.build(older.model).in_channels) == ["s2", "s1"]
+    assert config_sha256(older) == config_sha256(written) == config_sha256(config)
 
 
-SMALL = [
-    "source.height=64",
-    "source.width=128",
-    "source.bands=24",
-    "in_channels.hsi=24",
-    "model.in_channels.hsi=24",
-]
+def write_scene(folder):
+    """Write two rasters, labels and the scene.yaml that describes them."""
+    generator = np.random.default_rng(0)
+    labels = np.kron(generator.integers(1, 3, (8, 8)), np.ones((16, 16), int)).astype(np.uint8)
+    arrays = {"optical": generator.random((3, 128, 128), np.float32) + labels, "height": labels[None] * 2.0}
+    for name, data in {**arrays, "labels": labels[None]}.items():
+        profile = {"driver": "GTiff", "count": len(data), "height": 128, "width": 128, "dtype": data.dtype}
+        with rasterio.open(folder / f"{name}.tif", "w", **profile) as file:
+            file.write(data)
+    (folder / "scene.yaml").write_text(
+        "name: mine\nmodalities:\n  optical: {path: optical.tif}\n  height: {path: height.tif}\n"
+        "labels: {path: labels.tif}\nclasses: [{name: field}, {name: wood}]\n"
+    )
+
+
+SMALL = ["source.height=64", "source.width=128", "source.bands=24"]
 
 
 def run(config, work_dir, *options, arguments=("--seed", "1")):
@@ -116,7 +237,9 @@ def test_a_resumed_demo_ends_with_the_same_weights(tmp_path):
 
 @pytest.mark.parametrize(("name", "patch"), [("endnet", 1), ("s2enet", 11)])
 def test_a_patch_wise_baseline_is_scored_on_every_test_pixel_and_leaks_by_its_patch(name, patch, tmp_path):
-    record = run(f"baselines/{name}_simulated_houston.py", tmp_path, *SMALL)
+    arguments = ("--seed", "1", "--data", "simulated_houston")
+    record = run(f"baselines/{name}.py", tmp_path, *SMALL, arguments=arguments)
+    assert record["model"]["name"] == f"{name}_simulated_houston"
     assert record["pixels"] == record["split"]["pixels"]["test"]
     assert record["split"]["window"] == patch
     assert (record["split"]["leaked_pixels"] > 0) == (patch > 1)
@@ -124,44 +247,17 @@ def test_a_patch_wise_baseline_is_scored_on_every_test_pixel_and_leaks_by_its_pa
         assert (file.read(1) > 0).sum() == record["pixels"], "nothing else is predicted"
 
 
-def refusal(tmp_path, *options, config="m3amba_demo.py"):
-    with pytest.raises(InputError) as caught:
-        run(config, tmp_path, "source.height=64", "source.width=128", *options)
-    return str(caught.value)
-
-
-def test_a_run_that_does_not_fit_its_data_is_refused_before_it_starts(tmp_path):
-    assert "the model has 14 classes" in refusal(tmp_path, "num_classes=14")
-    assert "'hsi' of scene" in refusal(tmp_path, "in_channels.hsi=9", "model.in_channels.hsi=9")
-    missing = refusal(tmp_path, "train_dataloader.dataset.modalities=('hsi',)")
-    assert "the training data gives hsi" in missing
-    other = "test_dataloader.dataset.split.type=per_class"
-    assert "has another split" in refusal(tmp_path, other, "test_dataloader.dataset.split.k=5")
-    patches = "baselines/s2enet_simulated_houston.py"
-    small = refusal(tmp_path, "train_dataloader.dataset.window=9", config=patches)
-    assert "training windows have 9 x 9 pixels, but the model reads patches of 11 x 11" in small
-    bare = refusal(tmp_path, "test_dataloader.dataset.margin=0", config=patches)
-    assert "test windows have a margin of 0 pixels (dataset.margin), but the model reads 5" in bare
-
-
 def test_weights_may_not_be_chosen_on_test_pixels(tmp_path):
     config = tmp_path / "peeks.py"
     config.write_text(
         f"_base_ = {str(CONFIGS / 'm3amba_demo.py')!r}\n"
         "source = dict(height=64, width=128)\n"
-        "train_dataloader = dict(dataset=dict(source=source))\n"
-        "test_dataloader = dict(dataset=dict(source=source))\n"
         "val_dataloader = {{_base_.test_dataloader}}\n"
         "val_evaluator = {{_base_.test_evaluator}}\n"
         "val_cfg = dict(type='ValLoop')\n"
     )
     with pytest.raises(InputError, match="weights would be chosen on test pixels"):
-        run(
-            config,
-            tmp_path / "work",
-            "val_dataloader.dataset.source.height=64",
-            "val_dataloader.dataset.source.width=128",
-        )
+        run(config, tmp_path / "work")
 
 
 @pytest.mark.parametrize("name", ["idtrees", "terramind"])

@@ -66,9 +66,7 @@ def read_raw(path: Path, data: str | Path | None = None) -> Config:
     except Exception as error:  # a config is Python: anything may happen
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
     if environment and environment[DATASET_VARIABLE] not in config.text:
-        raise InputError(
-            f"--data {data}: {path} has its dataset already, a recipe such as m3amba.py is expected"
-        )
+        raise InputError(f"--data {data}: {path} has its own dataset, expected a recipe such as m3amba.py")
     if data is not None:
         name = Path(str(data)).stem
         config.experiment_name = f"{path.stem}_{name}"
