@@ -3,6 +3,8 @@
 _base_ = "../_base_/patch_recipe.py"
 
 model = dict(type="MSFMamba", patch=7, dim=32, depth=1, d_state=8)
-# as in the paper, where the dataset has no pretreatment of its own
-if not _base_.pretreatment:
-    model["data_preprocessor"] = dict(pretreatment={_base_.modalities[0]: [dict(type="PCA", components=30)]})
+# as in the paper, where the dataset names its modalities and has no pretreatment of its own
+if _base_.get("modalities") and not _base_.pretreatment:
+    spectral = _base_.modalities[0]
+    model["data_preprocessor"] = dict(pretreatment={spectral: [dict(type="PCA", components=30)]})
+    del spectral
