@@ -2,6 +2,7 @@
 
 from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter
+from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.clip_encoder import ClipImageEncoder
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
@@ -27,4 +28,7 @@ __all__ = [
     "TokenAdapter",
     "WindowClassifier",
     "m3amba",
+    "reads_bands",
+    "writes_bands",
+    "writes_classes",
 ]

@@ -1,7 +1,7 @@
 """M3amba (arXiv 2503.06446): adapters around a frozen CLIP encoder, CrossMamba, one head per stream.
 
 Each modality m enters through its adapter (``adapters.py``) as token_m and prior_m. The fused stream z starts
-as the sum of the priors. Layer i reads every modality's stream in the light of z, then makes z anew:
+as the sum of the priors. Each layer updates every modality's stream with the help of z, then replaces z:
 
     x_m <- CrossBlock_m(x_m, z)          for each modality, with the z of the layer before
     z   <- Block_z(sum over m of x_m)    z is replaced, not added to
@@ -19,6 +19,7 @@ Shape suffixes: B batch, S rows and columns of a window, H and W rows and column
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -27,32 +28,253 @@ from torch.utils.checkpoint import checkpoint
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.adapters import Adapter
+from m3amba_zoo.models.axes import writes_classes
 from m3amba_zoo.models.map_linear import MapLinear
 from m3amba_zoo.models.ss2d import SS2D, CrossSS2D
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import ADAPTERS, BACKBONES, HEADS, MODELS, NECKS
 
 MLP_RATIO = 4
+CROSS, SUM, CONCAT = "cross", "sum", "concat"
 
 
-class DropPath(nn.Module):
-    """Stochastic depth (arXiv 1603.09382): drop a residual branch for a whole sample, in training only."""
+def m3amba(
+    in_channels: dict[str, int],
+    num_classes: int,
+    embed_dim: int = 384,
+    depth: int = 9,
+    d_state: int = 16,
+    window: int = 32,
+    clip: dict[str, Any] | str | None = None,
+) -> M3amba:
+    """Build M3amba; the defaults are the paper's size (70.8 M parameters for Houston 2013, CLIP excluded).
 
-    def __init__(self, rate: float) -> None:
+    Args:
+        in_channels: bands per modality, for example ``dict(hsi=144, lidar=1)``.
+        num_classes: K.
+        embed_dim: E.
+        depth: number of layers.
+        d_state: N.
+        window: S.
+        clip: the frozen encoder: a config of ``ClipImageEncoder`` without its type, or its ``weights`` alone
+            (a file, ``"openai"``, ``"random"``). None builds no encoder: then give ``clip_features`` to the
+            model, or the tokens also serve as the semantic prior.
+
+    Returns:
+        A module called as ``model(inputs, clip_features=None, mode="tensor")``.
+    """
+    if isinstance(clip, str):
+        clip = {"weights": clip}
+    return M3amba(
+        in_channels=in_channels,
+        num_classes=num_classes,
+        embed_dim=embed_dim,
+        window=window,
+        adapter={"type": "ClipAdapter"},
+        neck={"type": "CrossMamba", "depth": depth, "d_state": d_state},
+        encoder=None if clip is None else {"type": "ClipImageEncoder", **clip},
+    )
+
+
+@MODELS.register_module()
+class M3amba(WindowClassifier):
+    """The classifier that joins adapters, neck and heads, for any number of modalities.
+
+    Args:
+        in_channels: bands per modality, as the scene holds them.
+        num_classes: K.
+        embed_dim: E.
+        window: S, rows and columns of a window.
+        adapter: config of the adapter of every modality.
+        neck: config of the fusion network.
+        adapters: configs per modality, which override ``adapter``.
+        head: config of the heads.
+        encoder: config of the frozen image encoder, or None.
+        **base: data_preprocessor, loss, posterior and modalities, as for every WindowClassifier.
+
+    Raises:
+        InputError: if a part is not registered, an adapter is given for a modality that the model does not
+            have, or no adapter uses the encoder.
+    """
+
+    def __init__(
+        self,
+        in_channels: dict[str, int],
+        num_classes: int,
+        embed_dim: int,
+        window: int,
+        adapter: dict,
+        neck: dict,
+        adapters: dict[str, dict] | None = None,
+        head: dict | None = None,
+        encoder: dict | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(in_channels, num_classes, **base)
+        for unknown in set(adapters or {}) - set(in_channels):
+            raise InputError(f"an adapter is given for '{unknown}', but the model has {sorted(in_channels)}")
+        self.encoder = BACKBONES.build(encoder) if encoder else None
+        encoder_args = (
+            {"feature_dim": self.encoder.feature_dim, "image_size": self.encoder.image_size}
+            if self.encoder
+            else {}
+        )
+        self.adapters = nn.ModuleDict()
+        for modality, bands in self.treated_channels.items():
+            part = {**(adapters or {}).get(modality, adapter)}
+            kind = ADAPTERS.get(part["type"]) if isinstance(part.get("type"), str) else part.get("type")
+            if getattr(kind, "uses_encoder", False):
+                part = {**encoder_args, **part}
+            common = {"in_channels": bands, "embed_dim": embed_dim, "window": window}
+            self.adapters[modality] = ADAPTERS.build(part, default_args=common)
+        if self.encoder and not any(getattr(a, "uses_encoder", False) for a in self.adapters.values()):
+            raise InputError("an encoder is configured, but no adapter uses it; ClipAdapter is expected")
+        streams = {"modalities": list(self.in_channels), "embed_dim": embed_dim}
+        self.neck = NECKS.build(neck, default_args=streams)
+        self.heads = nn.ModuleDict(
+            {
+                stream: HEADS.build(
+                    head or {"type": "StreamHead"},
+                    default_args={"embed_dim": embed_dim, "num_classes": num_classes},
+                )
+                for stream in (*self.in_channels, FUSED)
+            }
+        )
+
+    def forward(  # type: ignore[override]
+        self,
+        inputs: dict[str, Tensor],
+        clip_features: Mapping[str, Tensor] | None = None,
+        mode: str = "tensor",
+        labels: Tensor | None = None,
+        bands: dict[str, Tensor] | None = None,
+        **_: Any,
+    ) -> Any:
+        """Run the model as ``WindowClassifier.forward`` does.
+
+        ``clip_features``, ``(B, F)`` per modality, take the encoder's place.
+
+        Raises:
+            InputError: if a modality is missing.
+            ValueError: as there.
+        """
+        return self._run(partial(self.logits, clip_features=clip_features), inputs, mode, labels, bands)
+
+    def logits(
+        self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return logits ``(B, K, S, S)`` per stream, ``fused`` among them.
+
+        Raises:
+            InputError: if a modality is missing.
+        """
+        tokens, priors = {}, []
+        for modality, adapter in self.adapters.items():
+            if modality not in inputs:
+                raise InputError(
+                    f"modality '{modality}' is missing: the model was built for {', '.join(self.adapters)}"
+                )
+            x = inputs[modality]
+            feature = self._feature(adapter, modality, x, clip_features)
+            tokens[modality], prior = adapter(x, feature)
+            priors.append(prior)
+        streams = self.neck(tokens, torch.stack(priors).sum(0))
+        return {stream: head(streams[stream]) for stream, head in self.heads.items()}
+
+    def _feature(
+        self, adapter: nn.Module, modality: str, x: Tensor, given: Mapping[str, Tensor] | None
+    ) -> Tensor | None:
+        if given is not None:
+            return given[modality]
+        if self.encoder is None:
+            return None
+        image = cast(Adapter, adapter).encoder_input(x)
+        return None if image is None else self.encoder(image)
+
+
+@NECKS.register_module()
+class CrossMamba(nn.Module):
+    """Layers with one CrossBlock per modality and a Block for the fused stream z.
+
+    In each layer: ``x_m <- CrossBlock_m(x_m, z)`` for each modality m; then ``z <- Block_z(sum of x_m)``.
+
+    Args:
+        modalities: names of the streams.
+        embed_dim: E.
+        depth: number of layers.
+        d_state: N.
+        drop_path: rate of the last layer; it rises linearly from 0.
+        fusion: ``cross`` is M3amba's. The others are for ablation, with streams of plain SS2D that never read
+            z: ``sum`` makes z from their sum as M3amba does, ``concat`` from a linear map of them side by
+            side.
+        checkpointing: whether training keeps only a block's inputs and runs the block again in the backward
+            pass (arXiv 1604.06174): the same gradients for less memory and more time.
+
+    Raises:
+        InputError: if ``fusion`` is unknown.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        embed_dim: int = 384,
+        depth: int = 9,
+        d_state: int = 16,
+        drop_path: float = 0.1,
+        fusion: str = CROSS,
+        checkpointing: bool = False,
+    ) -> None:
         super().__init__()
-        self.rate = rate
+        if fusion not in (CROSS, SUM, CONCAT):
+            raise InputError(f"CrossMamba: fusion is '{fusion}', expected '{CROSS}', '{SUM}' or '{CONCAT}'")
+        self.fusion, self.checkpointing = fusion, checkpointing
+        rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
+        block = CrossBlock if fusion == CROSS else Block
+        self.streams = nn.ModuleDict(
+            {m: nn.ModuleList(block(embed_dim, d_state, rate) for rate in rates) for m in modalities}
+        )
+        if fusion == CONCAT:
+            width = len(modalities) * embed_dim
+            self.joins = nn.ModuleList(MapLinear(width, embed_dim) for _ in rates)
+        self.fused = nn.ModuleList(Block(embed_dim, d_state, rate) for rate in rates)
+        self.apply(_init)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Zero whole samples of ``(B, ...)`` with probability ``rate`` and scale the rest up."""
-        if not self.training or self.rate == 0:
-            return x
-        keep = 1 - self.rate
-        mask = torch.empty(x.shape[0], *[1] * (x.ndim - 1), device=x.device, dtype=x.dtype)
-        return x * mask.bernoulli_(keep) / keep
+    def forward(self, tokens: Mapping[str, Tensor], prior_BHWE: Tensor) -> dict[str, Tensor]:
+        """Fuse the streams.
 
-    def extra_repr(self) -> str:
-        """Show the rate."""
-        return f"rate={self.rate:.3f}"
+        Args:
+            tokens: ``(B, H, W, E)`` per modality.
+            prior_BHWE: z_0, the sum of the modalities' priors.
+
+        Returns:
+            ``(B, H, W, E)`` per modality and under ``fused``.
+        """
+        x, z = dict(tokens), prior_BHWE
+        for index, fuse in enumerate(self.fused):
+            for modality, blocks in self.streams.items():
+                read = (x[modality], z) if self.fusion == CROSS else (x[modality],)
+                x[modality] = self._run(cast(nn.ModuleList, blocks)[index], *read)
+            z = self._run(fuse, self._join(index, list(x.values())))
+        return {**x, FUSED: z}
+
+    def _join(self, index: int, streams_BHWE: Sequence[Tensor]) -> Tensor:
+        if self.fusion == CONCAT:
+            return self.joins[index](torch.cat(tuple(streams_BHWE), dim=-1))
+        return torch.stack(tuple(streams_BHWE)).sum(0)
+
+    def _run(self, block: nn.Module, *inputs: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            # checkpoint keeps the state of the random numbers, so that DropPath drops the same samples again
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
+
+
+def _init(module: nn.Module) -> None:
+    """Start linear layers from a truncated normal of 0.02; LayerNorm keeps its 1 and 0."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 class Block(nn.Module):
@@ -89,89 +311,24 @@ class CrossBlock(Block):
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
-CROSS, SUM, CONCAT = "cross", "sum", "concat"
+class DropPath(nn.Module):
+    """Stochastic depth (arXiv 1603.09382): drop a residual branch for a whole sample, in training only."""
 
-
-@NECKS.register_module()
-class CrossMamba(nn.Module):
-    """Layers of CrossBlocks, one a modality, around a fused stream.
-
-    Layer i, for each modality m: ``x_m <- CrossBlock_m(x_m, z)``; then ``z <- Block_z(sum of x_m)``,
-    which replaces z.
-
-    Args:
-        modalities: names of the streams.
-        embed_dim: E.
-        depth: number of layers.
-        d_state: N.
-        drop_path: rate of the last layer; it rises linearly from 0.
-        fusion: ``cross`` is M3amba's. For ablation, streams of plain SS2D that never read z: ``sum`` makes z
-            of their sum as M3amba does, ``concat`` of a linear map of them side by side.
-        checkpointing: whether training keeps no more of a block than its inputs and runs it again in the
-            backward pass (arXiv 1604.06174): the same gradients, for less memory and more time.
-    """
-
-    def __init__(
-        self,
-        modalities: Sequence[str],
-        embed_dim: int = 384,
-        depth: int = 9,
-        d_state: int = 16,
-        drop_path: float = 0.1,
-        fusion: str = CROSS,
-        checkpointing: bool = False,
-    ) -> None:
+    def __init__(self, rate: float) -> None:
         super().__init__()
-        if fusion not in (CROSS, SUM, CONCAT):
-            raise InputError(f"CrossMamba: fusion is '{fusion}', expected '{CROSS}', '{SUM}' or '{CONCAT}'")
-        self.fusion, self.checkpointing = fusion, checkpointing
-        rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
-        block = CrossBlock if fusion == CROSS else Block
-        self.streams = nn.ModuleDict(
-            {m: nn.ModuleList(block(embed_dim, d_state, rate) for rate in rates) for m in modalities}
-        )
-        if fusion == CONCAT:
-            width = len(modalities) * embed_dim
-            self.joins = nn.ModuleList(MapLinear(width, embed_dim) for _ in rates)
-        self.fused = nn.ModuleList(Block(embed_dim, d_state, rate) for rate in rates)
-        self.apply(_init)
+        self.rate = rate
 
-    def forward(self, tokens: Mapping[str, Tensor], prior_BHWE: Tensor) -> dict[str, Tensor]:
-        """Fuse the streams.
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero whole samples of ``(B, ...)`` with probability ``rate`` and scale the rest up."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = torch.empty(x.shape[0], *[1] * (x.ndim - 1), device=x.device, dtype=x.dtype)
+        return x * mask.bernoulli_(keep) / keep
 
-        Args:
-            tokens: ``(B, H, W, E)`` by modality.
-            prior_BHWE: z_0, the sum of the modalities' priors.
-
-        Returns:
-            ``(B, H, W, E)`` by modality and under ``fused``.
-        """
-        x, z = dict(tokens), prior_BHWE
-        for index, fuse in enumerate(self.fused):
-            for modality, blocks in self.streams.items():
-                read = (x[modality], z) if self.fusion == CROSS else (x[modality],)
-                x[modality] = self._run(cast(nn.ModuleList, blocks)[index], *read)
-            z = self._run(fuse, self._join(index, list(x.values())))
-        return {**x, FUSED: z}
-
-    def _join(self, index: int, streams_BHWE: Sequence[Tensor]) -> Tensor:
-        if self.fusion == CONCAT:
-            return self.joins[index](torch.cat(tuple(streams_BHWE), dim=-1))
-        return torch.stack(tuple(streams_BHWE)).sum(0)
-
-    def _run(self, block: nn.Module, *inputs: Tensor) -> Tensor:
-        if self.checkpointing and torch.is_grad_enabled():
-            # DropPath draws the same samples again: the state of the random numbers is kept
-            return checkpoint(block, *inputs, use_reentrant=False)
-        return block(*inputs)
-
-
-def _init(module: nn.Module) -> None:
-    """Start linear layers from a truncated normal of 0.02 (LayerNorm keeps 1 and 0)."""
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    def extra_repr(self) -> str:
+        """Show the rate."""
+        return f"rate={self.rate:.3f}"
 
 
 @HEADS.register_module()
@@ -186,143 +343,8 @@ class StreamHead(nn.Module):
     def __init__(self, embed_dim: int, num_classes: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(embed_dim)
-        self.classify = MapLinear(embed_dim, num_classes)
+        self.classify = writes_classes(MapLinear(embed_dim, num_classes))
 
     def forward(self, x_BHWE: Tensor) -> Tensor:
         """Return logits ``(B, K, H, W)``."""
         return self.classify(self.norm(x_BHWE)).permute(0, 3, 1, 2)
-
-
-@MODELS.register_module()
-class M3amba(WindowClassifier):
-    """The classifier that joins adapters, neck and heads, for any number of modalities.
-
-    Args:
-        in_channels: bands by modality, as the scene holds them.
-        num_classes: K.
-        embed_dim: E.
-        window: S, rows and columns of a window.
-        adapter: config of the adapter of every modality.
-        adapters: configs by modality, which override ``adapter``.
-        neck: config of the fusion network.
-        head: config of the heads.
-        encoder: config of the frozen image encoder, or None.
-        data_preprocessor, loss, posterior: as for every WindowClassifier.
-
-    Raises:
-        InputError: a part is not registered, or adapters are given for modalities the model does not have.
-    """
-
-    def __init__(
-        self,
-        in_channels: dict[str, int],
-        num_classes: int,
-        embed_dim: int,
-        window: int,
-        adapter: dict,
-        neck: dict,
-        adapters: dict[str, dict] | None = None,
-        head: dict | None = None,
-        encoder: dict | None = None,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
-        posterior: dict | None = None,
-    ) -> None:
-        super().__init__(in_channels, num_classes, data_preprocessor, loss, posterior)
-        for unknown in set(adapters or {}) - set(in_channels):
-            raise InputError(f"an adapter is given for '{unknown}', but the model has {sorted(in_channels)}")
-        self.encoder = BACKBONES.build(encoder) if encoder else None
-        encoder_args = (
-            {"feature_dim": self.encoder.feature_dim, "image_size": self.encoder.image_size}
-            if self.encoder
-            else {}
-        )
-        self.adapters = nn.ModuleDict()
-        for modality, bands in self.treated_channels.items():
-            part = {**(adapters or {}).get(modality, adapter)}
-            kind = ADAPTERS.get(part["type"]) if isinstance(part.get("type"), str) else part.get("type")
-            if getattr(kind, "uses_encoder", False):
-                part = {**encoder_args, **part}
-            common = {"in_channels": bands, "embed_dim": embed_dim, "window": window}
-            self.adapters[modality] = ADAPTERS.build(part, default_args=common)
-        if self.encoder and not any(getattr(a, "uses_encoder", False) for a in self.adapters.values()):
-            raise InputError("an encoder is configured, but no adapter uses it; ClipAdapter is expected")
-        self.neck = NECKS.build(neck, default_args={"modalities": list(in_channels), "embed_dim": embed_dim})
-        self.heads = nn.ModuleDict(
-            {
-                stream: HEADS.build(
-                    head or {"type": "StreamHead"},
-                    default_args={"embed_dim": embed_dim, "num_classes": num_classes},
-                )
-                for stream in (*in_channels, FUSED)
-            }
-        )
-
-    def logits(
-        self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
-        """Return logits ``(B, K, S, S)`` by stream, ``fused`` among them.
-
-        Raises:
-            InputError: a modality is missing.
-        """
-        tokens, priors = {}, []
-        for modality, adapter in self.adapters.items():
-            if modality not in inputs:
-                raise InputError(
-                    f"modality '{modality}' is missing: the model was built for {', '.join(self.adapters)}"
-                )
-            x = inputs[modality]
-            feature = self._feature(adapter, modality, x, clip_features)
-            tokens[modality], prior = adapter(x, feature)
-            priors.append(prior)
-        streams = self.neck(tokens, torch.stack(priors).sum(0))
-        return {stream: head(streams[stream]) for stream, head in self.heads.items()}
-
-    def _feature(
-        self, adapter: nn.Module, modality: str, x: Tensor, given: Mapping[str, Tensor] | None
-    ) -> Tensor | None:
-        if given is not None:
-            return given[modality]
-        if self.encoder is None:
-            return None
-        image = cast(Adapter, adapter).encoder_input(x)
-        return None if image is None else self.encoder(image)
-
-
-def m3amba(
-    in_channels: dict[str, int],
-    num_classes: int,
-    embed_dim: int = 384,
-    depth: int = 9,
-    d_state: int = 16,
-    window: int = 32,
-    clip: dict[str, Any] | str | None = None,
-) -> M3amba:
-    """Build M3amba; the defaults are the paper's size (70.8 M parameters for Houston 2013, CLIP excluded).
-
-    Args:
-        in_channels: bands by modality, for example ``dict(hsi=144, lidar=1)``.
-        num_classes: K.
-        embed_dim: E.
-        depth: number of layers.
-        d_state: N.
-        window: S.
-        clip: the frozen encoder: a config of ``ClipImageEncoder`` without its type, or its ``weights`` alone
-            (a file, ``"openai"``, ``"random"``). None builds no encoder: give ``clip_features`` to the model,
-            or else the tokens stand in for the semantic prior.
-
-    Returns:
-        A module called as ``model(inputs, clip_features=None, mode="tensor")``.
-    """
-    if isinstance(clip, str):
-        clip = {"weights": clip}
-    return M3amba(
-        in_channels=in_channels,
-        num_classes=num_classes,
-        embed_dim=embed_dim,
-        window=window,
-        adapter={"type": "ClipAdapter"},
-        neck={"type": "CrossMamba", "depth": depth, "d_state": d_state},
-        encoder=None if clip is None else {"type": "ClipImageEncoder", **clip},
-    )

@@ -1,9 +1,9 @@
-"""Patch-wise models: the class of a pixel from a square of pixels around it."""
+"""The base of patch-wise networks: the class of a pixel from a square of pixels around it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,11 +23,11 @@ class PatchClassifier(WindowClassifier):
         patches_at_once: how many patches the network sees at a time outside training, which bounds memory.
 
     Args:
-        in_channels, num_classes, data_preprocessor, loss: as for every WindowClassifier.
+        in_channels, num_classes, data_preprocessor, loss, modalities: as for every WindowClassifier.
         patch: P, odd; rows and columns of a patch.
 
     Raises:
-        InputError: ``patch`` is even or below 1.
+        InputError: if ``patch`` is even or below 1.
     """
 
     patches_at_once = 256
@@ -39,18 +39,19 @@ class PatchClassifier(WindowClassifier):
         patch: int,
         data_preprocessor: nn.Module | dict | None = None,
         loss: dict | None = None,
+        modalities: Sequence[str] | None = None,
     ) -> None:
         if patch < 1 or patch % 2 == 0:
             raise InputError(f"patch is {patch}, expected an odd number of pixels: a patch has a centre")
-        super().__init__(in_channels, num_classes, data_preprocessor, loss)
+        super().__init__(in_channels, num_classes, data_preprocessor, loss, modalities=modalities)
         self.patch, self.margin = patch, patch // 2
 
     @abstractmethod
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return logits ``(N, K)`` by stream of patches ``(N, C_m, P, P)``; ``fused`` is the prediction."""
+        """Return logits ``(N, K)`` per stream of patches ``(N, C_m, P, P)``; ``fused`` is the prediction."""
 
     def patch_losses(self, inputs: Mapping[str, Tensor], labels_N: Tensor) -> dict[str, Tensor]:
-        """Return the terms of the loss; models with terms beside those of the logits override this.
+        """Return the terms of the loss; models with more terms than the logits' override this.
 
         Args:
             inputs: patches ``(N, C_m, P, P)``.
@@ -59,16 +60,13 @@ class PatchClassifier(WindowClassifier):
         logits = {stream: scores[:, :, None, None] for stream, scores in self.patch_logits(inputs).items()}
         return self.loss(logits, labels_N[:, None, None])
 
-    def logits(
-        self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
-        """Return logits ``(B, K, T, T)`` by stream of inputs ``(B, C_m, T + 2 margin, T + 2 margin)``."""
+    def logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return logits ``(B, K, T, T)`` per stream of inputs ``(B, C_m, T + 2 margin, T + 2 margin)``."""
         return self._logits_at(inputs, self._everywhere(inputs))
 
     def forward(  # type: ignore[override]
         self,
         inputs: dict[str, Tensor],
-        clip_features: dict[str, Tensor] | None = None,
         mode: str = "tensor",
         labels: Tensor | None = None,
         needed: Tensor | None = None,
@@ -77,16 +75,15 @@ class PatchClassifier(WindowClassifier):
         """Run the model as ``WindowClassifier.forward`` does.
 
         Args:
-            inputs: ``(B, C_m, T + 2 margin, T + 2 margin)`` by modality.
-            clip_features: is not read.
+            inputs: ``(B, C_m, T + 2 margin, T + 2 margin)`` per modality.
             mode: ``tensor``, ``predict`` or ``loss``; logits are ``(K, T, T)``.
             labels: int64, of the inputs' size; those of the margin are not read.
-            needed: bool ``(B, T, T)``, for ``predict``: where logits are asked for; elsewhere they are NaN.
-            **_: what else a batch carries.
+            needed: bool ``(B, T, T)``, for ``predict``: which pixels need logits; the others get NaN.
+            **_: the rest of a batch.
 
         Raises:
-            InputError: a modality is missing, or the inputs are smaller than a patch.
-            ValueError: another mode, or no labels for ``loss``.
+            InputError: if a modality is missing, or the inputs are smaller than a patch.
+            ValueError: if the mode is unknown, or ``loss`` has no labels.
         """
         if mode == "predict" and needed is not None:
             return list(self._logits_at(inputs, needed)[FUSED].float())
@@ -95,7 +92,7 @@ class PatchClassifier(WindowClassifier):
             rows, columns = (slice(self.margin, self.margin + side) for side in everywhere.shape[1:])
             patches = self._patches(inputs, everywhere.nonzero())
             return self.patch_losses(patches, labels[:, rows, columns].flatten())
-        return super().forward(inputs, mode=mode, labels=labels)
+        return super().forward(inputs, mode, labels)
 
     def _everywhere(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return a mask ``(B, T, T)`` of all pixels that can get logits."""
@@ -114,7 +111,7 @@ class PatchClassifier(WindowClassifier):
         return torch.ones(inner, dtype=torch.bool, device=first.device)
 
     def _logits_at(self, inputs: Mapping[str, Tensor], needed_BTT: Tensor) -> dict[str, Tensor]:
-        """Return logits ``(B, K, T, T)`` by stream, NaN where they are not needed."""
+        """Return logits ``(B, K, T, T)`` per stream, NaN for pixels that do not need them."""
         batch, rows, columns = needed_BTT.shape
         where = needed_BTT.nonzero()
         found = [self.patch_logits(self._patches(inputs, part)) for part in self._parts(where)]
@@ -128,12 +125,12 @@ class PatchClassifier(WindowClassifier):
         return maps
 
     def _parts(self, where: Tensor) -> Iterator[Tensor]:
-        """Split places into parts of bounded size; in training a batch's statistics need all of them."""
+        """Split places into parts of bounded size; in training, batch norms need all patches at once."""
         if len(where):
             yield from where.split(len(where) if self.training else self.patches_at_once)
 
     def _patches(self, inputs: Mapping[str, Tensor], where: Tensor) -> dict[str, Tensor]:
-        """Cut the patches ``(N, C_m, P, P)`` around places ``(N, 3)``: window, row and column among T x T."""
+        """Cut the patches ``(N, C_m, P, P)`` around places ``(N, 3)``: window, row and column in T x T."""
         windows, rows, columns = where.unbind(1)
         patches = {}
         for modality in self.in_channels:
@@ -145,21 +142,16 @@ class PatchClassifier(WindowClassifier):
             patches[modality] = views[windows, :, rows, columns]
         return patches
 
+    def _spectral_and_auxiliary(self) -> tuple[str, str | None]:
+        """Return the first modality, taken as the spectral one, and the second or None.
 
-def spectral_and_auxiliary(name: str, in_channels: Mapping[str, int]) -> tuple[str, str | None]:
-    """Return the first modality, taken for the spectral one, and the second or None.
-
-    Args:
-        name: of the model, for the message.
-        in_channels: bands by modality, in order.
-
-    Raises:
-        InputError: there are three modalities or more.
-    """
-    spectral, *others = in_channels
-    if len(others) > 1:
-        raise InputError(
-            f"{name} fuses a spectral and one auxiliary modality, in_channels names {len(in_channels)}: "
-            f"{', '.join(in_channels)}"
-        )
-    return spectral, others[0] if others else None
+        Raises:
+            InputError: if there are more than two modalities.
+        """
+        spectral, *others = self.in_channels
+        if len(others) > 1:
+            raise InputError(
+                f"{type(self).__name__} fuses a spectral and one auxiliary modality, in_channels names "
+                f"{len(self.in_channels)}: {', '.join(self.in_channels)}"
+            )
+        return spectral, others[0] if others else None

@@ -38,8 +38,71 @@ DIRECTIONS = 4
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 1e-1, 1e-4
 
 
+class SS2D(nn.Module):
+    """The four-direction selective scan of one feature map, with its gate.
+
+    Args:
+        embed_dim: E.
+        d_state: N.
+    """
+
+    def __init__(self, embed_dim: int, d_state: int = 16) -> None:
+        super().__init__()
+        inner = 2 * embed_dim
+        self.in_proj = MapLinear(embed_dim, 2 * inner, bias=False)
+        self.conv = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
+        self.own = ScanParameters(inner, d_state, dt_rank=math.ceil(embed_dim / 16))
+        self.out_norm = nn.LayerNorm(inner)
+        self.out_proj = MapLinear(inner, embed_dim, bias=False)
+
+    def _halves(self, x_BHWE: Tensor) -> tuple[Tensor, Tensor]:
+        """Return in_proj's u and gate as two maps; views of one map would be copied by later operations."""
+        to_u, to_gate = self.in_proj.weight.chunk(2)
+        return map_linear(x_BHWE, to_u), map_linear(x_BHWE, to_gate)
+
+    def _mix_neighbours(self, u_BHWI: Tensor) -> Tensor:
+        return F.silu(self.conv(u_BHWI.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
+
+    def _gate_out(self, y_BHWI: Tensor, gate_BHWI: Tensor) -> Tensor:
+        return self.out_proj(self.out_norm(y_BHWI) * F.silu(gate_BHWI))
+
+    def forward(self, x_BHWE: Tensor) -> Tensor:
+        """Scan ``(B, H, W, E)`` to the same shape."""
+        u, gate = self._halves(x_BHWE)
+        u = self._mix_neighbours(u)
+        dt, B, C = self.own.project(u)
+        own = self.own
+        y = selective_scan_2d(u, dt, own.dt_weight, own.dt_bias, own.A, B, C, own.D)
+        return self._gate_out(y, gate)
+
+
+class CrossSS2D(SS2D):
+    """Cross-SS2D: x is scanned with B of the fused stream z and the mean of both state matrices.
+
+    z's delta and D are never used. Their parameters exist, frozen, so that the authors' checkpoints convert
+    without loss.
+    """
+
+    def __init__(self, embed_dim: int, d_state: int = 16) -> None:
+        super().__init__(embed_dim, d_state)
+        self.fused = ScanParameters(2 * embed_dim, d_state, self.own.dt_rank)
+        for unused in (self.fused.dt_weight, self.fused.dt_bias, self.fused.D):
+            unused.requires_grad_(False)
+
+    def forward(self, x_BHWE: Tensor, z_BHWE: Tensor) -> Tensor:  # type: ignore[override]
+        """Scan x ``(B, H, W, E)`` with z of the same shape; return x's output, of the same shape."""
+        u, gate = self._halves(x_BHWE)
+        u = self._mix_neighbours(u)
+        u_z = self._mix_neighbours(map_linear(z_BHWE, self.in_proj.weight.chunk(2)[0]))
+        dt, _, C = self.own.project(u)
+        B_z = self.fused.project_B(u_z)
+        A = (self.own.A + self.fused.A) / 2
+        y = selective_scan_2d(u, dt, self.own.dt_weight, self.own.dt_bias, A, B_z, C, self.own.D)
+        return self._gate_out(y, gate)
+
+
 class ScanParameters(nn.Module):
-    """The parameters of one input of a scan: what makes delta, A, B, C and D, for each direction.
+    """The parameters that give delta, A, B, C and D of one input of a scan, for each direction.
 
     Args:
         inner: I.
@@ -48,7 +111,7 @@ class ScanParameters(nn.Module):
         directions: K.
 
     Attributes:
-        x_proj: ``(K, R + 2N, I)``; its rows give dt, B and C in this order.
+        x_proj: ``(K, R + 2N, I)``; its rows give dt, B and C in that order.
         dt_weight, dt_bias: ``(K, I, R)`` and ``(K, I)``; delta = softplus(dt_weight dt + dt_bias).
         A_log: ``(K, I, N)``; A = -exp(A_log).
         D: ``(K, I)``, the skip.
@@ -83,70 +146,6 @@ class ScanParameters(nn.Module):
         return dt, B, C
 
     def project_B(self, u_BHWI: Tensor) -> Tensor:
-        """Return B ``(B, H, W, K, N)`` alone."""
+        """Return only B ``(B, H, W, K, N)``."""
         rows = self.x_proj[:, self.dt_rank : self.dt_rank + self.d_state]
         return map_linear(u_BHWI, rows.flatten(0, 1)).unflatten(-1, (self.directions, -1))
-
-
-class SS2D(nn.Module):
-    """The four-direction selective scan of one feature map, with its gate.
-
-    Args:
-        embed_dim: E.
-        d_state: N.
-    """
-
-    def __init__(self, embed_dim: int, d_state: int = 16) -> None:
-        super().__init__()
-        inner = 2 * embed_dim
-        self.in_proj = MapLinear(embed_dim, 2 * inner, bias=False)
-        self.conv = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
-        self.own = ScanParameters(inner, d_state, dt_rank=math.ceil(embed_dim / 16))
-        self.out_norm = nn.LayerNorm(inner)
-        self.out_proj = MapLinear(inner, embed_dim, bias=False)
-
-    def _halves(self, x_BHWE: Tensor) -> tuple[Tensor, Tensor]:
-        """Return in_proj's u and gate, each a map of its own: one cut in two would be copied later."""
-        to_u, to_gate = self.in_proj.weight.chunk(2)
-        return map_linear(x_BHWE, to_u), map_linear(x_BHWE, to_gate)
-
-    def _mix_neighbours(self, u_BHWI: Tensor) -> Tensor:
-        return F.silu(self.conv(u_BHWI.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
-
-    def _gate_out(self, y_BHWI: Tensor, gate_BHWI: Tensor) -> Tensor:
-        return self.out_proj(self.out_norm(y_BHWI) * F.silu(gate_BHWI))
-
-    def forward(self, x_BHWE: Tensor) -> Tensor:
-        """Scan ``(B, H, W, E)`` to the same shape."""
-        u, gate = self._halves(x_BHWE)
-        u = self._mix_neighbours(u)
-        dt, B, C = self.own.project(u)
-        own = self.own
-        y = selective_scan_2d(u, dt, own.dt_weight, own.dt_bias, own.A, B, C, own.D)
-        return self._gate_out(y, gate)
-
-
-class CrossSS2D(SS2D):
-    """Cross-SS2D: x is scanned with B of the fused stream z and the mean of both state matrices.
-
-    Both inputs share in_proj, convolution, out_norm and out_proj; each has its own scan parameters.
-    The paper's code also scans z and throws the result away; here z's gate, delta, C and D are not
-    computed. Those parameters of z exist (frozen) so that the authors' checkpoints convert without loss.
-    """
-
-    def __init__(self, embed_dim: int, d_state: int = 16) -> None:
-        super().__init__(embed_dim, d_state)
-        self.fused = ScanParameters(2 * embed_dim, d_state, self.own.dt_rank)
-        for unused in (self.fused.dt_weight, self.fused.dt_bias, self.fused.D):
-            unused.requires_grad_(False)
-
-    def forward(self, x_BHWE: Tensor, z_BHWE: Tensor) -> Tensor:  # type: ignore[override]
-        """Scan x ``(B, H, W, E)`` in the light of z (same shape); return x's output, same shape."""
-        u, gate = self._halves(x_BHWE)
-        u = self._mix_neighbours(u)
-        u_z = self._mix_neighbours(map_linear(z_BHWE, self.in_proj.weight.chunk(2)[0]))
-        dt, _, C = self.own.project(u)
-        B_z = self.fused.project_B(u_z)
-        A = (self.own.A + self.fused.A) / 2
-        y = selective_scan_2d(u, dt, self.own.dt_weight, self.own.dt_bias, A, B_z, C, self.own.D)
-        return self._gate_out(y, gate)

@@ -1,15 +1,16 @@
-"""What MMEngine's Runner trains and evaluates: a model from windows to logits a stream."""
+"""The base of every network: what MMEngine's Runner trains and evaluates, from windows to logits."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import Axis, declared_axes
 from m3amba_zoo.registry import MODELS
 
 FUSED = "fused"
@@ -17,21 +18,26 @@ FUSED = "fused"
 
 
 class WindowClassifier(BaseModel):
-    """Base of the networks: subclasses define ``logits``.
+    """Base of the networks: subclasses define ``logits``, and mark their layers as ``axes.py`` says.
 
     Attributes:
         margin: rows and columns that inputs have on each side of the pixels that get logits.
+        in_channels: bands per modality as the scene holds them, in the network's order of modalities.
+        treated_channels: bands per modality that the network reads, after pretreatment.
 
     Args:
-        in_channels: bands by modality, as the scene holds them.
+        in_channels: bands per modality, as the scene holds them.
         num_classes: K.
         data_preprocessor: pretreatment of the bands, or its config; None passes windows through.
         loss: config of the loss.
-        posterior: config of a Posterior, what happens to the logits when it predicts; None leaves them as
-            they are.
+        posterior: config of a Posterior, which turns logits into posteriors at prediction; None leaves logits
+            as they are.
+        modalities: names in order, the spectral one first; None takes the order of ``in_channels``. A config
+            needs it because MMEngine sorts the keys of the configs that it writes.
 
     Raises:
-        InputError: a modality has no bands or is called ``fused``.
+        InputError: if a modality has no bands or is called ``fused``, or ``modalities`` has other names than
+            ``in_channels``.
     """
 
     margin = 0
@@ -43,13 +49,14 @@ class WindowClassifier(BaseModel):
         data_preprocessor: nn.Module | dict | None = None,
         loss: dict | None = None,
         posterior: dict | None = None,
+        modalities: Sequence[str] | None = None,
     ) -> None:
-        _check_channels(in_channels)
+        in_channels = _in_order(in_channels, modalities)
         if isinstance(data_preprocessor, dict):
             default_args = {"in_channels": dict(in_channels)}
             data_preprocessor = MODELS.build(data_preprocessor, default_args=default_args)
         super().__init__(data_preprocessor=data_preprocessor)
-        self.in_channels, self.num_classes = dict(in_channels), num_classes
+        self.in_channels, self.num_classes = in_channels, num_classes
         # pretreatment may change the number of bands (a PCA, dropped bands)
         self.treated_channels: dict[str, int] = getattr(data_preprocessor, "out_channels", self.in_channels)
         self.loss = MODELS.build(loss or {"type": "StreamLoss"})
@@ -57,39 +64,49 @@ class WindowClassifier(BaseModel):
         self.posterior = MODELS.build(posterior, default_args=shapes) if posterior else None
 
     @abstractmethod
-    def logits(
-        self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
-        """Return logits ``(B, K, S, S)`` by stream; the key ``fused`` is the prediction."""
+    def logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return logits ``(B, K, S, S)`` per stream; the key ``fused`` is the prediction."""
+
+    def axes(self) -> dict[str, tuple[Axis, ...]]:
+        """Return the axes along which bands or classes lie, by name of parameter or buffer."""
+        return declared_axes(self, self.in_channels)
 
     def forward(  # type: ignore[override]
         self,
         inputs: dict[str, Tensor],
-        clip_features: dict[str, Tensor] | None = None,
         mode: str = "tensor",
         labels: Tensor | None = None,
         bands: dict[str, Tensor] | None = None,
         **_: Any,
     ) -> Any:
-        """Run the model; ``inputs`` have been through the data preprocessor.
+        """Run the model on ``inputs`` that have been through the data preprocessor.
 
         Args:
-            inputs: ``(B, C_m, S, S)`` by modality.
-            clip_features: ``(B, 512)`` by modality; bypasses the encoder.
-            mode: ``tensor`` returns logits by stream, ``predict`` the fused logits as a list of
-                ``(K, S, S)`` (logarithms of posteriors, where there is a Posterior), ``loss`` the terms of
-                the loss.
+            inputs: ``(B, C_m, S, S)`` per modality.
+            mode: ``tensor`` returns logits per stream, ``predict`` the fused logits as a list of
+                ``(K, S, S)`` (logarithms of posteriors if there is a Posterior), ``loss`` the terms of the
+                loss.
             labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
-            bands: ``inputs`` before the data preprocessor, which gives both; for ``predict``, where the
-                Posterior has an expert.
-            **_: what else a batch carries (where each window lies) is for the metric and for other models.
+            bands: ``inputs`` before the data preprocessor, which gives both; for ``predict`` if the Posterior
+                has an expert.
+            **_: the rest of a batch (where each window lies), for the metric and for other models.
 
         Raises:
-            ValueError: another mode, no labels for ``loss``, or no bands for an expert.
+            ValueError: if the mode is unknown, ``loss`` has no labels, or an expert has no bands.
         """
+        return self._run(self.logits, inputs, mode, labels, bands)
+
+    def _run(
+        self,
+        logits_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+        inputs: dict[str, Tensor],
+        mode: str,
+        labels: Tensor | None,
+        bands: dict[str, Tensor] | None = None,
+    ) -> Any:
         if mode == "predict" and self.posterior is not None:
-            return list(self.posterior(lambda x: self.logits(x, clip_features)[FUSED], inputs, bands))
-        logits = self.logits(inputs, clip_features)
+            return list(self.posterior(lambda x: logits_of(x)[FUSED], inputs, bands))
+        logits = logits_of(inputs)
         if mode == "tensor":
             return logits
         if mode == "predict":
@@ -101,7 +118,8 @@ class WindowClassifier(BaseModel):
         raise ValueError(f"mode is '{mode}', expected 'tensor', 'predict' or 'loss'")
 
 
-def _check_channels(in_channels: Mapping[str, int]) -> None:
+def _in_order(in_channels: Mapping[str, int], modalities: Sequence[str] | None) -> dict[str, int]:
+    """Return the bands per modality in the order of ``modalities``, checked."""
     if not in_channels:
         raise InputError("in_channels names no modality; expected for example dict(hsi=144, lidar=1)")
     for modality, count in in_channels.items():
@@ -109,3 +127,10 @@ def _check_channels(in_channels: Mapping[str, int]) -> None:
             raise InputError(f"a modality may not be called '{FUSED}': that is the name of the fused stream")
         if count < 1:
             raise InputError(f"in_channels['{modality}'] is {count}, expected at least 1 band")
+    if modalities is None:
+        return dict(in_channels)
+    if sorted(modalities) != sorted(in_channels):
+        raise InputError(
+            f"modalities is {list(modalities)}, expected the names in in_channels: {', '.join(in_channels)}"
+        )
+    return {modality: in_channels[modality] for modality in modalities}

@@ -1,4 +1,4 @@
-"""Any backbone of mmpretrain, reached by its scope, as a dense classifier of windows."""
+"""Any backbone, such as those of mmpretrain, as a dense classifier of windows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import LAYERS, reads_bands, writes_classes
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import BACKBONES, MODELS
 
@@ -21,20 +22,22 @@ class BackboneClassifier(WindowClassifier):
     Paper: that of the backbone; the head follows hypercolumns (Hariharan et al., CVPR 2015, arXiv 1411.5752):
     the maps of all ``out_indices`` are interpolated to the window, concatenated, and classified by two 1 x 1
     convolutions. Names of mmpretrain need its scope, ``dict(type="mmpretrain.ConvNeXt", ...)``; backbones
-    registered here need none. The number of parameters is the backbone's and ``hidden`` times that of its
-    channels.
+    registered here need none. The number of parameters is the backbone's, plus ``hidden`` times its number of
+    output channels for the head.
 
     Deviations:
-        - The backbone starts from random weights: pretrained ones are for three bands.
+        - The backbone starts from random weights because pretrained ones are for three bands.
 
     Args:
-        in_channels, num_classes, data_preprocessor, loss, posterior: as for every WindowClassifier.
+        in_channels, num_classes: as for every WindowClassifier.
         backbone: config; ``in_channels`` is added to it.
-        window: rows and columns of the windows, on which the backbone's outputs are measured.
+        window: rows and columns of the windows.
         hidden: channels of the head's hidden layer.
+        **base: data_preprocessor, loss, posterior and modalities, as for every WindowClassifier.
 
     Raises:
-        InputError: no such backbone; one that does not return feature maps ``(B, C, h, w)`` for this window.
+        InputError: if there is no such backbone, or it does not return feature maps ``(B, C, h, w)`` of a
+            window.
     """
 
     def __init__(
@@ -44,34 +47,41 @@ class BackboneClassifier(WindowClassifier):
         backbone: dict,
         window: int,
         hidden: int = 64,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
-        posterior: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, data_preprocessor, loss, posterior)
+        super().__init__(in_channels, num_classes, **base)
         bands = sum(self.treated_channels.values())
         self.backbone = BACKBONES.build(backbone, default_args={"in_channels": bands})
-        channels = self._feature_channels(bands, window)
+        channels = self._try_out(torch.zeros(1, bands, window, window))
         self.head = nn.Sequential(
             nn.Conv2d(channels, hidden, 1),
             nn.BatchNorm2d(hidden),
             nn.ReLU(),
-            nn.Conv2d(hidden, num_classes, 1),
+            writes_classes(nn.Conv2d(hidden, num_classes, 1)),
         )
 
-    def _feature_channels(self, bands: int, window: int) -> int:
-        """Return how many channels the backbone's outputs have together."""
+    def _try_out(self, window: Tensor) -> int:
+        """Return the number of channels of the backbone's outputs, and mark its layers that read bands."""
+
+        def note(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+            if given[0] is window:
+                reads_bands(layer, *self.in_channels)
+
+        layers = [layer for layer in self.backbone.modules() if isinstance(layer, LAYERS)]
+        hooks = [layer.register_forward_pre_hook(note) for layer in layers]
         training = self.backbone.training
-        self.backbone.eval()  # a forward in training would enter the running means of BatchNorm
+        self.backbone.eval()  # a forward in training would change the running means of BatchNorm
         try:
             with torch.no_grad():
-                maps = self.backbone(torch.zeros(1, bands, window, window))
+                maps = self.backbone(window)
         except RuntimeError as error:
             raise InputError(
-                f"{type(self.backbone).__name__} cannot read windows of {window} pixels: {error}"
+                f"{type(self.backbone).__name__} cannot read windows of {window.shape[-1]} pixels: {error}"
             ) from error
         finally:
             self.backbone.train(training)
+            for hook in hooks:
+                hook.remove()
         for x in maps:
             if not isinstance(x, Tensor) or x.dim() != 4:
                 found = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
@@ -81,7 +91,7 @@ class BackboneClassifier(WindowClassifier):
                 )
         return sum(x.shape[1] for x in maps)
 
-    def logits(self, inputs: Mapping[str, Tensor], clip_features: Any = None) -> dict[str, Tensor]:
+    def logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(B, K, S, S)``."""
         x = torch.cat([inputs[m] for m in self.in_channels], dim=1)
         size = x.shape[-2:]

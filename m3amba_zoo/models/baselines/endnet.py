@@ -1,15 +1,17 @@
-"""EndNet (Hong et al. 2020): pixels encoded, fused, classified, and reconstructed from the fused code."""
+"""EndNet (Hong et al. 2020): encode and fuse single pixels, classify and reconstruct them from the code."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
@@ -22,24 +24,25 @@ class EndNet(PatchClassifier):
     Paper: D. Hong, L. Gao, R. Hang, B. Zhang, J. Chanussot, "Deep Encoder-Decoder Networks for Classification
     of Hyperspectral and LiDAR Data", IEEE GRSL 19, 2022 (published online in 2020). Each modality's encoder
     has four layers (16, 32, 64, 128); the codes are concatenated and fused into 128; from there go a
-    classifier (64, K) and a decoder a modality (64, 32, 16, C_m). The loss is the classification's plus the
-    squared error of each reconstruction, which makes the fused code keep what both modalities say; weight
-    decay is the optimiser's. We know of no stated count of parameters; this has 0.092 M for Houston
+    classifier (64, K) and a decoder per modality (64, 32, 16, C_m). The loss is the classification's plus the
+    squared error of each reconstruction, which makes the fused code keep the information of both modalities;
+    weight decay is the optimiser's. We know of no stated count of parameters; this has 0.092 M for Houston
     2013 (144 and 1 bands, 15 classes).
 
     Deviations:
-        - The decoders' last layer is linear: our bands are standardised, the paper's lie in 0 .. 1 and come
-          out of a sigmoid.
+        - The decoders' last layer is linear because our bands are standardised; the paper's lie in 0 .. 1 and
+          end in a sigmoid.
         - The second modality enters as it is; the paper computes attribute profiles of the LiDAR raster.
-        - Any number of modalities will do, one too.
+        - It takes any number of modalities, one too.
 
     Args:
-        in_channels, num_classes, data_preprocessor, loss: as for every PatchClassifier.
-        patch: 1; there is nothing else.
+        in_channels, num_classes: as for every PatchClassifier.
+        patch: must be 1.
         reconstruction: weight of the squared errors.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: ``patch`` is not 1.
+        InputError: if ``patch`` is not 1.
     """
 
     def __init__(
@@ -48,21 +51,24 @@ class EndNet(PatchClassifier):
         num_classes: int,
         patch: int = 1,
         reconstruction: float = 1.0,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
         if patch != 1:
             raise InputError(f"EndNet classifies single pixels: patch is {patch}, expected 1")
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
+        super().__init__(in_channels, num_classes, patch, **base)
         self.reconstruction = reconstruction
         bands = self.treated_channels
-        self.encoders = nn.ModuleDict({m: _layers(n, 16, 32, 64, 128) for m, n in bands.items()})
+        self.encoders = nn.ModuleDict(
+            {m: reads_bands(_layers(n, 16, 32, 64, 128), m) for m, n in bands.items()}
+        )
         self.fusion = _layers(128 * len(bands), 128)
-        self.classifier = nn.Sequential(_layers(128, 64), nn.Linear(64, num_classes))
-        self.decoders = nn.ModuleDict({m: _decoder(128, 64, 32, 16, n) for m, n in bands.items()})
+        self.classifier = writes_classes(nn.Sequential(_layers(128, 64), nn.Linear(64, num_classes)))
+        self.decoders = nn.ModuleDict(
+            {m: writes_bands(_decoder(128, 64, 32, 16, n), m) for m, n in bands.items()}
+        )
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return logits ``(N, K)`` under ``fused`` of pixels ``(N, C_m, 1, 1)``."""
+        """Return ``fused`` logits ``(N, K)`` of pixels ``(N, C_m, 1, 1)``."""
         return {FUSED: self.classifier(self._code(inputs))}
 
     def patch_losses(self, inputs: Mapping[str, Tensor], labels_N: Tensor) -> dict[str, Tensor]:

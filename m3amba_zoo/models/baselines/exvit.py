@@ -1,4 +1,4 @@
-"""ExViT (IEEE TGRS 2023): ViTs with shared positions, one a modality, and attention across modalities.
+"""ExViT (IEEE TGRS 2023): one ViT per modality, with shared positions and attention across modalities.
 
 Shape suffixes: N patches, T = P P + 1 tokens, E embed_dim, C bands, P rows and columns.
 """
@@ -6,12 +6,14 @@ Shape suffixes: N patches, T = P P + 1 tokens, E embed_dim, C bands, P rows and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.baselines.transformer import Attention, EncoderLayer
-from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -33,31 +35,31 @@ class ExViT(PatchClassifier):
     """ExViT, the extended vision transformer.
 
     Paper: J. Yao, B. Zhang, C. Li, D. Hong, J. Chanussot, "Extended Vision Transformer (ExViT) for Land Use
-    and Land Cover Classification: A Multimodal Deep Learning Framework", IEEE TGRS 61, 2023. A branch a
-    modality: separable convolutions, a token a pixel, a class token, positions that the branches share,
-    encoder layers. Cross-modality attention (CMA) then lets each branch's tokens read the other's, and scores
-    of both branches' tokens are summed (decision-level fusion). We know of no count of parameters; this has
-    310,425 for Houston 2013 (144 and 1 bands, 15 classes).
+    and Land Cover Classification: A Multimodal Deep Learning Framework", IEEE TGRS 61, 2023. One branch per
+    modality: separable convolutions, one token per pixel, a class token, positions that the branches share,
+    encoder layers. Cross-modality attention (CMA) then lets each branch's tokens read the other's, and the
+    scores of both branches' tokens are summed (decision-level fusion). We know of no count of parameters;
+    this has 310,425 for Houston 2013 (144 and 1 bands, 15 classes).
 
     Deviations:
         - Written from the paper's abstract and outline; details that these leave open are ours: two separable
-          convolutions a branch, one layer of CMA with a residual behind all encoder layers, scores from the
+          convolutions per branch, one layer of CMA with a residual after all encoder layers, scores from the
           class token plus the mean of the pixels' tokens.
-        - Each branch has encoder layers of its own; the positions alone are shared.
+        - Each branch has encoder layers of its own; only the positions are shared.
         - With one modality there is no CMA.
 
     Args:
-        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two
-            modalities.
+        in_channels, num_classes, patch: as for every PatchClassifier; at most two modalities.
         embed_dim: E.
         depth: encoder layers of each branch.
         heads: of the attention.
-        head_dim: length of a head.
+        head_dim: length of each head's queries.
         mlp_dim: hidden units of a layer's MLP.
         dropout: after the position embedding, in attention and MLP.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: more than two modalities.
+        InputError: if there are more than two modalities.
     """
 
     def __init__(
@@ -71,33 +73,35 @@ class ExViT(PatchClassifier):
         head_dim: int = 16,
         mlp_dim: int = 32,
         dropout: float = 0.1,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        spectral_and_auxiliary("ExViT", in_channels)
-        self.stems = nn.ModuleDict(
-            {
-                modality: nn.Sequential(_separable(bands, embed_dim), _separable(embed_dim, embed_dim))
-                for modality, bands in self.treated_channels.items()
-            }
-        )
+        super().__init__(in_channels, num_classes, patch, **base)
+        self._spectral_and_auxiliary()
+        modalities = list(self.in_channels)
+        self.stems = nn.ModuleDict()
+        for modality, bands in self.treated_channels.items():
+            first = _separable(bands, embed_dim)
+            depthwise, norm, _, pointwise, *_ = first
+            writes_bands(depthwise, modality)
+            writes_bands(norm, modality)
+            reads_bands(pointwise, modality)
+            self.stems[modality] = nn.Sequential(first, _separable(embed_dim, embed_dim))
         self.class_tokens = nn.ParameterDict(
-            {modality: nn.Parameter(torch.zeros(1, 1, embed_dim)) for modality in in_channels}
+            {m: nn.Parameter(torch.zeros(1, 1, embed_dim)) for m in modalities}
         )
         self.position = nn.Parameter(torch.empty(1, patch**2 + 1, embed_dim).normal_(std=0.02))
         self.dropout = nn.Dropout(dropout)
         layer = (embed_dim, heads, head_dim, mlp_dim, dropout)
         self.encoders = nn.ModuleDict(
-            {m: nn.Sequential(*(EncoderLayer(*layer) for _ in range(depth))) for m in in_channels}
+            {m: nn.Sequential(*(EncoderLayer(*layer) for _ in range(depth))) for m in modalities}
         )
         self.crossing = nn.ModuleDict(
-            {m: Attention(embed_dim, heads, head_dim, dropout) for m in in_channels if len(in_channels) == 2}
+            {m: Attention(embed_dim, heads, head_dim, dropout) for m in modalities if len(modalities) == 2}
         )
         self.classifiers = nn.ModuleDict(
             {
-                modality: nn.Sequential(nn.LayerNorm(embed_dim), nn.Linear(embed_dim, num_classes))
-                for modality in in_channels
+                m: writes_classes(nn.Sequential(nn.LayerNorm(embed_dim), nn.Linear(embed_dim, num_classes)))
+                for m in modalities
             }
         )
 

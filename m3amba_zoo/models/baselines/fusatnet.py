@@ -1,22 +1,24 @@
-"""FusAtNet (Mohla et al. 2020): self-attention on spectra, cross-attention from LiDAR, attention on both."""
+"""FusAtNet (Mohla et al. 2020): attention masks from the spectra, from the LiDAR, and from both together."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.axes import reads_bands, writes_classes
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
-# filters of the six convolutions of each part
+# numbers of filters in each part's convolutions
 FEATURES = (256, 256, 256, 256, 256, 1024)
 SPECTRAL_MASK = (256, 256, 256, 256, 256, 1024)
 SPATIAL_MASK = (128, 128, 128, 256, 256, 1024)
-CLASSIFIER = (256, 256, 256, 256, 1024)  # and a 1 x 1 convolution to the classes
+CLASSIFIER = (256, 256, 256, 256, 1024)  # before the layer to the classes
 
 
 @MODELS.register_module()
@@ -25,7 +27,7 @@ class FusAtNet(PatchClassifier):
 
     Paper: S. Mohla, S. Pande, B. Banerjee, S. Chaudhuri, "FusAtNet: Dual Attention based SpectroSpatial
     Multimodal Fusion Network for Hyperspectral and LiDAR Classification", CVPR Workshops 2020. Six
-    convolutions extract HSI features F_HS; a spectral mask M_S from the HSI (self-attention: one value a
+    convolutions extract HSI features F_HS; a spectral mask M_S from the HSI (self-attention: one value per
     channel) and a spatial mask M_T from the LiDAR (cross-attention) scale them; HSI, LiDAR and both products
     are concatenated, and a second extractor F_M times a second mask A_M gives the features of a convolutional
     classifier. Each part has six 3 x 3 convolutions, each with ReLU, then batch norm; the masks concatenate
@@ -33,18 +35,19 @@ class FusAtNet(PatchClassifier):
     count of parameters; this has 38.1 M for Houston 2013 (144 and 1 bands, 15 classes).
 
     Deviations:
-        - Patches need not be 11 x 11, for which the classifier's five convolutions without padding end in one
-          pixel: in smaller ones the last of them are padded, in larger ones what is left is averaged.
-        - With one modality there is no spatial mask: HSI and its spectrally weighted features go on.
+        - Patches may have any size. The classifier's five convolutions without padding turn 11 x 11 pixels
+          into one; in smaller patches the last of them are padded, in larger ones the remaining pixels are
+          averaged.
+        - With one modality there is no spatial mask: only the HSI and its masked features are joined.
         - The paper's weight penalty of 0.01 is left to the optimiser's weight decay.
 
     Args:
-        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; the first
-            modality is the spectral one.
-        width: factor on all numbers of filters, for small machines; 1 is the paper.
+        in_channels, num_classes, patch: as for every PatchClassifier; the first modality is the spectral one.
+        width: factor on all numbers of filters, for small machines; the paper has 1.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: there are more than two modalities.
+        InputError: if there are more than two modalities.
     """
 
     def __init__(
@@ -53,27 +56,27 @@ class FusAtNet(PatchClassifier):
         num_classes: int,
         patch: int = 11,
         width: float = 1.0,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        self.first, self.second = spectral_and_auxiliary("FusAtNet", in_channels)
+        super().__init__(in_channels, num_classes, patch, **base)
+        self.first, self.second = self._spectral_and_auxiliary()
 
         def scaled(filters: Sequence[int]) -> list[int]:
             return [max(1, round(width * n)) for n in filters]
 
         bands = self.treated_channels[self.first]
-        self.features = _extractor(bands, scaled(FEATURES))
-        self.spectral_mask = _Mask(bands, scaled(SPECTRAL_MASK), pooled=True)
+        self.features = reads_bands(_extractor(bands, scaled(FEATURES)), self.first)
+        spectral_mask = _Mask(bands, scaled(SPECTRAL_MASK), pooled=True)
+        self.spectral_mask = reads_bands(spectral_mask, self.first)
         joint = bands + scaled(FEATURES)[-1]
         if self.second is not None:
             auxiliary = self.treated_channels[self.second]
-            self.spatial_mask = _Mask(auxiliary, scaled(SPATIAL_MASK))
+            self.spatial_mask = reads_bands(_Mask(auxiliary, scaled(SPATIAL_MASK)), self.second)
             joint += auxiliary + scaled(FEATURES)[-1]
         self.joint_features = _extractor(joint, scaled(FEATURES))
         self.joint_mask = _Mask(joint, scaled(SPATIAL_MASK))
         filters = [scaled(FEATURES)[-1], *scaled(CLASSIFIER)]
-        padded = [2 * layer + 3 > patch for layer in range(len(CLASSIFIER))]  # each takes two rows off
+        padded = [2 * layer + 3 > patch for layer in range(len(CLASSIFIER))]  # each removes two rows
         self.classifier = nn.Sequential(
             *(
                 _layer(n, following, padding)
@@ -81,11 +84,11 @@ class FusAtNet(PatchClassifier):
             ),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Linear(filters[-1], num_classes),
+            writes_classes(nn.Linear(filters[-1], num_classes)),
         )
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return logits ``(N, K)`` under ``fused`` of patches ``(N, C_m, P, P)``."""
+        """Return ``fused`` logits ``(N, K)`` of patches ``(N, C_m, P, P)``."""
         x = inputs[self.first]
         features = self.features(x)
         given, attended = [x], [features * self.spectral_mask(x)]
@@ -97,7 +100,7 @@ class FusAtNet(PatchClassifier):
 
 
 class _Mask(nn.Module):
-    """Six convolutions with two concatenations; ``pooled`` ends in one value a channel, ``(N, C, 1, 1)``."""
+    """Six convolutions with two concatenations; ``pooled`` gives one value per channel, ``(N, C, 1, 1)``."""
 
     def __init__(self, channels: int, filters: Sequence[int], pooled: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Selective scans of sequences: the Mamba block, and the scan that it is built around.
+"""Selective scans of sequences, and the Mamba block around one.
 
 Shape suffixes: B batch, L length, E embed_dim, I = 2E inner, N d_state, R = ceil(E / 16) dt_rank,
 K sequences with parameters of their own.
@@ -36,7 +36,7 @@ class SequenceScan(nn.Module):
         rows = torch.einsum("kri,bkil->bkrl", own.x_proj, u_BKIL)
         dt, B, C = rows.split((own.dt_rank, own.d_state, own.d_state), dim=2)
         delta = torch.einsum("kir,bkrl->bkil", own.dt_weight, dt)
-        # a group of the scan's channels shares B and C: one group a sequence
+        # the channels of one sequence share B and C: one group of channels per sequence
         y = selective_scan(
             u_BKIL.flatten(1, 2),
             delta.flatten(1, 2),
@@ -50,7 +50,7 @@ class SequenceScan(nn.Module):
 
 
 class BothWaysScan(SequenceScan):
-    """A sequence scanned from its start and from its end, with parameters for each; the two are summed."""
+    """The sum of two scans of a sequence, from its start and from its end, each with its own parameters."""
 
     def __init__(self, inner: int, d_state: int, dt_rank: int) -> None:
         super().__init__(inner, d_state, dt_rank, sequences=2)

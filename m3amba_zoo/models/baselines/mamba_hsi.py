@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import reads_bands, writes_classes
 from m3amba_zoo.models.baselines.mamba import Mamba
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import MODELS
@@ -77,10 +78,10 @@ class MambaHSI(WindowClassifier):
     Deviations:
         - Windows instead of the whole scene as one sequence of pixels.
         - ``pooling`` can be turned off: windows of 8 pixels would end as 2 x 2.
-        - With ``concatenate`` all modalities' bands side by side are the input; the paper has HSI alone.
+        - With ``concatenate`` the input is all modalities' bands side by side; the paper has HSI alone.
 
     Args:
-        in_channels, num_classes, data_preprocessor, loss: as for every WindowClassifier.
+        in_channels, num_classes: as for every WindowClassifier.
         embed_dim: E.
         depth: number of blocks.
         tokens: parts of a pixel's channels that SpeMB scans; divides E.
@@ -88,10 +89,11 @@ class MambaHSI(WindowClassifier):
         head_dim: channels of the head.
         d_state: N.
         pooling: halve rows and columns between blocks.
-        concatenate: read all modalities, else the first alone.
+        concatenate: read all modalities; otherwise only the first.
+        **base: data_preprocessor, loss, posterior and modalities, as for every WindowClassifier.
 
     Raises:
-        InputError: sizes that do not divide, or a window too small for the poolings.
+        InputError: if a size does not divide another, or a window is too small for the poolings.
     """
 
     def __init__(
@@ -106,21 +108,21 @@ class MambaHSI(WindowClassifier):
         d_state: int = 16,
         pooling: bool = True,
         concatenate: bool = False,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, data_preprocessor, loss)
+        super().__init__(in_channels, num_classes, **base)
         for size, parts in (("embed_dim", "tokens"), ("embed_dim", "groups"), ("head_dim", "groups")):
             given = {"embed_dim": embed_dim, "head_dim": head_dim, "tokens": tokens, "groups": groups}
             if given[size] % given[parts]:
                 raise InputError(
                     f"MambaHSI: {size} is {given[size]}, expected a multiple of {parts}, {given[parts]}"
                 )
-        modalities = list(in_channels)
+        modalities = list(self.in_channels)
         self.read: Sequence[str] = modalities if concatenate else modalities[:1]
         self.pooling = pooling
         bands = sum(self.treated_channels[m] for m in self.read)
-        self.embed = nn.Sequential(nn.Conv2d(bands, embed_dim, 1), nn.GroupNorm(groups, embed_dim), nn.SiLU())
+        convolution = reads_bands(nn.Conv2d(bands, embed_dim, 1), *self.read)
+        self.embed = nn.Sequential(convolution, nn.GroupNorm(groups, embed_dim), nn.SiLU())
         self.blocks = nn.ModuleList(
             SpatialSpectralBlock(embed_dim, tokens, groups, d_state) for _ in range(depth)
         )
@@ -128,10 +130,10 @@ class MambaHSI(WindowClassifier):
             nn.Conv2d(embed_dim, head_dim, 1),
             nn.GroupNorm(groups, head_dim),
             nn.SiLU(),
-            nn.Conv2d(head_dim, num_classes, 1),
+            writes_classes(nn.Conv2d(head_dim, num_classes, 1)),
         )
 
-    def logits(self, inputs: Mapping[str, Tensor], clip_features: Any = None) -> dict[str, Tensor]:
+    def logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(B, K, S, S)``."""
         x = self.embed(torch.cat([inputs[m] for m in self.read], dim=1))
         window = x.shape[-2:]

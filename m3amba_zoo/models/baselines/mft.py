@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.axes import reads_bands, writes_classes
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -68,7 +70,7 @@ class Tokenizer(nn.Module):
 
 
 class CrossPatchAttention(nn.Module):
-    """mCrossPA: the class token asks, all tokens answer; several heads."""
+    """mCrossPA: multi-head attention with queries of the class token alone."""
 
     def __init__(self, embed_dim: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -78,7 +80,7 @@ class CrossPatchAttention(nn.Module):
         self.out = nn.Linear(embed_dim, embed_dim)
 
     def forward(self, x_NTE: Tensor) -> Tensor:
-        """Return the class token's answer ``(N, 1, E)``."""
+        """Return what the class token reads, ``(N, 1, E)``."""
         query, key, value = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in (self.query(x_NTE[:, :1]), *self.key_value(x_NTE).chunk(2, dim=-1))
@@ -115,29 +117,30 @@ class MFT(PatchClassifier):
 
     Paper: S. K. Roy, A. Deria, D. Hong, B. Rasti, A. Plaza, J. Chanussot, "Multimodal Fusion Transformer for
     Remote Sensing Image Classification", IEEE TGRS 61, 2023 (arXiv 2203.16952). The spectral modality passes
-    a 3D convolution and a HetConv and is tokenised; the other modality passes a 3 x 3 convolution and becomes
-    the class token. Encoder blocks with multi-head cross patch attention and a linear classifier of the class
-    token follow. We found no count of parameters; this has 403,951 for Houston 2013 (144 and 1 bands, 15
-    classes).
+    through a 3D convolution and a HetConv and is tokenised; the other modality passes through a 3 x 3
+    convolution and becomes the class token. Encoder blocks with multi-head cross patch attention and a linear
+    classifier of the class token follow. We found no count of parameters; this has 403,951 for Houston 2013
+    (144 and 1 bands, 15 classes).
 
     Deviations:
-        - Kernels along the spectrum are as long as the spectrum where it has fewer than 9 bands.
-        - The HetConv has 4 groups, whatever the number of bands.
-        - Attention is added to the class token alone; the other tokens change by the MLP.
+        - Kernels along the spectrum are as long as the spectrum if it has fewer than 9 bands.
+        - The HetConv has 4 groups for any number of bands.
+        - Attention is added to the class token only; the other tokens are changed by the MLP only.
         - With one modality the class token is a learned constant, as in a ViT.
 
     Args:
-        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two
-            modalities, the spectral one first.
+        in_channels, num_classes, patch: as for every PatchClassifier; at most two modalities, the spectral
+            one first.
         embed_dim: E, a multiple of ``heads`` and of 4.
-        tokens: of the spectral modality.
+        tokens: number of tokens of the spectral modality.
         depth: number of blocks.
         heads: of the attention.
         mlp_dim: hidden units of each block's MLP.
         dropout: after the position embedding, in attention and MLP.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: more than two modalities, or an ``embed_dim`` that does not divide.
+        InputError: if there are more than two modalities, or ``embed_dim`` is not a multiple as above.
     """
 
     def __init__(
@@ -151,11 +154,10 @@ class MFT(PatchClassifier):
         heads: int = 8,
         mlp_dim: int = 512,
         dropout: float = 0.1,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        self.spectral, self.auxiliary = spectral_and_auxiliary("MFT", in_channels)
+        super().__init__(in_channels, num_classes, patch, **base)
+        self.spectral, self.auxiliary = self._spectral_and_auxiliary()
         if embed_dim % math.lcm(heads, GROUPS):
             raise InputError(
                 f"MFT: embed_dim is {embed_dim}, expected a multiple of {heads} heads and of {GROUPS}"
@@ -166,7 +168,9 @@ class MFT(PatchClassifier):
             self.class_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         else:
             self.class_tokenizer = nn.Sequential(
-                nn.Conv2d(self.treated_channels[self.auxiliary], embed_dim, 3, padding=1),
+                reads_bands(
+                    nn.Conv2d(self.treated_channels[self.auxiliary], embed_dim, 3, padding=1), self.auxiliary
+                ),
                 nn.BatchNorm2d(embed_dim),
                 nn.GELU(),
                 Tokenizer(embed_dim, 1),
@@ -176,7 +180,7 @@ class MFT(PatchClassifier):
         self.blocks = nn.Sequential(
             *(MFTBlock(embed_dim, heads, mlp_dim, dropout) for _ in range(depth)), nn.LayerNorm(embed_dim)
         )
-        self.classifier = nn.Linear(embed_dim, num_classes)
+        self.classifier = writes_classes(nn.Linear(embed_dim, num_classes))
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(N, K)``."""

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m3amba_zoo.models.axes import reads_bands, writes_classes
 from m3amba_zoo.models.baselines.mamba import BothWaysScan
-from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.ss2d import ScanParameters
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.ops import selective_scan_2d
@@ -26,7 +27,7 @@ def _depthwise(channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 class GatedBranch(nn.Module):
-    """What surrounds a scan: LayerNorm, Linear, DWConv, SiLU before it; LayerNorm, gate, Linear after."""
+    """The layers around a scan: LayerNorm, Linear, DWConv, SiLU before it; LayerNorm, gate, Linear after."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class GatedBranch(nn.Module):
         return F.silu(self.conv(u.permute(0, 3, 1, 2))), gate
 
     def leave(self, x_NPPC: Tensor, y_NPPI: Tensor, gate_NPPI: Tensor) -> Tensor:
-        """Return ``(N, P, P, C)``: the block's input plus what the scan found."""
+        """Return ``(N, P, P, C)``: the block's input plus the scan's gated output."""
         return x_NPPC + self.out_proj(self.out_norm(y_NPPI) * F.silu(gate_NPPI))
 
 
@@ -72,7 +73,7 @@ class MultiScaleSpatialBlock(GatedBranch):
 
 
 class SpectralBlock(GatedBranch):
-    """Spe-Mamba: the channels as a sequence, scanned both ways; a step holds all pixels of the patch."""
+    """Spe-Mamba: the channels as a sequence, scanned both ways; each step holds all pixels of the patch."""
 
     def __init__(self, dim: int, d_state: int, patch: int) -> None:
         super().__init__(dim)
@@ -86,7 +87,7 @@ class SpectralBlock(GatedBranch):
 
 
 class FusionBlock(nn.Module):
-    """Fus-Mamba: each modality is scanned with delta, B and C that come from the other (algorithm 1)."""
+    """Fus-Mamba: each modality is scanned with delta, B and C from the other (algorithm 1)."""
 
     def __init__(self, dim: int, d_state: int) -> None:
         super().__init__()
@@ -96,7 +97,7 @@ class FusionBlock(nn.Module):
         )
 
     def forward(self, *maps: Tensor) -> list[Tensor]:
-        """Return two maps ``(N, P, P, C)`` for two."""
+        """Take and return two maps ``(N, P, P, C)``."""
         branches = [cast(GatedBranch, branch) for branch in self.branches]
         entered = [branch.enter(x) for branch, x in zip(branches, maps, strict=True)]
         sequences = [u.permute(0, 2, 3, 1) for u, _ in entered]
@@ -119,7 +120,7 @@ class SpatialSpectralModule(nn.Module):
         self.fusion = FusionBlock(dim, d_state) if modalities == 2 else None
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Return one map ``(N, P, P, C)`` a modality for one."""
+        """Take and return one map ``(N, P, P, C)`` per modality."""
         maps = [block(x) for block, x in zip(self.spatial, maps, strict=True)]
         maps[0] = self.spectral(maps[0])
         return self.fusion(*maps) if self.fusion is not None else maps
@@ -131,28 +132,29 @@ class MSFMamba(PatchClassifier):
 
     Paper: F. Gao, X. Jin, X. Zhou, J. Dong, Q. Du, "MSFMamba: Multi-Scale Feature Fusion State Space Model
     for Multi-Source Remote Sensing Image Classification", IEEE TGRS 63, 2025 (arXiv 2408.14255). A
-    convolution a modality, ``depth`` modules of MSpa-Mamba, Spe-Mamba and Fus-Mamba, then two fully connected
-    layers on both modalities' mean features. The paper reduces the bands by a PCA: a step of the data
-    preprocessor here. It states 1.5252 M parameters for Augsburg (table IX); this has 1.5646 M there with 30
-    components (SAR 4, 7 classes, patches of 11 x 11): ``dim`` and ``depth`` were chosen to come near.
+    convolution per modality, ``depth`` modules of MSpa-Mamba, Spe-Mamba and Fus-Mamba, then two fully
+    connected layers on both modalities' mean features. The paper reduces the bands by a PCA: a step of the
+    data preprocessor here. It states 1.5252 M parameters for Augsburg (table IX); this has 1.5646 M there
+    with 30 components (SAR 4, 7 classes, patches of 11 x 11): we chose ``dim`` and ``depth`` to come close.
 
     Deviations:
-        - Details that summaries of the paper leave open are ours: a 3 x 3 convolution embeds patches, with
-          BatchNorm and SiLU; the routes along columns run at half resolution, those along rows at full; each
+        - Details that summaries of the paper leave open are ours: a 3 x 3 convolution with BatchNorm and SiLU
+          embeds patches; the routes along columns run at half resolution, those along rows at full; each
           block has a LayerNorm before it and a residual around it, as in VMamba; features are averaged.
-        - Fus-Mamba scans in four directions, in place (``ops.selective_scan_2d``).
+        - Fus-Mamba scans in four directions (``ops.selective_scan_2d``).
         - With one modality there is no Fus-Mamba.
 
     Args:
-        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; at most two
-            modalities, the spectral one first.
+        in_channels, num_classes, patch: as for every PatchClassifier; at most two modalities, the spectral
+            one first.
         dim: C.
         depth: number of modules.
         d_state: states of each scan.
-        hidden: of the classifier.
+        hidden: units of the classifier's hidden layer.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: more than two modalities.
+        InputError: if there are more than two modalities.
     """
 
     def __init__(
@@ -164,24 +166,24 @@ class MSFMamba(PatchClassifier):
         depth: int = 3,
         d_state: int = 16,
         hidden: int = 128,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        spectral_and_auxiliary("MSFMamba", in_channels)
+        super().__init__(in_channels, num_classes, patch, **base)
+        self._spectral_and_auxiliary()
         self.embeds = nn.ModuleDict(
             {
                 modality: nn.Sequential(
-                    nn.Conv2d(bands, dim, 3, padding=1, bias=False), nn.BatchNorm2d(dim), nn.SiLU()
+                    reads_bands(nn.Conv2d(bands, dim, 3, padding=1, bias=False), modality),
+                    nn.BatchNorm2d(dim),
+                    nn.SiLU(),
                 )
                 for modality, bands in self.treated_channels.items()
             }
         )
-        self.stages = nn.ModuleList(
-            SpatialSpectralModule(dim, d_state, patch, len(in_channels)) for _ in range(depth)
-        )
+        count = len(self.in_channels)
+        self.stages = nn.ModuleList(SpatialSpectralModule(dim, d_state, patch, count) for _ in range(depth))
         self.classifier = nn.Sequential(
-            nn.Linear(dim * len(in_channels), hidden), nn.ReLU(), nn.Linear(hidden, num_classes)
+            nn.Linear(dim * count, hidden), nn.ReLU(), writes_classes(nn.Linear(hidden, num_classes))
         )
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,14 +1,16 @@
-"""S2ENet (Fang et al. 2022): LiDAR says where in the HSI to look, HSI which channels of LiDAR matter."""
+"""S2ENet (Fang et al. 2022): LiDAR features scale the HSI's pixels, HSI features scale LiDAR's channels."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.axes import reads_bands, writes_classes
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -21,23 +23,23 @@ class S2ENet(PatchClassifier):
     """Spatial-spectral cross-modal enhancement network.
 
     Paper: S. Fang, K. Li, Z. Li, "S2ENet: Spatial-Spectral Cross-Modal Enhancement Network for Classification
-    of Hyperspectral and LiDAR Data", IEEE GRSL 19, 2022. Three 3 x 3 convolutions a modality (128, 64, 32 and
-    8, 16, 32 filters); then the spatial enhancement module (SAEM) scales each pixel of the spectral features
-    by its affinity to the auxiliary ones, and the spectral enhancement module (SEEM) each channel of the
-    auxiliary features by its affinity to the spectral ones; both are concatenated, mixed by a 1 x 1
-    convolution (32) and averaged. We know of no stated count of parameters; this has 0.271 M for
-    Houston 2013 (144 and 1 bands, 15 classes, patches of 11 x 11).
+    of Hyperspectral and LiDAR Data", IEEE GRSL 19, 2022. Three 3 x 3 convolutions per modality (128, 64, 32
+    and 8, 16, 32 filters); then the spatial enhancement module (SAEM) scales each pixel of the spectral
+    features by its affinity to the auxiliary ones, and the spectral enhancement module (SEEM) each channel of
+    the auxiliary features by its affinity to the spectral ones; both are concatenated, mixed by a 1 x 1
+    convolution (32) and averaged. We know of no stated count of parameters; this has 0.271 M for Houston 2013
+    (144 and 1 bands, 15 classes, patches of 11 x 11).
 
     Deviations:
         - Patches are 11 x 11 by default, 7 x 7 in the paper.
-        - With one modality there is nothing to enhance: its features are mixed, averaged and classified.
+        - With one modality there is no enhancement: its features are mixed, averaged and classified.
 
     Args:
-        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; the first
-            modality is the spectral one.
+        in_channels, num_classes, patch: as for every PatchClassifier; the first modality is the spectral one.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: there are more than two modalities.
+        InputError: if there are more than two modalities.
     """
 
     def __init__(
@@ -45,26 +47,25 @@ class S2ENet(PatchClassifier):
         in_channels: Mapping[str, int],
         num_classes: int,
         patch: int = 11,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        self.first, self.second = spectral_and_auxiliary("S2ENet", in_channels)
+        super().__init__(in_channels, num_classes, patch, **base)
+        self.first, self.second = self._spectral_and_auxiliary()
         bands, features = self.treated_channels, SPECTRAL_WIDTHS[-1]
-        self.spectral = _branch(bands[self.first], *SPECTRAL_WIDTHS)
+        self.spectral = reads_bands(_branch(bands[self.first], *SPECTRAL_WIDTHS), self.first)
         if self.second is not None:
-            self.auxiliary = _branch(bands[self.second], *AUXILIARY_WIDTHS)
+            self.auxiliary = reads_bands(_branch(bands[self.second], *AUXILIARY_WIDTHS), self.second)
             self.spatial_enhancement = SpatialEnhancement(features, patch**2)
             self.spectral_enhancement = SpectralEnhancement(features)
             features += AUXILIARY_WIDTHS[-1]
         self.fusion = _layer(features, SPECTRAL_WIDTHS[-1], 1)
-        self.classifier = nn.Linear(SPECTRAL_WIDTHS[-1], num_classes)
+        self.classifier = writes_classes(nn.Linear(SPECTRAL_WIDTHS[-1], num_classes))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return logits ``(N, K)`` under ``fused`` of patches ``(N, C_m, P, P)``."""
+        """Return ``fused`` logits ``(N, K)`` of patches ``(N, C_m, P, P)``."""
         features = self.spectral(inputs[self.first])
         if self.second is not None:
             auxiliary = self.auxiliary(inputs[self.second])
@@ -82,8 +83,8 @@ class SpatialEnhancement(nn.Module):
     """SAEM: scales pixels by a learnt sum of their affinities to all pixels of the other modality.
 
     Args:
-        channels: C of both modalities; compared in half as many.
-        pixels: of a patch.
+        channels: C of both modalities; they are compared in C / 2 channels.
+        pixels: of a patch, P P.
     """
 
     def __init__(self, channels: int, pixels: int) -> None:

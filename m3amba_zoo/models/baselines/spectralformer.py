@@ -6,12 +6,14 @@ Shape suffixes: N patches, T tokens, E embed_dim, C bands, P rows and columns.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import writes_classes
 from m3amba_zoo.models.baselines.transformer import EncoderLayer
 from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
@@ -19,10 +21,10 @@ from m3amba_zoo.registry import MODELS
 
 
 class GroupwiseEmbedding(nn.Module):
-    """GSE: a token a band, a linear map of the band and its neighbours in all pixels of the patch.
+    """GSE: one token per band, a linear map of the band and its neighbours in all pixels of the patch.
 
     Args:
-        neighbours: n, odd; bands of a group. Ends of the spectrum are repeated.
+        neighbours: n, odd; bands per group. The bands at both ends are repeated to fill their groups.
         pixels: P P.
         embed_dim: E.
     """
@@ -48,26 +50,27 @@ class SpectralFormer(PatchClassifier):
     Hyperspectral Image Classification with Transformers", IEEE TGRS 60, 2022 (arXiv 2107.02988). Group-wise
     spectral embedding (GSE), a class token, learned positions, ``depth`` encoder layers; from the third layer
     on, cross-layer adaptive fusion (CAF) lets each read ``w_1 z^(l) + w_2 z^(l-2)`` with two learned numbers
-    a layer. The first modality alone is read. We found no count of parameters; this has 108,925 for Houston
+    per layer. It reads only the first modality. We found no count of parameters; this has 108,925 for Houston
     2013 (144 bands, 15 classes).
 
     Deviations:
         - The bands at both ends are repeated to fill their groups.
         - CAF's two numbers are the same for all tokens and start as 1/2 each.
-        - Other modalities are ignored: the network is for one.
+        - Other modalities are ignored: the paper's network is for one.
 
     Args:
-        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier.
-        neighbours: n, odd; bands of a group.
+        in_channels, num_classes, patch: as for every PatchClassifier.
+        neighbours: n, odd; bands per group.
         embed_dim: E.
         depth: number of layers.
         heads: of the attention.
-        head_dim: length of a head.
+        head_dim: length of each head's queries.
         mlp_dim: hidden units of a layer's MLP.
         dropout: after the position embedding, in attention and MLP.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: ``neighbours`` is even or below 1.
+        InputError: if ``neighbours`` is even or below 1.
     """
 
     def __init__(
@@ -82,13 +85,12 @@ class SpectralFormer(PatchClassifier):
         head_dim: int = 16,
         mlp_dim: int = 8,
         dropout: float = 0.1,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
+        super().__init__(in_channels, num_classes, patch, **base)
         if neighbours < 1 or neighbours % 2 == 0:
             raise InputError(f"SpectralFormer: neighbours is {neighbours}, expected an odd number of bands")
-        spectral = next(iter(in_channels))
+        spectral = next(iter(self.in_channels))
         self.read = [spectral]
         bands = self.treated_channels[spectral]
         self.embed = GroupwiseEmbedding(neighbours, patch**2, embed_dim)
@@ -99,7 +101,9 @@ class SpectralFormer(PatchClassifier):
             EncoderLayer(embed_dim, heads, head_dim, mlp_dim, dropout) for _ in range(depth)
         )
         self.fusion = nn.Parameter(torch.full((max(depth - 2, 0), 2), 0.5))
-        self.classifier = nn.Sequential(nn.LayerNorm(embed_dim), nn.Linear(embed_dim, num_classes))
+        self.classifier = writes_classes(
+            nn.Sequential(nn.LayerNorm(embed_dim), nn.Linear(embed_dim, num_classes))
+        )
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(N, K)``."""

@@ -1,4 +1,4 @@
-"""The transformer encoder's layer as ViT has it (arXiv 2010.11929), for the baselines that build on it."""
+"""The encoder layer of a ViT (arXiv 2010.11929), for the baselines that build on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Multi-head attention of tokens to themselves or to others, behind a LayerNorm.
+    """Multi-head attention of tokens to themselves or to others, after a LayerNorm.
 
     Args:
         embed_dim: E.

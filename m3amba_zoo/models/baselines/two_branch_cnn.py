@@ -1,14 +1,16 @@
-"""Two-branch CNN (Xu et al. 2018): spectral and spatial tunnels for HSI, cascade blocks for the rest."""
+"""Two-branch CNN (Xu et al. 2018): spectral and spatial tunnels for HSI, cascade blocks for LiDAR."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m3amba_zoo.models.patch_classifier import PatchClassifier, spectral_and_auxiliary
+from m3amba_zoo.models.axes import reads_bands, writes_classes
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -22,27 +24,27 @@ class TwoBranchCNN(PatchClassifier):
     Paper: X. Xu, W. Li, Q. Ran, Q. Du, L. Gao, B. Zhang, "Multisource Remote Sensing Data Classification
     Based on Convolutional Neural Network", IEEE TGRS 56(2):937, 2018. Its HSI branch has a tunnel of 1-D
     convolutions along the spectrum of the centre pixel and one of 2-D convolutions over the patch; the branch
-    of the second source consists of cascade blocks, whose shortcuts hand features of earlier layers on; the
-    features of all are stacked and classified by fully connected layers. Widths are those of its authors'
+    of the second source consists of cascade blocks, whose shortcuts pass on features of earlier layers; all
+    features are stacked and classified by fully connected layers. Widths are those of its authors'
     release: 64 filters of 11 bands and 128 of 3; 256 filters of 3 x 3 and 512 of 1 x 1; 64 filters and
     cascade blocks of 64 and 128. We know of no stated count of parameters; this has 4.86 M for Houston 2013
     (144 and 1 bands, 15 classes, patches of 11 x 11).
 
     Deviations:
         - Trained end to end; the paper first trains each branch with a classifier of its own.
-        - Convolutions along the spectrum are padded, and their kernels never longer than it, so that a few
-          bands will do.
+        - Convolutions along the spectrum are padded and never longer than it, so that a few bands suffice.
         - The classifier's hidden layer (128, with dropout) is ours.
         - With one modality the HSI branch classifies alone.
 
     Args:
-        in_channels, num_classes, patch, data_preprocessor, loss: as for every PatchClassifier; the first
-            modality enters the HSI branch, the second the cascade branch.
-        width: factor on all numbers of filters, for small machines; 1 is the paper.
+        in_channels, num_classes, patch: as for every PatchClassifier; the first modality enters the HSI
+            branch, the second the cascade branch.
+        width: factor on all numbers of filters, for small machines; the paper has 1.
         dropout: before the last layer.
+        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
 
     Raises:
-        InputError: there are more than two modalities.
+        InputError: if there are more than two modalities.
     """
 
     def __init__(
@@ -52,11 +54,10 @@ class TwoBranchCNN(PatchClassifier):
         patch: int = 11,
         width: float = 1.0,
         dropout: float = 0.5,
-        data_preprocessor: nn.Module | dict | None = None,
-        loss: dict | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, patch, data_preprocessor, loss)
-        self.first, self.second = spectral_and_auxiliary("TwoBranchCNN", in_channels)
+        super().__init__(in_channels, num_classes, patch, **base)
+        self.first, self.second = self._spectral_and_auxiliary()
         narrow, middle, wide, widest = (max(1, round(width * n)) for n in (64, 128, 256, 512))
         bands = self.treated_channels[self.first]
         self.spectral_tunnel = nn.Sequential(
@@ -66,7 +67,7 @@ class TwoBranchCNN(PatchClassifier):
             nn.Flatten(),
         )
         self.spatial_tunnel = nn.Sequential(
-            _convolution(bands, wide, 3),
+            reads_bands(_convolution(bands, wide, 3), self.first),
             _convolution(wide, widest, 1),
             nn.MaxPool2d(2, ceil_mode=True),
             nn.Flatten(),
@@ -75,7 +76,7 @@ class TwoBranchCNN(PatchClassifier):
         features = middle * -(-bands // 2) + widest * half**2
         if self.second is not None:
             self.cascade = nn.Sequential(
-                _convolution(self.treated_channels[self.second], narrow, 3),
+                reads_bands(_convolution(self.treated_channels[self.second], narrow, 3), self.second),
                 _CascadeBlock(narrow, narrow),
                 nn.MaxPool2d(2, ceil_mode=True),
                 _CascadeBlock(narrow, middle),
@@ -87,11 +88,11 @@ class TwoBranchCNN(PatchClassifier):
             nn.Linear(features, middle),
             nn.LeakyReLU(SLOPE),
             nn.Dropout(dropout),
-            nn.Linear(middle, num_classes),
+            writes_classes(nn.Linear(middle, num_classes)),
         )
 
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return logits ``(N, K)`` under ``fused`` of patches ``(N, C_m, P, P)``."""
+        """Return ``fused`` logits ``(N, K)`` of patches ``(N, C_m, P, P)``."""
         x = inputs[self.first]
         spectrum = x[:, None, :, self.margin, self.margin]
         features = [self.spectral_tunnel(spectrum), self.spatial_tunnel(x)]
@@ -101,7 +102,7 @@ class TwoBranchCNN(PatchClassifier):
 
 
 def _along_spectrum(channels: int, filters: int, kernel: int, bands: int) -> nn.Sequential:
-    """Return a 1-D convolution of an odd kernel of at most ``bands``, which keeps the length."""
+    """Return a 1-D convolution with an odd kernel of at most ``bands`` that keeps the length."""
     kernel = min(kernel, bands - 1 + bands % 2)
     convolution = nn.Conv1d(channels, filters, kernel, padding=kernel // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm1d(filters), nn.LeakyReLU(SLOPE))
@@ -113,7 +114,7 @@ def _convolution(channels: int, filters: int, kernel: int) -> nn.Sequential:
 
 
 class _CascadeBlock(nn.Module):
-    """Wide and narrow convolutions in turn; shortcuts from input, first and second to the next but one."""
+    """Wide and narrow convolutions in turn; all but the first add the map of two convolutions before."""
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
