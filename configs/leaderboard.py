@@ -66,7 +66,7 @@ variants = dict(
     lidar=dict(models=fusing, datasets=["idtrees"], options=["modalities=lidar"]),
     s1=dict(models=fusing, datasets=["terramind"], options=["modalities=s1"]),
     s2=dict(models=fusing, datasets=["terramind"], options=["modalities=s2"]),
-    dem=dict(models=["m3amba"], datasets=["terramind"], config="m3amba_terramind_dem.py"),
+    dem=dict(models=["m3amba"], datasets=["terramind"], config="m3amba_{dataset}_dem.py"),
     # plain SS2D: the streams never read the fused one; it is their sum, or they lie side by side
     sum=dict(models=["m3amba"], datasets=real, options=["model.neck.fusion=sum"]),
     concat=dict(models=["m3amba"], datasets=real, options=["model.neck.fusion=concat"]),

@@ -141,7 +141,6 @@ class Plan:
                 continue  # a model with a config per dataset need not have one for each
             if not path.is_file():
                 raise InputError(f"{self.path}: model '{model}' has the config {config}, which is not there")
-            own_dataset = PLACE in config or dataset in Path(config).stem
             for seed in self.seeds:
                 yield Run(
                     group,
@@ -151,7 +150,7 @@ class Plan:
                     seed,
                     self.path.parent,
                     config.replace(PLACE, dataset),
-                    None if own_dataset else dataset,
+                    None if PLACE in config else dataset,
                     (*entry.get("options", ()), *options),
                     max_leaked_pixels=leak,
                     tuned=tuned.get((dataset, base), ""),

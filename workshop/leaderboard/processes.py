@@ -106,7 +106,7 @@ class Processes:
         if not _resumable(work_dir, run):
             shutil.rmtree(work_dir, ignore_errors=True)
         # --resume starts anew where there is nothing to resume
-        command = [*COMMAND, "--work-dir", str(work_dir), "--resume", *run.arguments]
+        command = [*COMMAND, *run.arguments, "--work-dir", str(work_dir), "--resume"]
         log = work_dir.with_name(f"{work_dir.name}.log")
         with log.open("wb") as file:
             with self._lock:

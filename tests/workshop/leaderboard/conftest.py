@@ -25,16 +25,8 @@ def in_process(kitchen, monkeypatch):
         for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
             kept._instance_dict.clear()  # by name and second: MMEngine expects one run a process
         kitchen.ran.append(str(run))
-        command = [
-            str(run.folder / run.config),
-            "--seed",
-            str(run.seed),
-            "--work-dir",
-            str(work_dir),
-            "--resume",
-        ]
         try:
-            train.main([*command, *(["--cfg-options", *run.all_options] if run.all_options else [])])
+            train.main([*run.arguments, "--work-dir", str(work_dir), "--resume"])
         except InputError as error:
             return str(error)
         return ""

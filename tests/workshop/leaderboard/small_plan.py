@@ -13,11 +13,10 @@ datasets = dict(
     simulated_plots=dict(title="Simulated plots"),
     far=dict(title="Far away"),
 )
+models = MODELS
 groups = dict(
-    main=dict(title="Apart", configs=["*_{dataset}.py"]),
-    random=dict(
-        title="Random", configs=["*_{dataset}.py"], options=["split.random.seed=0"], max_leaked_pixels=None
-    ),
+    main=dict(title="Apart"),
+    random=dict(title="Random", options=["split.random.seed=0"], max_leaked_pixels=None),
 )
 tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(1e-6, 1e-2), seed=0)
 goal = dict(model="good", datasets=("plots",), margin=1.5)
@@ -28,15 +27,12 @@ _base_ = [{bases}]
 custom_imports = dict(imports=["fake_models"])
 split = dict(type="by_scene", seed=0)
 source = {source}
-train_dataloader = dict(dataset=dict(source=source, split=split, modalities=["hsi"], window=4))
-test_dataloader = dict(dataset=dict(source=source, split=split, modalities=["hsi"], window=4))
+window = 4
 """
 NETWORK = """
-model = dict(
-    type="FakeNet", in_channels=dict(hsi=5), num_classes=3, data_preprocessor=dict(type="RasterPreprocessor")
-)
+model = dict(type="FakeNet", data_preprocessor=dict(type="RasterPreprocessor"))
 train_cfg = dict(max_epochs=2)
-train_dataloader["dataset"]["windows_per_epoch"] = 64
+train_dataloader = dict(dataset=dict(windows_per_epoch=64))
 """
 
 
@@ -45,7 +41,8 @@ class Kitchen:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.plan_path = folder, folder / "plan.py"
-        self.plan_path.write_text(PLAN)
+        self.plan_path.write_text(PLAN.replace("MODELS", "{'none': 'none_{dataset}.py'}"))
+        self.models: dict[str, str] = {}
         self.table = Table(folder / "cards" / "leaderboard.csv")
         self.ran: list[str] = []
 
@@ -60,7 +57,14 @@ class Kitchen:
         path = self.folder / f"{name}.py"
         text = CONFIG.format(bases=", ".join(repr(str(BASES / base)) for base in bases), source=source)
         path.write_text(text + rest)
+        self._list(name.partition("_")[0])
         return path
+
+    def _list(self, model: str) -> None:
+        """Enter a model into the plan; it has a config per dataset."""
+        before = repr(self.models or {"none": "none_{dataset}.py"})
+        self.models.setdefault(model, f"{model}_{{dataset}}.py")
+        self.plan_path.write_text(self.plan_path.read_text().replace(before, repr(self.models)))
 
     def classifier(self, model: str, kind: str, dataset: str = "plots", **options) -> Path:
         return self.add(f"{model}_{dataset}", f"classifier = dict(type={kind!r})\n", **options)

@@ -22,6 +22,7 @@ from workshop.leaderboard.overview import filled_readme, readme_path
 from workshop.leaderboard.page import of_main, render, sum_up
 from workshop.leaderboard.plan import read_plan
 from workshop.leaderboard.processes import _resumable
+from workshop.leaderboard.record import check_record
 from workshop.leaderboard.table import COLUMNS, Table
 from workshop.leaderboard.tuning import TuningTable, tuning_runs
 
@@ -136,10 +137,11 @@ def test_a_readme_that_the_goal_names_gets_its_table(kitchen, in_process):
 
 
 def test_a_variant_is_measured_against_its_model(kitchen, in_process):
-    group = 'ablation=dict(title="Variants", configs=["*_{dataset}_*.py"]), random=dict('
-    kitchen.plan_path.write_text(kitchen.plan_path.read_text().replace("random=dict(", group))
+    group = 'ablation=dict(title="Variants", variants=["fast"]), random=dict('
+    variant = 'dict(models=["good"], datasets=["plots"], options=["classifier.type=Hasty"])'
+    text = kitchen.plan_path.read_text().replace("random=dict(", group)
+    kitchen.plan_path.write_text(f"{text}variants = dict(fast={variant})\n")
     kitchen.classifier("good", "ShrinkageLDA")
-    kitchen.classifier("good", "Hasty", "plots_fast")
     assert main(kitchen.arguments("--only", "main|ablation", "--seeds", "0", "1", "--jobs", "1")) == 0
     rows = kitchen.table.rows()
     ahead = [
@@ -298,8 +300,12 @@ def test_a_metric_on_fewer_pixels_than_the_split_has_is_a_failure(kitchen, in_pr
     [
         (lambda text: text.replace("seeds = (0, 1, 2, 3, 4)", ""), "has no 'seeds'"),
         (lambda text: text.replace("(0, 1, 2, 3, 4)", "(0, 0)"), "different whole numbers"),
-        (lambda text: text.replace('"*_{dataset}.py"', '"good_plots.py"'), "expected {dataset} in it"),
-        (lambda text: text.replace('"*_{dataset}.py"', '"x_{dataset}.py"'), "finds no config"),
+        (lambda text: text.replace("'good_{dataset}.py'", "'bad.py'"), "model 'good' has the config bad.py"),
+        (lambda text: text.replace('title="Apart"', 'variants=["fast"]'), "names the variant 'fast'"),
+        (
+            lambda text: text + "variants = dict(fast=dict(models=['goood'], datasets=['plots']))\n",
+            "variant 'fast' has models={'goood'}",
+        ),
         (lambda text: text.replace('("plots",)', '("plot",)'), "goal names the dataset 'plot'"),
         (
             lambda text: text.replace("margin=1.5", "readme='README.md'"),
@@ -357,10 +363,40 @@ def test_the_committed_table_and_page_are_fresh():
         assert path.read_text() == text, f"{path} is stale: run `python tools/leaderboard.py --page`"
 
 
-def test_each_config_belongs_to_one_dataset_of_the_plan():
-    runs = read_plan(REPOSITORY / "configs" / "leaderboard.py").runs()
+def fresh_record(kitchen):
+    kitchen.classifier("good", "ShrinkageLDA")
+    main(kitchen.arguments("--only", "main", "--seeds", "0"))
+    run = next(run for run in kitchen.plan.runs() if run.seed == 0)
+    return run, json.loads(Path("runs", run.place, "metrics.json").read_text())
+
+
+REFUSED = {
+    "another config": (lambda r: r.update(config_sha256="0" * 64), "of another config or options"),
+    "another seed": (lambda r: r.update(seed=3), "the record has seed 3"),
+    "another part": (lambda r: r["split"].update(part="val"), "scores the val part"),
+    "another split": (lambda r: r["split"].update(sha256="f" * 64), "the record's split is ffffffff"),
+    "more leaks": (lambda r: r["split"].update(leaked_pixels=1), "1 test pixels lie in training windows"),
+    "no split": (lambda r: r.pop("split"), "the record lacks 'split'"),
+}
+
+
+def test_a_record_that_is_not_of_the_run_is_refused(kitchen, in_process):
+    run, record = fresh_record(kitchen)
+    sha256 = record["split"]["sha256"]
+    check_record(record, run, sha256)
+    check_record(record, run, None)  # its data is elsewhere
+    for change, reason in REFUSED.values():
+        changed = json.loads(json.dumps(record))
+        change(changed)
+        with pytest.raises(InputError, match=reason):
+            check_record(changed, run, sha256)
+
+
+def test_each_model_meets_each_dataset_of_the_plan():
+    plan = read_plan(REPOSITORY / "configs" / "leaderboard.py")
+    runs = plan.runs()
     found = {(run.dataset, run.model) for run in runs if run.group == "main"}
-    assert {("houston", "lda"), ("simulated_houston", "lda"), ("idtrees", "m3amba")} <= found
-    assert not any("simulated" in model for _, model in found)
+    assert found == {(dataset, model) for dataset in plan.datasets for model in plan.models}
+    assert next(run for run in runs if run.model == "lda").arguments[-2:] == ["--data", "idtrees"]
     variants = {run.model: run.base for run in runs if run.group == "ablation"}
     assert variants["m3amba_hsi"] == "m3amba"
