@@ -2,9 +2,11 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import mmengine.config.config
+import mmpretrain
 import numpy as np
 import pytest
 import rasterio
@@ -15,6 +17,7 @@ from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
 from m3amba_zoo.config import config_sha256, read_config
+from m3amba_zoo.config.reading import installed_path
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES, SPLITS
@@ -168,6 +171,17 @@ def test_reading_leaves_mmengine_and_the_environment_as_they_are(monkeypatch):
     read_config(CONFIGS / "m3amba.py", "houston")
     assert os.environ["M3AMBA_DATASET"] == "of the user"
     assert before == {name: getattr(mmengine.config.config, name) for name in before}
+
+
+def test_packages_are_found_without_pkg_resources(tmp_path, monkeypatch):
+    assert installed_path("mmpretrain") == str(Path(mmpretrain.__file__).parent)
+    assert installed_path("scikit-learn") == installed_path("sklearn")
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        installed_path("no_such_package")
+    monkeypatch.setitem(sys.modules, "pkg_resources", None)  # as where it has vanished
+    path = tmp_path / "config.py"
+    path.write_text('_base_ = ["mmpretrain::_base_/default_runtime.py"]\n')
+    assert "default_hooks" in read_config(path)
 
 
 def test_a_written_config_keeps_the_order_of_its_modalities(tmp_path):

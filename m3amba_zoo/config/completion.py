@@ -49,7 +49,7 @@ def complete(config: Config) -> None:
     top = config._cfg_dict
     if top.get("source") is not None:
         _order_modalities(config)
-    datasets = [name for name in LOADERS if find(top, f"{name}.dataset.type")[0] is not None]
+    datasets = [name for name in LOADERS if "type" in (find(top, f"{name}.dataset.type")[0] or ())]
     for said in ("source", "split", "modalities"):
         for name in datasets:
             _enter(config, f"{name}.dataset.{said}", top.get(said), said)

@@ -66,6 +66,12 @@ class CardFiles:
     trained: Trained | None
 
     @property
+    def bands(self) -> dict[str, int]:
+        """Bands by modality, in the model's order."""
+        model = self.config.model
+        return {name: model.in_channels[name] for name in model.get("modalities") or model.in_channels}
+
+    @property
     def name(self) -> str:
         """The model's name."""
         return self.folder.name

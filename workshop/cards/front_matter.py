@@ -80,7 +80,7 @@ def _data(files: CardFiles) -> dict[str, Any]:
     if files.trained is not None:
         shipped = files.trained.shipped
         return {"dataset": shipped["dataset"], "modalities": list(shipped["modalities"])}
-    return {"dataset": _test_data(files, "source"), "modalities": list(files.config.model.in_channels)}
+    return {"dataset": _test_data(files, "source"), "modalities": list(files.bands)}
 
 
 def _test_data(files: CardFiles, part: str) -> str:
@@ -97,7 +97,7 @@ def _untrained_split(files: CardFiles, written: Any) -> dict[str, Any]:
 
 
 def _inputs(files: CardFiles, written: Any) -> dict[str, Any]:
-    bands_of = files.config.model.in_channels
+    bands_of = files.bands
     for modality in _mapping(written):
         if modality not in bands_of:
             raise InputError(

@@ -87,7 +87,7 @@ def _template(files: CardFiles, command: str) -> Document:
         files: of the card.
         command: that trains it.
     """
-    inputs = {modality: dict.fromkeys(BY_HAND_OF_INPUTS, OPEN) for modality in files.config.model.in_channels}
+    inputs = {modality: dict.fromkeys(BY_HAND_OF_INPUTS, OPEN) for modality in files.bands}
     written: dict[str, Any] = {
         "tags": ["remote-sensing", "pixel-classification"],
         ZOO: {
