@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_seed(config, meta["seed"], splits=meta[SEEDED_SPLITS])
     config.resume, config.load_from = False, str(args.checkpoint)
     before = files_of(config.work_dir)
-    with starting(config, started=lambda: False):
+    with starting(config):
         runner = build_runner(config, ("test_loop",))
         print_header(runner, f"tests {args.checkpoint}")
         print_scores(runner.test())
