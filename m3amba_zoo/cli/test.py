@@ -15,7 +15,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.cli.run_config import build_runner, read_config, require, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
     from m3amba_zoo.config.options import set_seed
-    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, read_meta
+    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, check_weights, read_meta
+    from m3amba_zoo.models.weights import read_checkpoint
 
     config = read_config(args.config, args.cfg_options, args.work_dir, args.launcher, args.local_rank)
     require(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = files_of(config.work_dir)
     with starting(config):
         runner = build_runner(config, ("test_loop",))
+        # MMEngine's own Runner would test weights that do not fit
+        check_weights(runner, read_checkpoint(args.checkpoint, "meta"), args.checkpoint)
         print_header(runner, f"tests {args.checkpoint}")
         print_scores(runner.test())
     print_written(runner, before)

@@ -88,19 +88,27 @@ def durable_file(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
 
 
-def load_into(runner: Runner, checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Load a checkpoint's weights into a Runner's model, which they must fit exactly.
+def check_weights(runner: Runner, checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Compare a checkpoint's weights with a Runner's model and data.
 
     Raises:
-        InputError: if they do not fit, or were trained on another split of the data.
+        InputError: if they do not fit exactly, or were trained on another split of the data.
     """
-    runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-    model = bare_model(runner)
-    check_fit(checkpoint["state_dict"], model.state_dict(), path)
+    check_fit(checkpoint["state_dict"], bare_model(runner).state_dict(), path)
     for loop in built_loops(runner).values():
         given = describe_data(getattr(loop.dataloader.dataset, "metainfo", None) or {})
         check_data(checkpoint["meta"].get("data", {}), given, path)
-    model.load_state_dict(checkpoint["state_dict"], strict=False)
+
+
+def load_into(runner: Runner, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Load a checkpoint's weights into a Runner's model.
+
+    Raises:
+        InputError: if ``check_weights`` refuses them.
+    """
+    runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+    check_weights(runner, checkpoint, path)
+    bare_model(runner).load_state_dict(checkpoint["state_dict"], strict=False)
     runner._has_loaded = True
     runner.logger.info(f"Load checkpoint from {path}")
 

@@ -56,6 +56,7 @@ def test_a_plain_runner_gives_the_zoo_runners_weights_and_scores(train):
     for name, value in weights[0].items():
         assert torch.equal(value, weights[1][name]), name
     zoo, mmengine = (json.loads(Path(run, "metrics.json").read_text()) for run in ("zoo", "plain"))
+    assert zoo["model"]["epochs"] == 1
     assert mmengine["model"] == zoo["model"]
     assert mmengine["confusion"] == zoo["confusion"]
 

@@ -338,11 +338,12 @@ def test_a_full_disk_keeps_the_checkpoint_before(config, monkeypatch):
     assert train(config, "--work-dir", "run", "--resume") == 0
 
 
-@pytest.mark.parametrize(("options", "names"), [(["bands=6"], ["(8, 4)", "(8, 6)"])])
-def test_weights_that_do_not_fit_are_refused(config, options, names):
+@pytest.mark.parametrize("runner", ["ZooRunner", "Runner"])
+def test_weights_that_do_not_fit_are_refused(config, runner):
+    config.write_text(config.read_text() + f'runner_type = "{runner}"\n')
     train(config, "--no-test", "--work-dir", "run")
-    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", *options)
-    for name in ("run/epoch_3.pth", "layers.0.weight", *names):
+    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "bands=6")
+    for name in ("run/epoch_3.pth", "layers.0.weight", "(8, 4)", "(8, 6)"):
         assert name in message
     assert not Path("work_dirs").exists()
 
