@@ -1,4 +1,4 @@
-"""A run of a config that has a ``classifier``: fitted at once, scored like a network."""
+"""Runs a config that has a ``classifier``: it is fitted at once and scored like a network."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from m3amba_zoo.visualization.outputs import write_maps
 
 
 def run_classifier(config: Config) -> None:
-    """Fit, predict, score, write ``metrics.json`` and maps to the work dir, and say so.
+    """Fit, predict and score a classifier, and write ``metrics.json`` and maps to the work dir.
 
     The data, its split and the part that is scored are those of ``test_dataloader.dataset``.
 
     Raises:
-        InputError: the config names no data, or no such classifier; the data lacks what it reads.
+        InputError: if the config names no data or an unknown classifier, or the data lacks what it reads.
     """
     require(config, "classifier", "test_dataloader")
     dataset = config.test_dataloader.dataset
     seed = config.get("randomness", {}).get("seed", 0)
     name = Path(config.filename).stem
-    with starting(config, started=lambda: False):
+    with starting(config):
         default_args = {"modalities": list(dataset.modalities)}
         classifier: PixelClassifier = CLASSIFIERS.build(
             config.classifier.to_dict(), default_args=default_args
@@ -66,7 +66,7 @@ def run_classifier(config: Config) -> None:
         timing=timing,
     )
     if not classifier.probabilistic:
-        record["ece"] = None  # it claims certainty everywhere, which says nothing of calibration
+        record["ece"] = None  # it claims certainty everywhere: no calibration to measure
     work_dir = Path(config.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     write_maps(work_dir, data.scenes, evaluation.class_maps, data.split)
@@ -75,7 +75,7 @@ def run_classifier(config: Config) -> None:
 
 
 def _describe(name: str, classifier: PixelClassifier) -> dict[str, Any]:
-    """Return what ``metrics.json`` says of the classifier; it has no parameters trained by gradients."""
+    """Return what ``metrics.json`` says of the classifier; no parameter of it is trained by gradients."""
     return {
         "name": name,
         "type": type(classifier).__name__,

@@ -85,7 +85,7 @@ def set_amp(config: Config) -> None:
     """Turn mixed precision on.
 
     Raises:
-        InputError: the optimiser's wrapper is one without mixed precision.
+        InputError: if the optimiser's wrapper has no mixed precision.
     """
     kind = config.optim_wrapper.get("type", "OptimWrapper")
     if kind not in ("OptimWrapper", "AmpOptimWrapper"):
@@ -94,12 +94,18 @@ def set_amp(config: Config) -> None:
 
 
 @contextlib.contextmanager
-def starting(config: Config, started: Callable[[], bool]) -> Iterator[None]:
-    """Guard a run: faults of the config become InputError, and a new work dir goes again if it never started.
+def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Guard a run: a fault of the config becomes one sentence, and a run that never started leaves no folder.
+
+    A new work dir is removed only if no training has started in it and no checkpoint lies in it.
+
+    Args:
+        config: of the run.
+        started: says whether training has started.
 
     Raises:
-        InputError: the config names a part that is not registered, or gives one arguments it does not have;
-            a file cannot be written.
+        InputError: if the config names a part that is not registered or gives one arguments that it does not
+            have, or if a file cannot be written.
     """
     work_dir = Path(config.work_dir).absolute()
     missing = [path for path in (work_dir, *work_dir.parents) if not path.exists()]
@@ -107,7 +113,7 @@ def starting(config: Config, started: Callable[[], bool]) -> Iterator[None]:
         yield
     except BaseException as error:
         if not started():
-            if missing:
+            if missing and not any(work_dir.rglob("*.pth")):
                 shutil.rmtree(work_dir, ignore_errors=True)
                 with contextlib.suppress(OSError):  # another run has put its work dir there
                     for parent in missing[1:]:
@@ -120,12 +126,16 @@ def starting(config: Config, started: Callable[[], bool]) -> Iterator[None]:
 
 
 def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
-    """Build the Runner that the config asks for (``runner_type``, else MMEngine's), and its loops' data.
+    """Build the Runner that the config asks for (``runner_type``, else MMEngine's) and its loops.
 
-    All data is loaded at once: what is wrong with the test data shall not show after an hour of training.
+    All data is loaded and checked now: a fault in the test data must not show after an hour of training.
+
+    Raises:
+        InputError: if the optimiser is not registered, or the run lacks what the zoo's parts need.
     """
     from mmengine.registry import OPTIMIZERS
 
+    from m3amba_zoo.engine import check_parts
     from m3amba_zoo.registry import RUNNERS
 
     optimizer = config.get("optim_wrapper", {}).get("optimizer", {}).get("type")
@@ -134,6 +144,7 @@ def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
     runner = RUNNERS.build(config)
     for loop in loops:
         getattr(runner, loop)  # MMEngine builds a loop when it is first asked for
+    check_parts(runner)
     return runner
 
 
@@ -147,7 +158,7 @@ def _require_writable(work_dir: Path) -> None:
 
 
 def _config_fault(error: BaseException) -> str | None:
-    """Return what is wrong with the config, if it is MMEngine or the optimiser that found fault."""
+    """Return what is wrong with the config if MMEngine, the optimiser or the data loader raised the error."""
     if not isinstance(error, (KeyError, TypeError, ValueError, AssertionError)):
         return None
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
@@ -155,7 +166,7 @@ def _config_fault(error: BaseException) -> str | None:
         return None
     if unknown := re.match(r"(\S+) is not in the (?:\S+::)?(.+?) registry", str(error.args[0])):
         return _unknown(*unknown.groups())
-    if "end should be larger than begin" in str(error):  # a part of param_scheduler, of no length
+    if "end should be larger than begin" in str(error):  # raised by a param_scheduler of no length
         return (
             "a part of param_scheduler begins when training has ended; raise train_cfg.max_epochs "
             "(at least 2 epochs, where the first warms up)"

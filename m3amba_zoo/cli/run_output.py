@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import master_only
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from rich import get_console
+
+from m3amba_zoo.engine.any_runner import bare_model
 
 Stamps = dict[Path, tuple[int, int]]
 
 
 @master_only
 def print_header(runner: Runner, note: str | None) -> None:
-    """Name the run, its model, device and log; the note says where the weights come from."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    """Print the run, its model, device and log, and a note on where the weights come from."""
+    model = bare_model(runner)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     device = next(model.parameters()).device.type
     processes = f" x {runner.world_size}" if runner.world_size > 1 else ""
@@ -40,14 +41,14 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 
 def files_of(folder: str | Path) -> Stamps:
-    """Return the files below a folder with their sizes and times of change, for ``print_written``."""
+    """Return the size in bytes and time of change in ns of each file below a folder."""
     files = (path for path in Path(folder).absolute().rglob("*") if path.is_file())
     return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
 @master_only
 def print_written(runner: Runner, before: Stamps) -> None:
-    """Name the files of the work dir that are new or changed; folders are summed up."""
+    """Print the files of the work dir that are new or changed; a folder gets one line with their number."""
     work_dir = Path(runner.work_dir)
     written = [path for path, stamp in files_of(work_dir).items() if before.get(path) != stamp]
     counts = Counter(path.relative_to(work_dir).parts[0] for path in written)

@@ -15,7 +15,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.cli.run_config import build_runner, config_of, require, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
     from m3amba_zoo.config.options import set_seed
-    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, read_meta
+    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, check_weights, read_meta
+    from m3amba_zoo.models.weights import read_checkpoint
 
     config = config_of(args)
     require(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
@@ -24,8 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_seed(config, meta["seed"], splits=meta[SEEDED_SPLITS])
     config.resume, config.load_from = False, str(args.checkpoint)
     before = files_of(config.work_dir)
-    with starting(config, started=lambda: False):
+    with starting(config):
         runner = build_runner(config, ("test_loop",))
+        # MMEngine's own Runner would test weights that do not fit
+        check_weights(runner, read_checkpoint(args.checkpoint, "meta"), args.checkpoint)
         print_header(runner, f"tests {args.checkpoint}")
         print_scores(runner.test())
     print_written(runner, before)

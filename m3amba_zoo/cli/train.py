@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     from m3amba_zoo.cli.run_config import build_runner, config_of, require, set_amp, starting
     from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
-    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS
+    from m3amba_zoo.engine.any_runner import has_hook, has_trained
+    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, SafeCheckpointHook, load_final_weights
     from m3amba_zoo.transfer import InitFromHook
 
     config = config_of(args, args.seed)
@@ -38,22 +39,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     test = not args.no_test and config.get("test_dataloader") is not None
     before = files_of(config.work_dir)
     runner = None
-    with starting(config, started=lambda: getattr(runner, "started", False)):
-        # a run that is resumed has its weights
+    with starting(config, started=lambda: runner is not None and has_trained(runner)):
+        # a run that is resumed has its weights already
         start = (
             InitFromHook.from_config(config.init_from)
             if config.get("init_from") and not config.get("resume")
             else None
         )
         runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",))
-        # kept in checkpoints; one that is resumed brings its own
+        # checkpoints keep it; one that is resumed brings its own
         runner.message_hub.update_info(SEEDED_SPLITS, args.seed is not None)
         if start is not None:
             runner.register_hook(start)
         print_header(runner, resumed)
+        if not has_hook(runner, SafeCheckpointHook):
+            runner.logger.warning(
+                "checkpoints will hold pickled objects, which 'test' and '--resume' refuse; with "
+                "default_hooks.checkpoint.type='SafeCheckpointHook' they would not"
+            )
         runner.train()
         if test:
-            runner.load_final_weights()
+            load_final_weights(runner)
             print_scores(runner.test())
     print_written(runner, before)
     return 0
@@ -69,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CHECKPOINT",
         help="go on from a checkpoint, or from the work dir's newest one (auto, the default)",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="of the run and of the config's splits")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the run and of the config's splits")
     parser.add_argument(
         "--amp", action="store_true", help="mixed precision: float16 on CUDA, bfloat16 on a CPU"
     )
@@ -98,7 +104,7 @@ def _set_start(config: Config, args: argparse.Namespace) -> None:
     """Enter the options on the start of a training into the config, which keeps them.
 
     Raises:
-        InputError: they need one another, exclude one another, or are for networks only.
+        InputError: if one lacks another that it needs, two exclude each other, or one is for networks only.
     """
     from m3amba_zoo.config.options import FREEZE, INIT_FROM
 
@@ -122,10 +128,10 @@ def _set_start(config: Config, args: argparse.Namespace) -> None:
 
 
 def _set_resume(config: Config, resume: str, seed: int | None) -> str:
-    """Let the Runner resume, with the seed and the frozen parts of the run that is resumed; say from where.
+    """Let the Runner resume with the seed and the frozen parts of the run before; return a line that says so.
 
     Raises:
-        InputError: the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
+        InputError: if the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
     """
     from m3amba_zoo.config.options import FREEZE, set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, latest_checkpoint, read_meta

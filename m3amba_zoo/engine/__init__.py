@@ -1,19 +1,44 @@
-"""What MMEngine's Runner needs from us. Importing registers the parts."""
+"""What MMEngine's Runner needs from us. Importing registers the parts; nothing of MMEngine's is replaced.
 
-from m3amba_zoo.engine.amp_wrapper import AmpOptimWrapper
-from m3amba_zoo.engine.checkpoint import AsideBackend, latest_checkpoint, load_from_local
-from m3amba_zoo.engine.checkpoint_hook import SafeCheckpointHook
-from m3amba_zoo.engine.data_check_hook import DataCheckHook
-from m3amba_zoo.engine.epoch_seed_hook import EpochSeedHook
-from m3amba_zoo.engine.finite_loss_hook import FiniteLossHook
-from m3amba_zoo.engine.fit_hook import FitPreprocessorHook
-from m3amba_zoo.engine.progress_hook import ProgressHook
+A config asks for each part by name (``configs/_base_/default_runtime.py`` for all of them). The hooks work
+under any Runner; ``checks.check_parts`` says what else they need.
+
+==========================  =============================================  ===================================
+Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
+==========================  =============================================  ===================================
+``load_checkpoint``,        Reads local files, running no code in them;    A stranger's file must do no harm;
+``resume``                  weights must fit exactly, and come from the    a wrong fit or split would give
+                            same split of the same data                    wrong scores silently
+``save_checkpoint``         Writes aside, then renames                     A full disk must not cost a run
+``dump_config``,            Writes the config once the checks before       A refused run or a test must not
+``call_hook``               training have passed                           replace a training's config
+``build_logger``            The terminal shows warnings only               The log file has everything
+``register_default_hooks``  None drops any default hook                    MMEngine drops only its own
+``setup_env``,              Several processes may train on CPUs            MMEngine knows GPUs only
+``wrap_model``
+``wrap_model``,             ``freeze`` lists parameters not to train       A start from other weights may keep
+``build_optim_wrapper``,                                                   some of them
+``register_default_hooks``
+``_maybe_compile``          ``compile`` compiles the network, not the      The step breaks the graph and would
+                            whole step                                     be compiled anew every time
+``train``, ``test``         Call hooks' ``after_stop(runner)``, also       A progress bar must give the
+                            after an error                                 terminal back
+==========================  =============================================  ===================================
+
+``SafeCheckpointHook`` replaces ``CheckpointHook`` (plain values only; the older file goes last), and
+``AmpOptimWrapper`` replaces MMEngine's, which refuses CPUs. The other hooks are additions: ``DataCheckHook``,
+``FitPreprocessorHook``, ``EpochSeedHook``, ``FiniteLossHook``, ``ProgressHook``, ``ReportHook``.
+"""
+
+from m3amba_zoo.engine.checkpoint import SafeCheckpointHook, latest_checkpoint, load_final_weights
+from m3amba_zoo.engine.checks import DataCheckHook, check_parts
+from m3amba_zoo.engine.console import ProgressHook
 from m3amba_zoo.engine.report_hook import ReportHook
 from m3amba_zoo.engine.runner import ZooRunner
+from m3amba_zoo.engine.training import AmpOptimWrapper, EpochSeedHook, FiniteLossHook, FitPreprocessorHook
 
 __all__ = [
     "AmpOptimWrapper",
-    "AsideBackend",
     "DataCheckHook",
     "EpochSeedHook",
     "FiniteLossHook",
@@ -22,6 +47,7 @@ __all__ = [
     "ReportHook",
     "SafeCheckpointHook",
     "ZooRunner",
+    "check_parts",
     "latest_checkpoint",
-    "load_from_local",
+    "load_final_weights",
 ]

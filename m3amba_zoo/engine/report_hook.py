@@ -8,10 +8,10 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE, INIT_FROM
+from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.evaluation.record import build_record, count_flops, mapped_pixels, write_json
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.registry import HOOKS
@@ -31,9 +31,14 @@ class ReportHook(Hook):
         self._started = 0.0
         self._before_resuming = 0.0
         self._batch: Any = None
+        self._epochs: int | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Note for how many epochs the weights were trained, where their file says so."""
+        self._epochs = checkpoint.get("meta", {}).get("epoch")
 
     def before_train(self, runner: Runner) -> None:
-        """Start the clock, where a run that is resumed stopped it."""
+        """Start the clock; a resumed run goes on from the time of the run before."""
         self._started = time.perf_counter()
         known = TRAIN_SECONDS in runner.message_hub.runtime_info
         self._before_resuming = runner.message_hub.get_info(TRAIN_SECONDS) if known else 0.0
@@ -41,7 +46,7 @@ class ReportHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Note the time, for the checkpoint that may come."""
+        """Note the time for the next checkpoint."""
         seconds = self._before_resuming + time.perf_counter() - self._started
         runner.message_hub.update_info(TRAIN_SECONDS, seconds)
 
@@ -56,7 +61,7 @@ class ReportHook(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Keep a batch, on which operations are counted."""
+        """Keep the first batch, on which operations are counted."""
         if batch_idx == 0:
             self._batch = data_batch
 
@@ -74,7 +79,7 @@ class ReportHook(Hook):
             runner.cfg,
             window=_training_window(runner, info),
             model={
-                **_describe(runner, info),
+                **_describe(runner, info, self._epochs),
                 "flops_per_pixel": self._flops(runner) / mapped_pixels(metric.evaluation),
             },
             selection=_selection(runner),
@@ -85,7 +90,7 @@ class ReportHook(Hook):
         write_json(work_dir / "metrics.json", record)  # last: with it the results are complete
 
     def _flops(self, runner: Runner) -> float:
-        """Return the operations of the whole test: those of a batch, times its share of the windows."""
+        """Return the operations of the whole test: those of one batch, scaled up to all windows."""
         counted = count_flops(lambda: runner.model.test_step(self._batch))
         return counted / len(self._batch["scene"]) * len(runner.test_dataloader.dataset)
 
@@ -99,18 +104,17 @@ def _selection(runner: Runner) -> str:
 
 
 def _training_window(runner: Runner, info: dict[str, Any]) -> int:
-    """Return the side of the training windows, which leak.
+    """Return the side in pixels of the training windows, which may show test pixels.
 
-    Where nothing trains it is the model's patch, or else that of the test windows.
+    A config without training has the model's patch, or else the side of the test windows.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     dataset = (runner.cfg.get("train_dataloader") or {}).get("dataset") or {}
-    return int(dataset.get("window", getattr(model, "patch", info["window"])))
+    return int(dataset.get("window", getattr(bare_model(runner), "patch", info["window"])))
 
 
-def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:
-    """Return what ``metrics.json`` says of the model."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+def _describe(runner: Runner, info: dict[str, Any], epochs: int | None) -> dict[str, Any]:
+    """Return what ``metrics.json`` says of the model; ``epochs`` are those of its weights, where known."""
+    model = bare_model(runner)
     encoder = getattr(model, "encoder", None)
     started = {
         INIT_FROM: runner.message_hub.get_info(INIT_FROM, runner.cfg.get(INIT_FROM)),
@@ -124,6 +128,6 @@ def _describe(runner: Runner, info: dict[str, Any]) -> dict[str, Any]:
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "clip": encoder.description if encoder else "none",
         "transductive": bool(getattr(getattr(model, "loss", None), "transductive", False)),
-        "epochs": getattr(runner, "trained_epochs", None),
+        "epochs": epochs,
         **{key: value for key, value in started.items() if value},
     }

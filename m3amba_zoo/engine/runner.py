@@ -3,69 +3,37 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier
+from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
-from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
-from rich import get_console
+from mmengine.model import MMDistributedDataParallel
+from mmengine.runner import Runner
 from torch import nn
 
 from m3amba_zoo.config.options import FREEZE
-from m3amba_zoo.engine.checkpoint import check_data, describe_data
-from m3amba_zoo.engine.freezing import FreezeHook, freeze, leave_out_frozen
+from m3amba_zoo.engine.any_runner import bare_model
+from m3amba_zoo.engine.checkpoint import durable_file, load_into
+from m3amba_zoo.engine.console import ConsoleHandler
+from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.weights import check_fit
+from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.registry import RUNNERS
-
-# what MMEngine warns of its own doing, or of what a model is: true, but nothing that a user should change
-CHATTER = re.compile(
-    r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric"
-    r"|is skipped since its requires_grad=False"
-)
-
-
-class ConsoleHandler(logging.Handler):
-    """Prints log records through rich, which keeps them clear of a progress bar."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out MMEngine's chatter."""
-        return not CHATTER.search(record.getMessage()) and bool(super().filter(record))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one record."""
-        message = f"{record.levelname.lower()}: {record.getMessage()}"
-        get_console().print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @RUNNERS.register_module()
 class ZooRunner(Runner):
-    """MMEngine's Runner for the zoo; what is different.
-
-    - The terminal shows warnings only; everything is in the log file.
-    - Weights that are resumed or tested must fit the model exactly.
-    - Several processes may train on CPUs (``--launcher pytorch``).
-    - The config is written when training starts, after all checks.
-    - ``compile`` in a config compiles the network, not the optimiser and the log around it.
-    - ``freeze`` in a config lists patterns of parameters that are not trained (``engine/freezing.py``).
-    - Hooks may define ``after_stop(runner)``, called when training or testing ends, also by an error.
-    """
-
-    trained_epochs: int | None = None  # of the weights loaded last, where their file says so
-
-    @property
-    def started(self) -> bool:
-        """Whether an iteration has been trained, by this run or by the one it resumes."""
-        return isinstance(self._train_loop, BaseLoop) and self._train_loop.iter > 0
+    """MMEngine's Runner for the zoo; the table in ``m3amba_zoo.engine`` says what is different and why."""
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Join the other processes; MMEngine knows GPUs only."""
+        """Join the other processes; MMEngine knows GPUs only.
+
+        Raises:
+            InputError: if there is no GPU and the launcher is not ``pytorch``.
+        """
         if self.distributed and not torch.cuda.is_available():
             if self.launcher != "pytorch":
                 raise InputError(f"--launcher {self.launcher}: no GPU found, expected pytorch on CPUs")
@@ -73,9 +41,9 @@ class ZooRunner(Runner):
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Wrap the model for several processes; on CPUs without the device ids that MMEngine passes.
+        """Freeze what the config says, then wrap the model for several processes.
 
-        Before, since the wrapper asks which parameters are trained, freeze what the config says.
+        The wrapper asks which parameters are trained. On CPUs it must not get MMEngine's device ids.
         """
         freeze(model, self.cfg.get(FREEZE))
         if self.distributed and not torch.cuda.is_available():
@@ -119,67 +87,51 @@ class ZooRunner(Runner):
             self.register_hook(FreezeHook())
 
     def _maybe_compile(self, target: str) -> None:
-        """Compile the network where the config asks for it: ``compile``, True or arguments of torch.compile.
+        """Compile the network where the config's ``compile`` is True or arguments of torch.compile.
 
         MMEngine compiles ``target``, the whole step: its backward pass breaks the graph, and what it writes
         into the log is compiled anew at every step.
 
         Raises:
-            InputError: ``compile`` is something else.
+            InputError: if ``compile`` is something else.
         """
         wish = self.cfg.get("compile") or False
         if not isinstance(wish, (bool, dict)):
             raise InputError(f"compile is {wish!r}, expected True, False or arguments of torch.compile")
         if wish is not False:
-            model = self.model.module if is_model_wrapper(self.model) else self.model
-            model.compile(**({} if wish is True else wish))
+            bare_model(self).compile(**({} if wish is True else wish))
 
     def load_checkpoint(
-        self,
-        filename: str,
-        map_location: str | Callable = "cpu",
-        strict: bool = False,
-        revise_keys: Sequence[tuple[str, str]] = ((r"^module\.", ""),),
-    ) -> dict:
-        """Load weights, which must fit the model exactly, on data whose split is that of their training.
+        self, filename: str, map_location: str | Callable = "cpu", strict: bool = True, revise_keys: Any = ()
+    ) -> dict[str, Any]:
+        """Load local weights, which must fit the model exactly, whatever ``strict`` and ``revise_keys`` are.
 
         Raises:
-            InputError: the file cannot be read, does not fit, or was trained on another split of the data.
+            InputError: if the file lies elsewhere or cannot be read, does not fit, was trained on another
+                split of the data, or is to be resumed and holds weights only.
         """
-        checkpoint = _load_checkpoint(str(filename), map_location, logger="current")
-        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if "://" in str(filename):
+            raise InputError(f"{filename}: expected a local checkpoint; download the file and give its path")
+        checkpoint = read_checkpoint(filename, map_location)
         if self._resume and not {"optimizer", "message_hub"} <= checkpoint.keys():
             raise InputError(
                 f"{filename}: holds weights only, --resume needs a checkpoint that training wrote "
                 "(epoch_*.pth)"
             )
-        check_fit(checkpoint["state_dict"], model.state_dict(), filename)
-        for loop in (self._train_loop, self._val_loop, self._test_loop):
-            if isinstance(loop, BaseLoop):
-                given = describe_data(getattr(loop.dataloader.dataset, "metainfo", {}))
-                check_data(checkpoint["meta"].get("data", {}), given, filename)
-        checkpoint = _load_checkpoint_to_model(
-            model, checkpoint, logger="current", revise_keys=list(revise_keys)
-        )
-        self._has_loaded = True
-        self.trained_epochs = checkpoint["meta"].get("epoch")
-        self.logger.info(f"Load checkpoint from {filename}")
+        load_into(self, checkpoint, filename)
         return checkpoint
 
-    def load_final_weights(self) -> None:
-        """Load the weights that the training chose from their file: the best, where it kept one, or the last.
+    @master_only
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Write a checkpoint aside and rename it, so that it is there in full or not at all.
 
-        What is tested is so what the file holds (the averaged weights, where the run keeps an average).
+        Raises:
+            InputError: if it cannot be written; what lay under that name before is still there.
         """
-        barrier()  # the main process has written it
-        named = (self.message_hub.get_info(key) for key in ("best_ckpt", "last_ckpt"))
-        for path in (Path(name) for name in named if name):
-            for candidate in (path, Path(self.work_dir) / path.name):
-                if candidate.is_file():
-                    self._resume = False  # EMAHook would else take the file's raw weights
-                    self.load_checkpoint(str(candidate), strict=True)
-                    return
+        path = Path(out_dir, filename)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with durable_file(path) as aside:
+            super().save_checkpoint(str(aside.parent), aside.name, *args, **kwargs)
 
     def train(self) -> nn.Module:
         """Train."""

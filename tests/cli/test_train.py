@@ -1,5 +1,6 @@
 """The commands train and test: runs that go well, runs that go on, and runs that cannot."""
 
+import contextlib
 import errno
 import os
 import re
@@ -13,11 +14,12 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
-from toy_run import CONFIG, ToyModel
+from toy_run import CONFIG, ToyAccuracy, ToyModel
 
 from m3amba_zoo.cli import main
 from m3amba_zoo.cli import test as testing
 from m3amba_zoo.cli import train as training
+from m3amba_zoo.cli.run_config import starting
 from m3amba_zoo.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -38,6 +40,13 @@ def config(tmp_path, monkeypatch):
     path = tmp_path / "toy.py"
     path.write_text(CONFIG.format(runtime=RUNTIME))
     return path
+
+
+@pytest.fixture
+def plain(config):
+    """The same with MMEngine's own Runner and hooks."""
+    config.write_text(CONFIG.replace('_base_ = ["{runtime}"]', 'default_scope = "m3amba_zoo"'))
+    return config
 
 
 def run(command, config, *arguments):
@@ -69,7 +78,9 @@ def weights_of(path):
 def test_compile_compiles_the_network_to_the_same_training(config):
     train(config, "--work-dir", "plain")
     options = ["compile.backend=aot_eager", "compile.fullgraph=True"]
+    torch._dynamo.utils.counters.clear()
     assert train(config, "--work-dir", "compiled", "--cfg-options", *options) == 0
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
     plain, compiled = (weights_of(f"{name}/epoch_3.pth")["state_dict"] for name in ("plain", "compiled"))
     torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
 
@@ -122,15 +133,74 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(config, monkeypatch, extra, 
     monkeypatch.chdir(config.parent)
     train(config, "--work-dir", "parts", "--resume", *options)
     whole, parts = (weights_of(f"{folder}/epoch_3.pth") for folder in ("whole", "parts"))
-    for part in (
-        "state_dict",
-        "optimizer",
-        "param_schedulers",
-        *(["ema_state_dict"] if EMA in options else []),
-    ):
+    wrapper = Config.fromfile(f"parts/{config.name}").optim_wrapper.type
+    assert wrapper == ("AmpOptimWrapper" if "--amp" in options else "OptimWrapper")
+    averaged = ["ema_state_dict"] if extra else []
+    for part in ("state_dict", "optimizer", "param_schedulers", *averaged):
         assert_identical(whole[part], parts[part], part)
     losses = [run["message_hub"]["log_scalars"]["train/loss"]["values"] for run in (whole, parts)]
     assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("extra", ["", EMA, VALIDATION], ids=["last", "ema", "best"])
+def test_a_plain_runner_trains_and_tests_its_final_weights(plain, capsys, extra):
+    plain.write_text(
+        plain.read_text() + extra.replace("checkpoint=dict(", "checkpoint=dict(type='CheckpointHook', ")
+    )
+    assert train(plain) == 0
+    output = capsys.readouterr().out
+    kept = Path("work_dirs/toy/epoch_3.pth").absolute()
+    assert kept.is_file()
+    tested = next(kept.parent.glob("best_*")) if extra == VALIDATION else kept
+    log = next(kept.parent.glob("*/*.log")).read_text()
+    assert f"Load checkpoint from {tested}" in log
+    assert "test: toy/oa" in output
+    assert "SafeCheckpointHook" in output  # warned that its checkpoints cannot be resumed
+    assert "pickled" in refusal(train, plain, "--resume")
+    assert kept.is_file()
+
+
+def test_a_plain_runner_reports_and_resumes_with_the_zoos_hooks(plain, monkeypatch):
+    hooks = (
+        "default_hooks = dict(checkpoint=dict(type='SafeCheckpointHook', interval=1))\ncustom_hooks = [{}]\n"
+    )
+    named = ("DataCheckHook", "FitPreprocessorHook", "EpochSeedHook", "FiniteLossHook", "ProgressHook")
+    plain.write_text(plain.read_text() + hooks.format(", ".join(f"dict(type='{name}')" for name in named)))
+    train(plain, "--work-dir", "whole", "--seed", "3")
+    monkeypatch.setattr(ToyModel, "interrupt_after", 2 * 6 + 3)
+    with pytest.raises(KeyboardInterrupt):
+        train(plain, "--work-dir", "parts", "--seed", "3")
+    monkeypatch.setattr(ToyModel, "interrupt_after", -1)
+    assert train(plain, "--work-dir", "parts", "--resume") == 0
+    whole, parts = (weights_of(f"{folder}/epoch_3.pth") for folder in ("whole", "parts"))
+    assert_identical(whole["state_dict"], parts["state_dict"])
+
+
+@pytest.mark.parametrize("kind", ["plain", "config"])
+def test_an_interrupt_keeps_the_checkpoint_of_a_new_work_dir(request, kind, monkeypatch):
+    monkeypatch.setattr(ToyModel, "interrupt_after", 6 + 3)  # in the second epoch
+    with pytest.raises(KeyboardInterrupt):
+        train(request.getfixturevalue(kind))
+    assert Path("work_dirs/toy/epoch_1.pth").is_file()
+
+
+@pytest.mark.parametrize("kind", ["plain", "config"])
+def test_an_error_after_training_keeps_the_checkpoint(request, kind, monkeypatch):
+    def fail(*_):
+        raise TypeError("after training")
+
+    monkeypatch.setattr(ToyAccuracy, "compute_metrics", fail)
+    with pytest.raises(TypeError, match="after training"):
+        train(request.getfixturevalue(kind))
+    assert Path("work_dirs/toy/epoch_3.pth").is_file()
+
+
+def test_a_folder_with_a_checkpoint_is_never_removed(config):
+    with contextlib.suppress(KeyboardInterrupt), starting(Config({"work_dir": "run"})):
+        Path("run/best").mkdir(parents=True)
+        Path("run/best/epoch_1.pth").touch()  # of a loop that nobody knows to have trained
+        raise KeyboardInterrupt
+    assert Path("run/best/epoch_1.pth").is_file()
 
 
 def test_averaged_weights_are_what_is_tested(config, capsys):
@@ -155,9 +225,11 @@ def test_a_refused_run_and_a_test_leave_the_work_dirs_config(config):
     assert written.read_text() == before
 
 
-def test_a_config_drops_hooks_with_none(config):
+def test_a_config_drops_hooks_with_none(config, capsys):
     config.write_text(config.read_text() + "default_hooks = dict(progress=None, timer=None)\n")
     assert train(config) == 0
+    assert "18/18" not in capsys.readouterr().out
+    assert "IterTimerHook" not in next(Path("work_dirs/toy").glob("*/*.log")).read_text()
 
 
 def test_the_best_weights_on_validation_are_what_is_tested(config, capsys):
@@ -266,11 +338,12 @@ def test_a_full_disk_keeps_the_checkpoint_before(config, monkeypatch):
     assert train(config, "--work-dir", "run", "--resume") == 0
 
 
-@pytest.mark.parametrize(("options", "names"), [(["bands=6"], ["(8, 4)", "(8, 6)"])])
-def test_weights_that_do_not_fit_are_refused(config, options, names):
+@pytest.mark.parametrize("runner", ["ZooRunner", "Runner"])
+def test_weights_that_do_not_fit_are_refused(config, runner):
+    config.write_text(config.read_text() + f'runner_type = "{runner}"\n')
     train(config, "--no-test", "--work-dir", "run")
-    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", *options)
-    for name in ("run/epoch_3.pth", "layers.0.weight", *names):
+    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "bands=6")
+    for name in ("run/epoch_3.pth", "layers.0.weight", "(8, 4)", "(8, 6)"):
         assert name in message
     assert not Path("work_dirs").exists()
 
@@ -278,7 +351,8 @@ def test_weights_that_do_not_fit_are_refused(config, options, names):
 def test_weights_are_not_tested_on_another_split(config):
     train(config, "--no-test", "--work-dir", "run")
     message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "split.seed=1")
-    assert "split" in message
+    for part in ("run/epoch_3.pth", "seed0", "seed1"):
+        assert part in message
 
 
 @pytest.mark.parametrize(

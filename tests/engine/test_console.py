@@ -2,7 +2,7 @@
 
 import logging
 
-from m3amba_zoo.engine.runner import ConsoleHandler
+from m3amba_zoo.engine.console import ConsoleHandler
 
 
 def test_warnings_that_a_user_can_act_on_are_shown_and_chatter_is_not(capsys):

@@ -6,7 +6,7 @@ import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
-from m3amba_zoo.engine.freezing import FreezeHook, freeze
+from m3amba_zoo.engine.training import FreezeHook, freeze
 
 
 def test_a_frozen_part_is_the_same_function_after_steps_of_training():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from m3amba_zoo.engine.amp_wrapper import AmpOptimWrapper
+from m3amba_zoo.engine.training import AmpOptimWrapper
 from m3amba_zoo.errors import InputError
 
 

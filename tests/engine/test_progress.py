@@ -7,7 +7,7 @@ import rich
 from mmengine.logging import HistoryBuffer
 from rich.console import Console
 
-from m3amba_zoo.engine.progress_hook import ProgressHook
+from m3amba_zoo.engine.console import ProgressHook
 
 
 @pytest.fixture

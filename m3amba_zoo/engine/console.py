@@ -1,7 +1,10 @@
-"""Shows how far training and evaluation are: a bar on a terminal, a line now and then elsewhere."""
+"""What a run shows on the terminal: warnings, and how far training and evaluation are."""
 
 from __future__ import annotations
 
+import atexit
+import logging
+import re
 import time
 from collections import deque
 from datetime import timedelta
@@ -16,11 +19,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from m3amba_zoo.registry import HOOKS
 
 RECENT = 20  # iterations over which loss and speed are averaged
+# what MMEngine warns of its own doing, or of what a model is: true, but nothing that a user should change
+CHATTER = re.compile(
+    r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric"
+    r"|is skipped since its requires_grad=False"
+)
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints log records through rich, which keeps them clear of a progress bar."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave out MMEngine's chatter."""
+        return not CHATTER.search(record.getMessage()) and bool(super().filter(record))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        message = f"{record.levelname.lower()}: {record.getMessage()}"
+        get_console().print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Epoch, loss, iterations a second and remaining time; the main process shows them.
+    """Shows epoch, loss, iterations per second and remaining time, in the main process only.
+
+    A terminal has a bar, any other output a line now and then.
 
     Args:
         interval: seconds between two lines where the output is not a terminal.
@@ -77,7 +100,7 @@ class ProgressHook(Hook):
         self._close("test")
 
     def after_stop(self, runner: Runner) -> None:
-        """Give the terminal back after an error or an interrupt too."""
+        """Give the terminal back, also after an error or an interrupt; ``ZooRunner`` calls this."""
         for mode in list(self._meters):
             self._close(mode)
 
@@ -90,6 +113,7 @@ class ProgressHook(Hook):
                 columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
                 self._bar = Progress(*columns, TextColumn("{task.fields[state]}"), console=get_console())
                 self._bar.start()
+                atexit.register(self._bar.stop)  # where the Runner does not call after_stop
             meter.task = self._bar.add_task(mode, total=total, completed=done, state="")
 
     def _advance(self, mode: str, label: str, loss: str = "") -> None:
