@@ -251,10 +251,11 @@ def test_seed_reaches_the_run_and_every_split(config):
     assert "seed 7" in message
 
 
-def test_a_variable_of_the_config_changes_wherever_it_is_used(config):
-    train(config, "--no-test", "--cfg-options", "bands=6")
+def test_the_split_is_said_once_and_a_variable_of_the_file_is_refused(config):
+    train(config, "--no-test", "--cfg-options", "split.seed=5")
     ran = Config.fromfile(f"work_dirs/toy/{config.name}")
-    assert ran.model.bands == ran.test_dataloader.dataset.bands == 6
+    assert ran.train_dataloader.dataset.split.seed == ran.test_dataloader.dataset.split.seed == 5
+    assert "'bands' is a variable" in refusal(train, config, "--cfg-options", "bands=6")
 
 
 @pytest.mark.parametrize(
@@ -342,7 +343,8 @@ def test_a_full_disk_keeps_the_checkpoint_before(config, monkeypatch):
 def test_weights_that_do_not_fit_are_refused(config, runner):
     config.write_text(config.read_text() + f'runner_type = "{runner}"\n')
     train(config, "--no-test", "--work-dir", "run")
-    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "bands=6")
+    wider = [f"{part}.bands=6" for part in ("model", "test_dataloader.dataset")]
+    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", *wider)
     for name in ("run/epoch_3.pth", "layers.0.weight", "(8, 4)", "(8, 6)"):
         assert name in message
     assert not Path("work_dirs").exists()
