@@ -23,14 +23,15 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import Registry
 
 from m3amba_zoo.config.options import LOADERS, find
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.registry import MODELS, SOURCES
+from m3amba_zoo.registry import DATASETS, MODELS, SOURCES
 
 DEFAULT_TILE = 32
 PRETREATMENT = "pretreatment"
@@ -49,18 +50,14 @@ def complete(config: Config) -> None:
     top = config._cfg_dict
     if top.get("source") is not None:
         _order_modalities(config)
-    datasets = [name for name in LOADERS if "type" in (find(top, f"{name}.dataset.type")[0] or ())]
-    for said in ("source", "split", "modalities"):
-        for name in datasets:
-            _enter(config, f"{name}.dataset.{said}", top.get(said), said)
-    takes = _arguments_of_model(config)
-    if "patch" in takes:
-        _enter_patch(config, datasets, takes["patch"])
-    elif top.get("model") is not None:
-        for name in datasets:
-            _enter(config, f"{name}.dataset.window", top.get("window"), "window")
-        if "window" in takes:
-            _enter(config, "model.window", top.get("window"), "window")
+    takes = _arguments(MODELS, top.get("model"))
+    for name in LOADERS:
+        dataset = (top.get(name) or {}).get("dataset")
+        for key, (value, said) in _said_to(config, name, dataset, takes).items():
+            if key in _arguments(DATASETS, dataset):
+                _enter(config, f"{name}.dataset.{key}", value, said)
+    if "window" in takes and "patch" not in takes:
+        _enter(config, "model.window", top.get("window"), "window")
     _enter_channels(config, takes)
     for part in ("model", "classifier"):
         _leave_out_unread(config, top.get(part))
@@ -77,19 +74,22 @@ def _order_modalities(config: Config) -> None:
         config.modalities = list(given)
 
 
-def _enter_patch(config: Config, datasets: list[str], default: Any) -> None:
-    patch = config.model.get("patch", default)
+def _said_to(
+    config: Config, loader: str, dataset: Any, takes: Mapping[str, Any]
+) -> dict[str, tuple[Any, str]]:
+    """Return what a loader's dataset is told: by argument, the value and the place that says it."""
+    said = {key: (config.get(key), key) for key in ("source", "split", "modalities")}
+    patch = config.model.get("patch", takes["patch"]) if "patch" in takes else None
     if not isinstance(patch, int):
-        return  # the model refuses it
-    for name in datasets:
-        if name == "train_dataloader":
-            _enter(config, f"{name}.dataset.window", patch, "model.patch")
-        else:
-            tile = config.get("tile")
-            if tile is None and config[name].dataset.get("window") is None:
-                tile = DEFAULT_TILE
-            _enter(config, f"{name}.dataset.window", tile, "tile")
-            _enter(config, f"{name}.dataset.margin", patch // 2, "model.patch")
+        said["window"] = (config.get("window") if config.get("model") is not None else None, "window")
+    elif loader == "train_dataloader":
+        said["window"] = (patch, "model.patch")
+    else:
+        tile = config.get("tile")
+        if tile is None and (dataset or {}).get("window") is None:
+            tile = DEFAULT_TILE
+        said |= {"window": (tile, "tile"), "margin": (patch // 2, "model.patch")}
+    return said
 
 
 def _enter_channels(config: Config, takes: Mapping[str, Any]) -> None:
@@ -143,19 +143,18 @@ def _source(config: Config) -> Any:
     return SOURCES.build(config.source.to_dict())
 
 
-def _arguments_of_model(config: Config) -> dict[str, Any]:
-    """Return the names and defaults of what the model's class takes; empty where it is not known."""
-    kind = (config.get("model") or {}).get("type")
-    found: Callable | None = MODELS.get(kind) if isinstance(kind, str) else kind
+def _arguments(registry: Registry, part: Any) -> dict[str, Any]:
+    """Return the names and defaults of what a part's class takes; empty where it is not known."""
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    found = registry.get(kind) if isinstance(kind, str) else kind
     if not inspect.isclass(found):
         return {}
     takes: dict[str, Any] = {}
     for base in reversed(found.__mro__):
         if "__init__" in vars(base):
             parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
-            own = {p.name: p.default for p in parameters}
             passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-            takes = {**takes, **own} if passes_on else own
+            takes = {**(takes if passes_on else {}), **{p.name: p.default for p in parameters}}
     return takes
 
 
