@@ -84,7 +84,7 @@ def transfer(source, target, wavelengths=(None, None), classes=(CLASSES, CLASSES
         describe_model(name, model, {"hsi": nm} if nm is not None else {}, names)
         for name, model, nm, names in zip(("old", "new"), models, wavelengths, classes, strict=True)
     ]
-    report = transfer_weights(models[1], target, models[0].state_dict(), *facts, fresh)
+    report = transfer_weights(models[1], models[0].state_dict(), *facts, fresh)
     return *models, report
 
 
@@ -155,7 +155,7 @@ def test_projections_are_carried_over_and_what_standardises_is_fitted_anew():
     before = old.data_preprocessor.fit({"hsi": pixels(OLD)}, labels)["hsi"]
     facts = [describe_model(m, model, {"hsi": nm}, CLASSES) for m, model, nm in
              (("old", old, OLD), ("new", started, new))]  # fmt: skip
-    report = transfer_weights(started, target, old.state_dict(), *facts)
+    report = transfer_weights(started, old.state_dict(), *facts)
     assert started.data_preprocessor.steps_of("hsi")[1].carried
     swapped = labels[::-1]  # other labels would give other discriminants
     now = started.data_preprocessor.fit({"hsi": 7 * pixels(new) + 2}, swapped)["hsi"]  # another unit
