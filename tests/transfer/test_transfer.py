@@ -136,6 +136,25 @@ def test_layers_of_single_bands_keep_their_own_values_where_the_source_saw_nothi
         assert (values[1][80:] == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        ({"type": "SelectBands", "drop": [(0, 9), (40, 47)]}, np.r_[10:40, 48:72]),
+        ({"type": "Derivative", "length": 11}, np.r_[5:67]),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else "",
+)
+def test_bands_are_those_that_the_pretreatment_leaves(step, kept):
+    new = BANDS["half as many"]
+    source = config_of({"hsi": 144}, treat={"hsi": []})
+    target = config_of({"hsi": 72}, treat={"hsi": [step, {"type": "Standardize"}]})
+    old, started, report = transfer(source, target, (OLD, new))
+    weights = [model.adapters["hsi"].token_embed.proj.weight.detach() for model in (old, started)]
+    expected = weights[0].numpy() @ resampling_matrix(new[kept], OLD)
+    np.testing.assert_allclose(weights[1], expected, atol=1e-6)
+    assert f"144 bands of 400-1000 nm to {len(kept)} bands of {new[kept[0]]:.0f}-" in report.table()
+
+
 DISCRIMINANTS = {"hsi": [{"type": "Standardize"}, {"type": "Discriminants", "components": 2}]}
 
 
