@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import Axis
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.models.pretreatment import Projection
 from m3amba_zoo.models.window_classifier import WindowClassifier
@@ -41,11 +42,12 @@ class ModalityFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model's name for messages, its modalities in order, and the names of its classes in order."""
+    """A model's name for messages, its modalities and its classes' names in order, and its declared axes."""
 
     name: str
     modalities: Mapping[str, ModalityFacts]
     classes: tuple[str, ...]
+    axes: Mapping[str, tuple[Axis, ...]]
 
 
 def describe_model(
@@ -75,7 +77,7 @@ def describe_model(
                 f"{name}: {centres.size} wavelengths are given for '{modality}', which has {bands} bands"
             )
         facts[modality] = _describe_modality(model, modality, centres)
-    return ModelFacts(name, facts, tuple(classes))
+    return ModelFacts(name, facts, tuple(classes), model.axes())
 
 
 def _describe_modality(

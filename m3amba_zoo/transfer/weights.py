@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -21,6 +20,8 @@ from m3amba_zoo.transfer.resampling import along_axis
 
 FITTED = ("data_preprocessor.", "posterior.")  # what is fitted on training pixels, not learnt by gradients
 STEPS = "data_preprocessor.steps"
+# "refitted": on the training pixels, when training starts; "dropped": in the source, not in the model
+Action = Literal["copied", "resampled", "fresh", "refitted", "dropped"]
 COPIED_AS_THEY_ARE = "tensors of the same shape are copied as they are"
 
 
@@ -63,35 +64,34 @@ def transfer_weights(
     return TransferReport(source.name, tuple(transfer.entries), tuple(transfer.notes))
 
 
+@dataclass
 class _Transfer:
     """The state dict for a model, made tensor by tensor, with notes on each."""
 
-    def __init__(
-        self,
-        model: WindowClassifier,
-        weights: Mapping[str, Tensor],
-        source: ModelFacts,
-        target: ModelFacts,
-        fresh: Sequence[str],
-    ) -> None:
-        self.model, self.weights, self.source, self.target = model, weights, source, target
-        self.current: dict[str, Tensor] = model.state_dict()
+    model: WindowClassifier
+    weights: Mapping[str, Tensor]
+    source: ModelFacts
+    target: ModelFacts
+    fresh: Sequence[str]
+
+    def __post_init__(self) -> None:
+        source, target, preprocessor = self.source, self.target, self.model.data_preprocessor
+        self.current: dict[str, Tensor] = self.model.state_dict()
         common = [m for m in target.modalities if m in source.modalities]
         if not common:
             raise InputError(
                 f"{source.name} has the modalities {', '.join(source.modalities)}, {target.name} has "
                 f"{', '.join(target.modalities)}: none is in both"
             )
-        self.asked = matching_names(fresh, self.current, "fresh")
+        self.asked = matching_names(self.fresh, self.current, "fresh")
         self.relations = {m: relate(m, source, target) for m in common}
-        self.axes = model.axes()
         self.other_classes = source.classes != target.classes
         self.entries: list[Entry] = []
         self.problems: dict[str, str] = {}
         self.notes = self._assumptions()
         self.carried = self._carried()
-        # a user's own preprocessor is no RasterPreprocessor: its tensors are treated like the network's
-        self.fitted = FITTED if isinstance(model.data_preprocessor, RasterPreprocessor) else ()
+        # tensors of a user's own preprocessor are treated like the network's
+        self.fitted = FITTED if isinstance(preprocessor, RasterPreprocessor) else ()
 
     def state(self) -> dict[str, Tensor]:
         """Return the tensors to load.
@@ -112,7 +112,7 @@ class _Transfer:
             if name not in self.current and not name.startswith(self.fitted):
                 gone = _modality_in(name, self.source, self.target)
                 reason = f"modality '{gone}' is not here" if gone else "no such part here"
-                self._note(name, Action.DROPPED, reason)
+                self._note(name, "dropped", reason)
         return {**state, **projections}
 
     def steps_of(self, modality: str) -> list[Any]:
@@ -129,31 +129,32 @@ class _Transfer:
                 notes.append(
                     f"'{modality}': {why}; no layer declares that it reads them: {COPIED_AS_THEY_ARE}"
                 )
-        if self.other_classes and all(axis.modalities for axes in self.axes.values() for axis in axes):
+        if self.other_classes and all(axis.modalities for axes in self.target.axes.values() for axis in axes):
             notes.append(f"other classes, and no layer declares that it ends in them: {COPIED_AS_THEY_ARE}")
         return notes
 
     def _readers(self, modality: str) -> list[str]:
         """Return the names of the tensors that have an axis of a modality's bands."""
-        return [name for name, axes in self.axes.items() if any(modality in a.modalities for a in axes)]
+        axes = self.target.axes.items()
+        return [name for name, found in axes if any(modality in axis.modalities for axis in found)]
 
     def _tensor(self, name: str, current: Tensor) -> Tensor | None:
         """Return the value of a tensor of the network, None if it keeps its own, and note which."""
-        axes = self.axes.get(name, ())
+        axes = self.target.axes.get(name, ())
         if name in self.asked:
-            self._note(name, Action.FRESH, "asked for")
+            self._note(name, "fresh", "asked for")
         elif self.other_classes and any(not axis.modalities for axis in axes):
-            self._note(name, Action.FRESH, "other classes")
+            self._note(name, "fresh", "other classes")
         elif name in self.weights:
             try:
                 value, reasons = self._adapted(name, current, axes)
             except _UnfitError as unfit:
                 self.problems[name] = str(unfit)
             else:
-                self._note(name, Action.RESAMPLED if reasons else Action.COPIED, "; ".join(reasons))
+                self._note(name, "resampled" if reasons else "copied", "; ".join(reasons))
                 return value
         elif new := _modality_in(name, self.target, self.source):
-            self._note(name, Action.FRESH, f"modality '{new}' is new")
+            self._note(name, "fresh", f"modality '{new}' is new")
         else:
             self.problems[name] = f"is not in the weights of {self.source.name}"
         return None
@@ -163,16 +164,27 @@ class _Transfer:
         value, reasons = self.weights[name], []
         for axis in axes if value.ndim == current.ndim else ():
             if axis.modalities:
-                value, how = self._along_bands(value, current, axis)
+                value, how = self._along_bands(value, current, axis, self._held_by_source(name, axis))
                 reasons.extend(how)
         self._check_shape(value, current)
         if name.endswith("fingerprint") and not value.equal(current.to(value.device)):
             raise _UnfitError(f"differs: {self.source.name} was trained with another CLIP encoder")
         return value, list(dict.fromkeys(reasons))
 
-    def _along_bands(self, value: Tensor, current: Tensor, axis: Axis) -> tuple[Tensor, list[str]]:
+    def _held_by_source(self, name: str, axis: Axis) -> tuple[str, ...]:
+        """Return the modalities along an axis in the source, which may be others than in the target."""
+        declared = (a.modalities for a in self.source.axes.get(name, ()) if a.dim == axis.dim)
+        held = tuple(m for m in next(declared, axis.modalities) if m in self.source.modalities)
+        size = self.weights[name].shape[axis.dim]
+        if size != sum(_treated(self.source, held)) or set(held).isdisjoint(axis.modalities):
+            bands = " and ".join(axis.modalities)
+            raise _UnfitError(f"has {size} entries along axis {axis.dim}, not the bands of {bands}")
+        return held
+
+    def _along_bands(
+        self, value: Tensor, current: Tensor, axis: Axis, held: tuple[str, ...]
+    ) -> tuple[Tensor, list[str]]:
         """Return a tensor with the target's bands along an axis, and what changed there."""
-        held = self._held_by_source(value.shape[axis.dim], axis)
         shared = [m for m in axis.modalities if m in held]
         for modality in shared:
             if unfit := self.relations[modality].unfit:
@@ -202,17 +214,6 @@ class _Transfer:
             else:
                 blocks.append(old[modality])
         return torch.cat(blocks, axis.dim), reasons
-
-    def _held_by_source(self, size: int, axis: Axis) -> tuple[str, ...]:
-        """Return the modalities that lie along an axis of this size in the source, which may have others."""
-        everything = tuple(self.source.modalities)
-        for held in (axis.modalities, everything):
-            known = set(held) <= set(everything) and not set(held).isdisjoint(axis.modalities)
-            if known and size == sum(_treated(self.source, held)):
-                return held
-        raise _UnfitError(
-            f"has {size} entries along axis {axis.dim}, not the bands of {' and '.join(everything)}"
-        )
 
     def _check_shape(self, value: Tensor, current: Tensor) -> None:
         if value.shape != current.shape:
@@ -245,13 +246,13 @@ class _Transfer:
                 name = f"{STEPS}.{modality}.{index}.{leaf}"
                 if first and relation.reads is not None and value.ndim == 2:
                     state[name] = along_axis(value, 1, relation.reads.T)
-                    self._note(name, Action.RESAMPLED, relation.text)
+                    self._note(name, "resampled", relation.text)
                 else:
                     state[name] = value
-                    self._note(name, Action.COPIED)
+                    self._note(name, "copied")
         for name in self.current:
             if name.startswith(self.fitted) and name not in state and not name.endswith(".fitted"):
-                self._note(name, Action.REFITTED, "on the training pixels")
+                self._note(name, "refitted", "on the training pixels")
         return state
 
     def _note(self, name: str, action: Action, reason: str = "") -> None:
@@ -281,16 +282,6 @@ def _modality_in(name: str, having: ModelFacts, lacking: ModelFacts) -> str | No
     return next((m for m in having.modalities if m not in lacking.modalities and m in words), None)
 
 
-class Action(str, Enum):
-    """What was done with a tensor, in the report's order."""
-
-    COPIED = "copied"
-    RESAMPLED = "resampled"
-    FRESH = "fresh"
-    REFITTED = "refitted"  # on the training pixels, when training starts
-    DROPPED = "dropped"  # in the source, not in the model
-
-
 class Entry(NamedTuple):
     """What was done with one tensor, and why."""
 
@@ -316,13 +307,13 @@ class TransferReport:
     def counts(self) -> dict[str, int]:
         """Return the number of tensors per action."""
         found = Counter(entry.action for entry in self.entries)
-        return {action.value: found[action] for action in Action}
+        return {action: found[action] for action in get_args(Action)}
 
     def record(self) -> dict[str, Any]:
         """Return plain values for ``metrics.json``: counts, and names with reasons of all but the copies."""
         changed: dict[str, list[str]] = {}
         for action, reason, names in self._changes():
-            changed.setdefault(action.value, []).append(f"{_areas(names)} ({reason})")
+            changed.setdefault(action, []).append(f"{_areas(names)} ({reason})")
         return {"tensors": self.counts(), **changed, "notes": list(self.notes)}
 
     def table(self) -> str:
@@ -331,10 +322,7 @@ class TransferReport:
         return "\n".join(
             [
                 f"weights from {self.source}: {counted}",
-                *(
-                    f"  {a.value:9}  {len(names):4}  {_areas(names)} ({why})"
-                    for a, why, names in self._changes()
-                ),
+                *(f"  {a:9}  {len(names):4}  {_areas(names)} ({why})" for a, why, names in self._changes()),
                 *(f"  note: {note}" for note in self.notes),
             ]
         )
@@ -343,9 +331,9 @@ class TransferReport:
         """Return the names of tensors that are not copies, per action and reason."""
         groups: dict[tuple[Action, str], list[str]] = {}
         for entry in self.entries:
-            if entry.action is not Action.COPIED:
+            if entry.action != "copied":
                 groups.setdefault((entry.action, entry.reason), []).append(entry.name)
-        order = list(Action)
+        order = get_args(Action)
         return [(*key, groups[key]) for key in sorted(groups, key=lambda key: order.index(key[0]))]
 
 
