@@ -218,6 +218,19 @@ def test_more_and_fewer_modalities():
     assert "modality 'dem' is not here" in report.table()
 
 
+def test_bands_side_by_side_follow_their_modality():
+    """MambaHSI reads all modalities with one layer: in another order, beside a new one, or alone."""
+    options = {"kind": "MambaHSI", "concatenate": True, "pooling": False}
+    x = {"hsi": torch.randn(2, 4, 4, 4), "sar": torch.randn(2, 2, 4, 4), "dem": torch.zeros(2, 1, 4, 4)}
+    for target in ({"sar": 2, "hsi": 4}, {"dem": 1, "hsi": 4, "sar": 2}):
+        old, started, _ = transfer(config_of({"hsi": 4, "sar": 2}, **options), config_of(target, **options))
+        with torch.no_grad():
+            torch.testing.assert_close(started(x)["fused"], old(x)["fused"], rtol=1e-4, atol=1e-5)
+    old, started, report = transfer(config_of(target, **options), config_of({"sar": 2}, **options))
+    assert torch.equal(started.embed[0].weight, old.embed[0].weight[:, 5:])
+    assert "'dem' is not here; 'hsi' is not here" in report.table()
+
+
 @pytest.mark.parametrize(
     ("source", "target", "options", "expected"),
     [
