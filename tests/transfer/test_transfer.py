@@ -305,7 +305,7 @@ def train(scene, bands, work_dir, *options):
     config = Path(f"{scene}{bands}.py")
     config.write_text(CONFIG.format(runtime=RUNTIME, bands=bands, **SCENES[scene]))
     for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        kept._instance_dict.clear()  # by name and second: MMEngine expects one run a process
+        kept._instance_dict.clear()  # MMEngine expects one run per process
     return training.main([str(config), "--work-dir", work_dir, *options])
 
 
