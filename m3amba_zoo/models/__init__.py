@@ -1,4 +1,4 @@
-"""Networks and classical classifiers, and the pretreatment of their bands. Importing registers the parts."""
+"""Networks, classical classifiers and the pretreatment of bands; importing registers them."""
 
 from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter

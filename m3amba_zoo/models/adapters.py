@@ -1,4 +1,4 @@
-"""Adapters: the layers that turn one modality into tokens and a semantic prior.
+"""Adapters: layers that turn one modality into tokens and a semantic prior.
 
 M3amba's adapter (arXiv 2503.06446) surrounds a frozen CLIP image encoder. For a modality x_m with C_m bands:
 

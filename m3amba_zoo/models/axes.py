@@ -42,12 +42,9 @@ def reads_bands(part: Part, *modalities: str) -> Part:
     """Declare that the first linear layer or convolution of a part reads bands.
 
     Args:
-        part: a layer, or a module that contains it.
+        part: a layer, or a module that contains it; it is returned.
         modalities: whose bands, in order. Without any: those of the modality that names the part in the
             network, as in ``adapters.hsi.proj``.
-
-    Returns:
-        The part.
     """
     layer = next(module for module in part.modules() if isinstance(module, LAYERS))
     dim = 0 if isinstance(layer, _ConvTransposeNd) else 1
@@ -56,16 +53,13 @@ def reads_bands(part: Part, *modalities: str) -> Part:
 
 
 def writes_bands(part: Part, *modalities: str) -> Part:
-    """Declare that the last linear layer, convolution or norm of a part gives one value per band.
-
-    Args and return value are those of ``reads_bands``.
-    """
+    """Declare that the last layer or norm of a part gives one value per band; else as ``reads_bands``."""
     _mark_outputs(part, modalities or (OWN,))
     return part
 
 
 def writes_classes(part: Part) -> Part:
-    """Declare that the last linear layer, convolution or norm of a part gives one value per class."""
+    """Declare that the last layer or norm of a part gives one value per class, and return the part."""
     _mark_outputs(part, ())
     return part
 

@@ -1,4 +1,4 @@
-"""A frozen CLIP image encoder from open_clip: by name, with weights from a path, the cache or the network."""
+"""A frozen CLIP image encoder from open_clip, with weights from a file, the cache or the internet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from m3amba_zoo.registry import BACKBONES
 from m3amba_zoo.system.offline import OFFLINE_VARIABLE, is_offline
 
 RANDOM = "random"
-# what open_clip's own downloads are called in the cache, best first
+# names of open_clip's own downloads in the cache, best first
 CACHED_FILES = (
     "open_clip_model.safetensors",
     "model.safetensors",
@@ -30,19 +30,19 @@ CACHED_FILES = (
 class ClipImageEncoder(nn.Module):
     """The frozen image tower of an open_clip model.
 
-    The tower's weights belong to no optimiser and to no checkpoint: they are published elsewhere, or
-    follow from a seed. Only their fingerprint is stored, so that a checkpoint refuses another encoder.
-    Gradients pass through the tower to its input.
+    The tower's weights are in no optimiser and no checkpoint, because they are published elsewhere or follow
+    from a seed. Checkpoints store only their fingerprint, and refuse another encoder. Gradients pass through
+    the tower to its input.
 
     Args:
         name: an open_clip model name (``open_clip.list_models()``), or the path of a model config ``.json``.
-        weights: a file; or a tag of open_clip (``open_clip.list_pretrained()``), looked up in the cache,
-            then fetched; or ``random``, an untrained tower.
+        weights: a file; or a tag of open_clip (``open_clip.list_pretrained()``), taken from the cache or
+            downloaded; or ``random``, an untrained tower.
         seed: of the random weights.
         cache_dir: where open_clip keeps downloads; None for its default.
 
     Raises:
-        InputError: unknown name or tag, or weights that cannot be had or read.
+        InputError: if the name or tag is unknown, or the weights cannot be found, downloaded or read.
     """
 
     fingerprint: Tensor
@@ -79,7 +79,7 @@ class ClipImageEncoder(nn.Module):
             self.description = f"{name}, weights {weights} from {origin}"
         print_log(f"CLIP image encoder: {self.description}", "current", logging.INFO)
         tower: Any = model.visual.eval().requires_grad_(False)
-        # In a tuple, the tower is no submodule: parameters(), state_dict() and train() pass it by.
+        # in a tuple the tower is not a submodule, so that parameters(), state_dict() and train() leave it out
         self._tower = (tower,)
         size = tower.image_size
         self.image_size: int = size[0] if isinstance(size, tuple) else size
@@ -106,7 +106,7 @@ class ClipImageEncoder(nn.Module):
 
 
 def _find_weights(name: str, weights: str, cache_dir: str | None) -> tuple[Path, str]:
-    """Return the weights' file and where it came from: a path, the cache or the network, in that order."""
+    """Return the weights' file and its origin: a path, the cache or the network, tried in this order."""
     import open_clip
     from huggingface_hub import try_to_load_from_cache
 
@@ -136,7 +136,7 @@ def _find_weights(name: str, weights: str, cache_dir: str | None) -> tuple[Path,
 
 
 def _fingerprint(tower: nn.Module) -> Tensor:
-    """Return sha256 of the tower's weights as 32 bytes, uint8."""
+    """Return the sha256 of the tower's weights, ``(32,)`` uint8."""
     digest = hashlib.sha256()
     for key, value in sorted(tower.state_dict().items()):
         digest.update(key.encode())

@@ -14,16 +14,16 @@ from m3amba_zoo.registry import MODELS
 
 @MODELS.register_module()
 class StreamLoss(nn.Module):
-    """M3amba's loss: cross-entropy on labelled pixels, agreement of the streams on all pixels.
+    """M3amba's loss: cross-entropy on labelled pixels, and agreement of the streams on all pixels.
 
     ``l1 * sum over streams of CE(M_s) + l2 * sum over modalities of (1 - cos(M_m, M_fused))``
     (arXiv 2503.06446; the paper does not publish l1 and l2).
 
     Args:
         cross_entropy: l1.
-        consistency: l2. Above 0 the loss reads unlabelled pixels: the run is transductive.
+        consistency: l2. If above 0, the loss reads unlabelled pixels: the run is transductive.
         label_smoothing: of the cross-entropy.
-        streams: weight of the single streams' cross-entropy against the fused one's (1 in the paper).
+        streams: weight of each modality's cross-entropy relative to the fused stream's (1 in the paper).
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class StreamLoss(nn.Module):
         """Return the terms by name; their sum is minimised.
 
         Args:
-            logits: ``(B, K, S, S)`` by stream.
+            logits: ``(B, K, S, S)`` per stream.
             labels_BSS: int64, 0 unlabelled, 1..K classes.
         """
         target = labels_BSS - 1
-        labelled = (target >= 0).sum().clamp(min=1)  # a batch without labels costs nothing, and no NaN
+        labelled = (target >= 0).sum().clamp(min=1)  # a batch without labels has loss 0, not NaN
         losses = {}
         for stream, scores in logits.items():
             weight = self.cross_entropy * (1.0 if stream == FUSED else self.streams)

@@ -146,19 +146,11 @@ class M3amba(WindowClassifier):
         inputs: dict[str, Tensor],
         clip_features: Mapping[str, Tensor] | None = None,
         mode: str = "tensor",
-        labels: Tensor | None = None,
-        bands: dict[str, Tensor] | None = None,
-        **_: Any,
+        **batch: Any,
     ) -> Any:
-        """Run the model as ``WindowClassifier.forward`` does.
-
-        ``clip_features``, ``(B, F)`` per modality, take the encoder's place.
-
-        Raises:
-            InputError: if a modality is missing.
-            ValueError: as there.
-        """
-        return self._run(partial(self.logits, clip_features=clip_features), inputs, mode, labels, bands)
+        """Run ``WindowClassifier.forward``; ``clip_features`` ``(B, F)`` per modality bypass the encoder."""
+        logits_of = partial(self.logits, clip_features=clip_features)
+        return super().forward(inputs, mode, logits_of=logits_of, **batch)
 
     def logits(
         self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None

@@ -1,4 +1,4 @@
-"""From a trained network's logits to the posteriors that are stitched: views, prior, smoothing, expert."""
+"""Turns a trained network's logits into posteriors: views, prior, smoothing, expert."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ SMALLEST = 1e-6
 
 @MODELS.register_module()
 class Posterior(nn.Module):
-    """What a WindowClassifier does with its logits when it predicts; training never sees it.
+    """Turns the logits of a WindowClassifier into posteriors when it predicts; training does not use it.
 
-    1. ``views``: the posteriors of a window and of its mirrored and turned copies are averaged.
+    1. ``views``: the posteriors of a window and of its mirrored and rotated copies are averaged.
     2. ``prior_power`` t: they are divided by the class frequencies of the training pixels to the power t
-       (logit adjustment, arXiv 2007.07314), for a network that was trained on those frequencies.
-    3. ``smooth``: they are averaged over neighbours, weighted by a Gaussian; within the window, so that it
-       reads no more than the network does.
-    4. ``expert``: they and an expert's posteriors are pooled, the geometric mean of the two (logarithmic
-       opinion pool; Genest and Zidek, Statistical Science 1:114, 1986).
+       (logit adjustment, arXiv 2007.07314), because the network has learnt these frequencies.
+    3. ``smooth``: they are averaged over neighbours with Gaussian weights, only within the window, so that
+       no pixels are read that the network does not read.
+    4. ``expert``: the result is the geometric mean of them and an expert's posteriors (logarithmic opinion
+       pool; Genest and Zidek, Statistical Science 1:114, 1986).
 
     Args:
-        in_channels: bands by modality, as the scene holds them.
+        in_channels: bands per modality, as the scene holds them.
         num_classes: K.
         views: 1, or 8 for all symmetries of the square.
         prior_power: t, 0 to 1.
-        smooth: standard deviation of the Gaussian in pixels, 0 for none.
-        expert: config of the expert, such as a ``DiscriminantExpert``; None for none.
+        smooth: standard deviation of the Gaussian in pixels; 0 for no smoothing.
+        expert: config of the expert, such as a ``DiscriminantExpert``; None for no expert.
 
     Raises:
-        InputError: an option is out of range.
+        InputError: if an option is out of range.
     """
 
     frequencies: Tensor
@@ -70,7 +70,7 @@ class Posterior(nn.Module):
         self.register_buffer("frequencies", torch.full((num_classes,), 1 / num_classes))
 
     def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
-        """Count the training pixels' classes and fit the expert on their bands ``(n, C_m)`` by modality."""
+        """Count the training pixels' classes and fit the expert on their bands ``(n, C_m)`` per modality."""
         counts = np.bincount(labels, minlength=len(self.frequencies) + 1)[1:]
         self.frequencies.copy_(torch.from_numpy(counts / counts.sum()).clamp(min=SMALLEST))
         if self.expert is not None:
@@ -85,12 +85,12 @@ class Posterior(nn.Module):
         """Return logarithms of posteriors, ``(B, K, S, S)``.
 
         Args:
-            logits: from windows ``(B, C_m, S, S)`` by modality to logits ``(B, K, S, S)``.
+            logits: takes windows ``(B, C_m, S, S)`` per modality, returns logits ``(B, K, S, S)``.
             inputs: the windows.
             bands: the windows before pretreatment, for the expert.
 
         Raises:
-            ValueError: there is an expert and no bands.
+            ValueError: if there is an expert but no bands.
         """
         views = [
             turn_back(logits({m: turn(x) for m, x in inputs.items()}).float().softmax(1))
@@ -129,7 +129,7 @@ def _symmetries() -> Iterator[tuple[Move, Move]]:
 
 
 def _smoothed(x_BKSS: Tensor, deviation: float) -> Tensor:
-    """Average each channel with Gaussian weights; what lies outside the window does not count."""
+    """Average each channel with Gaussian weights over pixels within the window."""
     if deviation == 0:
         return x_BKSS
     reach = math.ceil(3 * deviation)
@@ -144,25 +144,25 @@ def _smoothed(x_BKSS: Tensor, deviation: float) -> Tensor:
     return along_both(x_BKSS) / along_both(torch.ones_like(x_BKSS[:1, :1]))
 
 
-ABSENT = -1e4  # a class without training pixels: no probability, and no infinity in a logarithm
+ABSENT = -1e4  # bias of a class without training pixels: probability 0 without an infinite logit
 
 
 @MODELS.register_module()
 class DiscriminantExpert(nn.Module):
-    """Class posteriors by linear discriminants of a pixel's bands, those of all modalities side by side.
+    """Class posteriors from linear discriminants of a pixel's bands, those of all modalities side by side.
 
-    The covariance is shrunk by Ledoit and Wolf (JMVA 88:365, 2004). Its state, with that of its pretreatment,
-    travels with the weights.
+    The covariance is shrunk by Ledoit and Wolf (JMVA 88:365, 2004). Its state and its pretreatment's are
+    stored with the weights.
 
     Args:
-        in_channels: bands by modality, as the scene holds them.
+        in_channels: bands per modality, as the scene holds them.
         num_classes: K.
-        mean: side of the square, in pixels, over which bands are averaged when it predicts; odd. Missing
-            pixels and what lies outside the window do not count. It is fitted on single pixels.
+        mean: side of the square, in pixels, over which bands are averaged when it predicts; odd. Pixels that
+            are missing or outside the window do not count. It is fitted on single pixels.
         pretreatment: of the averaged bands, as for ``RasterPreprocessor``.
 
     Raises:
-        InputError: ``mean`` is not an odd number of pixels.
+        InputError: if ``mean`` is not an odd number of pixels.
     """
 
     weight: Tensor
@@ -186,14 +186,14 @@ class DiscriminantExpert(nn.Module):
         self.register_buffer("bias", torch.zeros(num_classes))
 
     def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
-        """Fit scikit-learn's LDA on bands ``(n, C_m)`` by modality with classes ``(n,)``, 1..K."""
+        """Fit scikit-learn's LDA on bands ``(n, C_m)`` per modality with classes ``(n,)``, 1..K."""
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
         treated = self.preprocessor.fit(pixels, labels)
         bands = np.concatenate([treated[m] for m in self.modalities], axis=1).astype(np.float64)
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(bands, labels)
         coefficients, intercepts = lda.coef_, lda.intercept_
-        if len(lda.classes_) == 2:  # scikit-learn gives the difference of the two
+        if len(lda.classes_) == 2:  # scikit-learn gives only the difference of the two
             coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
             intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
         self.weight.zero_()
@@ -203,8 +203,8 @@ class DiscriminantExpert(nn.Module):
         self.bias[present] = torch.from_numpy(intercepts).to(self.bias)
 
     def forward(self, bands: Mapping[str, Tensor]) -> Tensor:
-        """Return posteriors ``(B, K, S, S)`` of windows ``(B, C_m, S, S)`` by modality, not pretreated."""
-        with torch.autocast(self.weight.device.type, enabled=False):  # as for every pretreatment
+        """Return posteriors ``(B, K, S, S)`` of windows ``(B, C_m, S, S)`` per modality, not pretreated."""
+        with torch.autocast(self.weight.device.type, enabled=False):  # exact, as in RasterPreprocessor
             means = {m: _box_mean(bands[m].float(), self.mean) for m in self.modalities}
             treated = self.preprocessor.transform(means)
             x = torch.cat([treated[m] for m in self.modalities], dim=1)
@@ -212,7 +212,7 @@ class DiscriminantExpert(nn.Module):
 
 
 def _box_mean(x_BCSS: Tensor, side: int) -> Tensor:
-    """Average each band over squares, over the pixels that are there; NaN where none is."""
+    """Average each band over squares, over the pixels that are not missing; NaN if all are."""
     if side == 1:
         return x_BCSS
     present = ~x_BCSS.isnan()

@@ -1,4 +1,4 @@
-"""The data preprocessor: from raw windows to what the network reads."""
+"""The data preprocessor: turns raw windows into the bands that the network reads."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from m3amba_zoo.registry import MODELS
 
 @MODELS.register_module()
 class RasterPreprocessor(BaseDataPreprocessor):
-    """Applies each modality's pretreatment on the model's device; missing pixels (NaN) end as 0, the mean.
+    """Applies each modality's pretreatment on the model's device; missing pixels (NaN) become 0, the mean.
 
     The steps are fitted once on training pixels (``FitPreprocessorHook``); their state is part of the
-    model's state dict, so that it travels with the weights.
+    model's state dict, so that it stays with the weights.
 
     Args:
-        in_channels: bands by modality, as the scene holds them.
-        pretreatment: configs of the steps by modality; a modality left out is standardised.
+        in_channels: bands per modality, as the scene holds them.
+        pretreatment: configs of the steps per modality; a modality that is left out is standardised.
+
+    Raises:
+        InputError: if ``pretreatment`` names a modality that ``in_channels`` does not have.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class RasterPreprocessor(BaseDataPreprocessor):
 
     @property
     def out_channels(self) -> dict[str, int]:
-        """Bands by modality that the network reads."""
+        """Bands per modality that the network reads."""
         return {
             modality: steps[-1].out_channels if steps else self.in_channels[modality]
             for modality, steps in self._steps()
@@ -65,18 +68,19 @@ class RasterPreprocessor(BaseDataPreprocessor):
     def fit(
         self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]
     ) -> dict[str, NDArray[np.float32]]:
-        """Fit the steps in order on training pixels ``(n, C)`` by modality with classes ``(n,)``.
+        """Fit the steps in order on training pixels ``(n, C)`` per modality with classes ``(n,)``.
 
         Returns:
-            The pixels pretreated, ``(n, out_channels)`` by modality.
+            The pixels pretreated, ``(n, out_channels)`` per modality.
 
         Raises:
-            InputError: another number of bands than ``in_channels``, a constant band, too few pixels.
+            InputError: if there are other numbers of bands than ``in_channels``, a constant band or too few
+                pixels.
         """
         if len(labels) == 0:
             raise InputError("no training pixel has data in all modalities: there is nothing to fit on")
         training = self.training
-        self.eval()  # the steps are fitted on what the network will read, without augmentation
+        self.eval()  # each step is fitted on what it gets at inference, without augmentation
         treated = {}
         for modality, steps in self._steps():
             x = pixels[modality]
@@ -92,7 +96,11 @@ class RasterPreprocessor(BaseDataPreprocessor):
         return treated
 
     def check_channels(self, modality: str, found: int) -> None:
-        """Raise InputError if a raster has another number of bands than the model was built for."""
+        """Check a raster's number of bands.
+
+        Raises:
+            InputError: if the model was built for another number.
+        """
         expected = self.in_channels[modality]
         if found != expected:
             raise InputError(
@@ -101,10 +109,10 @@ class RasterPreprocessor(BaseDataPreprocessor):
             )
 
     def transform(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the pretreated windows ``(B, out_channels, S, S)`` by modality.
+        """Return the pretreated windows ``(B, out_channels, S, S)`` per modality.
 
         Raises:
-            InputError: a modality is missing or has another number of bands.
+            InputError: if a modality is missing or has another number of bands.
         """
         treated = {}
         for modality, steps in self._steps():
@@ -120,11 +128,14 @@ class RasterPreprocessor(BaseDataPreprocessor):
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:  # type: ignore[override]
         """Move a batch to the device and pretreat its ``inputs``.
 
-        Outside training the batch has the windows before that too, as ``bands``: a Posterior's expert reads
-        them.
+        Outside training the batch also has the windows without pretreatment, as ``bands``, for a Posterior's
+        expert.
         """
         batch = self.cast_data(data)
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # a PCA needs float32
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, enabled=False),
+        ):  # a PCA in bfloat16 would be too coarse
             given = batch["inputs"]  # type: ignore[call-overload, index]
             bands = {} if training else {"bands": given}
             return {**batch, **bands, "inputs": self.transform(given)}  # type: ignore[dict-item, index, call-overload]

@@ -1,6 +1,6 @@
-"""Pretreatment of the bands: fitted on training pixels, kept with the weights, the same at inference.
+"""The steps of the bands' pretreatment, fitted on training pixels and kept with the weights.
 
-Each step is a module with ``out_channels``, ``fit`` on training pixels ``(n, C)``, and ``forward`` on windows
+Each step has ``out_channels``, ``fit`` on training pixels ``(n, C)``, and ``forward`` on windows
 ``(B, C, S, S)``. Missing pixels are NaN and stay NaN.
 """
 
@@ -22,7 +22,7 @@ class Pretreatment(nn.Module):
     """Base of the steps.
 
     Attributes:
-        carried: whether weights from elsewhere brought the fit, which training pixels shall not change.
+        carried: whether the fit came with weights of another model; then training pixels do not change it.
 
     Args:
         in_channels: bands that come in.
@@ -35,14 +35,14 @@ class Pretreatment(nn.Module):
         self.in_channels = self.out_channels = in_channels
 
     def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
-        """Learn from training pixels ``(n, C)`` with classes ``(n,)``; most steps have nothing to learn.
+        """Fit on training pixels ``(n, C)`` with classes ``(n,)``; most steps have nothing to fit.
 
         Raises:
-            InputError: the pixels do not allow it; the message names the modality.
+            InputError: if the pixels do not allow it; the message names the modality.
         """
 
     def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Return those of the bands that go out ``(out_channels,)``; None where they are no longer bands."""
+        """Return those of the outgoing bands, ``(out_channels,)``; None if these are not bands any more."""
         return wavelengths if self.out_channels == self.in_channels else None
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
@@ -56,6 +56,9 @@ class SelectBands(Pretreatment):
 
     Args:
         drop: first and last index (both included, from 0) of each range of bands to drop.
+
+    Raises:
+        InputError: if a range lies outside the bands.
     """
 
     kept: Tensor
@@ -92,12 +95,15 @@ class UnitNorm(Pretreatment):
 
 @MODELS.register_module()
 class CenteredLog(Pretreatment):
-    """Logarithm of each band less the mean over bands: the centred log-ratio (Aitchison, JRSS B 44, 1982).
+    """Logarithm of each band minus the mean over bands: the centred log-ratio (Aitchison, JRSS B 44, 1982).
 
-    A gain common to all bands, as light and slope give, becomes a constant and goes.
+    This removes a gain common to all bands, such as that of light and slope.
 
     Args:
-        floor: smaller values (a shadow's zeros) count as this, in the raster's unit.
+        floor: in the raster's unit; smaller values (a shadow's zeros) count as this.
+
+    Raises:
+        InputError: if ``floor`` is not above 0.
     """
 
     def __init__(self, in_channels: int, floor: float) -> None:
@@ -114,15 +120,18 @@ class CenteredLog(Pretreatment):
 
 @MODELS.register_module()
 class WindowShift(Pretreatment):
-    """In training, add one random vector to all pixels of a window; afterwards, nothing.
+    """In training, add one random vector to all pixels of a window; at inference, nothing.
 
-    Two places differ in light, moisture and season by more than two pixels of one place do. A network that
-    sees few places learns those differences by heart; shifted windows keep it from it. Put it last: the
-    levels are those of the bands that the network reads.
+    Two places differ more in light, moisture and season than two pixels of one place. A network that sees few
+    places memorises their differences; shifted windows prevent that. Put this step last: ``level`` is for the
+    bands that the network reads.
 
     Args:
         level: standard deviation of the shift of every band; after ``Standardize``, ``PCA`` or
             ``Discriminants`` in standard deviations of the training pixels.
+
+    Raises:
+        InputError: if ``level`` is below 0.
     """
 
     def __init__(self, in_channels: int, level: float) -> None:
@@ -132,7 +141,7 @@ class WindowShift(Pretreatment):
         self.level = level
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
-        """Return the windows, in training each shifted by its own vector."""
+        """Return the windows, each shifted by its own vector in training."""
         if not self.training:
             return x_BCSS
         return x_BCSS + self.level * torch.randn(*x_BCSS.shape[:2], 1, 1).to(x_BCSS)
@@ -145,6 +154,9 @@ class Derivative(Pretreatment):
     Args:
         length: odd number of bands of the local fit; ``length - 1`` bands are lost.
         degree: of the fitted polynomial.
+
+    Raises:
+        InputError: if ``length`` is even, not above ``degree``, or above the number of bands.
     """
 
     kernel: Tensor
@@ -186,7 +198,11 @@ class Standardize(Pretreatment):
         self.register_buffer("std", torch.ones(in_channels))
 
     def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
-        """Take mean and standard deviation; refuse constant bands."""
+        """Take mean and standard deviation.
+
+        Raises:
+            InputError: if a band is constant.
+        """
         mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
         for band in np.flatnonzero(std <= 1e-6 * np.abs(mean)):
             raise InputError(
@@ -206,7 +222,10 @@ class Projection(Pretreatment):
 
     Args:
         in_channels: bands that come in.
-        components: that go out.
+        components: number of channels that go out.
+
+    Raises:
+        InputError: if there are more components than bands, or none.
     """
 
     weight: Tensor
@@ -221,7 +240,7 @@ class Projection(Pretreatment):
         self.out_channels = components
 
     def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> None:
-        """Return None: components are no bands."""
+        """Return None: components have no wavelengths."""
 
     def _set(self, weight: NDArray, bias: NDArray) -> None:
         self.weight.copy_(torch.from_numpy(weight))
@@ -238,7 +257,7 @@ class PCA(Projection):
 
     Args:
         components: how many to keep.
-        whiten: scale each to variance 1.
+        whiten: whether each is scaled to variance 1.
     """
 
     def __init__(self, in_channels: int, components: int, whiten: bool = True) -> None:
@@ -246,7 +265,11 @@ class PCA(Projection):
         self.whiten = whiten
 
     def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
-        """Fit scikit-learn's PCA."""
+        """Fit scikit-learn's PCA.
+
+        Raises:
+            InputError: if there are not more pixels than components.
+        """
         from sklearn.decomposition import PCA as SklearnPCA
 
         if len(pixels) <= self.out_channels:
@@ -261,14 +284,18 @@ class PCA(Projection):
 
 @MODELS.register_module()
 class Discriminants(Projection):
-    """Shrinkage LDA's discriminant directions of the training pixels (Ledoit-Wolf), scaled to unit variance.
+    """Discriminant directions of the training pixels (LDA, Ledoit-Wolf shrinkage), scaled to unit variance.
 
     Args:
         components: how many to keep, at most classes - 1.
     """
 
     def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
-        """Fit scikit-learn's LinearDiscriminantAnalysis and keep its projection."""
+        """Fit scikit-learn's LinearDiscriminantAnalysis and keep its projection.
+
+        Raises:
+            InputError: if there are more components than classes - 1.
+        """
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
         classes = len(np.unique(labels))

@@ -1,4 +1,4 @@
-"""Weights from files, without running any code from them, and parameters by patterns of their names."""
+"""Reads weights from files without running code from them, and finds parameters by patterns of names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
         A dict with at least ``state_dict`` and ``meta`` (empty for bare weights).
 
     Raises:
-        InputError: the file is absent, cut short or damaged, or holds pickled objects other than tensors
+        InputError: if the file is absent, cut short or damaged, or holds pickled objects other than tensors
             and plain values.
     """
     path = Path(path).expanduser()
@@ -45,16 +45,18 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     for part in ("meta", "message_hub"):
         if not isinstance(checkpoint.get(part, {}), Mapping):
             raise InputError(f"{path}: '{part}' is a {type(checkpoint[part]).__name__}, expected a dict")
-    # MMEngine would execute the text under `config` as Python
+    # MMEngine would run the text under `config` as Python
     checkpoint["meta"] = {key: value for key, value in checkpoint.get("meta", {}).items() if key != "config"}
     return checkpoint
 
 
 def named_checkpoint(pointer: Path) -> Path:
-    """Return the checkpoint that a ``last_checkpoint`` file names: beside it, as in a moved or copied folder.
+    """Return the checkpoint that a ``last_checkpoint`` file names.
+
+    A file of that name beside it comes first, for folders that were moved or copied.
 
     Raises:
-        InputError: the file is damaged, or the checkpoint lies neither beside it nor where it says.
+        InputError: if the file is damaged, or the checkpoint is neither beside it nor at the path in it.
     """
     try:
         named = Path(pointer.read_text().strip())
@@ -70,7 +72,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a checkpoint's weights, which must fit the model exactly.
 
     Raises:
-        InputError: as ``read_checkpoint`` and ``check_fit`` do.
+        InputError: if the file cannot be read (``read_checkpoint``) or does not fit (``check_fit``).
     """
     state = read_checkpoint(path, "cpu")["state_dict"]
     check_fit(state, model.state_dict(), path)
@@ -78,11 +80,11 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 
 
 def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: str | Path) -> None:
-    """Compare a checkpoint's weights with those of the model that shall take them.
+    """Check that a checkpoint's weights fit a model whose state dict is ``expected``.
 
     Raises:
-        InputError: a parameter is missing, left over or of another shape; the message names the first
-            one and both shapes.
+        InputError: if a parameter is missing, left over or has another shape; the message names the first one
+            and both shapes.
     """
     advice = "use the config that the checkpoint was trained with (modalities, in_channels, num_classes)"
     for name, value in expected.items():
@@ -116,10 +118,10 @@ def _read_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:
 
 
 def read_plain(path: Path, map_location: Any = None) -> Any:
-    """Read a file that torch saved, of tensors, plain values and their containers.
+    """Read a file of tensors, plain values and their containers that torch saved.
 
     Raises:
-        InputError: the file is cut short or damaged, cannot be read, or holds other pickled objects.
+        InputError: if the file is cut short or damaged, cannot be read, or holds other pickled objects.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -131,7 +133,7 @@ def read_plain(path: Path, map_location: Any = None) -> Any:
         raise
     except PermissionError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # torch and zipfile raise nearly anything on a damaged file
+    except Exception as error:  # torch and zipfile raise many kinds of errors on a damaged file
         if refused := re.search(r"GLOBAL (\S+)", str(error)):
             raise InputError(
                 f"{path}: holds a pickled {refused[1]}, expected tensors and plain values only; "
@@ -144,12 +146,12 @@ def matching_names(patterns: Sequence[str], names: Iterable[str], option: str) -
     """Return the names that a pattern matches.
 
     Args:
-        patterns: as ``fnmatch`` reads them, case counts: ``neck.*``.
+        patterns: for ``fnmatch``, case-sensitive, such as ``neck.*``.
         names: of parameters or buffers.
-        option: where the patterns come from, for messages.
+        option: the option that gives the patterns, for messages.
 
     Raises:
-        InputError: they are no list of patterns, or one matches nothing; close names are given.
+        InputError: if they are not a list of patterns, or one matches nothing; the message has close names.
     """
     if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
         raise InputError(f"{option} is {patterns!r}, expected a list of patterns such as ['neck.*']")

@@ -77,6 +77,7 @@ class WindowClassifier(BaseModel):
         mode: str = "tensor",
         labels: Tensor | None = None,
         bands: dict[str, Tensor] | None = None,
+        logits_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None,
         **_: Any,
     ) -> Any:
         """Run the model on ``inputs`` that have been through the data preprocessor.
@@ -89,21 +90,13 @@ class WindowClassifier(BaseModel):
             labels: ``(B, S, S)`` int64, 0 unlabelled; for ``loss``.
             bands: ``inputs`` before the data preprocessor, which gives both; for ``predict`` if the Posterior
                 has an expert.
+            logits_of: for subclasses, takes the place of ``logits``.
             **_: the rest of a batch (where each window lies), for the metric and for other models.
 
         Raises:
             ValueError: if the mode is unknown, ``loss`` has no labels, or an expert has no bands.
         """
-        return self._run(self.logits, inputs, mode, labels, bands)
-
-    def _run(
-        self,
-        logits_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
-        inputs: dict[str, Tensor],
-        mode: str,
-        labels: Tensor | None,
-        bands: dict[str, Tensor] | None = None,
-    ) -> Any:
+        logits_of = logits_of or self.logits
         if mode == "predict" and self.posterior is not None:
             return list(self.posterior(lambda x: logits_of(x)[FUSED], inputs, bands))
         logits = logits_of(inputs)

@@ -1,10 +1,9 @@
-"""Weights of a trained model as the start of another: other bands, classes, modalities."""
+"""Starts a model from another's weights although bands, classes or modalities differ."""
 
 from m3amba_zoo.transfer.facts import ModalityFacts, ModelFacts, describe_model
-from m3amba_zoo.transfer.hook import InitFromHook
-from m3amba_zoo.transfer.report import TransferReport
+from m3amba_zoo.transfer.init_from import InitFromHook, open_source
 from m3amba_zoo.transfer.resampling import resampling_matrix
-from m3amba_zoo.transfer.weights import transfer_weights
+from m3amba_zoo.transfer.weights import TransferReport, transfer_weights
 
 __all__ = [
     "InitFromHook",
@@ -12,6 +11,7 @@ __all__ = [
     "ModelFacts",
     "TransferReport",
     "describe_model",
+    "open_source",
     "resampling_matrix",
     "transfer_weights",
 ]

@@ -20,7 +20,7 @@ from m3amba_zoo.hub import index, model_cards
 from m3amba_zoo.hub.index import index_text
 from m3amba_zoo.hub.model_cards import find_model
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.transfer.source import open_source
+from m3amba_zoo.transfer import open_source
 
 CONFIG = """
 model = dict(type='M3amba', in_channels=dict(hsi=3), num_classes=2, embed_dim=16, window=8,

@@ -10,7 +10,7 @@ from m3amba_zoo.models import PatchClassifier
 
 
 class Probe(PatchClassifier):
-    """Logits of a patch from all its pixels, with a stream a modality."""
+    """Logits of a patch from all its pixels, with one stream per modality."""
 
     patches_at_once = 7
 

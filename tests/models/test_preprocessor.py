@@ -88,7 +88,7 @@ def test_windows_are_shifted_as_a_whole_and_in_training_alone():
         preprocessor.fit(*pixels())
     windows = {"hsi": torch.from_numpy(pixels(3200)[0]["hsi"]).view(200, 4, 4, 8).permute(0, 3, 1, 2)}
     difference = (shifted.transform(windows)["hsi"] - plain.transform(windows)["hsi"]).std((2, 3))
-    assert difference.max() < 1e-5  # one vector a window
+    assert difference.max() < 1e-5  # one vector per window
     torch.testing.assert_close(
         (shifted.transform(windows)["hsi"] - plain.transform(windows)["hsi"]).std().item(),
         0.5,

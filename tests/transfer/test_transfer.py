@@ -84,7 +84,7 @@ def transfer(source, target, wavelengths=(None, None), classes=(CLASSES, CLASSES
         describe_model(name, model, {"hsi": nm} if nm is not None else {}, names)
         for name, model, nm, names in zip(("old", "new"), models, wavelengths, classes, strict=True)
     ]
-    report = transfer_weights(models[1], target, models[0].state_dict(), *facts, fresh)
+    report = transfer_weights(models[1], models[0].state_dict(), *facts, fresh)
     return *models, report
 
 
@@ -136,6 +136,25 @@ def test_layers_of_single_bands_keep_their_own_values_where_the_source_saw_nothi
         assert (values[1][80:] == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        ({"type": "SelectBands", "drop": [(0, 9), (40, 47)]}, np.r_[10:40, 48:72]),
+        ({"type": "Derivative", "length": 11}, np.r_[5:67]),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else "",
+)
+def test_bands_are_those_that_the_pretreatment_leaves(step, kept):
+    new = BANDS["half as many"]
+    source = config_of({"hsi": 144}, treat={"hsi": []})
+    target = config_of({"hsi": 72}, treat={"hsi": [step, {"type": "Standardize"}]})
+    old, started, report = transfer(source, target, (OLD, new))
+    weights = [model.adapters["hsi"].token_embed.proj.weight.detach() for model in (old, started)]
+    expected = weights[0].numpy() @ resampling_matrix(new[kept], OLD)
+    np.testing.assert_allclose(weights[1], expected, atol=1e-6)
+    assert f"144 bands of 400-1000 nm to {len(kept)} bands of {new[kept[0]]:.0f}-" in report.table()
+
+
 DISCRIMINANTS = {"hsi": [{"type": "Standardize"}, {"type": "Discriminants", "components": 2}]}
 
 
@@ -155,7 +174,7 @@ def test_projections_are_carried_over_and_what_standardises_is_fitted_anew():
     before = old.data_preprocessor.fit({"hsi": pixels(OLD)}, labels)["hsi"]
     facts = [describe_model(m, model, {"hsi": nm}, CLASSES) for m, model, nm in
              (("old", old, OLD), ("new", started, new))]  # fmt: skip
-    report = transfer_weights(started, target, old.state_dict(), *facts)
+    report = transfer_weights(started, old.state_dict(), *facts)
     assert started.data_preprocessor.steps_of("hsi")[1].carried
     swapped = labels[::-1]  # other labels would give other discriminants
     now = started.data_preprocessor.fit({"hsi": 7 * pixels(new) + 2}, swapped)["hsi"]  # another unit
@@ -197,6 +216,19 @@ def test_more_and_fewer_modalities():
     *_, report = transfer(two, one)
     assert report.counts()["fresh"] == 0
     assert "modality 'dem' is not here" in report.table()
+
+
+def test_bands_side_by_side_follow_their_modality():
+    """MambaHSI reads all modalities with one layer: in another order, beside a new one, or alone."""
+    options = {"kind": "MambaHSI", "concatenate": True, "pooling": False}
+    x = {"hsi": torch.randn(2, 4, 4, 4), "sar": torch.randn(2, 2, 4, 4), "dem": torch.zeros(2, 1, 4, 4)}
+    for target in ({"sar": 2, "hsi": 4}, {"dem": 1, "hsi": 4, "sar": 2}):
+        old, started, _ = transfer(config_of({"hsi": 4, "sar": 2}, **options), config_of(target, **options))
+        with torch.no_grad():
+            torch.testing.assert_close(started(x)["fused"], old(x)["fused"], rtol=1e-4, atol=1e-5)
+    old, started, report = transfer(config_of(target, **options), config_of({"sar": 2}, **options))
+    assert torch.equal(started.embed[0].weight, old.embed[0].weight[:, 5:])
+    assert "'dem' is not here; 'hsi' is not here" in report.table()
 
 
 @pytest.mark.parametrize(
@@ -273,7 +305,7 @@ def train(scene, bands, work_dir, *options):
     config = Path(f"{scene}{bands}.py")
     config.write_text(CONFIG.format(runtime=RUNTIME, bands=bands, **SCENES[scene]))
     for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        kept._instance_dict.clear()  # by name and second: MMEngine expects one run a process
+        kept._instance_dict.clear()  # MMEngine expects one run per process
     return training.main([str(config), "--work-dir", work_dir, *options])
 
 

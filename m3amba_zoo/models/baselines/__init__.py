@@ -1,4 +1,4 @@
-"""What M3amba is compared with: networks written from their papers, and classical pixel classifiers."""
+"""Baselines to compare M3amba with: networks written from their papers, and classical pixel classifiers."""
 
 from m3amba_zoo.models.baselines.backbone_classifier import BackboneClassifier
 from m3amba_zoo.models.baselines.classical import (

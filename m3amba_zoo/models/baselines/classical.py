@@ -1,4 +1,4 @@
-"""The classical classifiers, registered in ``CLASSIFIERS``: forest, shrinkage LDA, SVM, position alone.
+"""The classical classifiers, registered in ``CLASSIFIERS``: random forest, shrinkage LDA, SVM, position.
 
 A config writes ``classifier=dict(type="ShrinkageLDA", mean=3)``.
 """
@@ -27,16 +27,17 @@ from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.splits.validation import hold_out_validation
 
-HELD_OUT, HELD_OUT_GUARD = 0.3, 4  # where a split has no validation pixels
+# share of the training pixels, and guard in pixels, for a search without validation pixels
+HELD_OUT, HELD_OUT_GUARD = 0.3, 4
 
 
 class PixelClassifier(ABC):
-    """A classifier of single pixels, built with the config's ``modalities`` where it names none itself.
+    """A classifier of single pixels. The data's ``modalities`` are given to it if its config names none.
 
     Attributes:
-        probabilistic: whether its probabilities mean something; else the predicted class has all of it.
+        probabilistic: whether it estimates probabilities; otherwise the predicted class gets 1.
         selection: the rule that chose its settings, in words.
-        modalities: which rasters it reads.
+        modalities: the rasters that it reads.
         window: side of the square that it reads around a pixel, in pixels.
         settings: of the fitted classifier, for ``metrics.json``.
     """
@@ -54,7 +55,7 @@ class PixelClassifier(ABC):
         """Fit on the training pixels of the split.
 
         Raises:
-            InputError: the data lacks what the classifier reads.
+            InputError: if the data lacks a raster that the classifier reads.
         """
 
     @abstractmethod
@@ -66,10 +67,10 @@ class SpectralClassifier(PixelClassifier):
     """A scikit-learn estimator on the bands of each pixel.
 
     Args:
-        modalities, mean, pretreatment: what it reads, as for ``PixelSpectra``.
+        modalities, mean, pretreatment: as for ``PixelSpectra``.
 
     Raises:
-        InputError: as ``PixelSpectra`` does.
+        InputError: as for ``PixelSpectra``.
     """
 
     def __init__(
@@ -108,8 +109,8 @@ class RandomForest(SpectralClassifier):
     """Random forest of fully grown trees (Breiman, Machine Learning 45:5, 2001).
 
     Args:
-        trees: their number.
-        kwargs: what it reads, as for every ``SpectralClassifier``.
+        trees: number of trees.
+        **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
     """
 
     def __init__(self, trees: int = 200, **kwargs: Any) -> None:
@@ -137,17 +138,17 @@ class ShrinkageLDA(SpectralClassifier):
 class SVM(SpectralClassifier):
     """Support vector machine with a radial basis function, on standardised bands.
 
-    C and gamma are those with the best overall accuracy on validation pixels: the split's, or pixels held
-    out of the training pixels (whole scenes or regions) where it has none. Then it is fitted once more on
-    the training pixels.
+    C and gamma are those with the best overall accuracy on validation pixels: the split's, or if it has none,
+    pixels held out of the training pixels (whole scenes or regions). Then it is fitted again on the training
+    pixels.
 
     Args:
         costs: values of C to try.
         gammas: values of gamma to try, times the number of bands.
-        most_pixels: larger sets of training pixels are thinned at random to about this many, because
-            libsvm's time grows with the square of their number.
+        most_pixels: larger sets of training pixels are thinned at random to about this number, because
+            libsvm's time grows with the square of it.
         most_search_pixels: likewise for the training and the validation pixels of the search.
-        kwargs: what it reads, as for every ``SpectralClassifier``.
+        **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
     """
 
     probabilistic = False
@@ -204,12 +205,12 @@ class SVM(SpectralClassifier):
 
 @CLASSIFIERS.register_module()
 class Position(PixelClassifier):
-    """The class of the nearest training pixel by row and column: what a split gives away without any band.
+    """The class of the nearest training pixel by row and column: the accuracy that needs no band at all.
 
-    In a scene without training pixels every pixel is taken for the most frequent training class.
+    In a scene without training pixels every pixel gets the most frequent training class.
 
     Args:
-        modalities: those of the data, none of which is read.
+        modalities: of the data; none is read.
     """
 
     probabilistic = False
@@ -218,7 +219,7 @@ class Position(PixelClassifier):
         super().__init__()
 
     def fit(self, data: SceneData, seed: int) -> None:
-        """Remember where each class trains."""
+        """Remember the places of the training pixels and their classes."""
         parts = list(data.split.parts(data.scenes, "train"))
         labels = np.concatenate([scene.labels[mask] for scene, mask in parts])
         self._most_frequent = int(np.bincount(labels).argmax())
@@ -239,14 +240,14 @@ class Position(PixelClassifier):
 
 
 def _certain(labels: NDArray, num_classes: int) -> NDArray[np.float64]:
-    """Give each predicted class 1..K all of the probability: ``(n, K)``."""
+    """Return probability 1 for each predicted class 1..K, ``(n, K)``."""
     return np.eye(num_classes)[labels.astype(np.int64) - 1]
 
 
 def _thin(
     pixels: NDArray[np.float32], labels: NDArray[np.int64], most: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Keep at most about ``most`` random pixels: the same share of each class, one pixel at least."""
+    """Keep about ``most`` random pixels: the same share of each class, but at least one pixel."""
     if len(labels) <= most:
         return pixels, labels
     order = generator.permutation(len(labels))

@@ -82,6 +82,7 @@ class ExViT(PatchClassifier):
         for modality, bands in self.treated_channels.items():
             first = _separable(bands, embed_dim)
             depthwise, norm, _, pointwise, *_ = first
+            # the depthwise convolution and its norm have one value per band
             writes_bands(depthwise, modality)
             writes_bands(norm, modality)
             reads_bands(pointwise, modality)

@@ -1,4 +1,4 @@
-"""What a pixel classifier reads: the pretreated bands of each pixel, the modalities side by side."""
+"""The input of a pixel classifier: the pretreated bands of each pixel, the modalities side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK_PIXELS = 32_768
 
 
 def row_chunks(scene: Scene) -> Iterator[tuple[int, int]]:
-    """Yield first and last row (excluded) of strips of at most ``CHUNK_PIXELS`` pixels, at least one row."""
+    """Yield the first and last row (excluded) of strips of ``CHUNK_PIXELS`` pixels at most, or of one row."""
     height, width = scene.shape
     rows = max(1, CHUNK_PIXELS // width)
     for start in range(0, height, rows):
@@ -26,17 +26,17 @@ def row_chunks(scene: Scene) -> Iterator[tuple[int, int]]:
 
 
 class PixelSpectra:
-    """The bands of pixels, averaged over squares where asked, then pretreated as the networks' are.
+    """The bands of pixels, averaged over squares, then pretreated like those of the networks.
 
     Args:
-        modalities: which rasters, in which order.
-        mean: side of the square around each pixel over which every band is averaged, in pixels; odd.
-            Missing pixels and what lies outside the scene do not count. 1 takes the pixel itself.
-        pretreatment: as for ``RasterPreprocessor``, after the mean: configs of the steps by modality; one
-            left out is standardised; missing values end as 0.
+        modalities: names of the rasters, in order.
+        mean: side of the square around each pixel over which every band is averaged, in pixels; odd. Pixels
+            that are missing or outside the scene do not count. 1 takes the pixel itself.
+        pretreatment: as for ``RasterPreprocessor``, after the mean.
 
     Raises:
-        InputError: ``mean`` is not an odd number of pixels, or the pretreatment names another modality.
+        InputError: if ``mean`` is not an odd number of pixels, there are no modalities, or the pretreatment
+            names another one.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PixelSpectra:
         """Fit the pretreatment on the training pixels and return these, as ``of_part`` does.
 
         Raises:
-            InputError: a scene lacks a modality or has another number of its bands than the first; the
+            InputError: if a scene lacks a modality or has another number of its bands than the first, or the
                 pixels do not allow the fit.
         """
         data.check_modalities(self.modalities)
@@ -72,7 +72,7 @@ class PixelSpectra:
                         f"scene '{scene.name}' of {data.name} has {found} bands of '{modality}', but scene "
                         f"'{data.scenes[0].name}' has {expected}"
                     )
-        preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()  # not augmented: it has no epochs
+        preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()  # evaluation mode: no augmentation
         pixels, labels = self._raw_of_part(data, "train")
         whole = ~np.any([np.isnan(values).any(axis=1) for values in pixels.values()], axis=0)
         preprocessor.fit({modality: values[whole] for modality, values in pixels.items()}, labels[whole])
@@ -92,7 +92,7 @@ class PixelSpectra:
     def _raw_of_part(
         self, data: SceneData, part: str
     ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
-        """Return the averaged bands ``(n, C)`` by modality, NaN where missing, and the classes ``(n,)``."""
+        """Return the averaged bands ``(n, C)`` per modality, NaN if missing, and the classes ``(n,)``."""
         pixels: dict[str, list[NDArray[np.float32]]] = {modality: [] for modality in self.modalities}
         labels = []
         for scene, mask in data.split.parts(data.scenes, part):
@@ -117,7 +117,7 @@ class PixelSpectra:
 
     def _strip(self, raster: Raster, start: int, stop: int) -> NDArray[np.float32]:
         """Return rows of a raster, ``(C, stop - start, W)``."""
-        halo = self.mean // 2
+        halo = self.mean // 2  # rows beside the strip that the means of its first and last row need
         top = max(start - halo, 0)
         values = raster.data[:, top : stop + halo]
         strip = values.astype(np.float32)
@@ -129,10 +129,10 @@ class PixelSpectra:
 
 
 def _neighbourhood_mean(bands: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Average each band ``(C, H, W)`` over squares, over the pixels that are there; NaN where none is."""
+    """Average each band ``(C, H, W)`` over squares, over the pixels that are not missing; NaN if all are."""
     present = ~np.isnan(bands)
     size = (1, side, side)
     total = ndimage.uniform_filter(np.where(present, bands, 0), size, mode="constant")
     share = ndimage.uniform_filter(present.astype(np.float32), size, mode="constant")
-    some = share > 0.5 / side**2  # one pixel or more: the filter's running sum may leave a trace of none
+    some = share > 0.5 / side**2  # one pixel or more: the filter's running sum may leave a rounding error
     return np.divide(total, share, out=np.full_like(bands, np.nan), where=some)

@@ -13,6 +13,7 @@ from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes, predict_scenes
 from m3amba_zoo.models.baselines import PixelSpectra, spectra
+from m3amba_zoo.models.baselines.classical import _thin
 from m3amba_zoo.registry import CLASSIFIERS, SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
 from m3amba_zoo.scenes.source import Source
@@ -131,6 +132,20 @@ def test_svm_is_tuned_on_the_splits_validation_pixels_where_it_has_some(data):
     assert "split's validation pixels" in chosen.selection
     chosen.fit(data, 0)
     assert "held out of the training pixels" in chosen.selection
+
+
+def test_svm_thins_large_sets_of_pixels_but_keeps_each_class_and_its_share(data):
+    chosen = build("SVM", most_pixels=40, most_search_pixels=30)
+    chosen.fit(data, 0)
+    assert chosen.settings["training_pixels"] == pytest.approx(40, abs=1)
+    generator = np.random.default_rng(0)
+    labels = generator.permutation(np.repeat([1, 2, 3], [900, 99, 1]))
+    pixels = np.arange(1000, dtype=np.float32)[:, None]
+    kept, of_kept = _thin(pixels, labels, 100, generator)
+    assert np.bincount(of_kept)[1:].tolist() == [90, 10, 1]
+    assert len(np.unique(kept)) == len(kept)
+    np.testing.assert_array_equal(labels[kept[:, 0].astype(int)], of_kept)
+    assert _thin(pixels, labels, 1000, generator) == (pixels, labels)
 
 
 def test_mean_spectra_equal_a_mean_in_loops():
