@@ -16,7 +16,7 @@ from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record_check import read_record
 from m3amba_zoo.hub.index import sha256_of
-from m3amba_zoo.hub.model_cards import find_model
+from m3amba_zoo.hub.resolve import find_model
 from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights, read_own_record, visible_files
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data

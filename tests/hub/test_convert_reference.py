@@ -188,7 +188,7 @@ def test_a_folder_that_is_there_is_left_alone_and_a_full_disk_leaves_nothing(
     checkpoint, tmp_path, monkeypatch
 ):
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         convert(checkpoint, "--out", tmp_path / "out", "--clip", "none")
     with pytest.raises(InputError, match=r"holds the network alone.*--clip none"):
         convert(checkpoint, "--out", tmp_path / "other")
@@ -197,7 +197,7 @@ def test_a_folder_that_is_there_is_left_alone_and_a_full_disk_leaves_nothing(
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("m3amba_zoo.hub.reference_file.save_file", full)
+    monkeypatch.setattr("m3amba_zoo.hub.reference_checkpoint.save_file", full)
     with pytest.raises(InputError, match=r"out: cannot be written \(No space left"):
         convert(checkpoint, "--out", tmp_path / "out", "--clip", "none")
     assert os.listdir(tmp_path) == ["Houston.pth"]

@@ -12,7 +12,7 @@ from tiny_runs import NAME, train_run
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.golden import GREATEST, check_golden, golden_file, read_golden
-from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS
+from m3amba_zoo.hub.resolve import CHECKOUT_CARDS
 from m3amba_zoo.models import M3amba, RasterPreprocessor
 from m3amba_zoo.ops import backends
 from workshop.publishing import publish

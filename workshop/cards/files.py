@@ -17,8 +17,7 @@ from m3amba_zoo.config.options import config_sha256, set_seed
 from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
-from m3amba_zoo.hub.model_cards import CONFIG, README
-from m3amba_zoo.hub.trained_model import GOLDEN
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
 from m3amba_zoo.hub.trained_model import METRICS as METRICS_FILE
 from workshop.cards.document import read_text
 from workshop.cards.validate import METRICS, validate

@@ -16,9 +16,9 @@ from safetensors.torch import save, save_file
 
 import m3amba_zoo
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub import index, model_cards
+from m3amba_zoo.hub import index, resolve
 from m3amba_zoo.hub.index import index_text
-from m3amba_zoo.hub.model_cards import find_model
+from m3amba_zoo.hub.resolve import find_model
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.transfer.source import open_source
 
@@ -165,7 +165,7 @@ def test_a_file_that_was_altered_is_refused_before_the_config_is_executed(
     with pytest.raises(InputError, match=f"{path.name}: its sha256 begins with"):
         m3amba_zoo.get_model(NAME)
     path.write_bytes(content + b"?")
-    with pytest.raises(InputError, match=f"{path.name}: has .* bytes, published were"):
+    with pytest.raises(InputError, match=f"{path.name}: has .* bytes, expected"):
         m3amba_zoo.get_model(NAME)
     assert not published.marker.exists()
 
@@ -189,7 +189,7 @@ def test_a_folder_here_does_not_take_a_published_name(published, tmp_path, monke
 def test_a_file_that_the_loader_might_take_instead_is_refused(published, tmp_path, name):
     folder = published.write(tmp_path / "checkout")
     (folder / name).write_text("")
-    with pytest.raises(InputError, match=f"{name}: is no part of the published model"):
+    with pytest.raises(InputError, match=f"{name}: does not belong to the published model"):
         m3amba_zoo.get_model(NAME)
     assert not published.marker.exists()
 
@@ -233,12 +233,12 @@ def no_sockets(event, arguments):
 sys.addaudithook(no_sockets)
 from pathlib import Path
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub import index, model_cards
+from m3amba_zoo.hub import index, resolve
 
-index.PACKAGE_INDEX, model_cards.CHECKOUT_CARDS = Path(sys.argv[1]), Path("no checkout")
-print(model_cards.find_card(sys.argv[2]))
+index.PACKAGE_INDEX, resolve.CHECKOUT_CARDS = Path(sys.argv[1]), Path("no checkout")
+print(resolve.find_card(sys.argv[2]))
 try:
-    model_cards.find_card(sys.argv[3])
+    resolve.find_card(sys.argv[3])
 except InputError as error:
     print(error)
 """
@@ -269,7 +269,7 @@ def test_a_published_model_is_built_from_a_fresh_install(published, monkeypatch)
         monkeypatch.setenv("M3AMBA_MIRRORS", server.url)
         loaded = m3amba_zoo.get_model("m3amba-t_toy", pretrained=True)
         for name in ("._config.py", f"._{entry.weights}"):  # as macOS leaves on foreign disks
-            (model_cards.find_card("m3amba-t_toy") / name).write_bytes(b"")
+            (resolve.find_card("m3amba-t_toy") / name).write_bytes(b"")
         assert m3amba_zoo.Predictor("m3amba-t_toy").in_channels == {"hsi": 3}
     x = {"hsi": torch.randn(1, 3, 8, 8)}
     torch.testing.assert_close(loaded(x)["fused"], model(x)["fused"])
