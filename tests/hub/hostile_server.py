@@ -1,6 +1,5 @@
 """An HTTP server on loopback that serves published cards, and misbehaves where it is told to."""
 
-import gzip
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,12 +77,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def sends(change):
+def sends(change, **headers):
     """Send the published bytes after a change, with a true length."""
 
     def answer(handler, content):
         changed = change(content)
-        handler.head(Content_Length=len(changed))
+        handler.head(Content_Length=len(changed), **headers)
         handler.body(changed)
 
     return answer
@@ -101,21 +100,6 @@ def truncated_chunks(handler, content):
 def endless(handler, content):
     handler.head(Transfer_Encoding="chunked")
     handler.endless()
-
-
-def web_page(handler, content):
-    page = b"<html>Please log in</html>".ljust(len(content))
-    handler.head(Content_Type="text/html; charset=utf-8", Content_Length=len(page))
-    handler.body(page)
-
-
-def compressed(content_of):
-    def answer(handler, content):
-        packed = gzip.compress(content_of(content))
-        handler.head(Content_Encoding="gzip", Content_Length=len(packed))
-        handler.body(packed)
-
-    return answer
 
 
 def trickle(handler, content):
@@ -140,16 +124,9 @@ def status(code):
     return lambda handler, content: handler.head(code, Content_Length=0)
 
 
-def stalls_after(count):
-    def answer(handler, content):
-        handler.head(Content_Length=len(content))
-        handler.body(content[:count])
-        handler.server.closing.wait(20)
-
-    return answer
-
-
-def silent(handler, content):
+def stalls(handler, content):
+    handler.head(Content_Length=len(content))
+    handler.body(content[: len(content) // 2])
     handler.server.closing.wait(20)
 
 
@@ -159,8 +136,4 @@ def breaks_off(handler, content):
 
 
 def waits_for(event):
-    def answer(handler, content):
-        event.wait(60)
-        plain(handler, content)
-
-    return answer
+    return lambda handler, content: event.wait(60) and plain(handler, content)

@@ -18,53 +18,41 @@ from m3amba_zoo.scenes.source import data_roots
 GOLDEN = next(
     (p for root in data_roots() if (p := root.parent / "golden" / "m3amba_tiny.safetensors").is_file()), None
 )
-THEIRS = [
-    (r"adapters\.(hsi|lidar)\.pseudo_rgb\.(.+)", r"conv_\1.\2"),
-    (r"adapters\.(hsi|lidar)\.prior_map\.(.+)", r"model_dict.linear_\1.\2"),
-    (r"adapters\.(hsi|lidar)\.prior_bands\.(.+)", r"model_dict.conv_\1.\2"),
-    (r"adapters\.(hsi|lidar)\.token_embed\.proj\.(.+)", r"model_dict.patch_embed_\1.0.\2"),
-    (r"adapters\.(hsi|lidar)\.token_embed\.norm\.(.+)", r"model_dict.patch_embed_\1.2.\2"),
-    (r"adapters\.(hsi|lidar)\.prior_embed\.proj\.(.+)", r"model_dict.patch_embed_\1_clip.0.\2"),
-    (r"adapters\.(hsi|lidar)\.prior_embed\.norm\.(.+)", r"model_dict.patch_embed_\1_clip.2.\2"),
-    (r"heads\.(\w+)\.norm\.(.+)", r"model_dict.classifier_\1.norm.\2"),
-    (r"heads\.(\w+)\.classify\.(.+)", r"model_dict.classifier_\1.head.\2"),
-    (r"neck\.streams\.hsi\.(.+)", r"model_dict.layers_x.0.\1"),
-    (r"neck\.streams\.lidar\.(.+)", r"model_dict.layers_y.0.\1"),
-    (r"neck\.fused\.(.+)", r"model_dict.layers_z.0.\1"),
-]
-INSIDE = [
-    ("classifier_fused", "classifier_add"),
-    (".norm1.", ".norm."),
-    (".mlp.0.", ".mlp.fc1."),
-    (".mlp.2.", ".mlp.fc2."),
-    (".scan.in_proj.", ".op.in_proj."),
-    (".scan.conv.", ".op.conv2d."),
-    (".scan.out_norm.", ".op.out_norm."),
-    (".scan.out_proj.", ".op.out_proj."),
-]
-SCAN = {
-    "x_proj": "x_proj_weight",
-    "dt_weight": "dt_projs_weight",
-    "dt_bias": "dt_projs_bias",
-    "A_log": "A_logs",
-    "D": "Ds",
-}
+THEIRS = (  # applied in turn
+    (r"^adapters\.(\w+)\.pseudo_rgb", r"conv_\1"),
+    (r"^adapters\.(\w+)\.prior_map", r"model_dict.linear_\1"),
+    (r"^adapters\.(\w+)\.prior_bands", r"model_dict.conv_\1"),
+    (r"^adapters\.(\w+)\.token_embed", r"model_dict.patch_embed_\1"),
+    (r"^adapters\.(\w+)\.prior_embed", r"model_dict.patch_embed_\1_clip"),
+    (r"(patch_embed\w+)\.proj", r"\1.0"),
+    (r"(patch_embed\w+)\.norm", r"\1.2"),
+    (r"^heads\.fused", "model_dict.classifier_add"),
+    (r"^heads\.(\w+)", r"model_dict.classifier_\1"),
+    (r"\.classify\.", ".head."),
+    (r"^neck\.streams\.hsi", "model_dict.layers_x.0"),
+    (r"^neck\.streams\.lidar", "model_dict.layers_y.0"),
+    (r"^neck\.fused", "model_dict.layers_z.0"),
+    (r"\.norm1\.", ".norm."),
+    (r"\.mlp\.0\.", ".mlp.fc1."),
+    (r"\.mlp\.2\.", ".mlp.fc2."),
+    (r"\.scan\.conv\.", ".op.conv2d."),
+    (r"\.scan\.(in_proj|out_norm|out_proj)\.", r".op.\1."),
+    (r"\.x_proj$", ".x_proj_weight"),
+    (r"\.dt_(weight|bias)$", r".dt_projs_\1"),
+    (r"\.(A_log|D)$", r".\1s"),
+    (r"(layers_z.+)\.scan\.own\.", r"\1.op."),
+    (r"\.scan\.own\.(\w+)$", r".op.\1_hsi"),
+    (r"\.scan\.fused\.(\w+)$", r".op.\1_lidar"),
+)
 
 
 def theirs(state_dict):
     """Return a state dict of ours in the authors' layout: nested, 1 x 1 convolutions of four dimensions."""
     nested: dict = {"model_dict": {}, "conv_hsi": {}, "conv_lidar": {}}
     for name, value in state_dict.items():
+        value = value.flatten(0, 1) if name.endswith((".A_log", ".D")) else value
         for pattern, replacement in THEIRS:
-            if re.fullmatch(pattern, name):
-                name = re.fullmatch(pattern, name).expand(replacement)
-                break
-        for ours, other in INSIDE:
-            name = name.replace(ours, other)
-        if scan := re.fullmatch(r"(.+)\.scan\.(own|fused)\.(\w+)", name):
-            suffix = "" if "layers_z" in name else {"own": "_hsi", "fused": "_lidar"}[scan[2]]
-            name = f"{scan[1]}.op.{SCAN[scan[3]]}{suffix}"
-            value = value.flatten(0, 1) if scan[3] in ("A_log", "D") else value
+            name = re.sub(pattern, replacement, name)
         if re.search(r"(patch_embed_\w+\.0|head)\.weight", name):
             value = value[:, :, None, None]
         top, _, inner = name.partition(".")

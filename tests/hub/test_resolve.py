@@ -12,7 +12,7 @@ import hostile_server
 import pytest
 import torch
 from published import BARE, NAME, OTHER, publish
-from safetensors.torch import save, save_file
+from safetensors.torch import save
 
 import m3amba_zoo
 from m3amba_zoo.errors import InputError
@@ -38,15 +38,12 @@ def _model():
 def card(tmp_path, monkeypatch):
     """A card of one's own, which no index lists; returns its folder and the weights' model."""
     monkeypatch.setenv("M3AMBA_WEIGHTS", str(tmp_path))
-    folder = tmp_path / "m3amba-t_here"
-    folder.mkdir()
-    (folder / "config.py").write_text(CONFIG)
-    (folder / "README.md").write_text("# mine\n")
     model = _model()
-    save_file(model.state_dict(), folder / "weights")
-    digest = hashlib.sha256((folder / "weights").read_bytes()).hexdigest()
-    (folder / "weights").rename(folder / f"m3amba-t_here-{digest[:8]}.safetensors")
-    return folder, model
+    contents = {"config.py": CONFIG.encode(), "README.md": b"# mine", "weights": save(model.state_dict())}
+    (tmp_path / NAME).mkdir()
+    for path, content in publish(NAME, contents)[1].items():
+        (tmp_path / NAME / path).write_bytes(content)
+    return tmp_path / NAME, model
 
 
 def test_a_card_is_listed_and_its_model_built(card):
@@ -60,33 +57,49 @@ def test_a_card_is_listed_and_its_model_built(card):
     assert m3amba_zoo.Predictor(folder.name).in_channels == {"hsi": 3}
 
 
-def test_weights_that_were_not_published_are_refused(card):
-    folder, _ = card
-    weights = next(folder.glob("*.safetensors"))
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    with pytest.raises(
-        InputError, match=r"it should be named m3amba-t_here-.{8}\.safetensors: it is refused"
-    ):
-        m3amba_zoo.get_model(folder.name)
+class Exploit:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('the pickle was executed')",)
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "other-00000000.safetensors"])
-def test_the_very_file_that_is_loaded_is_checked(card, name):
-    folder, _ = card
-    next(folder.glob("*.safetensors")).rename(folder / name)
-    with pytest.raises(InputError, match=name):
-        m3amba_zoo.get_model(folder.name)
-    assert m3amba_zoo.get_model(folder.name, pretrained=False)
+def other_name(weights):
+    weights.rename(weights.with_name(weights.name.replace("here", "there")))
+
+
+def pickled(weights):
+    weights.unlink()
+    content = pickle.dumps(Exploit())
+    digits = hashlib.sha256(content).hexdigest()[:8]
+    weights.with_name(f"{NAME}-{digits}.safetensors").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda w: w.write_bytes(w.read_bytes()[:-1] + b"!"), rf"should be named {NAME}-.{{8}}\.safetensors"),
+        (lambda w: w.rename(w.with_name("weights.safetensors")), r"weights\.safetensors: .* should be named"),
+        (other_name, f"there-.*should be named {NAME}-"),
+        (lambda w: w.unlink(), "no weights"),
+        (lambda w: w.with_name("other.safetensors").touch(), f"expected one {NAME}-"),
+        (lambda w: w.with_name("last_checkpoint").touch(), "holds .*last_checkpoint, expected one"),
+        (pickled, "not a safetensors file"),
+    ],
+)
+def test_a_card_of_one_s_own_is_refused_if_its_weights_are_not_those_it_names(card, spoil, says):
+    spoil(next(card[0].glob("*.safetensors")))
+    with pytest.raises(InputError, match=says):
+        m3amba_zoo.get_model(card[0].name)
+    assert m3amba_zoo.get_model(card[0].name, pretrained=False)
+    (card[0] / "README.md").unlink()
+    with pytest.raises(InputError, match=r"has neither README\.md nor metrics\.json"):
+        m3amba_zoo.get_model(card[0].name, pretrained=False)
 
 
 def test_a_card_may_inherit_from_an_installed_package(card, monkeypatch):
     monkeypatch.setitem(sys.modules, "pkg_resources", None)  # as where it has vanished
-    folder, _ = card
     inherit = "_base_ = ['mmpretrain::_base_/default_runtime.py']"
-    (folder / "config.py").write_text(inherit + CONFIG)
-    assert m3amba_zoo.get_model(folder.name)
+    (card[0] / "config.py").write_text(inherit + CONFIG)
+    assert m3amba_zoo.get_model(card[0].name)
 
 
 def test_unknown_names_get_close_ones_and_paths_are_no_names(card):
@@ -95,43 +108,6 @@ def test_unknown_names_get_close_ones_and_paths_are_no_names(card):
     with pytest.raises(InputError, match="no such folder; a published model is given by its name alone"):
         m3amba_zoo.get_model("../m3amba-t_here")
     assert m3amba_zoo.get_model(str(card[0]))
-
-
-def test_a_folder_that_says_not_what_it_is_is_no_card(card):
-    folder, _ = card
-    (folder / "README.md").unlink()
-    with pytest.raises(InputError, match=r"has neither README\.md nor metrics\.json"):
-        m3amba_zoo.get_model(folder.name)
-
-
-def test_weights_of_another_model_are_refused(card):
-    folder, _ = card
-    weights = next(folder.glob("*.safetensors"))
-    weights.rename(folder / weights.name.replace("here", "there"))
-    with pytest.raises(InputError, match="by its folder and its sha256 it should be named m3amba-t_here-"):
-        m3amba_zoo.get_model(folder.name)
-
-
-class Exploit:
-    def __reduce__(self):
-        return exec, ("raise SystemExit('the pickle was executed')",)
-
-
-def test_a_pickle_named_safetensors_is_not_unpickled(card):
-    folder, _ = card
-    next(folder.glob("*.safetensors")).unlink()
-    content = pickle.dumps(Exploit())
-    digits = hashlib.sha256(content).hexdigest()[:8]
-    (folder / f"{folder.name}-{digits}.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match="not a safetensors file"):
-        m3amba_zoo.get_model(folder.name)
-
-
-def test_a_card_without_weights_says_so(card):
-    folder, _ = card
-    next(folder.glob("*.safetensors")).unlink()
-    with pytest.raises(InputError, match="no weights"):
-        m3amba_zoo.get_model(folder.name)
 
 
 def test_places_are_looked_at_in_order(published, tmp_path, monkeypatch):
