@@ -47,12 +47,11 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.server.seen.append(path)
         self.server.authorizations.append(self.headers.get("Authorization"))
-        content = self.server.files.get(path)
         with suppress(OSError):
-            if content is None:
-                status(404)(self, b"")
+            if path in self.server.files:
+                self.server.answers.get(path, plain)(self, self.server.files[path])
             else:
-                self.server.answers.get(path, plain)(self, content)
+                status(404)(self, b"")
 
     def head(self, code=200, **headers):
         self.send_response(code)
@@ -61,13 +60,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def body(self, content):
-        for k in range(0, len(content), 4096):
-            self.wfile.write(content[k : k + 4096])
-            self.server.sent += len(content[k : k + 4096])
+        self.wfile.write(content)
+        self.server.sent += len(content)
 
     def chunk(self, content):
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
-        self.server.sent += len(content)
+        self.body(b"%x\r\n%s\r\n" % (len(content), content))
 
     def endless(self):
         while not self.server.closing.is_set():
@@ -124,15 +121,14 @@ def status(code):
     return lambda handler, content: handler.head(code, Content_Length=0)
 
 
-def stalls(handler, content):
-    handler.head(Content_Length=len(content))
-    handler.body(content[: len(content) // 2])
-    handler.server.closing.wait(20)
-
-
 def breaks_off(handler, content):
     handler.head(Content_Length=len(content))
     handler.body(content[: len(content) // 2])
+
+
+def stalls(handler, content):
+    breaks_off(handler, content)
+    handler.server.closing.wait(20)
 
 
 def waits_for(event):

@@ -2,7 +2,6 @@
 
 import gzip
 import multiprocessing
-import os
 import resource
 import sys
 import threading
@@ -11,7 +10,7 @@ import traceback
 
 import hostile_server as hostile
 import pytest
-from published import NAME, OTHER
+from published import NAME
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import mirrors
@@ -172,19 +171,6 @@ def test_a_cache_that_cannot_be_written_is_reported_before_anything_is_asked(pub
     with pytest.raises(InputError, match=r"the cache cannot be written .*M3AMBA_CACHE"):
         published.fetch(server.url)
     assert server.seen == []
-
-
-def test_a_cache_without_permission_is_reported_but_read(published, server):
-    folder = published.fetch(server.url)
-    published.cache.chmod(0o500)
-    if os.access(published.cache, os.W_OK):
-        pytest.skip("this user may write anywhere")
-    try:
-        assert published.fetch() == folder
-        with pytest.raises(InputError, match=r"cannot be written \(Permission denied"):
-            published.fetch(server.url, name=OTHER)
-    finally:
-        published.cache.chmod(0o700)
 
 
 def test_two_processes_fetch_a_card_once(published, server, tmp_path):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import subprocess
 import sys
 from contextlib import suppress
@@ -57,18 +56,13 @@ def test_a_card_is_listed_and_its_model_built(card):
     assert m3amba_zoo.Predictor(folder.name).in_channels == {"hsi": 3}
 
 
-class Exploit:
-    def __reduce__(self):
-        return exec, ("raise SystemExit('the pickle was executed')",)
-
-
 def other_name(weights):
     weights.rename(weights.with_name(weights.name.replace("here", "there")))
 
 
 def pickled(weights):
     weights.unlink()
-    content = pickle.dumps(Exploit())
+    content = b"cbuiltins\nexit\n(tR."  # unpickling it calls exit()
     digits = hashlib.sha256(content).hexdigest()[:8]
     weights.with_name(f"{NAME}-{digits}.safetensors").write_bytes(content)
 
@@ -185,10 +179,8 @@ def test_an_index_cannot_name_a_file_outside_the_card(published):
     content = json.loads(index.PACKAGE_INDEX.read_text())
     content["models"][NAME]["files"]["../evil.py"] = {"size": 4, "sha256": "0" * 64}
     index.PACKAGE_INDEX.write_text(json.dumps(content))
-    with hostile_server.serve(published.files) as server:
-        with pytest.raises(InputError, match=r"names the file '\.\./evil\.py', expected a plain name"):
-            published.fetch(server.url)
-        assert server.seen == []
+    with pytest.raises(InputError, match=r"names the file '\.\./evil\.py', expected a plain name"):
+        published.fetch("http://127.0.0.1:9")
 
 
 def test_a_model_without_weights_gives_the_reason(published, tmp_path):

@@ -1,14 +1,23 @@
 """Writing golden pairs: an input like the training's pixels, and a tolerance that still proves something."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tiny_runs import NAME, train_run
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.golden import check_golden
 from m3amba_zoo.models import M3amba, RasterPreprocessor
+from m3amba_zoo.ops import backends
+from workshop.publishing import publish
 from workshop.publishing.golden_file import GREATEST, golden_file
 from workshop.publishing.golden_input import draw_input
 
+OTHER_MODEL = "this is not the model that was published"
 STANDARD = {"type": "Standardize"}
 
 
@@ -65,3 +74,55 @@ def test_a_model_whose_logits_prove_nothing_is_refused(monkeypatch):
     model.heads["fused"].classify.bias.data += np.inf
     with pytest.raises(InputError, match="not finite"):
         golden_file(model, inputs, {})
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return publish([train_run(0)], NAME, tmp_path_factory.mktemp("cards")).folder
+
+
+def test_a_model_that_was_just_published_gives_its_golden_logits(tiny):
+    available = [name for name, reason in backends().items() if reason is None]
+    assert check_golden(tiny, available).keys() == set(available)
+
+
+@pytest.fixture
+def spoilt(tiny, tmp_path):
+    """Change a tensor of a file of a copy of the card, and return the copy."""
+
+    def spoil(file, name, change):
+        copy = shutil.copytree(tiny, tmp_path / tiny.name)
+        path = next(copy.glob(file))
+        with safe_open(path, "pt") as opened:
+            metadata = opened.metadata()
+        tensors = load_file(path)
+        tensors[name] = change(tensors[name])
+        save_file(tensors, path, metadata)
+        return copy
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "change", "expected"),
+    [
+        (f"{NAME}-*", "heads.fused.classify.weight", lambda x: x * 1.01, OTHER_MODEL),
+        (f"{NAME}-*", "data_preprocessor.steps.sar.0.mean", lambda x: x + 1, OTHER_MODEL),
+        (f"{NAME}-*", "posterior.frequencies", lambda x: x.flip(0) + 0.1, OTHER_MODEL),
+        (f"{NAME}-*", "posterior.expert.weight", lambda x: x * 1.1, OTHER_MODEL),
+        (f"{NAME}-*", "posterior.expert.preprocessor.steps.hsi.1.mean", lambda x: x + 1, OTHER_MODEL),
+        (f"{NAME}-*", "neck.fused.0.scan.own.A_log", lambda x: x * np.nan, OTHER_MODEL),
+        ("golden*", "logits", lambda x: x + 0.01, OTHER_MODEL),
+        (
+            "golden*",
+            "logits",
+            lambda x: x[:, 1:].contiguous(),
+            r"are \(3, 7, 8\), but the model's \(3, 8, 8\)",
+        ),
+        ("golden*", "input.hsi", lambda x: x[1:].contiguous(), "5 bands"),
+        ("golden*", "input.sar", lambda x: x[:, 1:].contiguous(), "does not fit the model"),
+    ],
+)
+def test_another_model_is_noticed(spoilt, file, name, change, expected):
+    with pytest.raises(InputError, match=expected):
+        check_golden(spoilt(file, name, change))
