@@ -22,10 +22,6 @@ def html(content):
     return b"<html>Please log in</html>".ljust(len(content))[: len(content)]
 
 
-def bomb(content):
-    return gzip.compress(bytes(10**7))
-
-
 @pytest.fixture
 def server(published):
     with hostile.serve(published.files) as server:
@@ -84,7 +80,7 @@ def test_a_card_is_fetched_once_and_appears_whole(published, server):
         pytest.param(hostile.endless, "has more than the", id="endless"),
         pytest.param(hostile.sends(html, Content_Type="text/html"), "its sha256 begins with", id="HTML"),
         pytest.param(hostile.sends(gzip.compress, **GZIP), "bytes", id="compressed"),
-        pytest.param(hostile.sends(bomb, **GZIP), "bytes", id="zip bomb"),
+        pytest.param(hostile.sends(lambda c: gzip.compress(bytes(10**7)), **GZIP), "bytes", id="zip bomb"),
         pytest.param(hostile.status(404), "answers 404, expected 200", id="404"),
         pytest.param(hostile.status(206), "answers 206, expected 200", id="206"),
         pytest.param(hostile.status(500), "answers 500, expected 200", id="500"),
