@@ -41,14 +41,15 @@ def mirror_names(given: Sequence[str] = ()) -> list[str]:
     named = re.split(r"[\s,]+", os.environ.get(MIRRORS_VARIABLE, ""))
     names = list(dict.fromkeys(filter(None, [*given, *named])))
     for name in names:
-        scheme, separator, _ = name.partition("://")
         try:
-            _ = urlsplit(name).port
-        except ValueError:  # the rest may hold a password, at a place that cannot be told
-            raise InputError(
-                f"mirror '{scheme}{separator}...': is malformed, expected scheme://host:port/path"
-            ) from None
-        if separator and scheme.lower() not in ("http", "https", "file"):
+            parts = urlsplit(name)
+            malformed = parts.port == 0 or (is_remote(name) and not parts.hostname)
+        except ValueError:
+            malformed = True
+        if malformed:  # it is not shown, as nobody can tell where in it a password is
+            scheme = name.partition(":")[0]
+            raise InputError(f"mirror '{scheme}:...': is malformed, expected {scheme}://host:port/path")
+        if "://" in name and parts.scheme not in ("http", "https", "file"):
             raise InputError(f"mirror '{shown(name)}': expected http://, https://, file:// or a folder")
     return names
 
@@ -60,7 +61,7 @@ def is_remote(address: str) -> bool:
 
 def shown(address: str) -> str:
     """Return an address for messages, without user, password and query, as they may be secret."""
-    return re.sub(r"(?s)(?<=://)[^/]*@|[?#].*", "", address)
+    return re.sub(r"(?s)^(\w+:/*)[^/]*@|[?#].*", r"\1", address)
 
 
 def fetch_file(mirror: str, model: str, file: PublishedFile) -> bytes:
@@ -72,7 +73,7 @@ def fetch_file(mirror: str, model: str, file: PublishedFile) -> bytes:
         file: what was published.
 
     Raises:
-        InputError: if the mirror cannot be reached, is too slow, or has not the published file. At most one
+        InputError: if the mirror cannot be reached, is too slow, or lacks the published file. At most one
             chunk more than the published size is read.
     """
     if is_remote(mirror):

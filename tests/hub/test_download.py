@@ -128,10 +128,11 @@ def test_a_redirect_is_followed_but_never_with_the_password(published, server):
     ("address", "says"),
     [
         ("http://me:secret@127.0.0.1:9", r"http://127\.0\.0\.1:9/.*the transfer failed \(Connection refused"),
-        ("http://me:secret@:80", "the transfer failed"),
+        ("http://me:secret@:80", "mirror 'http:...': is malformed, expected http://host"),
+        ("http:/me:secret@host", "mirror 'http:...': is malformed"),
         ("ftp://me:secret@host/x", "mirror 'ftp://host/x': expected http://, https://, file:// or a folder"),
-        ("http://me:secret/@host", "mirror 'http://...': is malformed"),
-        ("http://me:secret@[", "mirror 'http://...': is malformed"),
+        ("http://me:secret/@host", "mirror 'http:...': is malformed"),
+        ("http://me:secret@[", "mirror 'http:...': is malformed"),
     ],
 )
 def test_a_bad_address_is_named_without_its_password(published, address, says):
