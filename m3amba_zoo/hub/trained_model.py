@@ -19,7 +19,7 @@ from m3amba_zoo.scenes.scene import LandClass
 
 CONFIG, README, METRICS = "config.py", "README.md", "metrics.json"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
-EXPECTED = "expected a work dir of tools/train.py, or a folder with config.py and a .safetensors file"
+EXPECTED = "a work dir of tools/train.py is expected, or a folder with config.py and a .safetensors file"
 
 
 class TrainedModel(NamedTuple):
