@@ -1,4 +1,4 @@
-"""Fetch published models, list and verify them: ``python tools/download.py NAME``."""
+"""Fetch published models, list and verify them: ``python tools/download.py get NAME``."""
 
 from m3amba_zoo.cli.main import run
 

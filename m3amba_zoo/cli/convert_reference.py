@@ -10,9 +10,9 @@ NO_CLIP = "none"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert and name what was written; bad input raises InputError."""
+    """Convert a checkpoint and print what was written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.hub.reference_file import convert_file
+    from m3amba_zoo.hub.reference_checkpoint import convert_file
 
     encoder = {"type": "ClipImageEncoder", "name": args.clip_name, "weights": args.clip}
     out = args.out or Path(args.checkpoint.stem)
@@ -41,5 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         help="CLIP weights it was trained with: a file or a tag of open_clip (default: openai); none leaves "
         "CLIP out",
     )
-    parser.add_argument("--clip-name", default="ViT-B-32-quickgelu", metavar="NAME", help="open_clip's")
+    parser.add_argument(
+        "--clip-name", default="ViT-B-32-quickgelu", metavar="NAME", help="open_clip's name of the CLIP model"
+    )
     return parser

@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL",
         help="work dir of a training, a folder with config.py and a .safetensors file, or the name of a "
-        "published model (m3amba download --list)",
+        "published model (m3amba download list)",
     )
     parser.add_argument(
         "--raster",

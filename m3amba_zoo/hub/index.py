@@ -1,7 +1,7 @@
-"""The index of published models: each one's files with size and sha256. It alone says what may be loaded.
+"""The index of published models: every file with its size and sha256. It alone decides what may be loaded.
 
-The index ships with the package (``published.json``, the same as ``model_cards/index.json``), so that what a
-mirror serves is compared with what this release published, never with what the mirror says of itself.
+The index ships with the package (``published.json``, the same as ``model_cards/index.json``). Files from a
+mirror are compared with what this release published, never with what the mirror says.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,20 @@ class PublishedFile:
     size: int
     sha256: str
 
+    def compare(self, place: object, size: int, sha256: str) -> None:
+        """Compare what was found at a place with what was published.
+
+        Raises:
+            InputError: if the size or the hash differs.
+        """
+        if size != self.size:
+            raise InputError(f"{place}: has {size} bytes, expected {self.size} as published: it is refused")
+        if sha256 != self.sha256:
+            raise InputError(
+                f"{place}: its sha256 begins with {sha256[:8]}, expected {self.sha256[:8]} as published: "
+                "it is refused"
+            )
+
 
 @dataclass(frozen=True)
 class PublishedModel:
@@ -44,11 +58,10 @@ class PublishedModel:
 
     Attributes:
         name: of the model and its folder.
-        files: what ``get_model`` needs and what verifies it: config, metrics, weights, golden pair, README,
-            map.
-        weights: which of the files are the weights, empty where there are none.
-        reason: why there are no weights, empty where there are.
-        summary: what tables show of it: dataset, modalities, simulated, scores; as the card says.
+        files: config, metrics, weights, golden pair, README and map.
+        weights: which of the files holds the weights; empty if there are none.
+        reason: why there are no weights; empty if there are.
+        summary: what tables show: dataset, modalities, simulated, scores; copied from the card.
     """
 
     name: str
@@ -67,7 +80,7 @@ class PublishedModel:
         """Return the file of this name.
 
         Raises:
-            InputError: the card has none.
+            InputError: if the card has no such file.
         """
         for file in self.files:
             if file.path == path:
@@ -84,12 +97,50 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def lacks(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the names of files that a folder does not have."""
+    return [name for name in names if not (folder / name).is_file()]
+
+
+def verify_card(folder: Path, model: PublishedModel, needed: Iterable[str] | None = None) -> None:
+    """Compare the size and sha256 of every file in a card's folder with the index.
+
+    A file that was not published is refused too, since a loader might take it. Hidden files, which desktops
+    and editors leave, are ignored.
+
+    Args:
+        folder: the card.
+        model: what was published.
+        needed: the files that must be there; None for all published ones.
+
+    Raises:
+        InputError: if a file is missing, unknown, unreadable, or has another size or content.
+    """
+    listed = {file.path: file for file in model.files}
+    if missing := lacks(folder, listed if needed is None else needed):
+        raise InputError(
+            f"{folder}: lacks {', '.join(sorted(missing))} of the published model '{model.name}'"
+        )
+    for path in sorted(folder.iterdir()):
+        if file := listed.get(path.name):
+            try:
+                size = path.stat().st_size
+                sha256 = sha256_of(path) if size == file.size else ""
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            file.compare(path, size, sha256)
+        elif path.name != "__pycache__" and not path.name.startswith("."):
+            raise InputError(
+                f"{path}: does not belong to the published model '{model.name}': the card is refused"
+            )
+
+
 def read_index(path: Path = PACKAGE_INDEX) -> dict[str, PublishedModel]:
     """Read an index by model name, sorted.
 
     Raises:
-        InputError: the file is absent or damaged, of another format, or names a file that would lie outside
-            the card's folder.
+        InputError: if the file is absent, damaged or of another format, or names a file that would lie
+            outside the card's folder.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -103,13 +154,13 @@ def read_index(path: Path = PACKAGE_INDEX) -> dict[str, PublishedModel]:
     try:
         return {name: _model(name, entry) for name, entry in sorted(content["models"].items())}
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: an entry lacks or misplaces {error}") from error
+        raise InputError(f"{path}: an entry has a missing or misplaced key ({error})") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
 def index_text(models: Mapping[str, PublishedModel]) -> str:
-    """Return the index file of some models."""
+    """Return the content of an index file."""
     content = {
         "format": FORMAT,
         "models": {
@@ -127,7 +178,7 @@ def index_text(models: Mapping[str, PublishedModel]) -> str:
 
 def _model(name: str, entry: Mapping[str, Any]) -> PublishedModel:
     if not NAME.fullmatch(name):
-        raise InputError(f"'{name}' is no name of a model, expected letters, digits, '-', '_' and '.'")
+        raise InputError(f"model '{name}': a name has letters, digits, '-', '_' and '.' only")
     files = tuple(_file(name, path, facts) for path, facts in entry["files"].items())
     model = PublishedModel(name, files, str(entry["weights"]), str(entry["reason"]), dict(entry["summary"]))
     if bool(model.weights) == bool(model.reason):

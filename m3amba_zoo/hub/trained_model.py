@@ -17,8 +17,8 @@ from m3amba_zoo.registry import MODELS
 from m3amba_zoo.scenes.class_tables import distinct_color
 from m3amba_zoo.scenes.scene import LandClass
 
-METRICS = "metrics.json"
-GOLDEN = "golden.safetensors"  # a model card's fixed input and its logits
+CONFIG, README, METRICS = "config.py", "README.md", "metrics.json"
+GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
 EXPECTED = "a work dir of tools/train.py is expected, or a folder with config.py and a .safetensors file"
 
 
@@ -27,8 +27,8 @@ class TrainedModel(NamedTuple):
 
     Attributes:
         model: on the CPU.
-        window: S, rows and columns of the windows it is evaluated on, the model's margin not counted.
-        classes: names and colours from ``metrics.json`` beside the weights; numbered without that file.
+        window: S in pixels, the side of the windows it is evaluated on, without the model's margin.
+        classes: names and colours from ``metrics.json`` beside the weights; numbers if that is absent.
     """
 
     model: WindowClassifier
@@ -37,14 +37,14 @@ class TrainedModel(NamedTuple):
 
     @classmethod
     def from_folder(cls, folder: Path, pretrained: bool = True) -> TrainedModel:
-        """Load the model of a work dir, with the weights that its test took, or that of a model card.
+        """Load the model of a model card, or of a work dir with the weights that its test took.
 
         Args:
-            folder: the work dir or card.
+            folder: the card or work dir.
             pretrained: False leaves the network with random weights.
 
         Raises:
-            InputError: the folder is neither; or as ``from_files``.
+            InputError: if the folder is neither; or as ``from_files``.
         """
         if not folder.is_dir():
             found = "is a file" if folder.exists() else "no such folder"
@@ -54,38 +54,34 @@ class TrainedModel(NamedTuple):
             names = ", ".join(path.name for path in configs)
             found = f"{len(configs)} configs ({names})" if configs else "no config (*.py)"
             raise InputError(f"{folder}: holds {found}; {EXPECTED}")
-        config = _read_config(configs[0])
-        return cls._build(config, configs[0], folder, find_weights(folder, config) if pretrained else None)
+        config, model = _build_model(configs[0])
+        if pretrained:
+            load_weights(model, find_weights(folder, config))
+        return cls(model, _window(config, configs[0]), _read_classes(folder / METRICS, model.num_classes))
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
-        """Load a model from a config and a checkpoint, or weights as ``.safetensors``.
+        """Load a model from a config and a checkpoint or ``.safetensors`` file.
 
         Raises:
-            InputError: a file is absent or damaged, or they do not fit.
+            InputError: if a file is absent or damaged, or the two do not fit.
         """
-        return cls._build(_read_config(config), config, weights.parent, weights)
-
-    @classmethod
-    def _build(cls, config: Config, path: Path, folder: Path, weights: Path | None) -> TrainedModel:
-        model = MODELS.build(config.model)
-        if not isinstance(model, WindowClassifier):
-            raise InputError(f"{path}: model is a {type(model).__name__}, expected a WindowClassifier")
-        if weights is not None:
-            load_weights(model, weights)
-        return cls(model, _window(config, path), _read_classes(folder / METRICS, model.num_classes))
+        content, model = _build_model(config)
+        load_weights(model, weights)
+        classes = _read_classes(weights.parent / METRICS, model.num_classes)
+        return cls(model, _window(content, config), classes)
 
 
 def visible_files(folder: Path, pattern: str) -> list[Path]:
-    """Return a folder's files of a pattern, sorted, without hidden ones, which desktops leave."""
+    """Return a folder's files that match a pattern, sorted, without hidden ones, which desktops leave."""
     return [path for path in sorted(folder.glob(pattern)) if not path.name.startswith(".")]
 
 
 def find_weights(folder: Path, config: Config) -> Path:
-    """Return a training's weights (the best, where it kept one, else the last), or a card's.
+    """Return the weights file of a training (the best one if it was kept, else the last), or of a card.
 
     Raises:
-        InputError: there are none, or several files that might be a card's.
+        InputError: if a training has no checkpoint, or a card does not have exactly one weights file.
     """
     pointer = folder / LAST_CHECKPOINT
     if pointer.is_file():
@@ -103,10 +99,12 @@ def find_weights(folder: Path, config: Config) -> Path:
 
 
 def read_own_record(path: Path) -> Mapping[str, Any]:
-    """Return the record of the weights beside a run's metrics.json, or a card's, which has one a run.
+    """Return the record of the weights in a folder from a run's or a card's metrics.json.
+
+    A card's file has one record per run: the one of the published seed is returned.
 
     Raises:
-        InputError: the file cannot be read, is no JSON, or lacks the run whose weights these are.
+        InputError: if the file cannot be read, is not JSON, or lacks the run whose weights these are.
     """
     content = read_record(path)
     if "runs" not in content:
@@ -117,11 +115,14 @@ def read_own_record(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: expected 'seed', and a run of this seed in 'runs'") from error
 
 
-def _read_config(path: Path) -> Config:
+def _build_model(path: Path) -> tuple[Config, WindowClassifier]:
     config = read_config(path)
     if "model" not in config:
         raise InputError(f"{path}: has no 'model', expected the config of a training")
-    return config
+    model = MODELS.build(config.model)
+    if not isinstance(model, WindowClassifier):
+        raise InputError(f"{path}: model is a {type(model).__name__}, expected a WindowClassifier")
+    return config, model
 
 
 def _window(config: Config, path: Path) -> int:
@@ -133,10 +134,10 @@ def _window(config: Config, path: Path) -> int:
 
 
 def _read_classes(path: Path, num_classes: int) -> tuple[LandClass, ...]:
-    """Read the class table from a run's metrics.json, or from a card's, which holds the records of its runs.
+    """Read the class table from the metrics.json of a run or a card.
 
     Raises:
-        InputError: the file is damaged, or of another number of classes.
+        InputError: if the file is damaged, or has another number of classes than the model.
     """
     if not path.is_file():
         return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(num_classes))

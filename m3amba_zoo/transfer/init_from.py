@@ -17,8 +17,8 @@ from mmengine.runner import Runner
 from numpy.typing import NDArray
 from rich import get_console
 
+from m3amba_zoo.config import read_config
 from m3amba_zoo.config.options import INIT_FROM
-from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.evaluation.record_check import read_record
 from m3amba_zoo.hub.index import sha256_of
@@ -218,14 +218,14 @@ def open_source(given: str, config: str | Path | None = None) -> SourceModel:
                 f"{path}: {len(beside)} configs (*.py) lie beside these weights, give the right one as "
                 "init_from.config or --init-config"
             )
-        return SourceModel(given, TrainedModel.from_files(beside[0], path), read_config_file(beside[0]), path)
+        return SourceModel(given, TrainedModel.from_files(beside[0], path), read_config(beside[0]), path)
     if config:
         raise InputError(f"{given}: no such weights file, but the config {config} is given for it")
     if not path.is_dir() and (path.suffix in (".pth", ".safetensors") or path.parent != Path()):
         raise InputError(f"{path}: no such file or folder to take weights from")
     folder = find_model(given)
     trained = TrainedModel.from_folder(folder)
-    read = read_config_file(visible_files(folder, "*.py")[0])
+    read = read_config(visible_files(folder, "*.py")[0])
     return SourceModel(given, trained, read, find_weights(folder, read))
 
 

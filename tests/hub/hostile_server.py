@@ -1,26 +1,25 @@
 """An HTTP server on loopback that serves published cards, and misbehaves where it is told to."""
 
-import gzip
-import re
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class HostileServer(ThreadingHTTPServer):
-    """Serves ``files`` (bytes by path); ``answers`` (by path, or "" for all others) replace the plain answer.
+    """Serves ``files`` (bytes by path); ``answers`` (functions by path) replace the plain answer.
 
     Attributes:
-        seen: path and Range header ("" for none) of each request, in order.
-        sent: bytes of bodies by path.
-        closing: set when the server stops; what stalls waits for it.
+        seen: path of each request, in order, without its query.
+        authorizations: the header of each request.
+        sent: number of bytes of bodies.
+        closing: set when the server stops; stalling answers wait for it.
     """
 
     daemon_threads = True
 
     def __init__(self, files):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.answers, self.seen, self.sent = files, {}, [], {}
+        self.files, self.answers, self.seen, self.authorizations, self.sent = files, {}, [], [], 0
         self.closing = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -45,12 +44,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.close_connection = True
-        server = self.server
-        server.seen.append((self.path, self.headers.get("Range", "")))
-        content = server.files.get(self.path)
-        answer = server.answers.get(self.path, server.answers.get("", plain))
+        path = self.path.partition("?")[0]
+        self.server.seen.append(path)
+        self.server.authorizations.append(self.headers.get("Authorization"))
         with suppress(OSError):
-            status(404)(self, b"") if content is None else answer(self, content)
+            if path in self.server.files:
+                self.server.answers.get(path, plain)(self, self.server.files[path])
+            else:
+                status(404)(self, b"")
 
     def head(self, code=200, **headers):
         self.send_response(code)
@@ -59,79 +60,43 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def body(self, content):
-        for k in range(0, len(content), 4096):
-            self.wfile.write(content[k : k + 4096])
-            self.server.sent[self.path] = self.server.sent.get(self.path, 0) + len(content[k : k + 4096])
+        self.wfile.write(content)
+        self.server.sent += len(content)
 
     def chunk(self, content):
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+        self.body(b"%x\r\n%s\r\n" % (len(content), content))
+
+    def endless(self):
+        while not self.server.closing.is_set():
+            self.chunk(bytes(65536))
 
     def log_message(self, *args):
         pass
 
 
-def plain(handler, content):
-    """What a good server answers, also to a Range."""
-    start = int((re.findall(r"\d+", handler.headers.get("Range", "")) or [0])[0])
-    if start:
-        total = len(content)
-        span = f"bytes {start}-{total - 1}/{total}"
-        handler.head(206, Content_Length=total - start, Content_Range=span)
-    else:
-        handler.head(Content_Length=len(content))
-    handler.body(content[start:])
+def sends(change, **headers):
+    """Send the published bytes after a change, with a true length."""
+
+    def answer(handler, content):
+        changed = change(content)
+        handler.head(Content_Length=len(changed), **headers)
+        handler.body(changed)
+
+    return answer
 
 
-def without_range(handler, content):
-    handler.head(Content_Length=len(content))
-    handler.body(content)
-
-
-def other_range(handler, content):
-    """A 206 that begins elsewhere than it was asked to."""
-    handler.head(206, Content_Length=len(content), Content_Range=f"bytes 0-{len(content) - 1}/{len(content)}")
-    handler.body(content)
-
-
-def altered(handler, content):
-    plain(handler, content[:-1] + bytes([content[-1] ^ 1]))
-
-
-def truncated(handler, content):
-    plain(handler, content[:-100])
-
-
-def longer(handler, content):
-    plain(handler, content + b"!")
+plain = sends(lambda content: content)
 
 
 def truncated_chunks(handler, content):
     handler.head(Transfer_Encoding="chunked")
-    handler.chunk(content[:-100])
+    handler.chunk(content[:-1])
     handler.wfile.write(b"0\r\n\r\n")
 
 
 def endless(handler, content):
     handler.head(Transfer_Encoding="chunked")
-    while not handler.server.closing.is_set():
-        handler.chunk(bytes(65536))
-        handler.server.sent[handler.path] = handler.server.sent.get(handler.path, 0) + 65536
-
-
-def web_page(handler, content):
-    page = b"<html>Please log in</html>".ljust(len(content))
-    handler.head(Content_Type="text/html; charset=utf-8", Content_Length=len(page))
-    handler.body(page)
-
-
-def zip_bomb(handler, content):
-    bomb = gzip.compress(bytes(10**7))
-    handler.head(Content_Encoding="gzip", Content_Length=len(bomb))
-    handler.body(bomb)
-
-
-def silent(handler, content):
-    handler.server.closing.wait(20)
+    handler.endless()
 
 
 def trickle(handler, content):
@@ -143,50 +108,28 @@ def trickle(handler, content):
 
 
 def redirects(target):
+    """Redirect to an address, or to itself, with a body that never ends."""
+
     def answer(handler, content):
-        # a body of its own, which a client need not read
-        handler.head(302, Location=target or handler.path, Content_Length=10**12)
+        handler.head(302, Location=target or handler.path, Transfer_Encoding="chunked")
+        handler.endless()
 
     return answer
 
 
-def status(code, **headers):
-    def answer(handler, content):
-        handler.head(code, Content_Length=0, **headers)
-
-    return answer
+def status(code):
+    return lambda handler, content: handler.head(code, Content_Length=0)
 
 
-def stalls_after(count):
-    def answer(handler, content):
-        handler.head(Content_Length=len(content))
-        handler.body(content[:count])
-        handler.server.closing.wait(20)
-
-    return answer
+def breaks_off(handler, content):
+    handler.head(Content_Length=len(content))
+    handler.body(content[: len(content) // 2])
 
 
-def breaks_off_after(count):
-    def answer(handler, content):
-        handler.head(Content_Length=len(content))
-        handler.body(content[:count])
-
-    return answer
+def stalls(handler, content):
+    breaks_off(handler, content)
+    handler.server.closing.wait(20)
 
 
-def in_turn(*answers):
-    """Give these answers one after the other, then the last for good."""
-    left = list(answers)
-
-    def answer(handler, content):
-        (left.pop(0) if len(left) > 1 else left[0])(handler, content)
-
-    return answer
-
-
-def waits_for(event, then=plain):
-    def answer(handler, content):
-        event.wait(60)
-        then(handler, content)
-
-    return answer
+def waits_for(event):
+    return lambda handler, content: event.wait(60) and plain(handler, content)

@@ -1,21 +1,16 @@
-"""Published cards for tests: files, the index that lists them, and a place of its own for the cache."""
+"""Published cards for tests: files, the index that lists them, and a cache of their own."""
 
 import hashlib
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from m3amba_zoo.hub import index, model_cards
-from m3amba_zoo.hub.download.settings import Patience
+from m3amba_zoo.hub import index, resolve
 from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text
 
 NAME, OTHER, BARE = "m3amba-t_here", "m3amba-t_other", "m3amba-t_bare"
-PATIENCE = Patience(attempts=3, first_delay=0.01, longest_delay=2)
-# For mirrors that are slow on purpose: one limit each that can fail, so that a busy machine changes nothing
-HASTY = replace(PATIENCE, silence=1, attempts=2)
-HURRIED = replace(PATIENCE, total=0.2, slowest=10**9, attempts=2)
 
 
 @dataclass
@@ -26,7 +21,7 @@ class Published:
         models: as the index lists them.
         files: bytes by the path on a mirror, ``/<model>/<file>``.
         cache: the folder that ``$M3AMBA_CACHE`` names.
-        marker: a file that the cards' configs write where they are executed.
+        marker: a file that the cards' configs write when they are executed.
     """
 
     models: dict
@@ -38,11 +33,6 @@ class Published:
         """The weights' path on a mirror."""
         return f"/{name}/{self.models[name].weights}"
 
-    def partial(self):
-        """Where the cache keeps the weights until they are whole, as ``left`` has it."""
-        model = self.models[NAME]
-        return f"{NAME}-{model.digest[:12]}.part/{model.file(model.weights).sha256}"
-
     def write(self, root, name=NAME):
         """Write a card to a folder, as a mirror's or a checkout's."""
         folder = root / name
@@ -52,18 +42,16 @@ class Published:
         return folder
 
     def left(self):
-        """What is in the cache, with sizes, locks aside."""
-        found = [path for path in self.cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
-        return {str(path.relative_to(self.cache)): path.stat().st_size for path in found}
+        """The names of what is in the cache, without locks."""
+        return [path.name for path in self.cache.glob("*") if path.suffix != ".lock"]
 
-    def fetch(self, *mirrors, name=NAME, pretrained=True, patience=PATIENCE):
-        return model_cards.find_card(name, pretrained, mirrors, patience)
+    def fetch(self, *mirrors, name=NAME, pretrained=True):
+        return resolve.find_card(name, pretrained, mirrors)
 
 
-def publish(folder, contents, reason=""):
+def publish(name, contents, reason=""):
     """Return the entry of a card and its files, given bytes by name; the weights get their hash's digits."""
-    name, files = folder, dict(contents)
-    weights = ""
+    files, weights = dict(contents), ""
     if "weights" in files:
         content = files.pop("weights")
         weights = f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.safetensors"
@@ -92,7 +80,7 @@ def published(tmp_path, monkeypatch):
     files = {f"/{model.name}/{path}": content for model, given in entries for path, content in given.items()}
     (tmp_path / "published.json").write_text(index_text(models))
     monkeypatch.setattr(index, "PACKAGE_INDEX", tmp_path / "published.json")
-    monkeypatch.setattr(model_cards, "CHECKOUT_CARDS", tmp_path / "checkout")
+    monkeypatch.setattr(resolve, "CHECKOUT_CARDS", tmp_path / "checkout")
     for variable in ("M3AMBA_WEIGHTS", "M3AMBA_MIRRORS", "M3AMBA_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("M3AMBA_CACHE", str(tmp_path / "cache"))

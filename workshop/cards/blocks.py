@@ -157,7 +157,7 @@ def _use(name: str, card: Mapping[str, Any]) -> Iterator[str]:
     rasters = " ".join(f"--raster {modality}={modality}.tif" for modality in card["modalities"])
     yield from code_block(
         [
-            f"m3amba download {name} --mirror URL  # not in a checkout, which has the weights",
+            f"m3amba download get {name} --mirror URL  # not in a checkout, which has the weights",
             f"m3amba predict {name} {rasters} --out map.tif",
         ],
         "bash",

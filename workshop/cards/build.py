@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.model_cards import README
+from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.cards.blocks import blocks
 from workshop.cards.document import Document, read_document, read_text, replace_blocks

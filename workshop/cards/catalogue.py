@@ -9,7 +9,7 @@ from typing import Any
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub.index import PACKAGE_INDEX, PublishedModel, index_text
-from m3amba_zoo.hub.model_cards import README
+from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.cards.blocks import percent
 from workshop.cards.build import find_stale

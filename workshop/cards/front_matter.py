@@ -8,8 +8,7 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.hub.model_cards import CONFIG, README
-from m3amba_zoo.hub.trained_model import GOLDEN
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
 from workshop.cards.files import CardFiles, Trained
 
 ZOO = "m3amba_zoo"

@@ -7,7 +7,7 @@ from typing import Any
 
 from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.model_cards import CONFIG, README
+from m3amba_zoo.hub.trained_model import CONFIG, README
 from m3amba_zoo.system.whole_file import whole_file, whole_folder
 from workshop.cards.blocks import BLOCKS, blocks
 from workshop.cards.document import Document, replace_blocks

@@ -10,16 +10,16 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import write_json
-from m3amba_zoo.hub.golden import check_golden, golden_file
-from m3amba_zoo.hub.model_cards import CONFIG
-from m3amba_zoo.hub.tensor_file import tensor_file
-from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel
+from m3amba_zoo.hub.golden import check_golden
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.cards.files import MAP, read_card_files
 from workshop.publishing.card_config import card_config_text, portable_command
+from workshop.publishing.golden_file import golden_file
 from workshop.publishing.golden_input import draw_input
 from workshop.publishing.runs import TrainedRun
+from workshop.publishing.tensor_file import tensor_file
 
 FORMAT = 1  # of metrics.json
 GOLDEN_SEED = 0

@@ -10,7 +10,8 @@ from pathlib import Path
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.golden import check_golden
 from m3amba_zoo.hub.index import NAME, PACKAGE_INDEX
-from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS, README
+from m3amba_zoo.hub.resolve import CHECKOUT_CARDS
+from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.system.whole_file import whole_folder
 from workshop.cards import build_card, build_catalogue, check_card, new_card
 from workshop.publishing.card_files import write_card_files

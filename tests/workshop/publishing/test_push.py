@@ -9,9 +9,9 @@ from tiny_runs import NAME, finished_card, train_run
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.golden import read_golden
-from m3amba_zoo.hub.tensor_file import tensor_file
 from m3amba_zoo.hub.trained_model import GOLDEN
 from workshop.cli.publish import main
+from workshop.publishing.tensor_file import tensor_file
 
 REPO = "owner/tiny"
 

@@ -1,4 +1,4 @@
-"""Copies of published cards: one for a folder of the user's, all of them as a mirror's static tree."""
+"""Copies of published cards: a single one into a user's folder, or all as the static tree of a mirror."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.download.check import verify_card
-from m3amba_zoo.hub.index import PublishedModel, index_text, sha256_of
+from m3amba_zoo.hub.index import PublishedModel, index_text, sha256_of, verify_card
 from m3amba_zoo.system.whole_file import whole_folder
 
 INDEX = "index.json"
@@ -16,10 +15,10 @@ SUMS = "SHA256SUMS"
 
 
 def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
-    """Copy a card to ``<into>/<name>``, where it appears whole; returns that folder.
+    """Copy a card to ``<into>/<name>`` and return that folder, which appears whole.
 
     Raises:
-        InputError: something else lies there already, or it cannot be written.
+        InputError: if something else has that name already, or the folder cannot be written.
     """
     target = into / model.name
     if target.exists():
@@ -27,7 +26,7 @@ def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
             verify_card(target, model)
         except InputError as error:
             raise InputError(
-                f"{target}: is there already, but not as published ({error}): remove it"
+                f"{target}: exists already, but not as published ({error}): remove it first"
             ) from error
         return target
     with whole_folder(target) as aside:
@@ -38,16 +37,16 @@ def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
 def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel], target: Path) -> None:
     """Write a tree that any web server, USB stick or object store can serve as a mirror.
 
-    It holds ``<name>/<file>`` of each card, ``index.json`` and ``SHA256SUMS`` for ``sha256sum -c``. Those
-    two are for people and their tools: who downloads compares with the index in the package.
+    It holds ``<name>/<file>`` of each card, ``index.json``, and ``SHA256SUMS`` for ``sha256sum -c``. The last
+    two are for people: downloads are compared with the index in the package.
 
     Args:
         cards: the folder of each card, by name.
         models: what was published under these names.
-        target: a folder that is not there yet, or empty.
+        target: a new or empty folder.
 
     Raises:
-        InputError: the folder holds something or cannot be written; nothing is left behind.
+        InputError: if the folder is not empty or cannot be written; nothing is left behind.
     """
     require_new_folder(target)
     with whole_folder(target) as aside:
@@ -62,9 +61,9 @@ def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel
 
 
 def require_new_folder(target: Path) -> None:
-    """Raise InputError if something is there already, other than an empty folder."""
+    """Raise InputError if the path exists and is not an empty folder."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: is there already, expected a new or empty folder to export to")
+        raise InputError(f"{target}: exists already, expected a new or empty folder to export to")
 
 
 def _copy_files(card: Path, model: PublishedModel, into: Path) -> None:

@@ -1,13 +1,14 @@
-"""Published models by name: found here or fetched, compared with the package's index, built.
+"""From a model's name to its card: found here or fetched, compared with the package's index, built.
 
-A published model is looked for in ``$M3AMBA_WEIGHTS``, the checkout's ``model_cards``, the cache, and on the
-mirrors in turn. No file of it is opened as more than bytes before its sha256 was compared: a ``config.py``
-is code, which MMEngine executes.
+A published model is looked for in ``$M3AMBA_WEIGHTS``, the checkout's ``model_cards``, the cache, and on each
+mirror in turn. Its files are hashed before anything else opens them: ``config.py`` is code that MMEngine
+executes.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,25 +17,15 @@ from torch import nn
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.hub import index
-from m3amba_zoo.hub.download import (
-    cached_folder,
-    fetch_card,
-    lacks,
-    mirror_names,
-    open_mirror,
-    verify_card,
-)
-from m3amba_zoo.hub.download.mirror import MIRRORS_VARIABLE, is_remote, shown
-from m3amba_zoo.hub.download.progress import say
-from m3amba_zoo.hub.download.settings import PATIENCE, Patience
-from m3amba_zoo.hub.index import PublishedModel, read_index, sha256_of
-from m3amba_zoo.hub.trained_model import GOLDEN, METRICS, TrainedModel, visible_files
+from m3amba_zoo.hub.cache import cached_folder, fetch_card
+from m3amba_zoo.hub.index import PublishedModel, lacks, read_index, sha256_of, verify_card
+from m3amba_zoo.hub.mirrors import MIRRORS_VARIABLE, is_remote, mirror_names, shown
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS, README, TrainedModel, visible_files
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
 from m3amba_zoo.system.offline import OFFLINE_VARIABLE, is_offline
 
 WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
-CONFIG, README = "config.py", "README.md"
 
 
 class Place(NamedTuple):
@@ -52,52 +43,49 @@ def published_models() -> dict[str, PublishedModel]:
 def list_models() -> list[str]:
     """Return the names that ``get_model`` takes, sorted: published models and the user's own.
 
-    Your own are folders with a ``config.py`` in ``$M3AMBA_WEIGHTS``. Published models without weights are
-    among them: ``get_model(name, pretrained=False)`` builds those.
+    The user's own are folders with a ``config.py`` in ``$M3AMBA_WEIGHTS``. Published models without weights
+    are listed too: ``get_model(name, pretrained=False)`` builds them.
 
     Raises:
-        InputError: ``$M3AMBA_WEIGHTS`` is no folder.
+        InputError: if ``$M3AMBA_WEIGHTS`` is not a folder.
     """
     return sorted(own_cards().keys() | published_models().keys())
 
 
 def get_model(name: str | Path, pretrained: bool = True) -> nn.Module:
-    """Build a published model; its files are fetched where they are not on this machine.
+    """Build a published model; its files are fetched if they are not on this machine.
 
     Args:
         name: one of ``list_models()``; or the path of a card or work dir (a ``Path``, or with a ``/``),
             whose config is executed as it is.
-        pretrained: load the card's weights; False builds the network alone, with random weights.
+        pretrained: load the card's weights; False builds the network with random weights.
 
     Returns:
         The model in evaluation mode, on the CPU.
 
     Raises:
-        InputError: no such model (close names are listed), one without weights, files that are not those
-            that were published, or no mirror that serves them.
+        InputError: if there is no such model (close names are listed), it has no weights, its files are not
+            the published ones, or no mirror serves them.
     """
     return TrainedModel.from_folder(find_card(name, pretrained), pretrained).model.eval()
 
 
-def find_card(
-    name: str | Path,
-    pretrained: bool = True,
-    mirrors: Sequence[str] = (),
-    patience: Patience = PATIENCE,
-) -> Path:
+def find_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[str] = ()) -> Path:
     """Return the folder of a published model, its files compared with the package's index.
 
     Args:
         name: as for ``get_model``; a path is returned as it is.
         pretrained: False does not ask for weights.
         mirrors: asked before those of ``$M3AMBA_MIRRORS``.
-        patience: with the mirrors.
 
     Raises:
         InputError: as ``get_model``.
     """
     if isinstance(name, Path) or {"/", os.sep} & set(name):
-        return _named_folder(Path(name))
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; a published model is given by its name alone")
+        return folder
     published = published_models()
     if name not in published:
         own = own_cards()
@@ -111,18 +99,17 @@ def find_card(
     if pretrained and not model.weights:
         raise InputError(f"model '{name}' is published without weights: {model.reason}")
     needed = [file.path for file in model.files if file.path in (CONFIG, METRICS)]
-    needed += [model.weights] if pretrained else []
-    return _locate(model, needed, mirrors, patience)
+    return _locate(model, [*needed, model.weights] if pretrained else needed, mirrors)
 
 
 def find_model(given: str | Path) -> Path:
     """Return the folder of a model that is given by its name, or as a work dir or a card's folder.
 
-    A published model's name is that model, also where a folder of this name lies here: only what was
-    published may be loaded under it. ``./NAME`` is the folder.
+    The name of a published model always means that model, even if a folder here has the same name: only what
+    was published may be loaded under it. ``./NAME`` is the folder.
 
     Raises:
-        InputError: as ``find_card``; a path that is none is returned as it is.
+        InputError: as ``find_card``; a path that does not exist is returned as it is.
     """
     path = Path(given).expanduser()
     is_name = isinstance(given, str) and given in published_models()
@@ -131,22 +118,20 @@ def find_model(given: str | Path) -> Path:
     return path
 
 
-def find_whole_card(
-    model: PublishedModel, mirrors: Sequence[str] = (), patience: Patience = PATIENCE
-) -> Path:
-    """Return the folder of a published model with all of its files, those too that a model is built without.
+def find_whole_card(model: PublishedModel, mirrors: Sequence[str] = ()) -> Path:
+    """Return the folder of a published model with all of its files, needed to build it or not.
 
     Raises:
         InputError: as ``find_card``.
     """
-    return _locate(model, [file.path for file in model.files], mirrors, patience)
+    return _locate(model, [file.path for file in model.files], mirrors)
 
 
 def own_cards() -> dict[str, Path]:
     """Return the cards in ``$M3AMBA_WEIGHTS`` that are not published, by name.
 
     Raises:
-        InputError: ``$M3AMBA_WEIGHTS`` is no folder.
+        InputError: if ``$M3AMBA_WEIGHTS`` is not a folder.
     """
     root, published = _own_root(), published_models()
     folders = [path.parent for path in sorted(root.glob(f"*/{CONFIG}"))] if root else []
@@ -154,19 +139,18 @@ def own_cards() -> dict[str, Path]:
 
 
 def places_of(model: PublishedModel) -> list[Place]:
-    """Return where on this machine a published model's folder is, whatever is in it."""
-    roots = [Place(place.name, place.folder / model.name) for place in _roots()]
-    return [place for place in (*roots, Place("cache", cached_folder(model))) if place.folder.is_dir()]
+    """Return the folders of a published model on this machine, whatever they hold."""
+    return [place for place in _places(model) if place.folder.is_dir()]
 
 
 def check_own_card(folder: Path, pretrained: bool = True) -> None:
     """Check a card that the index does not list, before its config is executed.
 
-    It is the user's own; only its weights can be checked, against the first 8 digits of their sha256.
+    It is the user's own. Only its weights can be checked, against the first 8 digits of their sha256.
 
     Raises:
-        InputError: neither a README.md nor a metrics.json says what it is; or the weights are not one file
-            ``<name>-<first 8 digits of its sha256>.safetensors``.
+        InputError: if the card has neither README.md nor metrics.json; or does not have exactly one weights
+            file, named ``<name>-<first 8 digits of its sha256>.safetensors``.
     """
     if len(lacks(folder, (README, METRICS))) == 2:
         raise InputError(f"{folder}: has neither {README} nor {METRICS}, expected the card of a model")
@@ -189,46 +173,34 @@ def check_own_card(folder: Path, pretrained: bool = True) -> None:
         )
 
 
-def _named_folder(folder: Path) -> Path:
-    folder = folder.expanduser()
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; a published model is given by its name alone")
-    return folder
-
-
-def _locate(model: PublishedModel, needed: Sequence[str], mirrors: Sequence[str], patience: Patience) -> Path:
-    for place in _roots():
-        folder = place.folder / model.name
-        if not lacks(folder, needed):
-            verify_card(folder, model, needed)
-            return folder
-    cached = cached_folder(model)
-    if cached.is_dir():
+def _locate(model: PublishedModel, needed: Sequence[str], mirrors: Sequence[str]) -> Path:
+    *roots, cache = _places(model)
+    for place in roots:
+        if not lacks(place.folder, needed):
+            verify_card(place.folder, model, needed)
+            return place.folder
+    if cache.folder.is_dir():
         try:
-            verify_card(cached, model)
-            return cached
+            verify_card(cache.folder, model)
+            return cache.folder
         except InputError as error:
-            say(f"{error}; it is fetched anew")
-    return _fetch(model, mirror_names(mirrors), patience)
+            print(f"{error}; it is fetched anew", file=sys.stderr)
+    names = mirror_names(mirrors)
+    if reachable := [name for name in names if not (is_remote(name) and is_offline())]:
+        return fetch_card(model, reachable)
+    looked = ", ".join(str(place.folder) for place in _places(model))
+    why = f"no mirror is named (--mirror URL or ${MIRRORS_VARIABLE})"
+    if names:
+        why = f"{OFFLINE_VARIABLE}=1 forbids asking {', '.join(map(shown, names))}"
+    raise InputError(f"model '{model.name}' is not on this machine (looked in {looked}), and {why}")
 
 
-def _fetch(model: PublishedModel, names: Sequence[str], patience: Patience) -> Path:
-    reachable = [name for name in names if not (is_remote(name) and is_offline())]
-    if not reachable:
-        looked = ", ".join(str(place.folder) for place in (*_roots(), Place("cache", cached_folder(model))))
-        why = (
-            f"{OFFLINE_VARIABLE}=1 forbids asking {', '.join(map(shown, names))}"
-            if names
-            else f"no mirror is named (--mirror URL or ${MIRRORS_VARIABLE})"
-        )
-        raise InputError(f"model '{model.name}' is not on this machine (looked in {looked}), and {why}")
-    return fetch_card(model, [open_mirror(name, patience) for name in reachable], patience)
-
-
-def _roots() -> Iterator[Place]:
+def _places(model: PublishedModel) -> Iterator[Place]:
+    """Yield where a model's folder may be on this machine, in the order of the search; the cache is last."""
     if own := _own_root():
-        yield Place(f"${WEIGHTS_VARIABLE}", own)
-    yield Place("checkout", CHECKOUT_CARDS)
+        yield Place(f"${WEIGHTS_VARIABLE}", own / model.name)
+    yield Place("checkout", CHECKOUT_CARDS / model.name)
+    yield Place("cache", cached_folder(model))
 
 
 def _own_root() -> Path | None:
