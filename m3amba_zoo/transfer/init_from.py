@@ -20,9 +20,9 @@ from rich import get_console
 from m3amba_zoo.config import read_config
 from m3amba_zoo.config.options import INIT_FROM
 from m3amba_zoo.errors import InputError, close_names
-from m3amba_zoo.evaluation.record_check import read_record
+from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.hub.index import sha256_of
-from m3amba_zoo.hub.model_cards import find_model
+from m3amba_zoo.hub.resolve import find_model
 from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights, read_own_record, visible_files
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
