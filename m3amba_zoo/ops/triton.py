@@ -1,8 +1,8 @@
-"""The backend ``triton``: torch tensors to the Triton kernels and back, on CUDA devices.
+"""The backend ``triton``: passes torch tensors to the Triton kernels on CUDA devices.
 
-A sequence is to the kernels a map that is visited in one direction. Tensors that are small beside u (the
-factors of delta, B, C and the parameters) come to them contiguous and in float32; u and y's gradient keep
-their dtype.
+To the kernels a sequence is a map that is visited in one direction. Tensors that are small beside u (the
+factors of delta, B, C and the parameters) are made contiguous and float32; u and y's gradient keep their
+dtype.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from m3amba_zoo.ops.served import refusal
+from m3amba_zoo.ops.reference import refusal
 
 LOG2_E = 1.4426950408889634
-INTERPRET = "TRITON_INTERPRET"  # Triton's own variable: kernels run in NumPy, on the CPU too
-TRUE = ("1", "true", "on", "yes", "y")  # as Triton reads it, in any case
+INTERPRET = "TRITON_INTERPRET"  # Triton's own variable: kernels then run in NumPy, on the CPU too
+TRUE = ("1", "true", "on", "yes", "y")  # what Triton takes for true, in upper or lower case
 OLDEST_CAPABILITY = (8, 0)
 SEQUENCE_INPUTS, MAP_INPUTS = 7, 8
-# What follows needs a GPU to settle; the choice rests on the compiled kernels' instructions and registers.
-CHUNK = 16  # steps between the states that the backward keeps
-FORWARD_CHANNELS = 32  # a program's channels, one a lane
-BACKWARD_CHANNELS = {16: 32, 256: 16}  # by the largest state that they are for
-BACKWARD_REGISTERS = 168  # a lane; fills an H100's registers with 12 programs, for 6 % more instructions
+# No GPU has measured these sizes; they follow from the compiled kernels' instructions and registers.
+CHUNK = 16  # steps between the states that the backward stores
+FORWARD_CHANNELS = 32  # channels of a program, one per lane
+BACKWARD_CHANNELS = {16: 32, 256: 16}  # channels of a program by the largest state size n they serve
+BACKWARD_REGISTERS = 168  # per lane: 12 programs fill an H100's registers, at 6 % more instructions
 STATES_PER_WARP = 32  # a program with a larger state runs on several warps
-PROGRAMS_PER_PROCESSOR = 8  # fewer leave an H100's processors waiting: then directions run side by side
+PROGRAMS_PER_PROCESSOR = 8  # with fewer, an H100's processors would wait: directions then run side by side
 
 Through = Callable[[slice, Tensor], None]
 
@@ -38,14 +38,10 @@ class TritonBackend:
     """Triton kernels on CUDA tensors of float32, bfloat16 or float16; the state is float32."""
 
     name = "triton"
-
-    @property
-    def on_request(self) -> bool:
-        """Whether Triton interprets the kernels, which is for tests."""
-        return _interpreted()
+    on_request = True  # until a GPU has run the kernels
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
-        """Say why it cannot serve these tensors, or None."""
+        """Return why it cannot serve these tensors, or None."""
         if find_spec("triton") is None:
             return "triton is not installed"
         interpreted = _interpreted()
@@ -68,14 +64,14 @@ class TritonBackend:
         return _failure()
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
-        """Return y of the sequences' scan."""
+        """Return y of the scan of sequences."""
         u = inputs[0]
         if not u.numel():
             return torch.zeros_like(u, memory_format=torch.contiguous_format)
         return _sequences(*inputs, softplus=softplus).forward().mT.to(u.dtype).contiguous()
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the sequences' scan."""
+        """Return the gradient of each input of the scan of sequences."""
         if not inputs[0].numel():
             return tuple(torch.zeros_like(x) for x in inputs)
         scan = _sequences(*inputs, softplus=softplus)
@@ -90,17 +86,14 @@ class TritonBackend:
         return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
-        """Return y of the map's scan."""
+        """Return y of the scan of maps."""
         u = inputs[0]
         if not u.numel():
             return torch.zeros_like(u, memory_format=torch.contiguous_format)
         return _maps(*inputs).forward().view(u.shape).to(u.dtype)
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the map's scan.
-
-        delta's gradient is that of a matrix product and goes on as two matrix products.
-        """
+        """Return the gradient of each input of the scan of maps."""
         u, _, weight, bias, *_ = inputs
         if not u.numel():
             return tuple(torch.zeros_like(x) for x in inputs)
@@ -109,6 +102,7 @@ class TritonBackend:
         dfactors = torch.empty_like(factors)
         dweight, dbias = torch.empty_like(weights), torch.empty_like(bias, dtype=torch.float32)
 
+        # delta is a matrix product of its factors: its gradient passes on by two matrix products
         def through_product(directions: slice, draw: Tensor) -> None:
             draw = draw.flatten(1, 2)  # (directions, b H W, d)
             dfactors[:, directions] = (draw @ weights[directions]).transpose(0, 1)
@@ -123,11 +117,11 @@ class TritonBackend:
 
 @dataclass
 class _Scan:
-    """What the kernels read, laid as they read it (see :func:`m3amba_zoo.ops.triton_forward.forward`)."""
+    """The kernels' inputs, in the kernels' layout (see :func:`m3amba_zoo.ops.triton_kernels.forward`)."""
 
     u: Tensor  # (b, L, d)
     delta: Tensor  # (b, L, d), or its factors (b, L, k, r)
-    weight: Tensor | None  # (k, r, d) where delta is given by factors
+    weight: Tensor | None  # (k, r, d) if delta is given by its factors
     bias: Tensor  # (k, d)
     A: Tensor  # (k, n, d)
     BC: Tensor  # (b, L, k or g, n, 2)
@@ -137,11 +131,11 @@ class _Scan:
     softplus: bool
 
     def blocks(self, size: int) -> int:
-        """Return how many blocks of so many channels a group has."""
+        """Return the number of blocks of ``size`` channels in a group."""
         return -(-(self.u.shape[2] // self.groups) // size)
 
     def parts(self) -> int:
-        """Return how many directions run side by side: the fewest that occupy the device."""
+        """Return how many directions run side by side: the smallest number that occupies the device."""
         programs = self.u.shape[0] * self.groups * self.blocks(FORWARD_CHANNELS)
         wanted = PROGRAMS_PER_PROCESSOR * _processors(self.u.device)
         choices = (1, 2, 4) if len(self.order) == 4 else (1,)
@@ -158,10 +152,10 @@ class _Scan:
     def backward(self, grad: Tensor, through_delta: Through) -> tuple[Tensor, ...]:
         """Return the gradients of u, A, B, C and D, in float32; B's and C's are ``(b, L, k or g, n)``.
 
-        ``through_delta`` is called with some directions and the gradient, for each of them, of delta before
-        softplus ``(., b, L, d)``, which is gone afterwards.
+        ``through_delta(directions, draw)`` is called once per round with the gradient of delta before softplus
+        in these directions ``(directions, b, L, d)``; the next round overwrites it.
         """
-        from m3amba_zoo.ops.triton_backward import backward
+        from m3amba_zoo.ops.triton_kernels import backward
 
         grad = grad.contiguous()
         (b, length, d), (directions, n, _), parts = self.u.shape, self.A.shape, self.parts()
@@ -195,13 +189,13 @@ class _Scan:
         self, turn: int, parts: int, y: Tensor | None = None, raws: Tensor | None = None,
         states: Tensor | None = None,
     ) -> None:  # fmt: skip
-        """Launch the forward of a round's directions, for y, or for what the backward keeps."""
-        from m3amba_zoo.ops.triton_forward import forward
+        """Launch the forward of one round's directions: for y, or for what the backward needs."""
+        from m3amba_zoo.ops.triton_kernels import forward
 
         (b, length, d), (directions, n, _) = self.u.shape, self.A.shape
         low_rank, N = self.weight is not None, _power_of_2(n)
         rank = 1 if self.weight is None else self.weight.shape[1]
-        none = self.bias  # a pointer for what a launch does not touch
+        none = self.bias  # stands for tensors that this launch does not touch
         with torch.cuda.device_of(self.u):
             forward[(parts * b * self.groups * self.blocks(FORWARD_CHANNELS),)](
                 self.u, self.delta, none if self.weight is None else self.weight, self.bias, self.A, self.BC,
@@ -222,7 +216,7 @@ def _sequences(
         None,
         bias.float()[None].contiguous(),
         _rates(A[None]),
-        _in_turns(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2)),
+        _paired(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2)),
         D.float()[None].contiguous(),
         torch.arange(u.shape[2], device=u.device)[None],
         B.shape[1],
@@ -239,7 +233,7 @@ def _maps(
         weight.float().mT.contiguous(),
         bias.float().contiguous(),
         _rates(A),
-        _in_turns(B, C).flatten(1, 2),
+        _paired(B, C).flatten(1, 2),
         D.float().contiguous(),
         _orders(u.shape[1], u.shape[2], u.device),
         1,
@@ -248,23 +242,23 @@ def _maps(
 
 
 def _rates(A: Tensor) -> Tensor:
-    """Lay ``(k, d, n)`` as the kernels read it, in units of log2(e): exp(delta A) = 2^(delta rates)."""
+    """Return A ``(k, d, n)`` times log2(e) as ``(k, n, d)``: exp(delta A) = 2^(delta rates)."""
     return (A.float() * LOG2_E).mT.contiguous()
 
 
-def _in_turns(B: Tensor, C: Tensor) -> Tensor:
+def _paired(B: Tensor, C: Tensor) -> Tensor:
     return torch.stack([B.float(), C.float()], -1)
 
 
 def _orders(height: int, width: int, device: torch.device) -> Tensor:
-    """Return the positions of a map in the order of each direction, ``(4, H W)``."""
+    """Return the positions of a map in the order of each direction, ``(4, H W)`` int64."""
     rows = torch.arange(height * width, device=device)
     columns = rows.view(height, width).T.flatten()
     return torch.stack([rows, columns, rows.flip(0), columns.flip(0)])
 
 
 def _summed(parts: Tensor) -> Tensor:
-    """Sum over the first axis; a view where there is only one."""
+    """Sum over the first axis; a view if it has length 1."""
     return parts.sum(0) if len(parts) > 1 else parts[0]
 
 
@@ -275,18 +269,17 @@ def _processors(device: torch.device) -> int:
 
 @functools.cache
 def _failure() -> str | None:
-    """Say why the kernels cannot be launched on a device that torch has found, or None."""
+    """Return why the kernels cannot be launched on a device that torch has found, or None."""
     doing = "be imported"
     try:
         import triton
 
-        import m3amba_zoo.ops.triton_backward
-        import m3amba_zoo.ops.triton_forward  # noqa: F401
+        import m3amba_zoo.ops.triton_kernels  # noqa: F401
 
         if not _interpreted():
             doing = "reach the GPU"
             triton.runtime.driver.active.get_current_target()  # builds Triton's launcher, with a C compiler
-    except Exception as error:  # a Triton for another torch, Python or driver fails in many ways
+    except Exception as error:  # a Triton built for another torch, Python or driver fails in many ways
         line = (str(error).splitlines() or [""])[0]
         return f"triton cannot {doing}: {type(error).__name__}: {line}"
     return None
@@ -297,7 +290,7 @@ def _interpreted() -> bool:
 
 
 def _state(tensors: tuple[Tensor, ...]) -> int:
-    """Return n of a scan's inputs, which A has last; 0 where they are none."""
+    """Return the state size n, the last axis of A; 0 if these are not all inputs of a scan."""
     place_of_A = {SEQUENCE_INPUTS: 2, MAP_INPUTS: 4}.get(len(tensors))
     return 0 if place_of_A is None else tensors[place_of_A].shape[-1]
 
