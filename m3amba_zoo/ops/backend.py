@@ -14,11 +14,11 @@ from m3amba_zoo.ops.reference import ReferenceBackend
 from m3amba_zoo.ops.triton import TritonBackend
 
 ENVIRONMENT_VARIABLE = "M3AMBA_SCAN_BACKEND"
-ON_REQUEST = "runs on request only"
+ON_REQUEST = "runs on request only"  # a remark of backends()
 
 
 class Backend(Protocol):
-    """One engine of both scans; the inputs are those of the public functions, in their order, all given."""
+    """One engine of both scans; the inputs are those of the public functions, all given, u not empty."""
 
     name: str
     on_request: bool  # whether it serves only calls that name it
@@ -30,13 +30,13 @@ class Backend(Protocol):
         """Return y ``(b, d, L)`` in u's dtype, contiguous."""
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
-        """Return the gradient of each input, in its shape and dtype."""
+        """Return the gradient of each input, in its shape; the dtype may be another."""
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
         """Return y ``(b, H, W, d)`` in u's dtype, contiguous."""
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradient of each input, in its shape and dtype."""
+        """Return the gradient of each input, in its shape; the dtype may be another."""
 
 
 _BEST_FIRST: tuple[Backend, ...] = (TritonBackend(), MambaSsmBackend(), CpuBackend(), ReferenceBackend())
@@ -62,13 +62,10 @@ def set_default_backend(name: str | None) -> None:
 def backends() -> dict[str, str | None]:
     """Return the backends by name, best first: None if calls that name none may use it here, else why not.
 
-    A backend that runs on request only serves calls that name it, unless a further reason follows.
+    A backend that "runs on request only" serves calls that name it, unless a further reason follows.
     """
-    remarks = {}
-    for name, backend in BACKENDS.items():
-        reasons = [ON_REQUEST if backend.on_request else None, backend.unavailable_reason()]
-        remarks[name] = "; ".join(filter(None, reasons)) or None
-    return remarks
+    remarks = {b.name: [ON_REQUEST if b.on_request else None, b.unavailable_reason()] for b in _BEST_FIRST}
+    return {name: "; ".join(filter(None, said)) or None for name, said in remarks.items()}
 
 
 def choose(name: str | None, *tensors: Tensor) -> Backend:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
 import threading
@@ -16,20 +15,15 @@ from numba.core.caching import FunctionCache
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
-SHARED_SOURCES = ("simd.py", "cpu_tile.py")
-
-
-@functools.cache
-def _sources_digest() -> str:
-    here = Path(__file__).parent
-    return hashlib.sha256(b"".join((here / name).read_bytes() for name in SHARED_SOURCES)).hexdigest()
+_SHARED_SOURCES = [Path(__file__).with_name(name).read_bytes() for name in ("simd.py", "cpu_tile.py")]
+_SHARED_DIGEST = hashlib.sha256(b"".join(_SHARED_SOURCES)).hexdigest()
 
 
 class _PackageCache(FunctionCache):
     """numba's cache, which watches a kernel's own file, extended to the files that kernels share."""
 
     def _index_key(self, signature, codegen):
-        return *super()._index_key(signature, codegen), _sources_digest()
+        return *super()._index_key(signature, codegen), _SHARED_DIGEST
 
 
 def kernel(function: Callable) -> Any:

@@ -42,23 +42,20 @@ class CpuBackend:
         """Return y of the scan of sequences."""
         u, delta, A, B, C, D, bias = inputs
         (b, d, length), (groups, n) = u.shape, B.shape[1:3]
-        y = torch.empty(u.shape, dtype=torch.float32)
-        if y.numel():
-            from m3amba_zoo.ops import cpu_kernels
+        from m3amba_zoo.ops import cpu_kernels
 
-            _run(
-                cpu_kernels.sequence_forward, b * groups * _blocks(d // groups), u.numel() * n,
-                _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
-                _flat(D), _flat(bias), _flat(y), d, length, n, groups, softplus,
-            )  # fmt: skip
+        y = torch.empty(u.shape, dtype=torch.float32)
+        _run(
+            cpu_kernels.sequence_forward, b * groups * _blocks(d // groups), u.numel() * n,
+            _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
+            _flat(D), _flat(bias), _flat(y), d, length, n, groups, softplus,
+        )  # fmt: skip
         return y.to(u.dtype)
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
         """Return the gradient of each input of the scan of sequences."""
         u, delta, A, B, C, D, bias = inputs
         (b, d, length), (groups, n) = u.shape, B.shape[1:3]
-        if not u.numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
         from m3amba_zoo.ops import cpu_kernels
 
         parts = _parts(_blocks(d // groups), b * groups)
@@ -72,31 +69,27 @@ class CpuBackend:
             d, length, n, groups, parts, softplus,
         )  # fmt: skip
         dB, dC = (_summed(part.transpose(3, 4)[..., :n, :], x.shape) for part, x in ((dB, B), (dC, C)))
-        gradients = du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dbias.sum(0)
-        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dbias.sum(0)
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
         """Return y of the scan of maps."""
         u, dt, weight, bias, A, B, C, D = inputs
         (b, height, width, d), n, rank = u.shape, A.shape[2], dt.shape[4]
-        y = torch.empty(u.shape, dtype=torch.float32)
-        if y.numel():
-            from m3amba_zoo.ops import cpu_kernels
+        from m3amba_zoo.ops import cpu_kernels
 
-            (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
-            _run(
-                cpu_kernels.map_forward, b * _blocks(d), 4 * u.numel() * n,
-                _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows, _flat(D),
-                _flat(y), _orders(height, width), strides, d, height * width, n, rank,
-            )  # fmt: skip
+        y = torch.empty(u.shape, dtype=torch.float32)
+        (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
+        _run(
+            cpu_kernels.map_forward, b * _blocks(d), 4 * u.numel() * n,
+            _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows, _flat(D),
+            _flat(y), _orders(height, width), strides, d, height * width, n, rank,
+        )  # fmt: skip
         return y.to(u.dtype)
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the gradient of each input of the scan of maps."""
         u, dt, weight, bias, A, B, C, D = inputs
         (b, height, width, d), n, rank = u.shape, A.shape[2], dt.shape[4]
-        if not u.numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
         from m3amba_zoo.ops import cpu_kernels
 
         parts = _parts(_blocks(d), b)
@@ -116,8 +109,7 @@ class CpuBackend:
             _summed(part.transpose(2, 3)[..., : x.shape[4]], x.shape)
             for part, x in ((ddt, dt), (dB, B), (dC, C))
         )
-        gradients = du, ddt, dweight.sum(0), dbias.sum(0), dA.sum(0), dB, dC, dD.sum(0)
-        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return du, ddt, dweight.sum(0), dbias.sum(0), dA.sum(0), dB, dC, dD.sum(0)
 
 
 def share(kernel: Callable[..., None], items: int, threads: int, *arguments: object) -> None:

@@ -1,9 +1,7 @@
 """The CPU scans of sequences and of feature maps, forward and backward, over a range of work items.
 
 The caller shares the items out to threads. Each item owns the outputs it writes, so results do not depend on
-the number of threads. Arrays are flat and float32.
-
-Sequences are ``(b, d, L)``, with B and C as ``(b, g, L, n)``.
+the number of threads. Arrays are flat and float32. Sequences are ``(b, d, L)``, B and C ``(b, g, L, n)``.
 
 Maps ``(b, H, W, d)`` are scanned in four directions without reordering them in memory: an item copies its
 sixteen channels of all positions once, visits them in four orders, and writes the sum back once. The step
@@ -112,10 +110,8 @@ def sequence_backward(
     order = np.arange(STEPS)
     rates, skip, shift = aligned(n * LANES), aligned(LANES), aligned(LANES)
     dh, drates, dskip, dshift = aligned(n * LANES), aligned(n * LANES), aligned(LANES), aligned(LANES)
-    x, step, slope, dout = (
-        aligned(STEPS * LANES), aligned(STEPS * LANES), aligned(STEPS * LANES), aligned(STEPS * LANES),
-    )  # fmt: skip
-    dx, dstep = aligned(STEPS * LANES), aligned(STEPS * LANES)
+    x, step, slope = aligned(STEPS * LANES), aligned(STEPS * LANES), aligned(STEPS * LANES)
+    dout, dx, dstep = aligned(STEPS * LANES), aligned(STEPS * LANES), aligned(STEPS * LANES)
     decays, states = aligned(STEPS * n * LANES), aligned((1 + STEPS) * n * LANES)
     kept = aligned((length + STEPS - 1) // STEPS * n * LANES)
     products = aligned(2 * wide * LANES)
@@ -284,8 +280,11 @@ def map_backward(
     wide, wide_rank = (n + LANES - 1) // LANES * LANES, (rank + LANES - 1) // LANES * LANES
     rates, weights, skip, shift = aligned(n * LANES), aligned(rank * LANES), aligned(LANES), aligned(LANES)
     drates, dweights, dskip, dshift = (
-        aligned(n * LANES), aligned(rank * LANES), aligned(LANES), aligned(LANES),
-    )  # fmt: skip
+        aligned(n * LANES),
+        aligned(rank * LANES),
+        aligned(LANES),
+        aligned(LANES),
+    )
     weight_rows, dh = aligned(LANES * wide_rank), aligned(n * LANES)
     step, slope, dstep = aligned(STEPS * LANES), aligned(STEPS * LANES), aligned(STEPS * LANES)
     x, dout, dx = aligned(length * LANES), aligned(length * LANES), aligned(length * LANES)

@@ -12,17 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from m3amba_zoo.ops.simd import (
-    LANES,
-    exp2_product,
-    fill,
-    load,
-    sigmoid,
-    softplus,
-    spread,
-    store,
-    sum_lanes,
-)
+from m3amba_zoo.ops.simd import LANES, exp2_product, fill, load, sigmoid, softplus, spread, store, sum_lanes
 
 STEPS = 16
 ZERO = np.float32(0)
@@ -170,9 +160,9 @@ def scan_backward(
 ):  # fmt: skip
     """Carry dh ``(n, 16)`` back through a tile; write ddelta; add to du, drates, dskip, dB and dC.
 
-    ``drates`` is the gradient of A itself, without log2(e). Rows of dB and dC have n rounded up to 16 numbers.
-    Their numbers are sums over channels, which are lanes: ``products (2, n rounded up to 16, 16)``, zero beyond
-    n, collects what is then summed across lanes for sixteen numbers at once.
+    ``drates`` is the gradient of A itself, without log2(e). dB and dC, with rows of n rounded up to 16, are
+    sums over channels, the lanes: ``products (2, n rounded up to 16, 16)``, zero beyond n, collects their
+    terms, so that sixteen sums across lanes are taken at once.
     """
     wide = (n + LANES - 1) // LANES * LANES
     for t in range(steps - 1, -1, -1):

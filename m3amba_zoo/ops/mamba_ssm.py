@@ -35,9 +35,8 @@ class MambaSsmBackend:
         """Return the gradient of each input of the scan of sequences."""
         context = _Context()
         y = _call(context, *inputs, softplus=softplus)
-        du, ddelta, dA, dB, dC, dD, _, dbias, *_ = _import()[0].backward(
-            context, grad.to(y.dtype).contiguous()
-        )
+        grad = grad.to(y.dtype).contiguous()
+        du, ddelta, dA, dB, dC, dD, _, dbias, *_ = _import()[0].backward(context, grad)
         gradients = du, ddelta, dA, dB, dC, dD, dbias
         return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
 
@@ -47,8 +46,11 @@ class MambaSsmBackend:
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the gradient of each input of the scan of maps."""
-        differentiable = functools.partial(_differentiable, self)
-        return torch.func.vjp(functools.partial(selective_scan_2d, scan=differentiable), *inputs)[1](grad)
+
+        def scan(*inputs: Tensor, softplus: bool) -> Tensor:
+            return _Scan.apply(self, softplus, *inputs)
+
+        return torch.func.vjp(functools.partial(selective_scan_2d, scan=scan), *inputs)[1](grad)
 
 
 class _Context:
@@ -75,10 +77,6 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         return None, None, *ctx.backend.backward(grads[0], *ctx.saved_tensors, softplus=ctx.softplus)
-
-
-def _differentiable(backend: MambaSsmBackend, *inputs: Tensor, softplus: bool) -> Tensor:
-    return _Scan.apply(backend, softplus, *inputs)
 
 
 def _call(context: _Context, *inputs: Tensor, softplus: bool) -> Tensor:

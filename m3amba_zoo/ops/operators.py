@@ -5,16 +5,14 @@ runs, not while torch.compile or torch.export traces it. This file must not post
 custom_op reads them.
 """
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 from torch.library import custom_op, register_autograd, register_fake
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops.backend import choose
-
-_NO_SECOND_DERIVATIVE = (
-    "the selective scan has no second derivative: backward(create_graph=True) cannot be differentiated again"
-)
 
 
 @custom_op("m3amba_zoo::selective_scan", mutates_args=())
@@ -23,7 +21,8 @@ def _scan(
     backend: str,
 ) -> Tensor:  # fmt: skip
     inputs = (u, delta, A, B, C, D, delta_bias)
-    return choose(backend, *inputs).forward(*inputs, softplus=softplus)
+    engine = choose(backend, *inputs)
+    return engine.forward(*inputs, softplus=softplus) if u.numel() else u.new_zeros(u.shape)
 
 
 @custom_op("m3amba_zoo::selective_scan_backward", mutates_args=())
@@ -32,8 +31,9 @@ def _scan_backward(
     softplus: bool, backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     inputs = (u, delta, A, B, C, D, delta_bias)
-    grads = choose(backend, *inputs).backward(grad, *inputs, softplus=softplus)
-    return tuple(g.contiguous() for g in grads)  # type: ignore[return-value]
+    engine = choose(backend, *inputs)
+    grads = engine.backward(grad, *inputs, softplus=softplus) if u.numel() else map(torch.zeros_like, inputs)
+    return _as_inputs(grads, inputs)  # type: ignore[return-value]
 
 
 @custom_op("m3amba_zoo::selective_scan_2d", mutates_args=())
@@ -42,7 +42,8 @@ def _scan_2d(
     backend: str,
 ) -> Tensor:  # fmt: skip
     inputs = (u, dt, dt_weight, dt_bias, A, B, C, D)
-    return choose(backend, *inputs).forward_2d(*inputs)
+    engine = choose(backend, *inputs)
+    return engine.forward_2d(*inputs) if u.numel() else u.new_zeros(u.shape)
 
 
 @custom_op("m3amba_zoo::selective_scan_2d_backward", mutates_args=())
@@ -51,18 +52,24 @@ def _scan_2d_backward(
     D: Tensor, backend: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     inputs = (u, dt, dt_weight, dt_bias, A, B, C, D)
-    grads = choose(backend, *inputs).backward_2d(grad, *inputs)
-    return tuple(g.contiguous() for g in grads)  # type: ignore[return-value]
+    engine = choose(backend, *inputs)
+    grads = engine.backward_2d(grad, *inputs) if u.numel() else map(torch.zeros_like, inputs)
+    return _as_inputs(grads, inputs)  # type: ignore[return-value]
+
+
+def _as_inputs(grads: Iterable[Tensor], inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return gradients in the dtypes of the inputs, contiguous."""
+    return tuple(grad.to(x.dtype).contiguous() for grad, x in zip(grads, inputs, strict=True))
 
 
 def _register(forward, backward, tensors: int) -> None:
     """Register an operator's fake kernels and its gradient; its first ``tensors`` arguments are tensors."""
 
     def fake(u, *_):
-        return torch.empty_like(u, memory_format=torch.contiguous_format)
+        return u.new_empty(u.shape)
 
     def fake_backward(grad, *arguments):
-        return tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in arguments[:tensors])
+        return tuple(x.new_empty(x.shape) for x in arguments[:tensors])
 
     def save(ctx, inputs, output) -> None:
         ctx.save_for_backward(*inputs[:tensors])
@@ -72,7 +79,9 @@ def _register(forward, backward, tensors: int) -> None:
         return *backward(grad, *ctx.saved_tensors, *ctx.options), *(None for _ in ctx.options)
 
     def refuse(ctx, *grads):
-        raise RuntimeError(_NO_SECOND_DERIVATIVE)
+        raise RuntimeError(
+            "the selective scan has no second derivative: a gradient of it cannot be differentiated again"
+        )
 
     register_fake(forward, fake)
     register_fake(backward, fake_backward)
@@ -85,16 +94,9 @@ _register(_scan_2d, _scan_2d_backward, 8)
 
 
 def selective_scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None = None,
-    delta_bias: Tensor | None = None,
-    delta_softplus: bool = True,
-    backend: str | None = None,
-) -> Tensor:
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None = None,
+    delta_bias: Tensor | None = None, delta_softplus: bool = True, backend: str | None = None,
+) -> Tensor:  # fmt: skip
     """Scan sequences: h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t, y_t = C_t h_t + D u_t.
 
     Equations 2 to 4 of Mamba (arXiv 2312.00752), differentiable once in every tensor. Floating dtypes may be
@@ -139,16 +141,9 @@ def selective_scan(
 
 
 def selective_scan_2d(
-    u: Tensor,
-    dt: Tensor,
-    dt_weight: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
+    u: Tensor, dt: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor,
     backend: str | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Scan a feature map in four directions and sum the four outputs in place.
 
     Direction k visits the positions row-major (0), column-major (1), row-major reversed (2) or column-major

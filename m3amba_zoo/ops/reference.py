@@ -32,21 +32,14 @@ def refusal(tensors: Iterable[Tensor], device_type: str) -> str | None:
 
 
 def state_dtype(*tensors: Tensor) -> torch.dtype:
-    """Return the dtype a scan of these tensors computes in: float64 if any of them is float64, else float32."""
+    """Return the dtype that a scan of these tensors computes in: float64 if any is, else float32."""
     return torch.float64 if any(x.dtype == torch.float64 for x in tensors) else torch.float32
 
 
 def selective_scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    delta_bias: Tensor,
-    *,
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor, *,
     softplus: bool,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Scan u, delta ``(b, d, L)`` with A ``(d, n)``, B, C ``(b, g, n, L)`` and D, delta_bias ``(d,)``."""
     dtype = state_dtype(u, delta, A, B, C, D, delta_bias)
     x, delta, A, B, C, D, bias = (t.to(dtype) for t in (u, delta, A, B, C, D, delta_bias))
@@ -85,17 +78,9 @@ def in_place(y: Tensor, direction: int, height: int, width: int) -> Tensor:
 
 
 def selective_scan_2d(
-    u: Tensor,
-    dt: Tensor,
-    dt_weight: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    *,
+    u: Tensor, dt: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, *,
     scan: Callable[..., Tensor] = selective_scan,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Scan ``u (b, H, W, d)`` in four directions, one after the other, each from a copy in its order.
 
     Shapes as in :func:`m3amba_zoo.ops.selective_scan_2d`; ``scan`` scans one direction.

@@ -47,11 +47,8 @@ intrinsic: Callable[[Callable], Any] = numba_intrinsic  # numba's own type hints
 class Float32x16(types.Type):
     """numba's type of the vector."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Float32x16")
 
-
-vector = Float32x16()
+vector = Float32x16("Float32x16")
 
 
 @register_model(Float32x16)
@@ -63,10 +60,7 @@ class _Model(models.PrimitiveModel):
 def _register_arithmetic(function: Callable, instruction: str) -> None:
     @type_callable(function)
     def _type(context):
-        def result(left, right):
-            return vector if left is vector and right is vector else None
-
-        return result
+        return lambda left, right: vector if left is vector and right is vector else None
 
     @lower_builtin(function, Float32x16, Float32x16)
     def _lower(context, builder, signature, arguments):
@@ -79,6 +73,10 @@ for _function, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), 
 
 def _constant(value: float) -> ir.Constant:
     return ir.Constant(_FLOATS, [ir.Constant(_FLOAT, value)] * LANES)
+
+
+def _integers(values: Sequence[int]) -> ir.Constant:
+    return ir.Constant(_INTS, [ir.Constant(_INT, value) for value in values])
 
 
 def _element(context, builder, array_type, array, index):
@@ -101,7 +99,7 @@ def _write(context, builder, array_type, array, index, value) -> None:
 
 def _spread(builder, scalar):
     one = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), scalar, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(one, one, ir.Constant(_INTS, [ir.Constant(_INT, 0)] * LANES))
+    return builder.shuffle_vector(one, one, _integers([0] * LANES))
 
 
 def _fused(builder, a, b, c):
@@ -122,10 +120,6 @@ def _larger(builder, bound, x):
     return builder.select(builder.fcmp_ordered(">", bound, x), bound, x)
 
 
-def _smaller(builder, bound, x):
-    return builder.select(builder.fcmp_ordered("<", bound, x), bound, x)
-
-
 def _exp2_product(context, builder, a, b):
     shifted = _fused(builder, a, b, _constant(_ROUNDER))
     whole = builder.fsub(shifted, _constant(_ROUNDER))
@@ -137,10 +131,9 @@ def _exp2_product(context, builder, a, b):
         as_it_is_set = ir.Constant(_INT, 4)  # the rounding
         return builder.call(scale, [mantissa, whole, whole, ir.Constant(mask, -1), as_it_is_set])
     shifted = _larger(builder, _constant(_ROUNDER + _MIN_EXPONENT), shifted)
-    shifted = _smaller(builder, _constant(_ROUNDER + _MAX_EXPONENT), shifted)
-    exponent = builder.shl(
-        builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [ir.Constant(_INT, 23)] * LANES)
-    )
+    greatest = _constant(_ROUNDER + _MAX_EXPONENT)
+    shifted = builder.select(builder.fcmp_ordered("<", greatest, shifted), greatest, shifted)
+    exponent = builder.shl(builder.bitcast(shifted, _INTS), _integers([23] * LANES))
     return builder.bitcast(builder.add(builder.bitcast(mantissa, _INTS), exponent), _FLOATS)
 
 
@@ -151,8 +144,7 @@ def _exp_of_minus_magnitude(context, builder, x):
 
 def _halves(builder, even, odd, first: Sequence[int], second: Sequence[int]):
     """Return two vectors, each of chosen elements of ``even`` followed by ``odd``."""
-    masks = ([ir.Constant(_INT, i) for i in chosen] for chosen in (first, second))
-    return [builder.shuffle_vector(even, odd, ir.Constant(_INTS, mask)) for mask in masks]
+    return [builder.shuffle_vector(even, odd, _integers(chosen)) for chosen in (first, second)]
 
 
 @intrinsic
@@ -189,11 +181,7 @@ def spread(typing_context, array, index):
 @intrinsic
 def fill(typing_context, scalar):
     """``fill(scalar)``: one number in every lane."""
-
-    def emit(context, builder, signature, arguments):
-        return _spread(builder, arguments[0])
-
-    return vector(types.float32), emit
+    return vector(types.float32), lambda context, builder, signature, arguments: _spread(builder, *arguments)
 
 
 @intrinsic
@@ -237,7 +225,7 @@ def sigmoid(typing_context, x):
 
 @intrinsic
 def sum_lanes(typing_context, array, index):
-    """``sum_lanes(array, index)``: lane i is the sum of vector i of the sixteen that start at array[index]."""
+    """``sum_lanes(array, index)``: lane i is the sum of the vector at array[index + 16 i]."""
 
     def emit(context, builder, signature, arguments):
         array, index = arguments

@@ -22,7 +22,6 @@ LOG2_E = 1.4426950408889634
 INTERPRET = "TRITON_INTERPRET"  # Triton's own variable: kernels then run in NumPy, on the CPU too
 TRUE = ("1", "true", "on", "yes", "y")  # what Triton takes for true, in upper or lower case
 OLDEST_CAPABILITY = (8, 0)
-SEQUENCE_INPUTS, MAP_INPUTS = 7, 8
 # No GPU has measured these sizes; they follow from the compiled kernels' instructions and registers.
 CHUNK = 16  # steps between the states that the backward stores
 FORWARD_CHANNELS = 32  # channels of a program, one per lane
@@ -30,8 +29,6 @@ BACKWARD_CHANNELS = {16: 32, 256: 16}  # channels of a program by the largest st
 BACKWARD_REGISTERS = 168  # per lane: 12 programs fill an H100's registers, at 6 % more instructions
 STATES_PER_WARP = 32  # a program with a larger state runs on several warps
 PROGRAMS_PER_PROCESSOR = 8  # with fewer, an H100's processors would wait: directions then run side by side
-
-Through = Callable[[slice, Tensor], None]
 
 
 class TritonBackend:
@@ -50,8 +47,8 @@ class TritonBackend:
                 return "this torch is built for ROCm, the backend runs on CUDA devices"
             if not torch.cuda.is_available():
                 return "torch finds no CUDA device"
-        refused = refusal(tensors, "cpu" if interpreted and not _on_cuda(tensors) else "cuda")
-        if refused is not None:
+        on_cpu = interpreted and all(x.device.type != "cuda" for x in tensors)
+        if refused := refusal(tensors, "cpu" if on_cpu else "cuda"):
             return refused
         state, largest = _state(tensors), max(BACKWARD_CHANNELS)
         if state > largest:
@@ -65,15 +62,10 @@ class TritonBackend:
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
         """Return y of the scan of sequences."""
-        u = inputs[0]
-        if not u.numel():
-            return torch.zeros_like(u, memory_format=torch.contiguous_format)
-        return _sequences(*inputs, softplus=softplus).forward().mT.to(u.dtype).contiguous()
+        return _sequences(*inputs, softplus=softplus).forward().mT.to(inputs[0].dtype).contiguous()
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
         """Return the gradient of each input of the scan of sequences."""
-        if not inputs[0].numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
         scan = _sequences(*inputs, softplus=softplus)
         ddelta = torch.empty_like(scan.u, dtype=torch.float32)
 
@@ -82,21 +74,15 @@ class TritonBackend:
 
         du, dA, dB, dC, dD = scan.backward(grad.mT, keep)
         dB, dC = (x.permute(0, 2, 3, 1) for x in (dB, dC))
-        gradients = du.mT, ddelta.mT, dA[0].mT, dB, dC, dD[0], ddelta.sum((0, 1))
-        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return du.mT, ddelta.mT, dA[0].mT, dB, dC, dD[0], ddelta.sum((0, 1))
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
         """Return y of the scan of maps."""
-        u = inputs[0]
-        if not u.numel():
-            return torch.zeros_like(u, memory_format=torch.contiguous_format)
-        return _maps(*inputs).forward().view(u.shape).to(u.dtype)
+        return _maps(*inputs).forward().view(inputs[0].shape).to(inputs[0].dtype)
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the gradient of each input of the scan of maps."""
         u, _, weight, bias, *_ = inputs
-        if not u.numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
         scan = _maps(*inputs)
         factors, weights = scan.delta.flatten(0, 1), weight.float()  # (b H W, 4, r), (4, d, r)
         dfactors = torch.empty_like(factors)
@@ -112,7 +98,7 @@ class TritonBackend:
         with torch.autocast(u.device.type, enabled=False):
             du, dA, dB, dC, dD = scan.backward(grad.flatten(1, 2), through_product)
         gradients = du, dfactors, dweight, dbias, dA.mT, dB, dC, dD
-        return tuple(g.reshape(x.shape).to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return tuple(g.reshape(x.shape) for g, x in zip(gradients, inputs, strict=True))
 
 
 @dataclass
@@ -149,11 +135,11 @@ class _Scan:
             self._advance(turn, parts, y=y)
         return _summed(y)
 
-    def backward(self, grad: Tensor, through_delta: Through) -> tuple[Tensor, ...]:
+    def backward(self, grad: Tensor, through_delta: Callable[[slice, Tensor], None]) -> tuple[Tensor, ...]:
         """Return the gradients of u, A, B, C and D, in float32; B's and C's are ``(b, L, k or g, n)``.
 
-        ``through_delta(directions, draw)`` is called once per round with the gradient of delta before softplus
-        in these directions ``(directions, b, L, d)``; the next round overwrites it.
+        Each round calls ``through_delta(directions, draw)`` with the gradient of delta before softplus in its
+        directions, ``(directions, b, L, d)``, which the next round overwrites.
         """
         from m3amba_zoo.ops.triton_kernels import backward
 
@@ -177,8 +163,7 @@ class _Scan:
                     self.u, grad, raws, self.A, self.BC, self.D, self.order, states, scratch, du, dA,
                     parts_of_dBC, dD, b, d, self.groups, self.BC.shape[2], sets, length, directions, turn,
                     rounds, int(turn > 0), SOFTPLUS=self.softplus, n=n, N=N, BLOCK=size, CHUNK=CHUNK,
-                    num_warps=_warps(N), num_stages=1,
-                    maxnreg=BACKWARD_REGISTERS,
+                    num_warps=max(1, N // STATES_PER_WARP), num_stages=1, maxnreg=BACKWARD_REGISTERS,
                 )  # fmt: skip
             for total, own in zip((dB, dC), _summed(parts_of_dBC).unbind(3), strict=True):
                 total[:, :, now if directions > 1 else slice(None)] = own
@@ -203,42 +188,27 @@ class _Scan:
                 none if states is None else states, b, d, self.groups, self.BC.shape[2], length, turn,
                 directions // parts, int(turn > 0), self.delta[0, 0].numel(), LOW_RANK=low_rank,
                 SOFTPLUS=self.softplus, KEEP=y is None, n=n, rank=rank, N=N, R=_power_of_2(rank),
-                BLOCK=FORWARD_CHANNELS, CHUNK=CHUNK, num_warps=_warps(N), num_stages=1,
+                BLOCK=FORWARD_CHANNELS, CHUNK=CHUNK, num_warps=max(1, N // STATES_PER_WARP), num_stages=1,
             )  # fmt: skip
 
 
 def _sequences(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, *, softplus: bool
 ) -> _Scan:
-    return _Scan(
-        u.mT.contiguous(),
-        delta.mT.contiguous(),
-        None,
-        bias.float()[None].contiguous(),
-        _rates(A[None]),
-        _paired(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2)),
-        D.float()[None].contiguous(),
-        torch.arange(u.shape[2], device=u.device)[None],
-        B.shape[1],
-        softplus,
-    )
+    BC = _paired(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2))
+    bias, D = (x.float()[None].contiguous() for x in (bias, D))
+    order = torch.arange(u.shape[2], device=u.device)[None]
+    u, delta = u.mT.contiguous(), delta.mT.contiguous()
+    return _Scan(u, delta, None, bias, _rates(A[None]), BC, D, order, B.shape[1], softplus)
 
 
 def _maps(
     u: Tensor, dt: Tensor, weight: Tensor, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor
 ) -> _Scan:
-    return _Scan(
-        u.contiguous().flatten(1, 2),
-        dt.float().contiguous().flatten(1, 2),
-        weight.float().mT.contiguous(),
-        bias.float().contiguous(),
-        _rates(A),
-        _paired(B, C).flatten(1, 2),
-        D.float().contiguous(),
-        _orders(u.shape[1], u.shape[2], u.device),
-        1,
-        True,
-    )
+    order = _orders(u.shape[1], u.shape[2], u.device)
+    u, dt, BC = (x.contiguous().flatten(1, 2) for x in (u, dt.float(), _paired(B, C)))
+    weight, bias, D = (x.contiguous() for x in (weight.float().mT, bias.float(), D.float()))
+    return _Scan(u, dt, weight, bias, _rates(A), BC, D, order, groups=1, softplus=True)
 
 
 def _rates(A: Tensor) -> Tensor:
@@ -291,17 +261,9 @@ def _interpreted() -> bool:
 
 def _state(tensors: tuple[Tensor, ...]) -> int:
     """Return the state size n, the last axis of A; 0 if these are not all inputs of a scan."""
-    place_of_A = {SEQUENCE_INPUTS: 2, MAP_INPUTS: 4}.get(len(tensors))
+    place_of_A = {7: 2, 8: 4}.get(len(tensors))  # sequences, maps
     return 0 if place_of_A is None else tensors[place_of_A].shape[-1]
-
-
-def _on_cuda(tensors: tuple[Tensor, ...]) -> bool:
-    return any(x.device.type == "cuda" for x in tensors)
 
 
 def _power_of_2(number: int) -> int:
     return 1 << max(number - 1, 0).bit_length()
-
-
-def _warps(N: int) -> int:
-    return max(1, N // STATES_PER_WARP)

@@ -122,10 +122,10 @@ def forward(
     of the next step is computed while the state advances through this one. ``channels`` is not specialised:
     Triton would then give one lane four of them.
 
-    Shapes: u ``(batches, length, channels)``; delta likewise, or its factors ``(batches, length, k, rank)`` where
-    LOW_RANK; weight ``(k, rank, channels)``; bias, D ``(k, channels)``; A ``(k, n, channels)`` times log2(e);
-    BC ``(batches, length, sets, n, 2)``; order ``(k, length)`` int64, the positions in the order of each
-    direction; y, raws ``(parts, batches, length, channels)``; states
+    Shapes: u ``(batches, length, channels)``; delta likewise, or with LOW_RANK its factors
+    ``(batches, length, k, rank)``; weight ``(k, rank, channels)``; bias, D ``(k, channels)``; A
+    ``(k, n, channels)`` times log2(e); BC ``(batches, length, sets, n, 2)``; order ``(k, length)`` int64, the
+    positions in the order of each direction; y, raws ``(parts, batches, length, channels)``; states
     ``(parts, batches, chunks, n, channels)``.
     """
     channel, exist, _block, group, batch, part = share(batches, channels, groups, BLOCK)
@@ -232,9 +232,9 @@ def backward(
     states and decays between them in registers. Gradients that channels share are summed over the program's
     channels here and over programs by the caller.
 
-    Shapes as in the forward. grad is y's gradient, in u's shape; raws holds delta before softplus on entry and
-    its gradient on return; du ``(parts, batches, length, channels)``; dA ``(batches, k, n, channels)``, the
-    gradient of A without log2(e); dD ``(batches, k, channels)``; dBC
+    Shapes as in the forward. grad is y's gradient, in u's shape; raws holds delta before softplus, then its
+    gradient; du ``(parts, batches, length, channels)``; dA ``(batches, k, n, channels)``, the gradient of A
+    without log2(e); dD ``(batches, k, channels)``; dBC
     ``(blocks of a group, batches, length, sets_now, 2, n)``, for the sets of this round only; scratch
     ``(programs, CHUNK / 2, N, BLOCK)``. All outputs are float32.
     """

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from m3amba_zoo.ops.compilation import compile_for, kernel
+from m3amba_zoo.ops.cpu import share
 from m3amba_zoo.ops.simd import LANES, fill, load, store
-from m3amba_zoo.ops.threads import share
 from workshop.benchmarks.timing import median_seconds
 
 CHAINS = 10  # enough to hide a latency of 4 cycles on two units, few enough for AVX2's 16 registers of 8
