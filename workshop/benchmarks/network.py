@@ -1,4 +1,4 @@
-"""The paper's network on the CPU, one window: ours, the same in the authors' order, the matmul limit."""
+"""The paper's network on the CPU for one window: ours, the authors' order, and the matrix product limit."""
 
 from __future__ import annotations
 
@@ -14,26 +14,22 @@ from m3amba_zoo.models import map_linear
 from m3amba_zoo.models.m3amba import M3amba, m3amba
 from workshop.benchmarks import authors_order
 from workshop.benchmarks.authors_order import in_authors_order
-from workshop.benchmarks.plain_scans import lean_scan
+from workshop.benchmarks.measuring import median_seconds
+from workshop.benchmarks.rival_scans import lean_scan
 from workshop.benchmarks.section import Section
-from workshop.benchmarks.timing import median_seconds
 
 CLASSES = 15
 FEATURES = 512
-# the backend `reference`, which builds arrays of (b, d, L, n) first, and a loop that does not
+# the backend `reference`, which first builds arrays of (b, d, L, n), and a loop that does not
 AUTHORS_SCANS = {"reference scan": authors_order.step_by_step, "lean torch loop": lean_scan}
 MATRIX_PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm)
 
 
 def measure(
-    embed_dim: int = 384,
-    depth: int = 9,
-    state: int = 16,
-    window: int = 32,
-    hsi: int = 144,
+    embed_dim: int = 384, depth: int = 9, state: int = 16, window: int = 32, hsi: int = 144,
     gemm_side: int = 2048,
-) -> Section:
-    """Measure one forward of one window, CLIP excluded: its feature is given."""
+) -> Section:  # fmt: skip
+    """Measure one forward of one window without CLIP, whose feature is random."""
     torch.manual_seed(0)
     channels = {"hsi": hsi, "lidar": 1}
     model = m3amba(channels, CLASSES, embed_dim, depth, state, window).eval()
@@ -74,7 +70,7 @@ def measure(
 
 
 def _multiply_adds(model: M3amba, inputs: dict[str, Tensor], features: dict[str, Tensor]) -> int:
-    """Count the multiply-adds of linear layers; depth-wise convolutions and the scan are left out."""
+    """Count the multiply-adds of the linear layers, without depth-wise convolutions and the scan."""
     with _plain_linear_layers(), FlopCounterMode(display=False) as counter:
         model(inputs, features)
     counts = counter.get_flop_counts()["Global"]
@@ -86,12 +82,12 @@ def _forward(model: nn.Module, inputs: dict, features: dict, found: dict[str, Te
 
 
 def _plain_linear_layers() -> AbstractContextManager:
-    """Return a context in which linear layers are torch's matrix products, as in the authors' code."""
+    """Return a context in which linear layers run as torch's matrix products, as in the authors' code."""
     return patch.object(map_linear, "CONVOLVED", ())
 
 
 def _multiply_adds_per_second(side: int) -> dict[str, float]:
-    """Return how fast a product of square matrices is by torch's two ways on a CPU, by library."""
+    """Return the rate of a product of square matrices on the CPU by library, MKL and oneDNN."""
     a, b = torch.randn(2, side, side)
     ways = {
         "mkl_matmul": lambda: a @ b,

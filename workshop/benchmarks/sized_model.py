@@ -1,4 +1,4 @@
-"""The zoo's network sizes as the benchmarks build them: Houston 2013's bands and classes, CLIP excluded."""
+"""The zoo's model sizes as the benchmarks build them: Houston 2013's bands and classes, without CLIP."""
 
 from __future__ import annotations
 
