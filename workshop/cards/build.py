@@ -78,10 +78,10 @@ def build_card(folder: Path) -> None:
     """Rewrite the generated keys and blocks of a card's README.md; text written by hand stays.
 
     They come from the folder's files: ``config.py``, ``metrics.json``
-    (``{"format": 1, "seed": shipped, "runs": {"0": record, ...}}``), ``golden.safetensors`` (its metadata have
-    ``tolerance``, the largest allowed difference of a logit, such as ``"0.0001"``), ``map.png`` and
-    ``<name>-<first 8 of sha256>.safetensors``; in a card without weights from ``config.py`` only. The folder
-    may hold no other file.
+    (``{"format": 1, "seed": shipped, "runs": {"0": record, ...}}``), ``golden.safetensors`` (with the
+    metadata ``tolerance``, the largest allowed difference of a logit, such as ``"0.0001"``), ``map.png``
+    and ``<name>-<first 8 of sha256>.safetensors``; in a card without weights only from ``config.py``. The
+    folder may hold no other file.
 
     Args:
         folder: the card's folder, with README.md.

@@ -1,4 +1,4 @@
-"""Makes the splits of runs again, where their data is here, and compares them with what the records say."""
+"""Rebuilds the splits of runs, if their data is on this machine, and compares them with the records."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from workshop.publishing.runs import TrainedRun, training_window
 
 
 def check_splits(runs: Sequence[TrainedRun]) -> bool:
-    """Compare each run's split and leak with its record's.
+    """Compare each run's split and leaked pixels with its record.
 
     Returns:
-        Whether the data is here; where it is not, nothing was compared.
+        Whether the data is on this machine; if not, nothing was compared.
 
     Raises:
-        InputError: a split is not the record's, or training windows show more test pixels than it says.
+        InputError: if a split differs from the record's, or more test pixels leak into training windows.
     """
     scenes: dict[str, list[Scene] | None] = {}
     for run in runs:
@@ -34,20 +34,20 @@ def check_splits(runs: Sequence[TrainedRun]) -> bool:
         split, said = build_split(dataset["split"], loaded), run.record["split"]
         if split.sha256 != said["sha256"]:
             raise InputError(
-                f"{run.work_dir / METRICS}: its split is {said['sha256'][:8]}, but the config makes "
-                f"{split.sha256[:8]} of the data here"
+                f"{run.work_dir / METRICS}: its split is {said['sha256'][:8]}, but config and data give "
+                f"{split.sha256[:8]}"
             )
         found = leaked_pixels(split, loaded, training_window(run))
         if found > said["leaked_pixels"]:
             raise InputError(
-                f"{run.work_dir / METRICS}: says that training windows show {said['leaked_pixels']} test "
-                f"pixels, but they show {found}"
+                f"{run.work_dir / METRICS}: says that training windows contain {said['leaked_pixels']} test "
+                f"pixels, but they contain {found}"
             )
     return True
 
 
 def _load(config: dict, simulated: bool) -> list[Scene] | None:
-    """Load a source's masks; None where its files are absent, or only a simulated stand-in is here."""
+    """Load a source's masks; None if its files are absent or replaced by simulated data."""
     source = SOURCES.build(dict(config))
     try:
         scenes = source.load(rasters=False)
