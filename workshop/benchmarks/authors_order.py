@@ -23,18 +23,8 @@ SequenceScan = Callable[..., Tensor]
 step_by_step: SequenceScan = partial(selective_scan, softplus=True)
 
 
-def copied(x: Tensor) -> Tensor:
-    """Copy ``(b, H, W, c)`` into the four orders, ``(b, 4, c, H W)``."""
-    return _Copied.apply(x)
-
-
-def merged(y: Tensor, height: int, width: int) -> Tensor:
-    """Return ``(b, 4, c, H W)`` in map order and summed, ``(b, H, W, c)``."""
-    return _Merged.apply(y, height, width)
-
-
 class _Copied(torch.autograd.Function):
-    """The four copies; the gradient of copies is their sum."""
+    """Copies ``(b, H, W, c)`` into the four orders, ``(b, 4, c, H W)``; the gradient is a sum."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -47,7 +37,7 @@ class _Copied(torch.autograd.Function):
 
 
 class _Merged(torch.autograd.Function):
-    """The sum; its gradient is copied to each term."""
+    """Sums ``(b, 4, c, H W)`` in map order, ``(b, H, W, c)``; the gradient is copied."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, height: int, width: int) -> Tensor:
@@ -81,7 +71,7 @@ def copying_scan_2d(
 ) -> Tensor:  # fmt: skip
     """Compute :func:`m3amba_zoo.ops.selective_scan_2d` by ``scan`` of four copies side by side."""
     dt, B, C = (torch.stack([in_order(x[..., k, :], k) for k in range(DIRECTIONS)], 1) for x in (dt, B, C))
-    return _scan_copies(copied(u), dt_weight @ dt, A, B, C, D, dt_bias, scan, *u.shape[1:3])
+    return _scan_copies(_Copied.apply(u), dt_weight @ dt, A, B, C, D, dt_bias, scan, *u.shape[1:3])
 
 
 class CopyingSS2D(SS2D):
@@ -90,7 +80,7 @@ class CopyingSS2D(SS2D):
     def forward(self, x_BHWE: Tensor) -> Tensor:
         """Scan ``(B, H, W, E)`` to the same shape."""
         u, gate = self.in_proj(x_BHWE).chunk(2, dim=-1)
-        copies = copied(self._mix_neighbours(u))
+        copies = _Copied.apply(self._mix_neighbours(u))
         delta, B, C = _project(copies, self.own)
         return self._gate_out(_scan_own(copies, delta, self.own.A, B, C, self.own, x_BHWE.shape[1:3]), gate)
 
@@ -103,7 +93,7 @@ class CopyingCrossSS2D(CrossSS2D):
         place = x_BHWE.shape[1:3]
         u_x, gate_x = self.in_proj(x_BHWE).chunk(2, dim=-1)
         u_z, gate_z = self.in_proj(z_BHWE).chunk(2, dim=-1)
-        x, z = copied(self._mix_neighbours(u_x)), copied(self._mix_neighbours(u_z))
+        x, z = (_Copied.apply(self._mix_neighbours(u)) for u in (u_x, u_z))
         delta_x, B_x, C_x = _project(x, self.own)
         delta_z, B_z, C_z = _project(z, self.fused)
         A = (self.own.A + self.fused.A) / 2
@@ -167,4 +157,4 @@ def _scan_copies(
     scan: SequenceScan, height: int, width: int,
 ) -> Tensor:  # fmt: skip
     y = scan(copies.flatten(1, 2), delta.flatten(1, 2), A.flatten(0, 1), B, C, D.flatten(), bias.flatten())
-    return merged(y.unflatten(1, (DIRECTIONS, -1)), height, width)
+    return _Merged.apply(y.unflatten(1, (DIRECTIONS, -1)), height, width)

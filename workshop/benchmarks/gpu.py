@@ -39,14 +39,9 @@ COPY_BYTES = 2**30
 
 
 def measure(
-    channels: int = 768,
-    state: int = 16,
-    rank: int = 24,
-    sides: Sequence[int] = (32, 64),
-    batch: int = 64,
-    device: str = "cuda",
-    copy_bytes: int = COPY_BYTES,
-) -> Section:
+    channels: int = 768, state: int = 16, rank: int = 24, sides: Sequence[int] = (32, 64), batch: int = 64,
+    device: str = "cuda", copy_bytes: int = COPY_BYTES,
+) -> Section:  # fmt: skip
     """Measure each version, forward and with backward, and one Cross-SS2D forward's peak memory."""
     section = Section(f"gpu: four-direction scan, d {channels}, n {state}, rank {rank}, batch {batch}")
     missing = "no CUDA device" if device == "cuda" and not torch.cuda.is_available() else None
@@ -168,20 +163,17 @@ def _memory(side: int, batch: int, embed_dim: int, state: int, device: str, miss
     rows: list[Row] = []
     for version, scan in ((IN_PLACE, in_place), (COPIES, partial(copying_scan_2d, scan=sequences))):
         row: Row = {"side": side, "inputs": "float32", "pass": MEMORY, "version": version}
-        found: Row = (
-            {NOT_MEASURED: missing} if missing else _forward_peak(scan, side, batch, embed_dim, state, device)
-        )
-        rows.append(row | found)
-        _compare(rows[-1], rows[0], "peak_mib")
+        rows.append(row)
+        if missing:
+            row[NOT_MEASURED] = missing
+            continue
+        layer = ss2d.CrossSS2D(embed_dim, state).to(device)
+        inputs = torch.randn(2, batch, side, side, embed_dim, device=device)
+        with patch.object(ss2d, "selective_scan_2d", scan), torch.no_grad():
+            layer(*inputs[:, :1])  # compiles the kernels
+            row["peak_mib"] = peak_mebibytes(partial(layer, *inputs), device)
+        _compare(row, rows[0], "peak_mib")
     return rows
-
-
-def _forward_peak(scan: Scan2d, side: int, batch: int, embed_dim: int, state: int, device: str) -> Row:
-    layer = ss2d.CrossSS2D(embed_dim, state).to(device)
-    inputs = torch.randn(2, batch, side, side, embed_dim, device=device)
-    with patch.object(ss2d, "selective_scan_2d", scan), torch.no_grad():
-        layer(*inputs[:, :1])  # compiles the kernels
-        return {"peak_mib": peak_mebibytes(lambda: layer(*inputs), device)}
 
 
 def _compare(row: Row, ours: Row, key: str) -> None:

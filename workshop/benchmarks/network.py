@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import partial
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from m3amba_zoo.models import map_linear
@@ -16,7 +15,7 @@ from workshop.benchmarks import authors_order
 from workshop.benchmarks.authors_order import in_authors_order
 from workshop.benchmarks.measuring import median_seconds
 from workshop.benchmarks.rival_scans import lean_scan
-from workshop.benchmarks.section import Section
+from workshop.benchmarks.section import Row, Section
 
 CLASSES = 15
 FEATURES = 512
@@ -46,25 +45,21 @@ def measure(
         limit = max(rates.values())
         seconds = median_seconds(lambda: model(inputs, features))
         expected = model(inputs, features)
-        section.limits = {
-            **{f"{library}_multiply_adds_per_s": rate for library, rate in rates.items()},
-            "multiply_adds_of_linear_layers": float(products),
-        }
+        section.limits = {f"{library}_multiply_adds_per_s": rate for library, rate in rates.items()}
+        section.limits["multiply_adds_of_linear_layers"] = float(products)
         section.rows = [
             {"version": "ours", "forward_s": seconds, "share_of_matmul_limit": products / limit / seconds}
         ]
+        found: list[dict[str, Tensor]] = []
         for version, scan in AUTHORS_SCANS.items():
-            found: dict[str, Tensor] = {}
             with _plain_linear_layers(), patch.object(authors_order, "step_by_step", scan):
-                run = partial(_forward, authors, inputs, features, found)
-                slower = median_seconds(run, runs=3, warm_up=False)
+                slower = median_seconds(
+                    lambda: found.append(authors(inputs, features)), runs=3, warm_up=False
+                )
+            row: Row = {"version": f"authors' order, {version}", "forward_s": slower}
+            differences = [(found[-1][k] - expected[k]).abs().max().item() for k in expected]
             section.rows.append(
-                {
-                    "version": f"authors' order, {version}",
-                    "forward_s": slower,
-                    "times_ours": slower / seconds,
-                    "largest_difference": max((found[k] - expected[k]).abs().max().item() for k in expected),
-                }
+                row | {"times_ours": slower / seconds, "largest_difference": max(differences)}
             )
     return section
 
@@ -75,10 +70,6 @@ def _multiply_adds(model: M3amba, inputs: dict[str, Tensor], features: dict[str,
         model(inputs, features)
     counts = counter.get_flop_counts()["Global"]
     return sum(counts.get(product, 0) for product in MATRIX_PRODUCTS) // 2
-
-
-def _forward(model: nn.Module, inputs: dict, features: dict, found: dict[str, Tensor]) -> None:
-    found.update(model(inputs, features))
 
 
 def _plain_linear_layers() -> AbstractContextManager:

@@ -23,7 +23,7 @@ from m3amba_zoo.system.memory import keep_freed_memory
 from workshop.benchmarks import fresh_process
 from workshop.benchmarks.measuring import MEBIBYTE, peak_mebibytes
 from workshop.benchmarks.section import Row, Section
-from workshop.benchmarks.sized_model import CHANNELS, model_config
+from workshop.benchmarks.train import CHANNELS, model_config
 
 SCENE = (349, 1905)  # Houston 2013
 ROWS = {"t": 349, "b": 32}  # from the top; b takes most of a second per window on two cores

@@ -6,16 +6,21 @@ Each precision is measured plain, with activation checkpointing, and under torch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from m3amba_zoo.config.reading import read_config_file
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.system.memory import keep_freed_memory
 from workshop.benchmarks import fresh_process
 from workshop.benchmarks.measuring import median_seconds, peak_mebibytes
 from workshop.benchmarks.section import Row, Section
-from workshop.benchmarks.sized_model import CHANNELS, CLASSES, CLIP_FEATURES, model_config
 
+SIZES = Path(__file__).parents[2] / "configs" / "_base_" / "models"
+CHANNELS, CLASSES = {"hsi": 144, "lidar": 1}, 15  # Houston 2013's
+CLIP_FEATURES = 512
 BATCHES = {"t": 16, "s": 16, "b": 2}  # windows per step
 RUNS = 3  # each of eighteen rows takes up to half a minute on two cores
 TIME_LIMIT = 240.0  # seconds per row; compiling size b may take longer on few cores
@@ -44,6 +49,13 @@ def measure(
                 )  # fmt: skip
                 section.rows.append(row)
     return section
+
+
+def model_config(size: str, window: int) -> tuple[dict[str, Any], bool]:
+    """Return the config of a size (t, s or b) without its CLIP encoder, and whether it has one."""
+    config = dict(read_config_file(SIZES / f"m3amba-{size}.py").model)
+    with_encoder = config.pop("encoder", None) is not None
+    return {**config, "in_channels": CHANNELS, "num_classes": CLASSES, "window": window}, with_encoder
 
 
 def training_step(

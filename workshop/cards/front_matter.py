@@ -17,10 +17,8 @@ SIMULATED = "simulated"
 LICENCE = "apache-2.0"
 # Hugging Face's ids and our titles of OA, AA and kappa
 _HUB_METRICS = {
-    "oa": ("accuracy", "OA"),
-    "aa": ("balanced_accuracy", "AA"),
-    "kappa": ("cohen_kappa", "kappa"),
-}
+    "oa": ("accuracy", "OA"), "aa": ("balanced_accuracy", "AA"), "kappa": ("cohen_kappa", "kappa"),
+}  # fmt: skip
 BY_HAND_OF_INPUTS = ("unit", "wavelengths", "sensor")
 
 
@@ -131,20 +129,14 @@ def _of_training(trained: Trained) -> dict[str, Any]:
             "parameters": shipped["model"]["parameters"],
         },
         "split": {
-            "name": split["name"],
-            "sha256": split["sha256"],
-            "leaked_pixels": split["leaked_pixels"],
-            "window": split["window"],
+            **{key: split[key] for key in ("name", "sha256", "leaked_pixels", "window")},
             "pixels": {part: split["pixels"][part] for part in ("train", "val", "test")},
         },
         "selection": "; ".join(sorted({record["selection"] for record in runs})),
         "seeds": list(trained.runs),
         "results": {score: _mean_and_std([record[score] for record in runs]) for score in SCORES},
         "provenance": {
-            "commit": shipped["commit"],
-            "command": shipped["command"],
-            "versions": dict(shipped["versions"]),
-            "machine": shipped["machine"],
+            **{key: shipped[key] for key in ("commit", "command", "versions", "machine")},
             "hours": round(seconds / 3600, 3),
         },
         "golden": {"file": GOLDEN, "tolerance": trained.tolerance},

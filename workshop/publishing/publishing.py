@@ -14,8 +14,7 @@ from m3amba_zoo.hub.model_cards import CHECKOUT_CARDS, README
 from m3amba_zoo.system.whole_file import whole_folder
 from workshop.cards import build_card, build_catalogue, check_card, new_card
 from workshop.publishing.card_files import write_card_files
-from workshop.publishing.leak_check import check_splits
-from workshop.publishing.runs import TrainedRun, median_run, read_runs
+from workshop.publishing.runs import TrainedRun, check_splits, median_run, read_runs
 
 
 @dataclass(frozen=True)

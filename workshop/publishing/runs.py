@@ -1,8 +1,12 @@
-"""The trainings of a card: read from their work dirs and checked, and the median one chosen."""
+"""The trainings of a card: read from their work dirs, checked, and the median one chosen.
+
+Their splits are rebuilt and compared with the records if their data is on this machine.
+"""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,10 +17,13 @@ from mmengine.config import Config
 
 from m3amba_zoo.config.options import config_sha256, set_seed
 from m3amba_zoo.config.reading import read_config_file
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.evaluation.record_check import check_scores, read_record
 from m3amba_zoo.hub.trained_model import METRICS, find_weights
 from m3amba_zoo.models.weights import read_checkpoint
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits import build_split, leaked_pixels
 
 PART = "test"
 
@@ -71,9 +78,38 @@ def median_run(runs: Sequence[TrainedRun]) -> TrainedRun:
     return sorted(runs, key=lambda run: (run.record["oa"], run.seed))[(len(runs) - 1) // 2]
 
 
-def training_window(run: TrainedRun) -> int:
-    """Return the side of the training windows, which decides the leaked test pixels."""
-    return int(run.config.train_dataloader.dataset.get("window", run.record["split"]["window"]))
+def check_splits(runs: Sequence[TrainedRun]) -> bool:
+    """Compare each run's split and leaked pixels with its record.
+
+    Returns:
+        Whether the data is on this machine; if not, nothing was compared.
+
+    Raises:
+        InputError: if a split differs from the record's, or more test pixels leak into training windows.
+    """
+    scenes: dict[str, list[Scene] | None] = {}
+    for run in runs:
+        dataset = run.config.test_dataloader.dataset.to_dict()
+        source = json.dumps(dataset["source"], sort_keys=True)
+        if source not in scenes:
+            scenes[source] = _load(dataset["source"], "simulated" in str(run.record["dataset"]))
+        loaded = scenes[source]
+        if loaded is None:
+            return False
+        window = run.config.train_dataloader.dataset.get("window", run.record["split"]["window"])
+        split, said = build_split(dataset["split"], loaded), run.record["split"]
+        if split.sha256 != said["sha256"]:
+            raise InputError(
+                f"{run.work_dir / METRICS}: its split is {said['sha256'][:8]}, but config and data give "
+                f"{split.sha256[:8]}"
+            )
+        found = leaked_pixels(split, loaded, int(window))  # training windows decide what leaks
+        if found > said["leaked_pixels"]:
+            raise InputError(
+                f"{run.work_dir / METRICS}: says that training windows contain {said['leaked_pixels']} test "
+                f"pixels, but they contain {found}"
+            )
+    return True
 
 
 def _read_run(work_dir: Path) -> TrainedRun:
@@ -166,3 +202,13 @@ def _first_difference(run: TrainedRun, other: TrainedRun) -> str:
         if first.get(place) != second.get(place):
             return f"{place[1:]} is {second.get(place)!r} and {first.get(place)!r}"
     return "their seeds are set in different places"
+
+
+def _load(config: dict, simulated: bool) -> list[Scene] | None:
+    """Load a source's masks; None if its files are absent or replaced by simulated data."""
+    source = SOURCES.build(dict(config))
+    try:
+        scenes = source.load(rasters=False)
+    except DataNotFoundError:
+        return None
+    return scenes if simulated or not source.simulated else None
