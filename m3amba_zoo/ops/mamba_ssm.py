@@ -1,4 +1,4 @@
-"""The backend ``mamba_ssm``: the CUDA kernels of the package mamba-ssm, where it is installed."""
+"""The backend ``mamba_ssm``: the CUDA kernels of the package mamba-ssm, if it is installed."""
 
 from __future__ import annotations
 

@@ -98,16 +98,15 @@ def operations_per_update() -> tuple[float, float]:
 
 
 def _figures(name: str, scan: Scan, inputs: list[Tensor], dy: Tensor, exact: list[Tensor] | None) -> Row:
-    if name == FORWARD:
+    def run() -> list[Tensor]:
+        if name != FORWARD:
+            return output_and_gradients(scan, inputs, dy)
         with torch.inference_mode():
-            row: Row = {"seconds": median_seconds(lambda: scan(*inputs))}
-            found = [scan(*inputs)] if exact else []
-    else:
-        row = {"seconds": median_seconds(lambda: output_and_gradients(scan, inputs, dy))}
-        found = output_and_gradients(scan, inputs, dy) if exact else []
+            return [scan(*inputs)]
+
+    row: Row = {"seconds": median_seconds(run)}
     if exact:
-        errors = [relative_error(*pair) for pair in zip(found, exact, strict=False)]
-        row["error"] = max(errors)
+        row["error"] = max(relative_error(*pair) for pair in zip(run(), exact, strict=False))
     return row
 
 

@@ -10,7 +10,7 @@ from m3amba_zoo.evaluation.record_check import SCORES
 from m3amba_zoo.hub.trained_model import METRICS
 from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained
-from workshop.cards.front_matter import ZOO
+from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO
 
 BLOCKS = ("results", "inputs", "use", "weights", "limits")
 _TITLES = {"oa": "OA", "aa": "AA", "kappa": "kappa"}
@@ -58,40 +58,31 @@ def _scores(trained: Trained, card: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield from _by_seed(trained)
-    yield ""
-    yield f"Split of the shipped weights: {_split(card['split'])}"
+    yield from ("", f"Split of the shipped weights: {_split(card['split'])}")
     yield f"Selection: {escape(card['selection'])}."
     if any(record["model"]["transductive"] for record in trained.runs.values()):
         yield "Transductive: the loss reads unlabelled pixels."
-    yield ""
-    yield f"![Composite, reference, prediction and errors]({MAP})"
-    yield ""
+    yield from ("", f"![Composite, reference, prediction and errors]({MAP})", "")
     yield from ("<details><summary>Accuracy of each class, shipped weights, %</summary>", "")
-    yield from table(
-        ["class", "accuracy", "test pixels"],
-        [
-            [escape(entry["name"]), _accuracy(entry["accuracy"]), str(entry["support"])]
-            for entry in trained.shipped["per_class"]
-        ],
-    )
+    rows = [
+        [escape(entry["name"]), _accuracy(entry["accuracy"]), str(entry["support"])]
+        for entry in trained.shipped["per_class"]
+    ]
+    yield from table(["class", "accuracy", "test pixels"], rows)
     yield from ("", "</details>")
 
 
 def _by_seed(trained: Trained) -> Iterator[str]:
     runs = trained.runs
-    yield from table(
-        ["seed", *(_TITLES[score] for score in SCORES), "split", "sha256", "leaked test pixels"],
-        [
-            [
-                f"**{seed}**" if seed == trained.seed else str(seed),
-                *(f"{100 * record[score]:.1f}" for score in SCORES),
-                code(record["split"]["name"]),
-                code(record["split"]["sha256"][:12]),
-                f"{record['split']['leaked_pixels']} of {record['split']['pixels']['test']}",
-            ]
-            for seed, record in runs.items()
-        ],
-    )
+    rows = []
+    for seed, record in runs.items():
+        split = record["split"]
+        shown = f"**{seed}**" if seed == trained.seed else str(seed)
+        leaked = f"{split['leaked_pixels']} of {split['pixels']['test']}"
+        scores = (f"{100 * record[score]:.1f}" for score in SCORES)
+        rows.append([shown, *scores, code(split["name"]), code(split["sha256"][:12]), leaked])
+    titles = (_TITLES[score] for score in SCORES)
+    yield from table(["seed", *titles, "split", "sha256", "leaked test pixels"], rows)
     median = statistics.median_low(record["oa"] for record in runs.values())
     by = " (the median by OA)" if len(runs) > 1 and trained.shipped["oa"] == median else ""
     yield ""
@@ -112,18 +103,11 @@ def _split(split: Mapping[str, Any]) -> str:
 
 
 def _inputs(card: Mapping[str, Any]) -> Iterator[str]:
-    yield from table(
-        ["modality", "bands", "unit", "wavelengths", "sensor", "normalisation"],
-        [
-            [
-                code(modality),
-                str(entry["bands"]),
-                *(escape(entry[key]) for key in ("unit", "wavelengths", "sensor")),
-                code(entry["normalisation"]),
-            ]
-            for modality, entry in card["inputs"].items()
-        ],
-    )
+    rows = []
+    for modality, entry in card["inputs"].items():
+        described = (escape(entry[key]) for key in BY_HAND_OF_INPUTS)
+        rows.append([code(modality), str(entry["bands"]), *described, code(entry["normalisation"])])
+    yield from table(["modality", "bands", *BY_HAND_OF_INPUTS, "normalisation"], rows)
     yield from (
         "",
         "Give pixels as they are, in this unit: the normalisation is part of the model, fitted on its",
@@ -140,33 +124,20 @@ def _use(name: str, card: Mapping[str, Any]) -> Iterator[str]:
         yield from code_block(["from m3amba_zoo import get_model", "", build], "python")
         return
     rasters = " ".join(f"--raster {modality}={modality}.tif" for modality in card["modalities"])
-    yield from code_block(
-        [
-            f"m3amba download {name} --mirror URL  # not in a checkout, which has the weights",
-            f"m3amba predict {name} {rasters} --out map.tif",
-        ],
-        "bash",
-    )
+    download = f"m3amba download {name} --mirror URL  # not in a checkout, which has the weights"
+    yield from code_block([download, f"m3amba predict {name} {rasters} --out map.tif"], "bash")
     yield ""
     inputs = ", ".join(f'"{modality}": "{modality}.tif"' for modality in card["modalities"])
-    yield from code_block(
-        [
-            "from m3amba_zoo import Predictor, get_model",
-            "",
-            f'Predictor("{name}").predict({{{inputs}}}).save("map.tif")',
-            f'model = get_model("{name}")  # the network, to go on with',
-        ],
-        "python",
-    )
+    predict = f'Predictor("{name}").predict({{{inputs}}}).save("map.tif")'
+    build = f'model = get_model("{name}")  # the network, to go on with'
+    yield from code_block(["from m3amba_zoo import Predictor, get_model", "", predict, build], "python")
 
 
 def _weights(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
     licence = card["licence"]
     licence = f"Licence: weights {escape(licence['weights'])}; data: {escape(licence['data'])}"
     if files.trained is None:
-        yield _sentence(f"None: {escape(card['no_weights']['reason'])}")
-        yield ""
-        yield _sentence(licence)
+        yield from (_sentence(f"None: {escape(card['no_weights']['reason'])}"), "", _sentence(licence))
         return
     weights, origin = card["weights"], card["provenance"]
     shipped, golden = files.trained.shipped, card["golden"]
@@ -187,8 +158,7 @@ def _weights(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
         ("versions", code(versions)),
     ]
     yield from table(["", ""], rows)
-    yield ""
-    yield _sentence(licence)
+    yield from ("", _sentence(licence))
 
 
 def _accuracy(value: float | None) -> str:

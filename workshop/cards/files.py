@@ -245,9 +245,6 @@ def _check_configs(folder: Path, config: Config, shipped: int, runs: Mapping[int
                 f"{folder / METRICS_FILE}: run {seed} has the config {record['config_sha256'][:8]}, but "
                 f"{CONFIG} with this seed is {found[:8]}"
             )
-    bands = config.model.in_channels
-    modalities = runs[shipped]["modalities"]
-    if sorted(bands) != sorted(modalities):
-        raise InputError(
-            f"{folder / METRICS_FILE}: the runs have modalities {modalities}, {CONFIG} {list(bands)}"
-        )
+    expected, found = list(config.model.in_channels), runs[shipped]["modalities"]
+    if sorted(expected) != sorted(found):
+        raise InputError(f"{folder / METRICS_FILE}: the runs have modalities {found}, {CONFIG} {expected}")

@@ -113,7 +113,7 @@ def test_the_same_runs_give_the_same_bytes(trained, cards):
     assert files(publish(trained, cards, "--replace")) == before
 
 
-def test_a_golden_pair_is_drawn_anew_by_a_model_that_gives_the_old_one(trained, cards, monkeypatch):
+def test_a_golden_pair_is_drawn_again_only_by_a_model_that_gives_the_old_one(trained, cards, monkeypatch):
     golden = publish(trained, cards) / "golden.safetensors"
     before = golden.read_bytes()
     redraw = ["--cards", str(cards), "golden", NAME]
