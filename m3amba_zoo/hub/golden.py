@@ -104,8 +104,8 @@ def logits_with(backend: str, model: WindowClassifier, inputs: Mapping[str, Tens
     reasons = known_backends()
     if backend not in reasons:
         raise InputError(f"no scan backend is called '{backend}'; known: {', '.join(reasons)}")
-    if reasons[backend]:
-        raise InputError(f"the scan backend '{backend}' cannot run here: {reasons[backend]}")
+    if reason := BACKENDS[backend].unavailable_reason():
+        raise InputError(f"the scan backend '{backend}' cannot run here: {reason}")
     device = _device(backend)
     model.to(device).eval()
     # with TF32, convolutions on GPUs would keep only ten of the 23 bits of float32's mantissa

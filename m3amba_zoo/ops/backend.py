@@ -1,4 +1,4 @@
-"""Which engine runs a scan: the one a call, the environment or the configuration names, or the best."""
+"""Which engine runs a scan: the one that a call, the environment or the program names, else the best."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ from m3amba_zoo.ops.reference import ReferenceBackend
 from m3amba_zoo.ops.triton import TritonBackend
 
 ENVIRONMENT_VARIABLE = "M3AMBA_SCAN_BACKEND"
+ON_REQUEST = "runs on request only"  # a remark of backends()
 
 
 class Backend(Protocol):
-    """One engine of both scans. Inputs are those of the public functions, in their order, none left out."""
+    """One engine of both scans; the inputs are those of the public functions, all given, u not empty."""
 
     name: str
-
-    @property
-    def on_request(self) -> bool:
-        """Whether it serves only calls that name it."""
+    on_request: bool  # whether it serves only calls that name it
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
-        """Say why it cannot serve these inputs (none given: cannot run here at all), or None if it can."""
+        """Return why it cannot serve these inputs (without inputs: cannot run here at all), or None."""
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
         """Return y ``(b, d, L)`` in u's dtype, contiguous."""
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
-        """Return the gradient of each input, in its shape and dtype."""
+        """Return the gradient of each input, in its shape; the dtype may be another."""
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
         """Return y ``(b, H, W, d)`` in u's dtype, contiguous."""
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradient of each input, in its shape and dtype."""
+        """Return the gradient of each input, in its shape; the dtype may be another."""
 
 
 _BEST_FIRST: tuple[Backend, ...] = (TritonBackend(), MambaSsmBackend(), CpuBackend(), ReferenceBackend())
@@ -50,10 +48,10 @@ _default: str | None = None
 def set_default_backend(name: str | None) -> None:
     """Choose the backend of calls that name none; None leaves the choice to each call's tensors.
 
-    The environment variable ``M3AMBA_SCAN_BACKEND`` stands above this choice.
+    The environment variable ``M3AMBA_SCAN_BACKEND`` takes precedence over this choice.
 
     Raises:
-        InputError: no backend has that name.
+        InputError: if no backend has that name.
     """
     global _default
     if name is not None:
@@ -62,34 +60,36 @@ def set_default_backend(name: str | None) -> None:
 
 
 def backends() -> dict[str, str | None]:
-    """Return each backend's name, best first, with None if it can run on this machine, else why it cannot."""
-    return {name: backend.unavailable_reason() for name, backend in BACKENDS.items()}
+    """Return the backends by name, best first: None if calls that name none may use it here, else why not.
+
+    A backend that "runs on request only" serves calls that name it, unless a further reason follows.
+    """
+    remarks = {b.name: [ON_REQUEST if b.on_request else None, b.unavailable_reason()] for b in _BEST_FIRST}
+    return {name: "; ".join(filter(None, said)) or None for name, said in remarks.items()}
 
 
 def choose(name: str | None, *tensors: Tensor) -> Backend:
     """Return the backend that runs a scan of these tensors.
 
     Raises:
-        InputError: the backend asked for does not exist, or cannot serve these tensors.
+        InputError: if the requested backend does not exist or cannot serve these tensors.
     """
-    environment = os.environ.get(ENVIRONMENT_VARIABLE)
-    asked = (
-        (name, "backend"),
-        (environment, ENVIRONMENT_VARIABLE),
-        (_default, "set_default_backend"),
-    )
-    for wish, source in asked:
-        if wish:
-            backend = _named(wish, source)
+    requests = {
+        "backend": name,
+        ENVIRONMENT_VARIABLE: os.environ.get(ENVIRONMENT_VARIABLE),
+        "set_default_backend": _default,
+    }
+    for source, requested in requests.items():
+        if requested:
+            backend = _named(requested, source)
             reason = backend.unavailable_reason(*tensors)
             if reason is not None:
-                raise InputError(f"the scan backend '{wish}' ({source}) cannot serve this call: {reason}")
+                raise InputError(
+                    f"the scan backend '{requested}' ({source}) cannot serve this call: {reason}"
+                )
             return backend
-    return next(
-        backend
-        for backend in BACKENDS.values()
-        if not backend.on_request and backend.unavailable_reason(*tensors) is None
-    )
+    unrequested = (backend for backend in BACKENDS.values() if not backend.on_request)
+    return next(backend for backend in unrequested if backend.unavailable_reason(*tensors) is None)
 
 
 def _named(name: str, source: str) -> Backend:

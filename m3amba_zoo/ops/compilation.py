@@ -1,8 +1,7 @@
-"""How the CPU kernels are compiled: once, kept on disk between runs, and said aloud when it happens."""
+"""Compiles the CPU kernels: once, cached on disk between runs, and logged when it happens."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
 import threading
@@ -16,41 +15,36 @@ from numba.core.caching import FunctionCache
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
-SHARED_SOURCES = ("simd.py", "cpu_tile.py")
-
-
-@functools.cache
-def _sources_digest() -> str:
-    here = Path(__file__).parent
-    return hashlib.sha256(b"".join((here / name).read_bytes() for name in SHARED_SOURCES)).hexdigest()
+_SHARED_SOURCES = [Path(__file__).with_name(name).read_bytes() for name in ("simd.py", "cpu_tile.py")]
+_SHARED_DIGEST = hashlib.sha256(b"".join(_SHARED_SOURCES)).hexdigest()
 
 
 class _PackageCache(FunctionCache):
-    """numba's cache, which watches a kernel's own file, made to watch the files that kernels share too."""
+    """numba's cache, which watches a kernel's own file, extended to the files that kernels share."""
 
     def _index_key(self, signature, codegen):
-        return *super()._index_key(signature, codegen), _sources_digest()
+        return *super()._index_key(signature, codegen), _SHARED_DIGEST
 
 
 def kernel(function: Callable) -> Any:
-    """Make a numba kernel that runs without the interpreter's lock and is cached where a place is writable.
+    """Make a numba kernel that runs without the interpreter's lock and is cached on disk if possible.
 
-    numba looks beside the source file, then in the user's cache; ``NUMBA_CACHE_DIR`` names another place.
+    numba tries the source file's folder, then the user's cache; ``NUMBA_CACHE_DIR`` names another folder.
     """
     dispatcher: Any = njit(nogil=True)(function)
     try:
         dispatcher._cache = _PackageCache(function)
-    except RuntimeError:  # no such place: each run compiles anew
-        logger.debug("no place to cache compiled kernels; set NUMBA_CACHE_DIR")
+    except RuntimeError:  # no folder is writable: every run compiles again
+        logger.debug("no folder is writable for the compiled kernels; set NUMBA_CACHE_DIR")
     return dispatcher
 
 
 def compile_for(dispatcher: Any, arguments: tuple) -> None:
-    """Compile a kernel for these arguments, or read it from the cache, if that has not happened yet.
+    """Compile a kernel for these arguments, or read it from the cache, unless that has been done.
 
-    Logs a line that names the seconds, at the level of warnings because that is what users see by default.
+    Logs the seconds that compiling took as a warning, because users see warnings by default.
     """
-    if dispatcher.signatures:  # the kernels' arguments have one type each
+    if dispatcher.signatures:  # compiled: each argument of a kernel has one type only
         return
     with _lock:
         if dispatcher.signatures:

@@ -1,8 +1,13 @@
-"""The backend ``cpu``: torch tensors to the numba kernels and back."""
+"""The backend ``cpu``: passes torch tensors to the numba kernels and runs these on torch's threads."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from m3amba_zoo.ops.served import refusal
-from m3amba_zoo.ops.threads import share
+from m3amba_zoo.ops.reference import refusal
 
 LANES = STEPS = 16
 LOG2_E = np.float32(1.4426950408889634)
-# gradients that channels share are summed over so many parts apart, at least, so that threads find work in a
-# small batch; fixed by the shapes alone, because the order of a sum decides its last bits
+# Gradients that channels share are summed in at least this many separate parts, so that threads find work in
+# a small batch. The shapes alone decide the number: the order of a sum decides its last bits.
 SHARED_GRADIENT_ITEMS = 8
-UPDATES_PER_THREAD = 250_000  # less does not pay for waking a thread
+UPDATES_PER_THREAD = 250_000  # fewer updates of the state do not pay for waking a thread
+CHUNKS_PER_THREAD = 4  # evens out threads that other processes slow down
+_OPENMP_TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_IMPORTED_BY = os.getpid()
 
 
 class CpuBackend:
@@ -28,69 +35,62 @@ class CpuBackend:
     on_request = False
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
-        """Say why it cannot serve these tensors, or None."""
+        """Return why it cannot serve these tensors, or None."""
         return _import_failure() or refusal(tensors, "cpu")
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
-        """Return y of the sequences' scan."""
+        """Return y of the scan of sequences."""
         u, delta, A, B, C, D, bias = inputs
         (b, d, length), (groups, n) = u.shape, B.shape[1:3]
-        y = torch.empty(u.shape, dtype=torch.float32)
-        if y.numel():
-            from m3amba_zoo.ops import cpu_sequence
+        from m3amba_zoo.ops import cpu_kernels
 
-            _run(
-                cpu_sequence.forward, b * groups * _blocks(d // groups), u.numel() * n,
-                _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
-                _flat(D), _flat(bias), _flat(y), d, length, n, groups, softplus,
-            )  # fmt: skip
+        y = torch.empty(u.shape, dtype=torch.float32)
+        _run(
+            cpu_kernels.sequence_forward, b * groups * _blocks(d // groups), u.numel() * n,
+            _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
+            _flat(D), _flat(bias), _flat(y), d, length, n, groups, softplus,
+        )  # fmt: skip
         return y.to(u.dtype)
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the sequences' scan."""
+        """Return the gradient of each input of the scan of sequences."""
         u, delta, A, B, C, D, bias = inputs
         (b, d, length), (groups, n) = u.shape, B.shape[1:3]
-        if not u.numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
-        from m3amba_zoo.ops import cpu_sequence
+        from m3amba_zoo.ops import cpu_kernels
 
         parts = _parts(_blocks(d // groups), b * groups)
         du, ddelta = torch.empty(u.shape, dtype=torch.float32), torch.empty(u.shape, dtype=torch.float32)
         dA, dD, dbias = torch.empty(b, d, n), torch.empty(b, d), torch.empty(b, d)
         dB, dC = (torch.zeros(parts, b, groups, length, _blocks(n) * LANES) for _ in "BC")
         _run(
-            cpu_sequence.backward, b * groups * parts, u.numel() * n,
+            cpu_kernels.sequence_backward, b * groups * parts, u.numel() * n,
             _flat(grad), _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
             _flat(D), _flat(bias), *map(_flat, (du, ddelta, dA, dB, dC, dD, dbias)),
             d, length, n, groups, parts, softplus,
         )  # fmt: skip
         dB, dC = (_summed(part.transpose(3, 4)[..., :n, :], x.shape) for part, x in ((dB, B), (dC, C)))
-        gradients = du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dbias.sum(0)
-        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dbias.sum(0)
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
-        """Return y of the map's scan."""
+        """Return y of the scan of maps."""
         u, dt, weight, bias, A, B, C, D = inputs
         (b, height, width, d), n, rank = u.shape, A.shape[2], dt.shape[4]
-        y = torch.empty(u.shape, dtype=torch.float32)
-        if y.numel():
-            from m3amba_zoo.ops import cpu_map
+        from m3amba_zoo.ops import cpu_kernels
 
-            (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
-            _run(
-                cpu_map.forward, b * _blocks(d), 4 * u.numel() * n,
-                _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows, _flat(D),
-                _flat(y), _orders(height, width), strides, d, height * width, n, rank,
-            )  # fmt: skip
+        y = torch.empty(u.shape, dtype=torch.float32)
+        (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
+        _run(
+            cpu_kernels.map_forward, b * _blocks(d), 4 * u.numel() * n,
+            _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows, _flat(D),
+            _flat(y), _orders(height, width), strides, d, height * width, n, rank,
+        )  # fmt: skip
         return y.to(u.dtype)
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the map's scan."""
+        """Return the gradient of each input of the scan of maps."""
         u, dt, weight, bias, A, B, C, D = inputs
         (b, height, width, d), n, rank = u.shape, A.shape[2], dt.shape[4]
-        if not u.numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
-        from m3amba_zoo.ops import cpu_map
+        from m3amba_zoo.ops import cpu_kernels
 
         parts = _parts(_blocks(d), b)
         du = torch.empty(u.shape, dtype=torch.float32)
@@ -100,7 +100,7 @@ class CpuBackend:
         )
         (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
         _run(
-            cpu_map.backward, b * parts, 4 * u.numel() * n,
+            cpu_kernels.map_backward, b * parts, 4 * u.numel() * n,
             _flat(grad), _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows,
             _flat(D), *map(_flat, (du, ddt, dweight, dbias, dA, dB, dC, dD)),
             _orders(height, width), strides, d, height * width, n, rank, parts,
@@ -109,15 +109,65 @@ class CpuBackend:
             _summed(part.transpose(2, 3)[..., : x.shape[4]], x.shape)
             for part, x in ((ddt, dt), (dB, B), (dC, C))
         )
-        gradients = du, ddt, dweight.sum(0), dbias.sum(0), dA.sum(0), dB, dC, dD.sum(0)
-        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return du, ddt, dweight.sum(0), dbias.sum(0), dA.sum(0), dB, dC, dD.sum(0)
+
+
+def share(kernel: Callable[..., None], items: int, threads: int, *arguments: object) -> None:
+    """Call ``kernel(first, last, *arguments)`` on ranges that cover ``items``, and wait for all of them.
+
+    At most ``threads`` threads take part, this one included. On Linux they are torch's own: these wait for
+    work by spinning, so threads of another pool would have to share the cores with them. numba's parallel
+    loops would not do: on OpenMP they abort a forked process (a DataLoader's worker), and numba's own layer
+    may not be entered by two threads at once.
+    """
+    if threads <= 1:
+        return kernel(0, items, *arguments)
+    chunk = -(-items // (threads * CHUNKS_PER_THREAD))
+    starts = iter(range(0, items, chunk))
+    failures: list[BaseException] = []
+
+    def work(*_: object) -> None:
+        try:
+            for first in starts:  # all threads draw from one iterator
+                kernel(first, min(first + chunk, items), *arguments)
+        except BaseException as error:  # must not be lost in OpenMP's thread
+            failures.append(error)
+
+    openmp = _torch_openmp()
+    # OpenMP does not notice that a forked process has none of its parent's threads, and would wait for them
+    if openmp is not None and os.getpid() == _IMPORTED_BY:
+        openmp(_OPENMP_TASK(work), None, threads, 0)
+    else:
+        others = [_pool(os.getpid()).submit(work) for _ in range(threads - 1)]
+        work()
+        for other in others:
+            other.result()
+    if failures:
+        raise failures[0]
+
+
+@functools.cache
+def _torch_openmp() -> Any:
+    """Return ``GOMP_parallel(task, data, threads, flags)`` of the OpenMP that torch runs on, or None."""
+    try:
+        parallel = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")).GOMP_parallel
+    except (OSError, AttributeError):
+        return None
+    parallel.argtypes = [_OPENMP_TASK, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    parallel.restype = None
+    return parallel
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="m3amba_scan")
 
 
 @functools.cache
 def _import_failure() -> str | None:
     try:
         import numba
-    except ImportError as error:  # numba also refuses a NumPy that it does not know
+    except ImportError as error:  # numba raises it too for a NumPy that it does not support
         return f"numba cannot be imported: {error}"
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         return "numba's compiler is switched off by NUMBA_DISABLE_JIT"
@@ -125,7 +175,7 @@ def _import_failure() -> str | None:
 
 
 def _run(kernel: Any, items: int, updates: int, *arguments: object) -> None:
-    """Run a kernel over its items on as many of torch's threads as ``updates`` of the state occupy."""
+    """Run a kernel over its items, on as many threads as its ``updates`` of the state keep busy."""
     from m3amba_zoo.ops.compilation import compile_for
 
     compile_for(kernel, (0, items, *arguments))
@@ -152,15 +202,15 @@ def _flat(tensor: Tensor) -> NDArray[np.float32]:
 
 
 def _steps_first(tensor: Tensor) -> NDArray[np.float32]:
-    """Lay ``(b, g, n, L)`` as ``(b, g, L, n)``, flat."""
+    """Return ``(b, g, n, L)`` as ``(b, g, L, n)``, flat."""
     swapped = tensor.detach().to(torch.float32).numpy().swapaxes(2, 3)
     return np.ascontiguousarray(swapped).reshape(-1)
 
 
 def _rows(*tensors: Tensor) -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
-    """View tensors ``(b, H, W, 4, n)`` as flat memory and the strides of positions and of directions.
+    """Return tensors ``(b, H, W, 4, n)`` as flat memory, and their strides of positions and directions.
 
-    They come as parts of one projection; only what is laid otherwise is copied.
+    Slices of one projection, the usual case, are not copied.
     """
     memory, strides = [], []
     for tensor in tensors:
@@ -176,7 +226,7 @@ def _rows(*tensors: Tensor) -> tuple[list[NDArray[np.float32]], NDArray[np.int64
 
 @functools.lru_cache(maxsize=16)
 def _orders(height: int, width: int) -> NDArray[np.int64]:
-    """Return each direction's positions, the last repeated to the end of its tile of steps, flat."""
+    """Return the positions in the order of each direction, each padded with its last to whole tiles, flat."""
     positions = np.arange(height * width, dtype=np.int64).reshape(height, width)
     rows, columns = positions.ravel(), positions.T.ravel()
     orders = np.stack([rows, columns, rows[::-1], columns[::-1]])

@@ -1,9 +1,9 @@
-"""The scan of one tile, sixteen channels by up to sixteen steps: what both CPU scans are made of.
+"""The scan of one tile, sixteen channels by up to sixteen steps, shared by both CPU scans.
 
-Channels are the lanes of a vector, so a state ``(n, 16)`` advances without sums across lanes, and any n will
-do. Arrays are flat float32. Rows of u, y, B and C are visited in place, in an order: step t of a tile reads
-row ``order[first + t]``, which lies in u and y at 16 times that, in B at ``base_B + stride_B`` times that.
-Rows of delta and of the arrays that a tile makes are its steps. ``rates`` is A in units of log2(e), so that
+Channels are the lanes of a vector, so a state ``(n, 16)`` advances without sums across lanes, for any n.
+Arrays are flat float32. u, y, B and C are read in place, in a given order: step t of a tile uses row
+``order[first + t]``, which starts at 16 * row in u and y and at ``base_B + stride_B * row`` in B. Row t of
+delta and of the arrays that a tile makes is step t. ``rates`` is A times log2(e), so that
 exp(delta A) = 2^(delta rates).
 """
 
@@ -12,17 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from m3amba_zoo.ops.simd import (
-    LANES,
-    exp2_product,
-    fill,
-    load,
-    sigmoid,
-    softplus,
-    spread,
-    store,
-    sum_lanes,
-)
+from m3amba_zoo.ops.simd import LANES, exp2_product, fill, load, sigmoid, softplus, spread, store, sum_lanes
 
 STEPS = 16
 ZERO = np.float32(0)
@@ -31,16 +21,16 @@ LN_2 = np.float32(0.6931471805599453)
 
 @njit
 def aligned(size):
-    """Return ``size`` float32 zeros that begin on a cache line."""
+    """Return ``size`` float32 zeros that start on a cache line."""
     room = np.zeros(size + LANES, dtype=np.float32)
     first = (-(room.ctypes.data // 4)) % LANES
     return room[first : first + size]
 
 
-# inlined by numba: a call would count references to its arrays, which costs more than the copy
+# inlined by numba: a call would count references to its arrays, which costs more than the copy itself
 @njit(inline="always")
 def copy(target, to, source, start, count):
-    """Copy ``count`` numbers, at most 16, and fill 16 up with zeros."""
+    """Copy ``count`` numbers, at most 16, and fill up to 16 with zeros."""
     if count == LANES:
         store(target, to, load(source, start))
     else:
@@ -50,7 +40,7 @@ def copy(target, to, source, start, count):
 
 @njit(inline="always")
 def copy_out(target, to, source, start, count):
-    """Copy ``count`` numbers, at most 16, and touch nothing behind them."""
+    """Copy ``count`` numbers, at most 16, and write nothing beyond them."""
     if count == LANES:
         store(target, to, load(source, start))
     else:
@@ -67,7 +57,7 @@ def move(target, to, source, start, vectors):
 
 @njit
 def pack(target, source, start, columns, count):
-    """Lay ``count`` rows of ``columns`` numbers into lanes, ``(columns, 16)``; the lanes left over are 0."""
+    """Transpose ``count`` rows of ``columns`` numbers to ``(columns, 16)``; unused lanes are 0."""
     for j in range(columns):
         for i in range(LANES):
             target[j * LANES + i] = source[start + i * columns + j] if i < count else ZERO
@@ -83,7 +73,7 @@ def unpack(target, to, source, columns, count):
 
 @njit
 def make_delta(delta, bias, through_softplus):
-    """Add the bias to a tile of delta and take its softplus."""
+    """Add the bias to a tile of delta and, if asked, take its softplus."""
     for t in range(0, STEPS * LANES, LANES):
         raw = load(delta, t) + load(bias, 0)
         store(delta, t, softplus(raw) if through_softplus else raw)
@@ -91,7 +81,7 @@ def make_delta(delta, bias, through_softplus):
 
 @njit
 def make_delta_and_slope(delta, slope, bias, through_softplus):
-    """As :func:`make_delta`, and write the derivative of what it did."""
+    """As :func:`make_delta`, and write the derivative of softplus to ``slope`` (1 without softplus)."""
     for t in range(0, STEPS * LANES, LANES):
         raw = load(delta, t) + load(bias, 0)
         store(delta, t, softplus(raw) if through_softplus else raw)
@@ -100,9 +90,9 @@ def make_delta_and_slope(delta, slope, bias, through_softplus):
 
 @njit
 def through_slope(steps, ddelta, slope, dbias):
-    """Turn the gradient of delta into that of the number that softplus took; add it to dbias.
+    """Turn the gradient of delta into that of softplus's argument and add it to dbias.
 
-    Behind the last step it becomes zero.
+    Rows beyond the last step become zero.
     """
     for t in range(0, steps * LANES, LANES):
         draw = load(ddelta, t) * load(slope, t)
@@ -133,7 +123,7 @@ def scan(
 
 @njit
 def advance(steps, n, order, first, u, delta, rates, B, base_B, stride_B, h):
-    """Advance the state h ``(n, 16)``, which is all that the backward's first pass wants of a tile."""
+    """Advance the state h ``(n, 16)`` only: the backward's first pass needs no output."""
     for t in range(steps):
         row = order[first + t]
         step = load(delta, t * LANES)
@@ -146,7 +136,7 @@ def advance(steps, n, order, first, u, delta, rates, B, base_B, stride_B, h):
 
 @njit
 def rescan(steps, n, order, first, u, delta, rates, B, base_B, stride_B, decays, states):
-    """Keep what a tile's backward needs: decays ``(steps, n, 16)`` and states ``(1 + steps, n, 16)``.
+    """Fill what a tile's backward needs: decays ``(steps, n, 16)`` and states ``(1 + steps, n, 16)``.
 
     The first state is given.
     """
@@ -170,8 +160,9 @@ def scan_backward(
 ):  # fmt: skip
     """Carry dh ``(n, 16)`` back through a tile; write ddelta; add to du, drates, dskip, dB and dC.
 
-    ``drates`` is what reaches A. Rows of dB and dC have room for n rounded up to 16, as has each half of the
-    scratch ``products (2, ., 16)``, which is zero behind n.
+    ``drates`` is the gradient of A itself, without log2(e). dB and dC, with rows of n rounded up to 16, are
+    sums over channels, the lanes: ``products (2, n rounded up to 16, 16)``, zero beyond n, collects their
+    terms, so that sixteen sums across lanes are taken at once.
     """
     wide = (n + LANES - 1) // LANES * LANES
     for t in range(steps - 1, -1, -1):
@@ -188,10 +179,10 @@ def scan_backward(
             store(products, (wide + i) * LANES, dout * load(states, at + n * LANES))
             dstate = dstate * load(decays, at)
             store(dh, i * LANES, dstate)
-            dexponent = dstate * load(states, at)
+            dexponent = dstate * load(states, at)  # dstate holds the decay, which is its own derivative
             dexponents = dexponents + dexponent * load(rates, i * LANES)
             store(drates, i * LANES, load(drates, i * LANES) + dexponent * step)
-        store(ddelta, t * LANES, ddrive * x + dexponents * fill(LN_2))
+        store(ddelta, t * LANES, ddrive * x + dexponents * fill(LN_2))  # takes log2(e) out of rates again
         store(du, row * LANES, load(du, row * LANES) + ddrive * step + dout * load(skip, 0))
         store(dskip, 0, load(dskip, 0) + dout * x)
         for i in range(0, wide, LANES):

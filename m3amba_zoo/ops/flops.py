@@ -1,7 +1,7 @@
-"""The scans' floating-point operations for ``torch.utils.flop_counter``; importing registers the formulas.
+"""The floating-point operations of both scans for torch's FLOP counter; importing registers the formulas.
 
-An update advances one number of the state by one step, h = exp(delta A) h + (delta u) B, y = y + C h: the
-product delta A, its exponential, two products and a sum for h, a product and a sum for y.
+They are not in ``operators.py`` because ``torch.utils.flop_counter`` imports Triton. An update advances one
+number of the state by one step, h = exp(delta A) h + (delta u) B, y = y + C h, in seven operations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from m3amba_zoo.ops import operators as operators  # defines the operators
 
-PER_UPDATE = 7
+PER_UPDATE = 7  # delta A, its exponential, three for h, two for y
 PER_STEP = 3  # delta u, and D u added to y
 Shape = Sequence[int]
 
@@ -30,6 +30,6 @@ def selective_scan_flops(u: Shape, delta: Shape, A: Shape, *_: Any, out_shape: A
 def selective_scan_2d_flops(
     u: Shape, dt: Shape, dt_weight: Shape, dt_bias: Shape, A: Shape, *_: Any, out_shape: Any = None, **__: Any
 ) -> int:
-    """Return the operations of u ``(b, H, W, d)`` in four directions, delta out of its r factors included."""
+    """Return the operations of u ``(b, H, W, d)`` in four directions, with delta = weight dt."""
     directions, _d, n = A
     return directions * prod(u) * (PER_UPDATE * n + PER_STEP + 2 * dt[-1])

@@ -1,4 +1,4 @@
-"""The backend ``mamba_ssm``: the CUDA kernels of the package mamba-ssm, where it is installed."""
+"""The backend ``mamba_ssm``: the CUDA kernels of the package mamba-ssm, if it is installed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from m3amba_zoo.ops.reference import selective_scan_2d
-from m3amba_zoo.ops.served import refusal
+from m3amba_zoo.ops.reference import refusal, selective_scan_2d
 
 
 class MambaSsmBackend:
-    """mamba-ssm's selective scan of CUDA tensors; a map is scanned from a copy a direction."""
+    """mamba-ssm's selective scan of CUDA tensors; a map is copied once per direction."""
 
     name = "mamba_ssm"
     on_request = False
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
-        """Say why it cannot serve these tensors, or None."""
+        """Return why it cannot serve these tensors, or None."""
         failure = _import()[1]
         if failure is not None:
             return failure
@@ -29,31 +28,33 @@ class MambaSsmBackend:
         return refusal(tensors, "cuda")
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
-        """Return y of the sequences' scan."""
+        """Return y of the scan of sequences."""
         return _call(_Context(), *inputs, softplus=softplus).to(inputs[0].dtype)
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the sequences' scan."""
+        """Return the gradient of each input of the scan of sequences."""
         context = _Context()
         y = _call(context, *inputs, softplus=softplus)
-        du, ddelta, dA, dB, dC, dD, _, dbias, *_ = _import()[0].backward(
-            context, grad.to(y.dtype).contiguous()
-        )
+        grad = grad.to(y.dtype).contiguous()
+        du, ddelta, dA, dB, dC, dD, _, dbias, *_ = _import()[0].backward(context, grad)
         gradients = du, ddelta, dA, dB, dC, dD, dbias
         return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
-        """Return y of the map's scan."""
+        """Return y of the scan of maps."""
         return selective_scan_2d(*inputs, scan=self.forward)
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the map's scan."""
-        differentiable = functools.partial(_differentiable, self)
-        return torch.func.vjp(functools.partial(selective_scan_2d, scan=differentiable), *inputs)[1](grad)
+        """Return the gradient of each input of the scan of maps."""
+
+        def scan(*inputs: Tensor, softplus: bool) -> Tensor:
+            return _Scan.apply(self, softplus, *inputs)
+
+        return torch.func.vjp(functools.partial(selective_scan_2d, scan=scan), *inputs)[1](grad)
 
 
 class _Context:
-    """What SelectiveScanFn needs of autograd: a place for its tensors (and its attributes)."""
+    """Stands for autograd's context, in which SelectiveScanFn stores tensors and attributes."""
 
     saved_tensors: tuple[Tensor, ...] = ()
 
@@ -62,7 +63,7 @@ class _Context:
 
 
 class _Scan(torch.autograd.Function):
-    """A sequence's scan in a form that torch.func.vjp takes, which SelectiveScanFn does not have."""
+    """The scan of sequences in the form that torch.func.vjp needs; SelectiveScanFn has another."""
 
     @staticmethod
     def forward(backend: MambaSsmBackend, softplus: bool, *inputs: Tensor) -> Tensor:
@@ -78,12 +79,8 @@ class _Scan(torch.autograd.Function):
         return None, None, *ctx.backend.backward(grads[0], *ctx.saved_tensors, softplus=ctx.softplus)
 
 
-def _differentiable(backend: MambaSsmBackend, *inputs: Tensor, softplus: bool) -> Tensor:
-    return _Scan.apply(backend, softplus, *inputs)
-
-
 def _call(context: _Context, *inputs: Tensor, softplus: bool) -> Tensor:
-    """Run SelectiveScanFn: u, delta, B and C of one dtype, the wider one; A, D and the bias float32."""
+    """Run SelectiveScanFn, which wants u, delta, B and C in one dtype and A, D and the bias in float32."""
     u, delta, A, B, C, D, bias = inputs
     dtype = functools.reduce(torch.promote_types, (x.dtype for x in (u, delta, B, C)))
     u, delta, B, C = (x.to(dtype).contiguous() for x in (u, delta, B, C))
@@ -93,7 +90,7 @@ def _call(context: _Context, *inputs: Tensor, softplus: bool) -> Tensor:
 
 @functools.cache
 def _import() -> tuple[Any, str | None]:
-    """Return mamba-ssm's SelectiveScanFn, or why it cannot be had."""
+    """Return mamba-ssm's SelectiveScanFn, or why it cannot be imported."""
     try:
         return importlib.import_module("mamba_ssm.ops.selective_scan_interface").SelectiveScanFn, None
     except ModuleNotFoundError:

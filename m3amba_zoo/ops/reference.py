@@ -1,4 +1,4 @@
-"""The selective scan in plain torch, step by step: the oracle that every backend is checked against.
+"""The selective scan in plain torch, step by step: it serves every call and checks every other backend.
 
 h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t, y_t = C_t h_t + D u_t (Mamba, arXiv 2312.00752, eq. 2 to 4).
 Shape letters: b batch, d channels, n state, g groups that share B and C, L steps, r rank of delta.
@@ -6,29 +6,40 @@ Shape letters: b batch, d channels, n state, g groups that share B and C, L step
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FAST_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def refusal(tensors: Iterable[Tensor], device_type: str) -> str | None:
+    """Return why a fast backend on ``cpu`` or ``cuda`` cannot take these tensors, or None if it can."""
+    place = {"cpu": "on the CPU", "cuda": "on CUDA devices"}[device_type]
+    first = None
+    for tensor in tensors:
+        first = tensor.device if first is None else first
+        if tensor.device.type != device_type:
+            return f"a tensor lies on {tensor.device}, this backend runs {place}"
+        if tensor.device != first:
+            return f"tensors lie on {first} and {tensor.device}, this backend runs on one device"
+        if tensor.dtype not in FAST_DTYPES:
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            return f"a tensor is {dtype}, this backend takes float32, bfloat16 and float16"
+    return None
+
 
 def state_dtype(*tensors: Tensor) -> torch.dtype:
-    """Return the dtype that a scan of these tensors computes in: float64 if any of them is, else float32."""
+    """Return the dtype that a scan of these tensors computes in: float64 if any is, else float32."""
     return torch.float64 if any(x.dtype == torch.float64 for x in tensors) else torch.float32
 
 
 def selective_scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    delta_bias: Tensor,
-    *,
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor, *,
     softplus: bool,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Scan u, delta ``(b, d, L)`` with A ``(d, n)``, B, C ``(b, g, n, L)`` and D, delta_bias ``(d,)``."""
     dtype = state_dtype(u, delta, A, B, C, D, delta_bias)
     x, delta, A, B, C, D, bias = (t.to(dtype) for t in (u, delta, A, B, C, D, delta_bias))
@@ -49,9 +60,9 @@ def selective_scan(
 
 
 def in_order(x: Tensor, direction: int) -> Tensor:
-    """Lay the positions of ``(b, H, W, c)`` in the order in which a direction visits them: ``(b, c, H W)``.
+    """Return ``(b, H, W, c)`` as ``(b, c, H W)``, its positions in the order of a direction.
 
-    Direction 0 is row-major, 1 column-major, 2 and 3 are these reversed.
+    Direction 0 is row-major, 1 is column-major, 2 and 3 are these reversed.
     """
     x = x.permute(0, 3, 1, 2) if direction % 2 == 0 else x.permute(0, 3, 2, 1)
     x = x.flatten(2)
@@ -67,20 +78,12 @@ def in_place(y: Tensor, direction: int, height: int, width: int) -> Tensor:
 
 
 def selective_scan_2d(
-    u: Tensor,
-    dt: Tensor,
-    dt_weight: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    *,
+    u: Tensor, dt: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, *,
     scan: Callable[..., Tensor] = selective_scan,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Scan ``u (b, H, W, d)`` in four directions, one after the other, each from a copy in its order.
 
-    Shapes as :func:`m3amba_zoo.ops.selective_scan_2d`; ``scan`` is the scan of one direction.
+    Shapes as in :func:`m3amba_zoo.ops.selective_scan_2d`; ``scan`` scans one direction.
     """
     dtype = state_dtype(u, dt, dt_weight, dt_bias, A, B, C, D)
     total = torch.zeros(u.shape, dtype=dtype, device=u.device)

@@ -1,8 +1,8 @@
-"""Sixteen float32 numbers as one value inside numba's kernels, whatever the processor's vectors hold.
+"""A vector of sixteen float32 numbers as one value inside numba's kernels, on any processor.
 
-numba vectorises loops when LLVM can prove that it may; the scan's loops are beyond that. Here the vector is a
-type of its own, so every operation is one instruction on AVX-512, two on AVX2, four on NEON. ``a * b + c``
-becomes a fused multiply-add where the processor has one.
+numba vectorises a loop only if LLVM can prove that this is safe, which fails for the scan's loops. Here the
+vector is a type of its own, so an operation is one instruction on AVX-512, two on AVX2 and four on NEON.
+``a * b + c`` becomes a fused multiply-add if the processor has one.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _FLOAT = ir.FloatType()
 _INT = ir.IntType(32)
 _FLOATS = ir.VectorType(_FLOAT, LANES)
 _INTS = ir.VectorType(_INT, LANES)
-_FUSE = ("contract",)  # allows a multiplication and an addition to become one instruction, nothing else
+_FUSE = ("contract",)  # allows only that a product and a sum become one instruction
 
-# 2^f for f in [-1/2, 1/2], 1 + f c_1 + f^2 c_2 + ...: minimax in relative error, 1.1e-7 once rounded; exact
+# 2^f = 1 + f c_1 + f^2 c_2 + ... for f in [-1/2, 1/2]: minimax, relative error 1.1e-7 after rounding; exact
 # at 0, because a decay close to 1 is applied a thousand times
 _EXP2 = (
     1.0, 0.693146977557818, 0.24022242076983605, 0.055507337776548996, 0.009671513022327943,
     0.0013264720364918588,
 )  # fmt: skip
-# log(1 + z) / z for z in [0, 1]: minimax in relative error, 6e-8 once rounded
+# log(1 + z) / z for z in [0, 1]: minimax, relative error 6e-8 after rounding
 _LOG1P = (
     0.9999999700452533, -0.4999949357938954, 0.3331909960916872, -0.2484298689914037, 0.1910599465527127,
     -0.1366318726240845, 0.07822504845166457, -0.029504607636352955, 0.005232525332704489,
@@ -38,21 +38,17 @@ _LOG1P = (
 _LOG2_E = 1.4426950408889634
 # adding 1.5 * 2^23 rounds a float32 to an integer and leaves that integer in the low bits
 _ROUNDER = float(3 * 2**22)
-_MIN_EXPONENT, _MAX_EXPONENT = -125, 127  # with a mantissa of 2^-0.5 at least: no denormal numbers
-_AVX512_SCALE = "llvm.x86.avx512.mask.scalef.ps.512"  # x, y -> x 2^floor(y), right at every limit
-
+_MIN_EXPONENT, _MAX_EXPONENT = -125, 127  # the mantissa is at least 2^-0.5: no denormal numbers
+_AVX512_SCALE = "llvm.x86.avx512.mask.scalef.ps.512"  # x, y -> x 2^floor(y), exact at every limit
 
 intrinsic: Callable[[Callable], Any] = numba_intrinsic  # numba's own type hints miss how kernels call one
 
 
 class Float32x16(types.Type):
-    """numba's type of a vector."""
-
-    def __init__(self) -> None:
-        super().__init__(name="Float32x16")
+    """numba's type of the vector."""
 
 
-vector = Float32x16()
+vector = Float32x16("Float32x16")
 
 
 @register_model(Float32x16)
@@ -64,10 +60,7 @@ class _Model(models.PrimitiveModel):
 def _register_arithmetic(function: Callable, instruction: str) -> None:
     @type_callable(function)
     def _type(context):
-        def result(left, right):
-            return vector if left is vector and right is vector else None
-
-        return result
+        return lambda left, right: vector if left is vector and right is vector else None
 
     @lower_builtin(function, Float32x16, Float32x16)
     def _lower(context, builder, signature, arguments):
@@ -80,6 +73,10 @@ for _function, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), 
 
 def _constant(value: float) -> ir.Constant:
     return ir.Constant(_FLOATS, [ir.Constant(_FLOAT, value)] * LANES)
+
+
+def _integers(values: Sequence[int]) -> ir.Constant:
+    return ir.Constant(_INTS, [ir.Constant(_INT, value) for value in values])
 
 
 def _element(context, builder, array_type, array, index):
@@ -102,7 +99,7 @@ def _write(context, builder, array_type, array, index, value) -> None:
 
 def _spread(builder, scalar):
     one = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), scalar, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(one, one, ir.Constant(_INTS, [ir.Constant(_INT, 0)] * LANES))
+    return builder.shuffle_vector(one, one, _integers([0] * LANES))
 
 
 def _fused(builder, a, b, c):
@@ -119,12 +116,8 @@ def _polynomial(builder, x, coefficients):
 
 
 def _larger(builder, bound, x):
-    """Return the maximum; x where x is NaN (the order of the operands makes it one instruction)."""
+    """Return the maximum, or x if x is NaN; this order of the operands makes it one instruction."""
     return builder.select(builder.fcmp_ordered(">", bound, x), bound, x)
-
-
-def _smaller(builder, bound, x):
-    return builder.select(builder.fcmp_ordered("<", bound, x), bound, x)
 
 
 def _exp2_product(context, builder, a, b):
@@ -138,10 +131,9 @@ def _exp2_product(context, builder, a, b):
         as_it_is_set = ir.Constant(_INT, 4)  # the rounding
         return builder.call(scale, [mantissa, whole, whole, ir.Constant(mask, -1), as_it_is_set])
     shifted = _larger(builder, _constant(_ROUNDER + _MIN_EXPONENT), shifted)
-    shifted = _smaller(builder, _constant(_ROUNDER + _MAX_EXPONENT), shifted)
-    exponent = builder.shl(
-        builder.bitcast(shifted, _INTS), ir.Constant(_INTS, [ir.Constant(_INT, 23)] * LANES)
-    )
+    greatest = _constant(_ROUNDER + _MAX_EXPONENT)
+    shifted = builder.select(builder.fcmp_ordered("<", greatest, shifted), greatest, shifted)
+    exponent = builder.shl(builder.bitcast(shifted, _INTS), _integers([23] * LANES))
     return builder.bitcast(builder.add(builder.bitcast(mantissa, _INTS), exponent), _FLOATS)
 
 
@@ -151,14 +143,13 @@ def _exp_of_minus_magnitude(context, builder, x):
 
 
 def _halves(builder, even, odd, first: Sequence[int], second: Sequence[int]):
-    """Join the chosen elements of two vectors laid end to end, twice."""
-    masks = ([ir.Constant(_INT, i) for i in chosen] for chosen in (first, second))
-    return [builder.shuffle_vector(even, odd, ir.Constant(_INTS, mask)) for mask in masks]
+    """Return two vectors, each of chosen elements of ``even`` followed by ``odd``."""
+    return [builder.shuffle_vector(even, odd, _integers(chosen)) for chosen in (first, second)]
 
 
 @intrinsic
 def load(typing_context, array, index):
-    """``load(array, index)``: array[index : index + 16] of a flat view of a C-contiguous float32 array."""
+    """``load(array, index)``: array[index : index + 16] of a flat contiguous float32 array."""
 
     def emit(context, builder, signature, arguments):
         return _read(context, builder, signature.args[0], *arguments)
@@ -190,18 +181,14 @@ def spread(typing_context, array, index):
 @intrinsic
 def fill(typing_context, scalar):
     """``fill(scalar)``: one number in every lane."""
-
-    def emit(context, builder, signature, arguments):
-        return _spread(builder, arguments[0])
-
-    return vector(types.float32), emit
+    return vector(types.float32), lambda context, builder, signature, arguments: _spread(builder, *arguments)
 
 
 @intrinsic
 def exp2_product(typing_context, a, b):
     """``exp2_product(a, b)``: 2^(a b), relative error 2e-7.
 
-    Beyond float32 it is 0 and infinity, or, without AVX-512, held at an exponent of -125 and 127.
+    Beyond float32's range it is 0 or infinity; without AVX-512 its exponent is limited to -125 and 127.
     """
 
     def emit(context, builder, signature, arguments):
@@ -238,7 +225,7 @@ def sigmoid(typing_context, x):
 
 @intrinsic
 def sum_lanes(typing_context, array, index):
-    """``sum_lanes(array, index)``: the sums of the sixteen vectors from array[index], in order."""
+    """``sum_lanes(array, index)``: lane i is the sum of the vector at array[index + 16 i]."""
 
     def emit(context, builder, signature, arguments):
         array, index = arguments
@@ -247,9 +234,8 @@ def sum_lanes(typing_context, array, index):
             place = builder.add(index, ir.Constant(index.type, row * LANES))
             rows.append(_read(context, builder, signature.args[0], array, place))
         distance = 1
-        while (
-            len(rows) > 1
-        ):  # of each pair: one vector in the lanes without this bit, the other in those with it
+        # of each pair of vectors: sums of the one in lanes without this bit, of the other in lanes with it
+        while len(rows) > 1:
             own = [lane + LANES * bool(lane & distance) for lane in range(LANES)]
             across = [lane ^ distance for lane in own]
             rows = [
@@ -264,7 +250,7 @@ def sum_lanes(typing_context, array, index):
 
 @intrinsic
 def transpose(typing_context, array, index):
-    """``transpose(array, index)``: transpose the 16 x 16 numbers from array[index] in place."""
+    """``transpose(array, index)``: transpose the 16 x 16 numbers that start at array[index] in place."""
 
     def emit(context, builder, signature, arguments):
         array, index = arguments
@@ -287,7 +273,7 @@ def transpose(typing_context, array, index):
 
 @intrinsic
 def prefetch(typing_context, array, index):
-    """``prefetch(array, index)``: have the cache line of array[index] on its way; it may lie outside."""
+    """``prefetch(array, index)``: fetch the cache line of array[index], which may lie outside the array."""
 
     def emit(context, builder, signature, arguments):
         byte_pointer = ir.IntType(8).as_pointer()

@@ -1,8 +1,8 @@
-"""The backend ``triton``: torch tensors to the Triton kernels and back, on CUDA devices.
+"""The backend ``triton``: passes torch tensors to the Triton kernels on CUDA devices.
 
-A sequence is to the kernels a map that is visited in one direction. Tensors that are small beside u (the
-factors of delta, B, C and the parameters) come to them contiguous and in float32; u and y's gradient keep
-their dtype.
+To the kernels a sequence is a map that is visited in one direction. Tensors that are small beside u (the
+factors of delta, B, C and the parameters) are made contiguous and float32; u and y's gradient keep their
+dtype.
 """
 
 from __future__ import annotations
@@ -16,36 +16,29 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from m3amba_zoo.ops.served import refusal
+from m3amba_zoo.ops.reference import refusal
 
 LOG2_E = 1.4426950408889634
-INTERPRET = "TRITON_INTERPRET"  # Triton's own variable: kernels run in NumPy, on the CPU too
-TRUE = ("1", "true", "on", "yes", "y")  # as Triton reads it, in any case
+INTERPRET = "TRITON_INTERPRET"  # Triton's own variable: kernels then run in NumPy, on the CPU too
+TRUE = ("1", "true", "on", "yes", "y")  # what Triton takes for true, in upper or lower case
 OLDEST_CAPABILITY = (8, 0)
-SEQUENCE_INPUTS, MAP_INPUTS = 7, 8
-# What follows needs a GPU to settle; the choice rests on the compiled kernels' instructions and registers.
-CHUNK = 16  # steps between the states that the backward keeps
-FORWARD_CHANNELS = 32  # a program's channels, one a lane
-BACKWARD_CHANNELS = {16: 32, 256: 16}  # by the largest state that they are for
-BACKWARD_REGISTERS = 168  # a lane; fills an H100's registers with 12 programs, for 6 % more instructions
+# No GPU has measured these sizes; they follow from the compiled kernels' instructions and registers.
+CHUNK = 16  # steps between the states that the backward stores
+FORWARD_CHANNELS = 32  # channels of a program, one per lane
+BACKWARD_CHANNELS = {16: 32, 256: 16}  # channels of a program by the largest state size n they serve
+BACKWARD_REGISTERS = 168  # per lane: 12 programs fill an H100's registers, at 6 % more instructions
 STATES_PER_WARP = 32  # a program with a larger state runs on several warps
-PROGRAMS_PER_PROCESSOR = 8  # fewer leave an H100's processors waiting: then directions run side by side
-
-Through = Callable[[slice, Tensor], None]
+PROGRAMS_PER_PROCESSOR = 8  # with fewer, an H100's processors would wait: directions then run side by side
 
 
 class TritonBackend:
     """Triton kernels on CUDA tensors of float32, bfloat16 or float16; the state is float32."""
 
     name = "triton"
-
-    @property
-    def on_request(self) -> bool:
-        """Whether Triton interprets the kernels, which is for tests."""
-        return _interpreted()
+    on_request = True  # until a GPU has run the kernels
 
     def unavailable_reason(self, *tensors: Tensor) -> str | None:
-        """Say why it cannot serve these tensors, or None."""
+        """Return why it cannot serve these tensors, or None."""
         if find_spec("triton") is None:
             return "triton is not installed"
         interpreted = _interpreted()
@@ -54,8 +47,8 @@ class TritonBackend:
                 return "this torch is built for ROCm, the backend runs on CUDA devices"
             if not torch.cuda.is_available():
                 return "torch finds no CUDA device"
-        refused = refusal(tensors, "cpu" if interpreted and not _on_cuda(tensors) else "cuda")
-        if refused is not None:
+        on_cpu = interpreted and all(x.device.type != "cuda" for x in tensors)
+        if refused := refusal(tensors, "cpu" if on_cpu else "cuda"):
             return refused
         state, largest = _state(tensors), max(BACKWARD_CHANNELS)
         if state > largest:
@@ -68,16 +61,11 @@ class TritonBackend:
         return _failure()
 
     def forward(self, *inputs: Tensor, softplus: bool) -> Tensor:
-        """Return y of the sequences' scan."""
-        u = inputs[0]
-        if not u.numel():
-            return torch.zeros_like(u, memory_format=torch.contiguous_format)
-        return _sequences(*inputs, softplus=softplus).forward().mT.to(u.dtype).contiguous()
+        """Return y of the scan of sequences."""
+        return _sequences(*inputs, softplus=softplus).forward().mT.to(inputs[0].dtype).contiguous()
 
     def backward(self, grad: Tensor, *inputs: Tensor, softplus: bool) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the sequences' scan."""
-        if not inputs[0].numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
+        """Return the gradient of each input of the scan of sequences."""
         scan = _sequences(*inputs, softplus=softplus)
         ddelta = torch.empty_like(scan.u, dtype=torch.float32)
 
@@ -86,29 +74,21 @@ class TritonBackend:
 
         du, dA, dB, dC, dD = scan.backward(grad.mT, keep)
         dB, dC = (x.permute(0, 2, 3, 1) for x in (dB, dC))
-        gradients = du.mT, ddelta.mT, dA[0].mT, dB, dC, dD[0], ddelta.sum((0, 1))
-        return tuple(g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return du.mT, ddelta.mT, dA[0].mT, dB, dC, dD[0], ddelta.sum((0, 1))
 
     def forward_2d(self, *inputs: Tensor) -> Tensor:
-        """Return y of the map's scan."""
-        u = inputs[0]
-        if not u.numel():
-            return torch.zeros_like(u, memory_format=torch.contiguous_format)
-        return _maps(*inputs).forward().view(u.shape).to(u.dtype)
+        """Return y of the scan of maps."""
+        return _maps(*inputs).forward().view(inputs[0].shape).to(inputs[0].dtype)
 
     def backward_2d(self, grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradient of each input of the map's scan.
-
-        delta's gradient is that of a matrix product and goes on as two matrix products.
-        """
+        """Return the gradient of each input of the scan of maps."""
         u, _, weight, bias, *_ = inputs
-        if not u.numel():
-            return tuple(torch.zeros_like(x) for x in inputs)
         scan = _maps(*inputs)
         factors, weights = scan.delta.flatten(0, 1), weight.float()  # (b H W, 4, r), (4, d, r)
         dfactors = torch.empty_like(factors)
         dweight, dbias = torch.empty_like(weights), torch.empty_like(bias, dtype=torch.float32)
 
+        # delta is a matrix product of its factors: its gradient passes on by two matrix products
         def through_product(directions: slice, draw: Tensor) -> None:
             draw = draw.flatten(1, 2)  # (directions, b H W, d)
             dfactors[:, directions] = (draw @ weights[directions]).transpose(0, 1)
@@ -118,16 +98,16 @@ class TritonBackend:
         with torch.autocast(u.device.type, enabled=False):
             du, dA, dB, dC, dD = scan.backward(grad.flatten(1, 2), through_product)
         gradients = du, dfactors, dweight, dbias, dA.mT, dB, dC, dD
-        return tuple(g.reshape(x.shape).to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
+        return tuple(g.reshape(x.shape) for g, x in zip(gradients, inputs, strict=True))
 
 
 @dataclass
 class _Scan:
-    """What the kernels read, laid as they read it (see :func:`m3amba_zoo.ops.triton_forward.forward`)."""
+    """The kernels' inputs, in the kernels' layout (see :func:`m3amba_zoo.ops.triton_kernels.forward`)."""
 
     u: Tensor  # (b, L, d)
     delta: Tensor  # (b, L, d), or its factors (b, L, k, r)
-    weight: Tensor | None  # (k, r, d) where delta is given by factors
+    weight: Tensor | None  # (k, r, d) if delta is given by its factors
     bias: Tensor  # (k, d)
     A: Tensor  # (k, n, d)
     BC: Tensor  # (b, L, k or g, n, 2)
@@ -137,11 +117,11 @@ class _Scan:
     softplus: bool
 
     def blocks(self, size: int) -> int:
-        """Return how many blocks of so many channels a group has."""
+        """Return the number of blocks of ``size`` channels in a group."""
         return -(-(self.u.shape[2] // self.groups) // size)
 
     def parts(self) -> int:
-        """Return how many directions run side by side: the fewest that occupy the device."""
+        """Return how many directions run side by side: the smallest number that occupies the device."""
         programs = self.u.shape[0] * self.groups * self.blocks(FORWARD_CHANNELS)
         wanted = PROGRAMS_PER_PROCESSOR * _processors(self.u.device)
         choices = (1, 2, 4) if len(self.order) == 4 else (1,)
@@ -155,13 +135,13 @@ class _Scan:
             self._advance(turn, parts, y=y)
         return _summed(y)
 
-    def backward(self, grad: Tensor, through_delta: Through) -> tuple[Tensor, ...]:
+    def backward(self, grad: Tensor, through_delta: Callable[[slice, Tensor], None]) -> tuple[Tensor, ...]:
         """Return the gradients of u, A, B, C and D, in float32; B's and C's are ``(b, L, k or g, n)``.
 
-        ``through_delta`` is called with some directions and the gradient, for each of them, of delta before
-        softplus ``(., b, L, d)``, which is gone afterwards.
+        Each round calls ``through_delta(directions, draw)`` with the gradient of delta before softplus in its
+        directions, ``(directions, b, L, d)``, which the next round overwrites.
         """
-        from m3amba_zoo.ops.triton_backward import backward
+        from m3amba_zoo.ops.triton_kernels import backward
 
         grad = grad.contiguous()
         (b, length, d), (directions, n, _), parts = self.u.shape, self.A.shape, self.parts()
@@ -183,8 +163,7 @@ class _Scan:
                     self.u, grad, raws, self.A, self.BC, self.D, self.order, states, scratch, du, dA,
                     parts_of_dBC, dD, b, d, self.groups, self.BC.shape[2], sets, length, directions, turn,
                     rounds, int(turn > 0), SOFTPLUS=self.softplus, n=n, N=N, BLOCK=size, CHUNK=CHUNK,
-                    num_warps=_warps(N), num_stages=1,
-                    maxnreg=BACKWARD_REGISTERS,
+                    num_warps=max(1, N // STATES_PER_WARP), num_stages=1, maxnreg=BACKWARD_REGISTERS,
                 )  # fmt: skip
             for total, own in zip((dB, dC), _summed(parts_of_dBC).unbind(3), strict=True):
                 total[:, :, now if directions > 1 else slice(None)] = own
@@ -195,13 +174,13 @@ class _Scan:
         self, turn: int, parts: int, y: Tensor | None = None, raws: Tensor | None = None,
         states: Tensor | None = None,
     ) -> None:  # fmt: skip
-        """Launch the forward of a round's directions, for y, or for what the backward keeps."""
-        from m3amba_zoo.ops.triton_forward import forward
+        """Launch the forward of one round's directions: for y, or for what the backward needs."""
+        from m3amba_zoo.ops.triton_kernels import forward
 
         (b, length, d), (directions, n, _) = self.u.shape, self.A.shape
         low_rank, N = self.weight is not None, _power_of_2(n)
         rank = 1 if self.weight is None else self.weight.shape[1]
-        none = self.bias  # a pointer for what a launch does not touch
+        none = self.bias  # stands for tensors that this launch does not touch
         with torch.cuda.device_of(self.u):
             forward[(parts * b * self.groups * self.blocks(FORWARD_CHANNELS),)](
                 self.u, self.delta, none if self.weight is None else self.weight, self.bias, self.A, self.BC,
@@ -209,62 +188,47 @@ class _Scan:
                 none if states is None else states, b, d, self.groups, self.BC.shape[2], length, turn,
                 directions // parts, int(turn > 0), self.delta[0, 0].numel(), LOW_RANK=low_rank,
                 SOFTPLUS=self.softplus, KEEP=y is None, n=n, rank=rank, N=N, R=_power_of_2(rank),
-                BLOCK=FORWARD_CHANNELS, CHUNK=CHUNK, num_warps=_warps(N), num_stages=1,
+                BLOCK=FORWARD_CHANNELS, CHUNK=CHUNK, num_warps=max(1, N // STATES_PER_WARP), num_stages=1,
             )  # fmt: skip
 
 
 def _sequences(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, *, softplus: bool
 ) -> _Scan:
-    return _Scan(
-        u.mT.contiguous(),
-        delta.mT.contiguous(),
-        None,
-        bias.float()[None].contiguous(),
-        _rates(A[None]),
-        _in_turns(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2)),
-        D.float()[None].contiguous(),
-        torch.arange(u.shape[2], device=u.device)[None],
-        B.shape[1],
-        softplus,
-    )
+    BC = _paired(B.permute(0, 3, 1, 2), C.permute(0, 3, 1, 2))
+    bias, D = (x.float()[None].contiguous() for x in (bias, D))
+    order = torch.arange(u.shape[2], device=u.device)[None]
+    u, delta = u.mT.contiguous(), delta.mT.contiguous()
+    return _Scan(u, delta, None, bias, _rates(A[None]), BC, D, order, B.shape[1], softplus)
 
 
 def _maps(
     u: Tensor, dt: Tensor, weight: Tensor, bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor
 ) -> _Scan:
-    return _Scan(
-        u.contiguous().flatten(1, 2),
-        dt.float().contiguous().flatten(1, 2),
-        weight.float().mT.contiguous(),
-        bias.float().contiguous(),
-        _rates(A),
-        _in_turns(B, C).flatten(1, 2),
-        D.float().contiguous(),
-        _orders(u.shape[1], u.shape[2], u.device),
-        1,
-        True,
-    )
+    order = _orders(u.shape[1], u.shape[2], u.device)
+    u, dt, BC = (x.contiguous().flatten(1, 2) for x in (u, dt.float(), _paired(B, C)))
+    weight, bias, D = (x.contiguous() for x in (weight.float().mT, bias.float(), D.float()))
+    return _Scan(u, dt, weight, bias, _rates(A), BC, D, order, groups=1, softplus=True)
 
 
 def _rates(A: Tensor) -> Tensor:
-    """Lay ``(k, d, n)`` as the kernels read it, in units of log2(e): exp(delta A) = 2^(delta rates)."""
+    """Return A ``(k, d, n)`` times log2(e) as ``(k, n, d)``: exp(delta A) = 2^(delta rates)."""
     return (A.float() * LOG2_E).mT.contiguous()
 
 
-def _in_turns(B: Tensor, C: Tensor) -> Tensor:
+def _paired(B: Tensor, C: Tensor) -> Tensor:
     return torch.stack([B.float(), C.float()], -1)
 
 
 def _orders(height: int, width: int, device: torch.device) -> Tensor:
-    """Return the positions of a map in the order of each direction, ``(4, H W)``."""
+    """Return the positions of a map in the order of each direction, ``(4, H W)`` int64."""
     rows = torch.arange(height * width, device=device)
     columns = rows.view(height, width).T.flatten()
     return torch.stack([rows, columns, rows.flip(0), columns.flip(0)])
 
 
 def _summed(parts: Tensor) -> Tensor:
-    """Sum over the first axis; a view where there is only one."""
+    """Sum over the first axis; a view if it has length 1."""
     return parts.sum(0) if len(parts) > 1 else parts[0]
 
 
@@ -275,18 +239,17 @@ def _processors(device: torch.device) -> int:
 
 @functools.cache
 def _failure() -> str | None:
-    """Say why the kernels cannot be launched on a device that torch has found, or None."""
+    """Return why the kernels cannot be launched on a device that torch has found, or None."""
     doing = "be imported"
     try:
         import triton
 
-        import m3amba_zoo.ops.triton_backward
-        import m3amba_zoo.ops.triton_forward  # noqa: F401
+        import m3amba_zoo.ops.triton_kernels  # noqa: F401
 
         if not _interpreted():
             doing = "reach the GPU"
             triton.runtime.driver.active.get_current_target()  # builds Triton's launcher, with a C compiler
-    except Exception as error:  # a Triton for another torch, Python or driver fails in many ways
+    except Exception as error:  # a Triton built for another torch, Python or driver fails in many ways
         line = (str(error).splitlines() or [""])[0]
         return f"triton cannot {doing}: {type(error).__name__}: {line}"
     return None
@@ -297,18 +260,10 @@ def _interpreted() -> bool:
 
 
 def _state(tensors: tuple[Tensor, ...]) -> int:
-    """Return n of a scan's inputs, which A has last; 0 where they are none."""
-    place_of_A = {SEQUENCE_INPUTS: 2, MAP_INPUTS: 4}.get(len(tensors))
+    """Return the state size n, the last axis of A; 0 if these are not all inputs of a scan."""
+    place_of_A = {7: 2, 8: 4}.get(len(tensors))  # sequences, maps
     return 0 if place_of_A is None else tensors[place_of_A].shape[-1]
-
-
-def _on_cuda(tensors: tuple[Tensor, ...]) -> bool:
-    return any(x.device.type == "cuda" for x in tensors)
 
 
 def _power_of_2(number: int) -> int:
     return 1 << max(number - 1, 0).bit_length()
-
-
-def _warps(N: int) -> int:
-    return max(1, N // STATES_PER_WARP)

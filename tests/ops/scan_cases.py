@@ -1,8 +1,8 @@
-"""Inputs of both scans, and how what a backend finds is held against the reference in float64."""
+"""Inputs of both scans, and the comparison of a backend's results with the reference in float64."""
 
 import torch
 
-# relative to the largest number: forward, backward; 16-bit inputs add one rounding of the result, no more
+# relative to the largest number: forward, backward; with 16-bit inputs one rounding of the result is added
 TOLERANCE = {torch.float32: (1e-5, 1e-4), torch.bfloat16: (8e-3, 8e-3), torch.float16: (1e-3, 1e-3)}
 
 
@@ -42,7 +42,7 @@ def map_inputs(b, height, width, d, n, r, seed=0, device="cpu"):
 
 
 def scattered(x, how):
-    """The same numbers laid otherwise in memory."""
+    """Return the same numbers in another memory layout."""
     if how == "reversed axes":
         return x.permute(*reversed(range(x.dim()))).contiguous().permute(*reversed(range(x.dim())))
     if how == "part of a wider tensor":

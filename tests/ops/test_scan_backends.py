@@ -1,4 +1,4 @@
-"""Choosing a backend, and what surrounds the CPU one: threads, forks, compilation."""
+"""The choice of a backend, and the CPU backend's threads, forks and compilation."""
 
 import importlib
 import logging
@@ -18,7 +18,6 @@ from m3amba_zoo.ops import (
     selective_scan,
     selective_scan_2d,
     set_default_backend,
-    threads,
 )
 from m3amba_zoo.ops.reference import ReferenceBackend
 
@@ -106,7 +105,7 @@ def several_threads(request, monkeypatch):
     """Two threads even for a small scan, of torch's OpenMP or of Python."""
     monkeypatch.setattr(cpu, "UPDATES_PER_THREAD", 1)
     if request.param == "plain threads":
-        monkeypatch.setattr(threads, "_torch_openmp", lambda: None)
+        monkeypatch.setattr(cpu, "_torch_openmp", lambda: None)
 
 
 @pytest.mark.usefixtures("several_threads")
@@ -128,10 +127,10 @@ def test_results_do_not_depend_on_the_number_of_threads(batch):
 @pytest.mark.usefixtures("several_threads")
 def test_items_are_shared_out_once_and_an_error_reaches_the_caller():
     seen = []
-    threads.share(lambda first, last: seen.extend(range(first, last)), 37, 3)
+    cpu.share(lambda first, last: seen.extend(range(first, last)), 37, 3)
     assert sorted(seen) == list(range(37))
     with pytest.raises(MemoryError, match="no room"):
-        threads.share(fail_at_zero, 37, 3)
+        cpu.share(fail_at_zero, 37, 3)
 
 
 def fail_at_zero(first, last):

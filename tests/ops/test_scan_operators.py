@@ -1,4 +1,4 @@
-"""Both scans as torch operators: compile, export, autocast, the refusal of second derivatives."""
+"""Both scans as torch operators: compile, export, autocast, no second derivatives."""
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_export(scan, inputs):
 
 @BOTH
 def test_autocast_keeps_the_state_in_float32(scan, inputs):
-    """What autocast makes 16 bits wide is read so; the sum over a long sequence is not rounded on its way."""
+    """Inputs that autocast makes 16 bits wide are read as such; sums over a long sequence are not rounded."""
     leaves = [x.clone().requires_grad_() for x in inputs]
     with torch.autocast("cpu", torch.bfloat16):
         u = leaves[0] @ torch.eye(leaves[0].shape[-1])  # bfloat16 from here on
@@ -79,7 +79,7 @@ def test_second_derivatives_are_refused(scan, inputs):
 
 @BOTH
 def test_backward_keeps_the_inputs_alone_and_no_state(scan, inputs):
-    """The state is n times as large as the input: it is made again, not kept."""
+    """The state is n times as large as the input: it is recomputed, not stored."""
     kept = []
     leaves = [x.clone().requires_grad_() for x in inputs]
 

@@ -27,7 +27,7 @@ def serves(backend, device):
     return True
 
 
-NOT_DRAWN = ("reference", "triton")  # triton would compile anew for most draws; test_triton has cases for it
+NOT_DRAWN = ("reference", "triton")  # triton would compile for most draws; test_triton has its cases
 
 
 @pytest.mark.parametrize(

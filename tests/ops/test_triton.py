@@ -1,5 +1,7 @@
-"""The Triton kernels through Triton's interpreter, in a process of their own: it must be asked for before
-triton is imported, and no other test may find it. Where there is a GPU, also compiled, on it.
+"""The Triton kernels through Triton's interpreter, and compiled if there is a GPU.
+
+The interpreter runs in a process of its own: it must be switched on before triton is imported, and for no
+other test.
 """
 
 import multiprocessing
@@ -23,7 +25,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops import backends, selective_scan, selective_scan_2d, triton
-from m3amba_zoo.ops.backend import BACKENDS, choose
+from m3amba_zoo.ops.backend import BACKENDS, ENVIRONMENT_VARIABLE, choose
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 
@@ -47,7 +49,9 @@ def kernels(request, interpreter, monkeypatch):
     if request.param == "interpreted":
         return lambda *given: interpreter.submit(found_by_the_kernels, *given).result()
     monkeypatch.setattr(triton, "_processors", lambda device: 1)
-    monkeypatch.setattr(triton, "PROGRAMS_PER_PROCESSOR", triton.PROGRAMS_PER_PROCESSOR)  # put back behind
+    monkeypatch.setattr(
+        triton, "PROGRAMS_PER_PROCESSOR", triton.PROGRAMS_PER_PROCESSOR
+    )  # restored at the end
     return lambda scan, inputs, *given: found_by_the_kernels(scan, [x.cuda() for x in inputs], *given)
 
 
@@ -111,6 +115,22 @@ def test_a_larger_state_is_refused(interpreter, inputs):
     assert interpreter.submit(refused, inputs).result() == reason
 
 
+def test_it_runs_on_request_only_even_where_it_could_run(monkeypatch):
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    for name in ("triton", "mamba_ssm"):
+        monkeypatch.setattr(type(BACKENDS[name]), "unavailable_reason", lambda self, *tensors: None)
+    with FakeTensorMode():
+        tensor = torch.empty(1, device="cuda:0")
+    assert backends()["triton"] == "runs on request only"
+    assert choose(None, tensor).name == "mamba_ssm"
+    assert choose("triton", tensor).name == "triton"
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "triton")
+    assert choose(None, tensor).name == "triton"
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE)
+    monkeypatch.setattr(type(BACKENDS["mamba_ssm"]), "unavailable_reason", lambda self, *tensors: "absent")
+    assert choose(None, tensor).name == "reference"
+
+
 def test_an_interpreted_kernel_runs_only_where_it_is_named(interpreter):
     assert interpreter.submit(chosen, torch.float32).result() == (choose(None, torch.zeros(1)).name, None)
     assert "float64" in interpreter.submit(chosen, torch.float64).result()[1]
@@ -119,20 +139,20 @@ def test_an_interpreted_kernel_runs_only_where_it_is_named(interpreter):
 def test_it_says_why_it_cannot_serve(monkeypatch):
     assert list(backends())[:2] == ["triton", "mamba_ssm"]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert backends()["triton"] == "torch finds no CUDA device"
+    assert backends()["triton"] == "runs on request only; torch finds no CUDA device"
     with pytest.raises(InputError, match=r"'triton' \(backend\) cannot serve this call: torch finds no CUDA"):
         selective_scan_2d(*map_inputs(1, 1, 1, 1, 1, 1), backend="triton")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert backends()["triton"] == "the GPU has compute capability 7.5, Triton needs 8.0"
+    assert "the GPU has compute capability 7.5, Triton needs 8.0" in backends()["triton"]
     monkeypatch.setattr(torch.cuda, "get_device_capability", fail)  # a CPU tensor's device has none
     assert BACKENDS["triton"].unavailable_reason(torch.zeros(1)) == (
         "a tensor lies on cpu, this backend runs on CUDA devices"
     )
     monkeypatch.setattr(torch.version, "hip", "7.0")
-    assert backends()["triton"] == "this torch is built for ROCm, the backend runs on CUDA devices"
+    assert "this torch is built for ROCm, the backend runs on CUDA devices" in backends()["triton"]
     monkeypatch.setattr(triton, "find_spec", lambda name: None)
-    assert backends()["triton"] == "triton is not installed"
+    assert "triton is not installed" in backends()["triton"]
 
 
 def fail(*_):
@@ -146,7 +166,8 @@ def test_a_driver_that_triton_cannot_build_is_a_reason(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(triton, "_failure", triton._failure.__wrapped__)
     monkeypatch.setattr(DriverConfig, "active", property(fail))
-    assert backends()["triton"] == "triton cannot reach the GPU: RuntimeError: Failed to find C compiler."
+    reason = "triton cannot reach the GPU: RuntimeError: Failed to find C compiler."
+    assert BACKENDS["triton"].unavailable_reason() == reason
 
 
 def test_tensors_on_two_devices_are_refused(monkeypatch):
@@ -163,7 +184,7 @@ def test_the_interpreter_is_on_as_triton_says(monkeypatch, value, on):
     from triton import knobs
 
     monkeypatch.setenv("TRITON_INTERPRET", value)
-    assert BACKENDS["triton"].on_request == knobs.runtime.interpret == on
+    assert triton._interpreted() == knobs.runtime.interpret == on
 
 
 def test_triton_is_not_imported_before_it_is_used():

@@ -1,4 +1,4 @@
-"""The Triton kernels compile to an H100's machine code, which needs no GPU; how many registers they take."""
+"""The Triton kernels compile to an H100's machine code, which needs no GPU, within their registers."""
 
 import re
 import subprocess
@@ -15,26 +15,12 @@ from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
 from m3amba_zoo.ops.triton import BACKWARD_REGISTERS, CHUNK, FORWARD_CHANNELS  # noqa: E402
-from m3amba_zoo.ops.triton_backward import backward  # noqa: E402
-from m3amba_zoo.ops.triton_forward import forward  # noqa: E402
+from m3amba_zoo.ops.triton_kernels import backward, forward  # noqa: E402
 
 H100 = GPUTarget("cuda", 90, 32)
 IN_FLOAT32 = [
-    "delta",
-    "weight",
-    "bias",
-    "A",
-    "BC",
-    "D",
-    "y",
-    "raws",
-    "states",
-    "scratch",
-    "du",
-    "dA",
-    "dBC",
-    "dD",
-]
+    "delta", "weight", "bias", "A", "BC", "D", "y", "raws", "states", "scratch", "du", "dA", "dBC", "dD",
+]  # fmt: skip
 PAPER = {"SOFTPLUS": True, "n": 16, "N": 16, "BLOCK": FORWARD_CHANNELS, "CHUNK": CHUNK}  # embed_dim 384
 OF_FORWARD = {**PAPER, "LOW_RANK": True, "rank": 24, "R": 32}
 
@@ -42,7 +28,7 @@ OF_FORWARD = {**PAPER, "LOW_RANK": True, "rank": 24, "R": 32}
 @pytest.fixture
 def registers_and_stack(tmp_path):
     def measure(kernel, dtype, constants, divisible=(), **options):
-        """Compile for tensors that lie on 16 bytes; what is named ``divisible`` is a multiple of 16 too."""
+        """Compile for tensors aligned to 16 bytes; arguments in ``divisible`` are multiples of 16 too."""
         types = dict.fromkeys(IN_FLOAT32, "*fp32") | {"u": f"*{dtype}", "grad": f"*{dtype}", "order": "*i64"}
         names = kernel.arg_names
         signature = {name: "constexpr" if name in constants else types.get(name, "i32") for name in names}
@@ -74,12 +60,12 @@ def test_backward_leaves_room_for_12_programs(registers_and_stack, dtype):
         backward, dtype, PAPER, divisible=("channels",), maxnreg=BACKWARD_REGISTERS
     )
     assert registers <= 168
-    assert stack <= 256  # bytes of a lane that do not fit; the L1 cache holds them
+    assert stack <= 256  # bytes per lane that do not fit in registers; the L1 cache holds them
 
 
 @pytest.mark.parametrize(("n", "warps"), [(1, 1), (256, 8)])
 def test_extreme_states_and_sizes_of_one_compile(registers_and_stack, n, warps):
-    """Triton makes a constant of every size that is 1."""
+    """Triton turns every size of 1 into a constant."""
     ones = ("groups", "sets", "length", "rounds", "delta_stride", "sets_now", "directions")
     constants = {"SOFTPLUS": False, "n": n, "N": n, "BLOCK": 16, "CHUNK": CHUNK}
     of_forward = {"LOW_RANK": False, "KEEP": True, "rank": 1, "R": 1}

@@ -1,1 +1,1 @@
-"""What ``tools/benchmark.py`` measures: a section a module, each with ``measure()``."""
+"""What ``tools/benchmark.py`` measures: one module per section, each with a function ``measure()``."""

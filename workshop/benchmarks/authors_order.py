@@ -1,8 +1,8 @@
-"""The network in the order of computation that the authors' code follows, with our modules' weights.
+"""The network in the order of computation of the authors' code, with our modules' weights.
 
-Every scan copies its input into four orders, projects each copy, and runs as one scan of sequences; a
-Cross-SS2D also scans the fused stream z, gates it and sends it through its MLP, and its output is dropped.
-To compare with, not to use.
+Every scan copies its input into four orders, projects each copy, and runs as one scan of sequences. A
+Cross-SS2D also scans the fused stream z, gates it and applies its MLP, although nothing uses the result. This
+is for comparison only.
 """
 
 from __future__ import annotations
@@ -23,18 +23,8 @@ SequenceScan = Callable[..., Tensor]
 step_by_step: SequenceScan = partial(selective_scan, softplus=True)
 
 
-def copied(x: Tensor) -> Tensor:
-    """Copy ``(b, H, W, c)`` into the four orders, ``(b, 4, c, H W)``."""
-    return _Copied.apply(x)
-
-
-def merged(y: Tensor, height: int, width: int) -> Tensor:
-    """Put ``(b, 4, c, H W)`` back in place and sum, ``(b, H, W, c)``."""
-    return _Merged.apply(y, height, width)
-
-
 class _Copied(torch.autograd.Function):
-    """The four copies, each written once; the gradient of copies is their sum."""
+    """Copies ``(b, H, W, c)`` into the four orders, ``(b, 4, c, H W)``; the gradient is a sum."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -47,7 +37,7 @@ class _Copied(torch.autograd.Function):
 
 
 class _Merged(torch.autograd.Function):
-    """The sum in place; the gradient of a sum is copied to each."""
+    """Sums ``(b, 4, c, H W)`` in map order, ``(b, H, W, c)``; the gradient is copied."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, height: int, width: int) -> Tensor:
@@ -76,20 +66,12 @@ def _merged(y: Tensor, height: int, width: int) -> Tensor:
 
 
 def copying_scan_2d(
-    u: Tensor,
-    dt: Tensor,
-    dt_weight: Tensor,
-    dt_bias: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    *,
+    u: Tensor, dt: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, *,
     scan: SequenceScan,
-) -> Tensor:
-    """Scan as :func:`m3amba_zoo.ops.selective_scan_2d`, by ``scan`` of four copies laid side by side."""
+) -> Tensor:  # fmt: skip
+    """Compute :func:`m3amba_zoo.ops.selective_scan_2d` by ``scan`` of four copies side by side."""
     dt, B, C = (torch.stack([in_order(x[..., k, :], k) for k in range(DIRECTIONS)], 1) for x in (dt, B, C))
-    return _scan_copies(copied(u), dt_weight @ dt, A, B, C, D, dt_bias, scan, *u.shape[1:3])
+    return _scan_copies(_Copied.apply(u), dt_weight @ dt, A, B, C, D, dt_bias, scan, *u.shape[1:3])
 
 
 class CopyingSS2D(SS2D):
@@ -98,20 +80,20 @@ class CopyingSS2D(SS2D):
     def forward(self, x_BHWE: Tensor) -> Tensor:
         """Scan ``(B, H, W, E)`` to the same shape."""
         u, gate = self.in_proj(x_BHWE).chunk(2, dim=-1)
-        copies = copied(self._mix_neighbours(u))
+        copies = _Copied.apply(self._mix_neighbours(u))
         delta, B, C = _project(copies, self.own)
         return self._gate_out(_scan_own(copies, delta, self.own.A, B, C, self.own, x_BHWE.shape[1:3]), gate)
 
 
 class CopyingCrossSS2D(CrossSS2D):
-    """Cross-SS2D in the authors' order; returns the outputs of both inputs."""
+    """Cross-SS2D in the authors' order; returns the outputs for both inputs."""
 
     def forward(self, x_BHWE: Tensor, z_BHWE: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Scan x and z, ``(B, H, W, E)`` each, with their B exchanged and the mean of their A."""
+        """Scan x and z ``(B, H, W, E)``, with their B exchanged and the mean of their A."""
         place = x_BHWE.shape[1:3]
         u_x, gate_x = self.in_proj(x_BHWE).chunk(2, dim=-1)
         u_z, gate_z = self.in_proj(z_BHWE).chunk(2, dim=-1)
-        x, z = copied(self._mix_neighbours(u_x)), copied(self._mix_neighbours(u_z))
+        x, z = (_Copied.apply(self._mix_neighbours(u)) for u in (u_x, u_z))
         delta_x, B_x, C_x = _project(x, self.own)
         delta_z, B_z, C_z = _project(z, self.fused)
         A = (self.own.A + self.fused.A) / 2
@@ -121,7 +103,7 @@ class CopyingCrossSS2D(CrossSS2D):
 
 
 class CopyingCrossBlock(CrossBlock):
-    """A CrossBlock in the authors' order: z passes through all of it, and what comes out is dropped."""
+    """A CrossBlock in the authors' order: z passes through all of it, although its output is not used."""
 
     scan_class = CopyingCrossSS2D
 
@@ -140,7 +122,7 @@ class CopyingBlock(Block):
 
 
 def in_authors_order(model: nn.Module) -> nn.Module:
-    """Return a copy of a network, same weights, whose blocks compute in the authors' order."""
+    """Return a copy of a network with the same weights, whose blocks compute in the authors' order."""
     model = copy.deepcopy(model)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
@@ -171,16 +153,8 @@ def _scan_own(
 
 
 def _scan_copies(
-    copies: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    bias: Tensor,
-    scan: SequenceScan,
-    height: int,
-    width: int,
-) -> Tensor:
+    copies: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor,
+    scan: SequenceScan, height: int, width: int,
+) -> Tensor:  # fmt: skip
     y = scan(copies.flatten(1, 2), delta.flatten(1, 2), A.flatten(0, 1), B, C, D.flatten(), bias.flatten())
-    return merged(y.unflatten(1, (DIRECTIONS, -1)), height, width)
+    return _Merged.apply(y.unflatten(1, (DIRECTIONS, -1)), height, width)

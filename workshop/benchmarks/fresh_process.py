@@ -1,4 +1,4 @@
-"""Calls a function in a Python process of its own, whose peak memory nothing else has raised."""
+"""Calls a function in a new Python process, whose peak memory nothing else has raised."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from workshop.benchmarks.section import NOT_MEASURED, Row
+
 
 class ProcessFailedError(RuntimeError):
-    """The process ended without an answer; the message is what it said last."""
+    """The process ended without an answer; the message is the last line it printed."""
 
 
 def call(function: Callable[..., Any], time_limit: float | None = None, **arguments: Any) -> Any:
-    """Call a module's function there; its arguments and what it returns must be JSON.
+    """Call a module's function in a new process; its arguments and its result must be JSON.
 
     Args:
         function: what to call.
-        time_limit: seconds, or None for any length of time.
+        time_limit: seconds, or None for no limit.
         **arguments: of the function.
 
     Raises:
-        ProcessFailedError: it raised, took longer, or the system ended it.
+        ProcessFailedError: if the function raises, takes longer, or the system ends the process.
     """
     command = [sys.executable, "-m", __name__, function.__module__, function.__name__]
     try:
@@ -37,6 +39,14 @@ def call(function: Callable[..., Any], time_limit: float | None = None, **argume
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ProcessFailedError(f"a process ended with code {done.returncode}: {last}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def figures(function: Callable[..., Row], time_limit: float | None = None, **arguments: Any) -> Row:
+    """Return the figures that :func:`call` gives, or why there are none."""
+    try:
+        return call(function, time_limit, **arguments)
+    except ProcessFailedError as error:
+        return {NOT_MEASURED: str(error)}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The four-direction scan of a map on a GPU: ours against copies for mamba-ssm's kernel, and torch's own.
+"""The four-direction scan of a map on a GPU: ours, mamba-ssm's kernel on copies, torch.compile, reference.
 
-Step sizes, B and C have the dtype that the rows name, as under autocast; parameters are float32, and so is
-every version's state. The bytes that must move are each tensor of a map's size once: u, dt, B, C read and y
-written; for the backward these read again, y's gradient read and theirs written.
+Step sizes, B and C have the dtype in the row, as under autocast; parameters and every version's state are
+float32. The bytes that must move are those of each map once: the forward reads u, dt, B, C and writes y; the
+backward reads these and y's gradient, and writes their gradients.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from m3amba_zoo.models import ss2d
-from m3amba_zoo.ops import backends, reference, selective_scan, selective_scan_2d
+from m3amba_zoo.ops import reference, selective_scan, selective_scan_2d
+from m3amba_zoo.ops.backend import BACKENDS
 from workshop.benchmarks.authors_order import copying_scan_2d
-from workshop.benchmarks.compiled_scan import compiled_scan
-from workshop.benchmarks.plain_scans import lean_scan
+from workshop.benchmarks.measuring import median_seconds, peak_mebibytes
+from workshop.benchmarks.rival_scans import compiled_scan, lean_scan
 from workshop.benchmarks.scan import (
     FORWARD,
     WITH_BACKWARD,
@@ -27,27 +28,21 @@ from workshop.benchmarks.scan import (
     relative_error,
 )
 from workshop.benchmarks.section import NOT_MEASURED, Row, Section
-from workshop.benchmarks.timing import median_seconds
 
 Scan2d = Callable[..., Tensor]
 OURS, MAMBA_SSM, COMPILED, REFERENCE = "ours", "mamba-ssm, copies", "compiled", "reference"
 IN_PLACE, COPIES = "in place (ours)", "copies, our scan of sequences"
 MEMORY = "Cross-SS2D"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-SLICE = 64  # channels of one map that are held against float64
+SLICE = 64  # channels of one map that are compared with float64
 COPY_BYTES = 2**30
 
 
 def measure(
-    channels: int = 768,
-    state: int = 16,
-    rank: int = 24,
-    sides: Sequence[int] = (32, 64),
-    batch: int = 64,
-    device: str = "cuda",
-    copy_bytes: int = COPY_BYTES,
-) -> Section:
-    """Measure each version, forward and with backward, and the peak memory of one Cross-SS2D forward."""
+    channels: int = 768, state: int = 16, rank: int = 24, sides: Sequence[int] = (32, 64), batch: int = 64,
+    device: str = "cuda", copy_bytes: int = COPY_BYTES,
+) -> Section:  # fmt: skip
+    """Measure each version, forward and with backward, and one Cross-SS2D forward's peak memory."""
     section = Section(f"gpu: four-direction scan, d {channels}, n {state}, rank {rank}, batch {batch}")
     missing = "no CUDA device" if device == "cuda" and not torch.cuda.is_available() else None
     if missing is None:
@@ -73,11 +68,11 @@ def measure(
 
 
 def versions() -> dict[str, tuple[Scan2d, str | None]]:
-    """Return each version's scan, and why it cannot run here."""
+    """Return each version's scan, and the reason if it cannot run here."""
     return {
-        OURS: (partial(selective_scan_2d, backend="triton"), backends()["triton"]),
-        MAMBA_SSM: (partial(_copying, scan=mamba_ssm_scan), backends()["mamba_ssm"]),
-        COMPILED: (partial(_copying, scan=partial(compiled_scan, softplus=True)), None),
+        OURS: (partial(selective_scan_2d, backend="triton"), BACKENDS["triton"].unavailable_reason()),
+        MAMBA_SSM: (partial(_copying, scan=mamba_ssm_scan), BACKENDS["mamba_ssm"].unavailable_reason()),
+        COMPILED: (partial(_copying, scan=compiled_scan), None),
         REFERENCE: (reference.selective_scan_2d, None),
     }
 
@@ -85,7 +80,7 @@ def versions() -> dict[str, tuple[Scan2d, str | None]]:
 def mamba_ssm_scan(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, delta_bias: Tensor
 ) -> Tensor:
-    """Scan by mamba-ssm's function as autograd runs it; our operator would run its forward a second time."""
+    """Scan by mamba-ssm's autograd function; our operator's backward would run its forward a second time."""
     from mamba_ssm.ops.selective_scan_interface import SelectiveScanFn
 
     return SelectiveScanFn.apply(u, delta, A, B, C, D, None, delta_bias, True)
@@ -94,7 +89,7 @@ def mamba_ssm_scan(
 def map_inputs(
     batch: int, side: int, channels: int, state: int, rank: int, dtype: torch.dtype, device: str
 ) -> list[Tensor]:
-    """Return u, dt, dt_weight, dt_bias, A, B, C, D as a network starts: steps of 0.001 to 0.1, A -1 to -n."""
+    """Return u, dt, dt_weight, dt_bias, A, B, C, D as initialised: steps of 0.001 to 0.1, A from -1 to -n."""
     generator = torch.Generator(device).manual_seed(0)
     normal = partial(torch.randn, generator=generator, device=device)
     u = normal(batch, side, side, channels)
@@ -115,19 +110,19 @@ def moved_bytes(inputs: Sequence[Tensor]) -> tuple[int, int]:
 
 
 def bandwidth(device: str, size: int) -> float:
-    """Return the bytes a second that copying ``size`` bytes reads and writes."""
+    """Return the bytes per second that copying ``size`` bytes reads and writes."""
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return 2 * size / _seconds(lambda: target.copy_(source), device)
 
 
 def _copying(u: Tensor, dt: Tensor, weight: Tensor, *others: Tensor, scan: Callable[..., Tensor]) -> Tensor:
-    """Scan by four copies, with delta made in dt's dtype, as autocast makes it."""
+    """Scan four copies, with delta computed in dt's dtype, as under autocast."""
     return copying_scan_2d(u, dt, weight.to(dt.dtype), *others, scan=scan).to(u.dtype)
 
 
 def _figures(name: str, scan: Scan2d, inputs: list[Tensor]) -> Row:
-    """Return the time of one pass and its error on a slice, or why there is none."""
+    """Return the time of one pass and its error on a slice, or why it failed."""
     device = inputs[0].device.type
     try:
         if name == FORWARD:
@@ -138,10 +133,10 @@ def _figures(name: str, scan: Scan2d, inputs: list[Tensor]) -> Row:
             weight = torch.ones_like(inputs[0])
             row = {"seconds": _seconds(lambda: torch.autograd.grad(scan(*leaves), leaves, weight), device)}
         row["error"] = _error(name, scan, inputs)
-    except Exception as error:  # out of memory, or a compiler's: the other rows are still worth having
+    except Exception as error:  # out of memory, or from a compiler: the other rows can still be measured
         return {NOT_MEASURED: f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"}
     finally:
-        torch.compiler.reset()  # compiled anew, for behind a number of shapes and dtypes it gives up
+        torch.compiler.reset()  # torch.compile gives up after a number of shapes and dtypes
         if device == "cuda":
             torch.cuda.empty_cache()
     return row
@@ -162,34 +157,27 @@ def _error(name: str, scan: Scan2d, inputs: list[Tensor]) -> float:
 def _memory(side: int, batch: int, embed_dim: int, state: int, device: str, missing: str | None) -> list[Row]:
     """Return the rows of one Cross-SS2D forward's peak memory, above its inputs and weights."""
     if missing is None:
-        missing = backends()["triton"] if device == "cuda" else "only CUDA keeps count of its memory"
+        on_cuda = device == "cuda"
+        missing = BACKENDS["triton"].unavailable_reason() if on_cuda else "only CUDA counts its memory"
+    in_place, sequences = (partial(scan, backend="triton") for scan in (selective_scan_2d, selective_scan))
     rows: list[Row] = []
-    for version, scan in (
-        (IN_PLACE, selective_scan_2d),
-        (COPIES, partial(copying_scan_2d, scan=selective_scan)),
-    ):
+    for version, scan in ((IN_PLACE, in_place), (COPIES, partial(copying_scan_2d, scan=sequences))):
         row: Row = {"side": side, "inputs": "float32", "pass": MEMORY, "version": version}
-        found: Row = (
-            {NOT_MEASURED: missing} if missing else _forward_peak(scan, side, batch, embed_dim, state, device)
-        )
-        rows.append(row | found)
-        _compare(rows[-1], rows[0], "peak_mib")
+        rows.append(row)
+        if missing:
+            row[NOT_MEASURED] = missing
+            continue
+        layer = ss2d.CrossSS2D(embed_dim, state).to(device)
+        inputs = torch.randn(2, batch, side, side, embed_dim, device=device)
+        with patch.object(ss2d, "selective_scan_2d", scan), torch.no_grad():
+            layer(*inputs[:, :1])  # compiles the kernels
+            row["peak_mib"] = peak_mebibytes(partial(layer, *inputs), device)
+        _compare(row, rows[0], "peak_mib")
     return rows
 
 
-def _forward_peak(scan: Scan2d, side: int, batch: int, embed_dim: int, state: int, device: str) -> Row:
-    layer = ss2d.CrossSS2D(embed_dim, state).to(device)
-    inputs = torch.randn(2, batch, side, side, embed_dim, device=device)
-    with patch.object(ss2d, "selective_scan_2d", scan), torch.no_grad():
-        layer(*inputs[:, :1])  # compiles the kernels
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        layer(*inputs)
-    return {"peak_mib": (torch.cuda.max_memory_allocated() - before) / 2**20}
-
-
 def _compare(row: Row, ours: Row, key: str) -> None:
-    """Add how many times as much as ours a row takes."""
+    """Add the ratio of a row's figure to ours."""
     if row is not ours and key in row and key in ours:
         row["times_ours"] = float(row[key]) / float(ours[key])
 

@@ -1,4 +1,4 @@
-"""Peak memory of one Cross-SS2D forward on the CPU: read in place, and from copies in four orders."""
+"""Peak memory of one Cross-SS2D forward on the CPU: in place, and from copies in four orders."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from m3amba_zoo.models.ss2d import CrossSS2D
 from m3amba_zoo.ops import selective_scan
 from workshop.benchmarks import fresh_process
 from workshop.benchmarks.authors_order import CopyingCrossSS2D, copying_scan_2d
-from workshop.benchmarks.peak_memory import peak_mebibytes
-from workshop.benchmarks.section import NOT_MEASURED, Row, Section
+from workshop.benchmarks.measuring import peak_mebibytes
+from workshop.benchmarks.section import Row, Section
 
 IN_PLACE = "in place (ours)"
 COPIES = "copies, our scan of sequences"
@@ -21,34 +21,23 @@ AUTHORS = "authors' order, step-by-step scan"
 
 
 def measure(embed_dim: int = 384, state: int = 16, side: int = 32, batch: int = 8) -> Section:
-    """Measure each version in a process of its own, without and with what the backward needs."""
+    """Measure each version in a process of its own, in inference and in training."""
     section = Section(
         f"memory: one Cross-SS2D forward, embed_dim {embed_dim}, n {state}, {side} x {side}, batch {batch}"
     )
+    shape = {"embed_dim": embed_dim, "state": state, "side": side, "batch": batch}
     for version in (IN_PLACE, COPIES, AUTHORS):
         row: Row = {"version": version}
         section.rows.append(row)
-        for key, training in (("inference_peak_mib", False), ("training_peak_mib", True)):
-            try:
-                row[key] = fresh_process.call(
-                    forward_peak,
-                    version=version,
-                    embed_dim=embed_dim,
-                    state=state,
-                    side=side,
-                    batch=batch,
-                    training=training,
-                )
-            except fresh_process.ProcessFailedError as error:
-                row[NOT_MEASURED] = str(error)
-                continue
-            ours = section.rows[0].get(key)
-            if version != IN_PLACE and ours:
-                row[key.replace("peak_mib", "times_ours")] = float(row[key]) / float(ours)
+        for mode in ("inference", "training"):
+            key = f"{mode}_peak_mib"
+            row |= fresh_process.figures(forward_peak, version=version, training=mode == "training", **shape)
+            if key in row and version != IN_PLACE and section.rows[0].get(key):
+                row[f"{mode}_times_ours"] = float(row[key]) / float(section.rows[0][key])
     return section
 
 
-def forward_peak(version: str, embed_dim: int, state: int, side: int, batch: int, training: bool) -> float:
+def forward_peak(version: str, embed_dim: int, state: int, side: int, batch: int, training: bool) -> Row:
     """Return the peak in MiB above the inputs and weights; a small forward before it loads the kernels."""
     torch.manual_seed(0)
     kind = CopyingCrossSS2D if version == AUTHORS else CrossSS2D
@@ -57,4 +46,5 @@ def forward_peak(version: str, embed_dim: int, state: int, side: int, batch: int
     scan = partial(copying_scan_2d, scan=selective_scan) if version == COPIES else ss2d.selective_scan_2d
     with patch.object(ss2d, "selective_scan_2d", scan), torch.set_grad_enabled(training):
         layer(*torch.randn(2, 1, 4, 4, embed_dim))
-        return peak_mebibytes(lambda: layer(*inputs))
+        key = "training_peak_mib" if training else "inference_peak_mib"
+        return {key: peak_mebibytes(lambda: layer(*inputs))}

@@ -1,39 +1,34 @@
-"""The paper's network on the CPU, one window: ours, the same in the authors' order, the matmul limit."""
+"""The paper's network on the CPU for one window: ours, the authors' order, and the matrix product limit."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import partial
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from m3amba_zoo.models import map_linear
 from m3amba_zoo.models.m3amba import M3amba, m3amba
 from workshop.benchmarks import authors_order
 from workshop.benchmarks.authors_order import in_authors_order
-from workshop.benchmarks.plain_scans import lean_scan
-from workshop.benchmarks.section import Section
-from workshop.benchmarks.timing import median_seconds
+from workshop.benchmarks.measuring import median_seconds
+from workshop.benchmarks.rival_scans import lean_scan
+from workshop.benchmarks.section import Row, Section
 
 CLASSES = 15
 FEATURES = 512
-# the backend `reference`, which builds arrays of (b, d, L, n) first, and a loop that does not
+# the backend `reference`, which first builds arrays of (b, d, L, n), and a loop that does not
 AUTHORS_SCANS = {"reference scan": authors_order.step_by_step, "lean torch loop": lean_scan}
 MATRIX_PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm)
 
 
 def measure(
-    embed_dim: int = 384,
-    depth: int = 9,
-    state: int = 16,
-    window: int = 32,
-    hsi: int = 144,
+    embed_dim: int = 384, depth: int = 9, state: int = 16, window: int = 32, hsi: int = 144,
     gemm_side: int = 2048,
-) -> Section:
-    """Measure one forward of one window, CLIP excluded: its feature is given."""
+) -> Section:  # fmt: skip
+    """Measure one forward of one window without CLIP, whose feature is random."""
     torch.manual_seed(0)
     channels = {"hsi": hsi, "lidar": 1}
     model = m3amba(channels, CLASSES, embed_dim, depth, state, window).eval()
@@ -50,48 +45,40 @@ def measure(
         limit = max(rates.values())
         seconds = median_seconds(lambda: model(inputs, features))
         expected = model(inputs, features)
-        section.limits = {
-            **{f"{library}_multiply_adds_per_s": rate for library, rate in rates.items()},
-            "multiply_adds_of_linear_layers": float(products),
-        }
+        section.limits = {f"{library}_multiply_adds_per_s": rate for library, rate in rates.items()}
+        section.limits["multiply_adds_of_linear_layers"] = float(products)
         section.rows = [
             {"version": "ours", "forward_s": seconds, "share_of_matmul_limit": products / limit / seconds}
         ]
+        found: list[dict[str, Tensor]] = []
         for version, scan in AUTHORS_SCANS.items():
-            found: dict[str, Tensor] = {}
             with _plain_linear_layers(), patch.object(authors_order, "step_by_step", scan):
-                run = partial(_forward, authors, inputs, features, found)
-                slower = median_seconds(run, runs=3, warm_up=False)
+                slower = median_seconds(
+                    lambda: found.append(authors(inputs, features)), runs=3, warm_up=False
+                )
+            row: Row = {"version": f"authors' order, {version}", "forward_s": slower}
+            differences = [(found[-1][k] - expected[k]).abs().max().item() for k in expected]
             section.rows.append(
-                {
-                    "version": f"authors' order, {version}",
-                    "forward_s": slower,
-                    "times_ours": slower / seconds,
-                    "largest_difference": max((found[k] - expected[k]).abs().max().item() for k in expected),
-                }
+                row | {"times_ours": slower / seconds, "largest_difference": max(differences)}
             )
     return section
 
 
 def _multiply_adds(model: M3amba, inputs: dict[str, Tensor], features: dict[str, Tensor]) -> int:
-    """Count the multiply-adds of linear layers; depth-wise convolutions and the scan are left out."""
+    """Count the multiply-adds of the linear layers, without depth-wise convolutions and the scan."""
     with _plain_linear_layers(), FlopCounterMode(display=False) as counter:
         model(inputs, features)
     counts = counter.get_flop_counts()["Global"]
     return sum(counts.get(product, 0) for product in MATRIX_PRODUCTS) // 2
 
 
-def _forward(model: nn.Module, inputs: dict, features: dict, found: dict[str, Tensor]) -> None:
-    found.update(model(inputs, features))
-
-
 def _plain_linear_layers() -> AbstractContextManager:
-    """Return a context in which linear layers are torch's matrix products, as in the authors' code."""
+    """Return a context in which linear layers run as torch's matrix products, as in the authors' code."""
     return patch.object(map_linear, "CONVOLVED", ())
 
 
 def _multiply_adds_per_second(side: int) -> dict[str, float]:
-    """Return how fast a product of square matrices is by torch's two ways on a CPU, by library."""
+    """Return the rate of a product of square matrices on the CPU by library, MKL and oneDNN."""
     a, b = torch.randn(2, side, side)
     ways = {
         "mkl_matmul": lambda: a @ b,

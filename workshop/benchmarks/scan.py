@@ -1,8 +1,8 @@
-"""The scan of sequences on the CPU: ours against a step-by-step loop and mambapy, and against a roofline.
+"""The scan of sequences on the CPU: ours, a step-by-step loop, mambapy, reference, and a roofline.
 
-The roofline counts, for each update of a state (one channel, one of n, one step), the operations on vectors
-of 16 numbers that the kernels' arithmetic needs, loads and stores for free; ``docs/performance.md`` derives
-the counts. Divided by the measured rate of such operations it gives the shortest time possible.
+The roofline counts the operations on vectors of 16 numbers that one update of the state needs (one channel,
+one of n, one step), without loads and stores; ``docs/performance.md`` derives the counts. Divided by the
+measured rate of such operations, they give the shortest possible time.
 """
 
 from __future__ import annotations
@@ -14,35 +14,31 @@ import torch
 from torch import Tensor
 
 from m3amba_zoo.ops import backends, reference, selective_scan
-from workshop.benchmarks.peak_memory import available_bytes
-from workshop.benchmarks.plain_scans import lean_scan, mambapy_missing, mambapy_scan
+from workshop.benchmarks.measuring import available_bytes, median_seconds
+from workshop.benchmarks.rival_scans import lean_scan, mambapy_missing, mambapy_scan
 from workshop.benchmarks.section import NOT_MEASURED, Row, Section
-from workshop.benchmarks.timing import median_seconds
 
 Scan = Callable[..., Tensor]
 OURS, LEAN, MAMBAPY, REFERENCE = "ours", "torch loop", "mambapy", "reference"
 FORWARD, WITH_BACKWARD = "forward", "+ backward"
 LANES = 16
-EXP2_OPERATIONS = {True: 9, False: 12}  # with AVX-512's scaling by a power of two, and without
+EXP2_OPERATIONS = {True: 9, False: 12}  # with and without AVX-512, which scales by a power of two
 UPDATE_OPERATIONS = 3  # decay h + drive B, and y + h C: a product and two fused multiply-adds
-RECOMPUTE_OPERATIONS = 2  # the state alone, as the backward makes it
-GRADIENT_OPERATIONS = 8 + 2 * 45 / LANES  # 8 products and sums; dB and dC summed across 16 lanes by 45
+RECOMPUTE_OPERATIONS = 2  # the state alone, as the backward recomputes it
+GRADIENT_OPERATIONS = 8 + 2 * 45 / LANES  # 8 products and sums; 45 operations sum dB or dC across 16 lanes
 RECOMPUTATIONS = 2
-# peak memory in arrays of b d L n numbers, forward and with backward, measured and rounded up
+# peak memory as a number of arrays (b, d, L, n), forward and with backward, measured and rounded up
 N_FOLD_ARRAYS = {OURS: (0, 0), LEAN: (1, 6), MAMBAPY: (7, 11), REFERENCE: (6, 14)}
 
 
 def measure(
-    channels: int = 3072,
-    length: int = 1024,
-    state: int = 16,
-    groups: int = 4,
+    channels: int = 3072, length: int = 1024, state: int = 16, groups: int = 4,
     batches: Sequence[int] = (1, 8),
-) -> Section:
+) -> Section:  # fmt: skip
     """Measure each version, forward and with backward, for each batch size.
 
-    Errors are the largest absolute difference from float64 over the largest absolute value, and for
-    gradients the worst of all inputs; they are measured at the first batch size.
+    An error is the largest absolute difference from float64 over the largest absolute value, of gradients the
+    worst among all inputs. Errors are measured for the first batch size only.
     """
     section = Section(
         f"scan: d {channels}, L {length}, n {state}, g {groups}, float32, "
@@ -84,7 +80,7 @@ def measure(
 
 
 def scan_inputs(batch: int, channels: int, length: int, state: int, groups: int) -> list[Tensor]:
-    """Return u, delta, A, B, C, D, delta_bias as a network starts: steps of 0.001 to 0.1, A from -1 to -n."""
+    """Return u, delta, A, B, C, D, delta_bias as initialised: steps of 0.001 to 0.1, A from -1 to -n."""
     generator = torch.Generator().manual_seed(0)
     u, delta = (torch.randn(batch, channels, length, generator=generator) for _ in range(2))
     B, C = (torch.randn(batch, groups, state, length, generator=generator) for _ in range(2))
@@ -94,34 +90,33 @@ def scan_inputs(batch: int, channels: int, length: int, state: int, groups: int)
 
 
 def operations_per_update() -> tuple[float, float]:
-    """Return the vector operations of a state's update on this machine, forward and with backward."""
+    """Return the vector operations per update of the state on this machine, forward and with backward."""
     exp2 = EXP2_OPERATIONS[torch.backends.cpu.get_cpu_capability().startswith("AVX512")]
     forward = exp2 + UPDATE_OPERATIONS
     return forward, forward + RECOMPUTATIONS * (exp2 + RECOMPUTE_OPERATIONS) + GRADIENT_OPERATIONS
 
 
 def _figures(name: str, scan: Scan, inputs: list[Tensor], dy: Tensor, exact: list[Tensor] | None) -> Row:
-    if name == FORWARD:
+    def run() -> list[Tensor]:
+        if name != FORWARD:
+            return output_and_gradients(scan, inputs, dy)
         with torch.inference_mode():
-            row: Row = {"seconds": median_seconds(lambda: scan(*inputs))}
-            found = [scan(*inputs)] if exact else []
-    else:
-        row = {"seconds": median_seconds(lambda: output_and_gradients(scan, inputs, dy))}
-        found = output_and_gradients(scan, inputs, dy) if exact else []
+            return [scan(*inputs)]
+
+    row: Row = {"seconds": median_seconds(run)}
     if exact:
-        errors = [relative_error(*pair) for pair in zip(found, exact, strict=False)]
-        row["error"] = max(errors)
+        row["error"] = max(relative_error(*pair) for pair in zip(run(), exact, strict=False))
     return row
 
 
 def output_gradient(u: Tensor) -> Tensor:
-    """Return a fixed gradient for the output, of u's shape and kind; making it is no part of any version."""
+    """Return a fixed gradient of the output, in u's shape and dtype, made before the clock starts."""
     numbers = torch.arange(u.numel(), dtype=torch.float32, device=u.device)
     return torch.cos(numbers).view_as(u).to(u.dtype)
 
 
 def output_and_gradients(scan: Scan, inputs: list[Tensor], dy: Tensor) -> list[Tensor]:
-    """Return the output and the inputs' gradients, given the output's."""
+    """Return the output and the gradients of the inputs, from the gradient of the output."""
     leaves = [x.detach().requires_grad_() for x in inputs]
     y = scan(*leaves)
     return [y.detach(), *torch.autograd.grad(y, leaves, dy)]
@@ -133,7 +128,7 @@ def relative_error(found: Tensor, exact: Tensor) -> float:
 
 
 def _compare(rows: list[Row], updates: int) -> None:
-    """Add updates a second and, behind the first row, how many times as long as the first each takes."""
+    """Add the updates per second, and each row's time relative to the first row's."""
     for row in rows:
         if "seconds" in row:
             row["updates_per_s"] = updates / float(row["seconds"])
@@ -142,10 +137,9 @@ def _compare(rows: list[Row], updates: int) -> None:
 
 
 def _too_large(needed: int) -> str | None:
-    """Say that a version needs more bytes than can be had, or None."""
+    """Return that a version needs more bytes than are available, or None."""
     available = available_bytes()
     if available is None or needed <= available:
         return None
-    return (
-        f"it would need about {needed / 2**30:.0f} GiB of memory, {available / 2**30:.0f} GiB are available"
-    )
+    needed_gib, available_gib = needed / 2**30, available / 2**30
+    return f"it would need about {needed_gib:.0f} GiB of memory, {available_gib:.0f} GiB are available"

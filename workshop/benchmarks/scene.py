@@ -1,4 +1,4 @@
-"""Whole scenes from files to maps: pixels a second, and how time and memory grow with the scene."""
+"""Whole scenes from files to maps: pixels per second, and how time and memory grow with the scene."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from m3amba_zoo.inference import Predictor
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.system.memory import keep_freed_memory
 from workshop.benchmarks import fresh_process
-from workshop.benchmarks.peak_memory import MEBIBYTE, peak_mebibytes
-from workshop.benchmarks.section import NOT_MEASURED, Row, Section
-from workshop.benchmarks.sized_model import CHANNELS, model_config
+from workshop.benchmarks.measuring import MEBIBYTE, peak_mebibytes
+from workshop.benchmarks.section import Row, Section
+from workshop.benchmarks.train import CHANNELS, model_config
 
 SCENE = (349, 1905)  # Houston 2013
-ROWS = {"t": 349, "b": 32}  # read from the top; b takes most of a second a window on two cores
+ROWS = {"t": 349, "b": 32}  # from the top; b takes most of a second per window on two cores
 OVERLAPS = (0.0, 0.5)
-BATCHES = (1, 4, 16, 64)  # windows at once, where throughput by batch is measured
-RUNS = {"t": 5, "b": 1}  # whose median counts
-NODATA = -32768  # files with such a value are read twice, and missing pixels are looked for
+BATCHES = (1, 4, 16, 64)  # windows at once
+RUNS = {"t": 5, "b": 1}  # the median of which is reported
+NODATA = -32768  # with such a value in the files, missing pixels are searched for, as in practice
 
 
 def measure(
@@ -41,13 +41,13 @@ def measure(
 ) -> Section:
     """Measure ``Predictor.predict`` on int16 GeoTIFFs of random values, each row in a process of its own.
 
-    Of three kinds: each size with and without overlap; its first size on a quarter and on half of the
-    rows, to which a line is fitted; and on its first rows by the number of windows at once.
+    There are three kinds of rows: each model size with and without overlap; the first size on a quarter and
+    on half of the scene's rows, which show the growth; and the first size by the number of windows at once.
 
     Args:
         shape: the scene's rows and columns.
-        rows: how many of the scene's rows each size classifies.
-        window: S.
+        rows: the number of the scene's rows that each model size classifies.
+        window: the windows' side in pixels.
         batches: numbers of windows at once.
     """
     height, width = shape
@@ -66,40 +66,24 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="m3amba_scene_") as folder:
         for kind, size, overlap, count, batch in runs:
             row: Row = {"kind": kind, "size": size, "overlap": f"{overlap:.0%}", "rows": count}
+            row |= fresh_process.figures(
+                predict_scene, folder=folder, size=size, shape=(count, width), scene_height=height,
+                window=window, overlap=overlap, batch=batch, runs=RUNS.get(size, 1),
+            )  # fmt: skip
             section.rows.append(row)
-            try:
-                row |= fresh_process.call(
-                    predict_scene,
-                    folder=folder,
-                    size=size,
-                    shape=(count, width),
-                    scene_height=height,
-                    window=window,
-                    overlap=overlap,
-                    batch=batch,
-                    runs=RUNS.get(size, 1),
-                )
-            except fresh_process.ProcessFailedError as error:
-                row[NOT_MEASURED] = str(error)
     section.limits |= _growth(section.rows, smallest, width)
     return section
 
 
 def predict_scene(
-    folder: str,
-    size: str,
-    shape: tuple[int, int],
-    scene_height: int,
-    window: int,
-    overlap: float,
-    batch: int | None,
-    runs: int,
-) -> dict[str, float]:
-    """Return time and peak memory of a prediction, medians of some runs.
+    folder: str, size: str, shape: tuple[int, int], scene_height: int, window: int, overlap: float,
+    batch: int | None, runs: int,
+) -> Row:  # fmt: skip
+    """Return time and peak memory of a prediction, as medians of several runs.
 
-    ``pixels_per_s`` is that of the whole scene of ``scene_height`` rows at the measured time a window, for
-    at its border a scene takes fewer windows a pixel. ``network_share`` is the part of the time spent in
-    the model; ``peak_mib`` what the process takes at most above the loaded model, the map excluded.
+    ``pixels_per_s`` is for the whole scene of ``scene_height`` rows at the measured time per window, because
+    near its border a scene has fewer windows per pixel. ``network_share`` is the share of time spent in the
+    model. ``peak_mib`` is the peak memory above the loaded model, without the map.
     """
     keep_freed_memory()  # as the command does
     files = _rasters(Path(folder), shape)
@@ -131,7 +115,7 @@ def predict_scene(
 
 
 class _Timed:
-    """Adds up the seconds that a predictor's network takes, its pretreatment included."""
+    """Adds up the seconds that a predictor's network takes, including its pretreatment."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.seconds = 0.0
@@ -149,7 +133,7 @@ class _Timed:
 
 
 def _rasters(folder: Path, shape: tuple[int, int]) -> dict[str, str]:
-    """Write random rasters where there are none of this shape yet."""
+    """Write random rasters of this shape unless they exist."""
     height, width = shape
     generator = np.random.default_rng(0)
     files = {}
@@ -159,7 +143,7 @@ def _rasters(folder: Path, shape: tuple[int, int]) -> dict[str, str]:
         if path.exists():
             continue
         options = {"count": bands, "height": height, "width": width, "dtype": "int16", "nodata": NODATA}
-        # with a place on the earth GDAL has nothing to warn of
+        # GDAL warns of rasters without a position on the earth
         with rasterio.open(path, "w", driver="GTiff", transform=from_origin(0, 0, 2, 2), **options) as file:
             for band in range(1, bands + 1):
                 file.write(generator.integers(0, 1000, shape, np.int16), band)
@@ -167,7 +151,7 @@ def _rasters(folder: Path, shape: tuple[int, int]) -> dict[str, str]:
 
 
 def _work_dir(folder: Path, size: str, window: int) -> Path:
-    """Write config and random weights of a size where they are not there yet, as the Predictor reads them."""
+    """Write config and random weights of a model size, as the Predictor reads them, unless they exist."""
     folder = folder / f"{size}_{window}"
     if not folder.exists():
         folder.mkdir()
@@ -179,12 +163,9 @@ def _work_dir(folder: Path, size: str, window: int) -> Path:
 
 
 def _growth(rows: Sequence[Row], size: str, width: int) -> dict[str, float]:
-    """Fit log seconds to log pixels over the sizes of a scene (1: linear), and compare their peaks."""
-    same = [
-        row
-        for row in rows
-        if row["size"] == size and row["overlap"] == f"{OVERLAPS[-1]:.0%}" and "seconds" in row
-    ]
+    """Fit log seconds to log pixels over the heights of a scene (1 is linear), and compare the peaks."""
+    overlap = f"{OVERLAPS[-1]:.0%}"
+    same = [row for row in rows if (row["size"], row["overlap"]) == (size, overlap) and "seconds" in row]
     if len({row["rows"] for row in same}) < 2:
         return {}
     same.sort(key=lambda row: row["rows"])

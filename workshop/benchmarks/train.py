@@ -1,25 +1,29 @@
-"""A training step of each size: windows a second and peak memory, by precision, plain and in two other ways.
+"""A training step of each model size: windows per second and peak memory, on a GPU if there is one.
 
-On a GPU where there is one, else on the CPU.
+Each precision is measured plain, with activation checkpointing, and under torch.compile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from m3amba_zoo.config import read_raw
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.system.memory import keep_freed_memory
 from workshop.benchmarks import fresh_process
-from workshop.benchmarks.peak_memory import peak_mebibytes
-from workshop.benchmarks.section import NOT_MEASURED, Row, Section
-from workshop.benchmarks.sized_model import CHANNELS, CLASSES, CLIP_FEATURES, model_config
-from workshop.benchmarks.timing import median_seconds
+from workshop.benchmarks.measuring import median_seconds, peak_mebibytes
+from workshop.benchmarks.section import Row, Section
 
-BATCHES = {"t": 16, "s": 16, "b": 2}  # windows a step
-RUNS = 3  # a row on two cores takes up to half a minute, and there are eighteen
-TIME_LIMIT = 240.0  # seconds a row; compiling size b may take longer on few cores
+SIZES = Path(__file__).parents[2] / "configs" / "_base_" / "models"
+CHANNELS, CLASSES = {"hsi": 144, "lidar": 1}, 15  # Houston 2013's
+CLIP_FEATURES = 512
+BATCHES = {"t": 16, "s": 16, "b": 2}  # windows per step
+RUNS = 3  # each of eighteen rows takes up to half a minute on two cores
+TIME_LIMIT = 240.0  # seconds per row; compiling size b may take longer on few cores
 PRECISIONS = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "float16", "bfloat16")}
 PLAIN, CHECKPOINTING, COMPILED = WAYS = ("plain", "checkpointing", "torch.compile")
 
@@ -27,7 +31,7 @@ PLAIN, CHECKPOINTING, COMPILED = WAYS = ("plain", "checkpointing", "torch.compil
 def measure(
     batches: Mapping[str, int] = BATCHES, window: int = 32, ways: Sequence[str] = WAYS, runs: int = RUNS
 ) -> Section:
-    """Measure forward, loss, backward and AdamW's step, each row in a process of its own."""
+    """Measure forward, loss, backward and AdamW's step together, each row in a process of its own."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     where = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} CPU threads"
     section = Section(
@@ -39,30 +43,27 @@ def measure(
             for way in ways:
                 amp = "" if precision == "float32" else " AMP"
                 row: Row = {"size": size, "precision": precision + amp, "way": way, "batch": batch}
+                row |= fresh_process.figures(
+                    training_step, TIME_LIMIT, size=size, batch=batch, window=window, precision=precision,
+                    way=way, device=device, runs=runs,
+                )  # fmt: skip
                 section.rows.append(row)
-                try:
-                    row |= fresh_process.call(
-                        training_step,
-                        TIME_LIMIT,
-                        size=size,
-                        batch=batch,
-                        window=window,
-                        precision=precision,
-                        way=way,
-                        device=device,
-                        runs=runs,
-                    )
-                except fresh_process.ProcessFailedError as error:
-                    row[NOT_MEASURED] = str(error)
     return section
+
+
+def model_config(size: str, window: int) -> tuple[dict[str, Any], bool]:
+    """Return the config of a size (t, s or b) without its CLIP encoder, and whether it has one."""
+    config = dict(read_raw(SIZES / f"m3amba-{size}.py").model)
+    with_encoder = config.pop("encoder", None) is not None
+    return {**config, "in_channels": CHANNELS, "num_classes": CLASSES, "window": window}, with_encoder
 
 
 def training_step(
     size: str, batch: int, window: int, precision: str, way: str, device: str, runs: int
-) -> dict[str, float]:
-    """Return the step's windows a second and its peak in MiB above weights, gradients and optimiser's state.
+) -> Row:
+    """Return windows per second and the peak in MiB above weights, gradients and optimiser's state.
 
-    ``first_step_s`` holds what is done once: loading the kernels, or compiling.
+    ``first_step_s`` includes what is done once: loading the kernels, or compiling.
     """
     keep_freed_memory()  # as the command does
     torch.manual_seed(0)
@@ -89,21 +90,7 @@ def training_step(
         if device == "cuda":
             torch.cuda.synchronize()
 
-    first = median_seconds(step, runs=1, warm_up=False)  # makes gradients and the optimiser's state, too
-    peak = _peak_mebibytes(step, device)
+    first = median_seconds(step, runs=1, warm_up=False)  # also allocates gradients and the optimiser's state
+    peak = peak_mebibytes(step, device)
     seconds = median_seconds(step, runs, warm_up=False)
-    return {
-        "windows_per_s": batch / seconds,
-        "step_s": seconds,
-        "peak_mib": peak,
-        "first_step_s": first,
-    }
-
-
-def _peak_mebibytes(step: Callable[[], None], device: str) -> float:
-    if device == "cpu":
-        return peak_mebibytes(step)
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    step()
-    return (torch.cuda.max_memory_allocated() - before) / 2**20
+    return {"windows_per_s": batch / seconds, "step_s": seconds, "peak_mib": peak, "first_step_s": first}

@@ -1,4 +1,4 @@
-"""How many vector operations the machine does in a second: independent fused multiply-adds in registers."""
+"""The machine's vector operations per second: independent fused multiply-adds in registers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 import torch
 
 from m3amba_zoo.ops.compilation import compile_for, kernel
+from m3amba_zoo.ops.cpu import share
 from m3amba_zoo.ops.simd import LANES, fill, load, store
-from m3amba_zoo.ops.threads import share
-from workshop.benchmarks.timing import median_seconds
+from workshop.benchmarks.measuring import median_seconds
 
-CHAINS = 10  # enough to hide a latency of 4 cycles on two units, few enough for AVX2's 16 registers of 8
+CHAINS = 10  # hides a latency of 4 cycles on two units, and fits AVX2's 16 registers of 8 numbers
 ROUNDS = 2_000_000
 ITEMS_PER_THREAD = 4
 
 
 @kernel
 def multiply_add(first, last, out, rounds):
-    """Do ``rounds`` times ten fused multiply-adds of vectors an item; out ``(items, 10, 16)``, flat."""
+    """Do ``rounds`` times ten vector multiply-adds per item; out ``(items, 10, 16)``, flat."""
     scale, shift = fill(np.float32(0.999)), fill(np.float32(0.001))
     for item in range(first, last):
         at = item * CHAINS * LANES
@@ -36,7 +36,7 @@ def multiply_add(first, last, out, rounds):
 
 
 def operations_per_second(rounds: int = ROUNDS) -> float:
-    """Return how many operations on 16 float32 numbers all of torch's threads do in a second, measured."""
+    """Return the measured number of operations per second on 16 float32 numbers, with all torch threads."""
     threads = torch.get_num_threads()
     items = threads * ITEMS_PER_THREAD
     arguments = (np.ones(items * CHAINS * LANES, dtype=np.float32), rounds)

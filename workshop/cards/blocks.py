@@ -1,4 +1,4 @@
-"""What is generated in a card's body: results, inputs, use, weights and limits, in Markdown."""
+"""The generated blocks of a card's body in Markdown: results, inputs, use, weights and limits."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from typing import Any
 
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub.trained_model import METRICS
+from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained
-from workshop.cards.front_matter import ZOO
-from workshop.cards.markdown import code, code_block, escape, table
+from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO
 
 BLOCKS = ("results", "inputs", "use", "weights", "limits")
 _TITLES = {"oa": "OA", "aa": "AA", "kappa": "kappa"}
 
 
-def blocks(files: CardFiles, front: Mapping[str, Any]) -> dict[str, str]:
-    """Return the text of each generated block.
-
-    Args:
-        files: of the card.
-        front: its front matter, valid.
-    """
+def generated_blocks(files: CardFiles, front: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text of each generated block, from a card's files and its valid front matter."""
     card = front[ZOO]
     made = {
         "results": _results(files, card),
@@ -35,16 +30,14 @@ def blocks(files: CardFiles, front: Mapping[str, Any]) -> dict[str, str]:
 
 
 def percent(score: Mapping[str, float | None]) -> str:
-    """Return a mean and its standard deviation, fractions, in percent."""
+    """Return a mean and its standard deviation, given as fractions, in percent."""
     mean, std = score["mean"], score["std"]
     return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")  # type: ignore[operator]
 
 
 def _results(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
     if files.trained is None:
-        yield "No result, for want of weights (see below)."
-        yield ""
-        yield f"Split {_split(card['split'])}"
+        yield from ("No result, for want of weights (see below).", "", f"Split {_split(card['split'])}")
     else:
         yield from _scores(files.trained, card)
     if card["paper"] is not None:
@@ -65,40 +58,31 @@ def _scores(trained: Trained, card: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield from _by_seed(trained)
-    yield ""
-    yield f"Split of the shipped weights: {_split(card['split'])}"
+    yield from ("", f"Split of the shipped weights: {_split(card['split'])}")
     yield f"Selection: {escape(card['selection'])}."
     if any(record["model"]["transductive"] for record in trained.runs.values()):
         yield "Transductive: the loss reads unlabelled pixels."
-    yield ""
-    yield f"![Composite, reference, prediction and errors]({MAP})"
-    yield ""
+    yield from ("", f"![Composite, reference, prediction and errors]({MAP})", "")
     yield from ("<details><summary>Accuracy of each class, shipped weights, %</summary>", "")
-    yield from table(
-        ["class", "accuracy", "test pixels"],
-        [
-            [escape(entry["name"]), _accuracy(entry["accuracy"]), str(entry["support"])]
-            for entry in trained.shipped["per_class"]
-        ],
-    )
+    rows = [
+        [escape(entry["name"]), _accuracy(entry["accuracy"]), str(entry["support"])]
+        for entry in trained.shipped["per_class"]
+    ]
+    yield from table(["class", "accuracy", "test pixels"], rows)
     yield from ("", "</details>")
 
 
 def _by_seed(trained: Trained) -> Iterator[str]:
     runs = trained.runs
-    yield from table(
-        ["seed", *(_TITLES[score] for score in SCORES), "split", "sha256", "leaked test pixels"],
-        [
-            [
-                f"**{seed}**" if seed == trained.seed else str(seed),
-                *(f"{100 * record[score]:.1f}" for score in SCORES),
-                code(record["split"]["name"]),
-                code(record["split"]["sha256"][:12]),
-                f"{record['split']['leaked_pixels']} of {record['split']['pixels']['test']}",
-            ]
-            for seed, record in runs.items()
-        ],
-    )
+    rows = []
+    for seed, record in runs.items():
+        split = record["split"]
+        shown = f"**{seed}**" if seed == trained.seed else str(seed)
+        leaked = f"{split['leaked_pixels']} of {split['pixels']['test']}"
+        scores = (f"{100 * record[score]:.1f}" for score in SCORES)
+        rows.append([shown, *scores, code(split["name"]), code(split["sha256"][:12]), leaked])
+    titles = (_TITLES[score] for score in SCORES)
+    yield from table(["seed", *titles, "split", "sha256", "leaked test pixels"], rows)
     median = statistics.median_low(record["oa"] for record in runs.values())
     by = " (the median by OA)" if len(runs) > 1 and trained.shipped["oa"] == median else ""
     yield ""
@@ -106,7 +90,7 @@ def _by_seed(trained: Trained) -> Iterator[str]:
 
 
 def _split(split: Mapping[str, Any]) -> str:
-    """Return what is known of a split; of an untrained card's that may be the name alone."""
+    """Return what is known of a split; for a card without weights that may be only its name."""
     text = code(split["name"])
     if "sha256" in split:
         text += f", sha256 {code(split['sha256'])}"
@@ -119,73 +103,45 @@ def _split(split: Mapping[str, Any]) -> str:
 
 
 def _inputs(card: Mapping[str, Any]) -> Iterator[str]:
-    yield from table(
-        ["modality", "bands", "unit", "wavelengths", "sensor", "normalisation"],
-        [
-            [
-                code(modality),
-                str(entry["bands"]),
-                *(escape(entry[key]) for key in ("unit", "wavelengths", "sensor")),
-                code(entry["normalisation"]),
-            ]
-            for modality, entry in card["inputs"].items()
-        ],
+    rows = []
+    for modality, entry in card["inputs"].items():
+        described = (escape(entry[key]) for key in BY_HAND_OF_INPUTS)
+        rows.append([code(modality), str(entry["bands"]), *described, code(entry["normalisation"])])
+    yield from table(["modality", "bands", *BY_HAND_OF_INPUTS, "normalisation"], rows)
+    yield from (
+        "",
+        "Give pixels as they are, in this unit: the normalisation is part of the model, fitted on its",
+        "training pixels and kept with its weights.",
     )
-    yield ""
-    yield "Give pixels as they are, in this unit: the normalisation is part of the model, fitted on its"
-    yield "training pixels and kept with its weights."
 
 
 def _use(name: str, card: Mapping[str, Any]) -> Iterator[str]:
     if card["weights"] is None:
-        lines = [card["no_weights"]["command"]]
-        yield "Train it, on data of your own copy:"
-        yield ""
-        yield from code_block(lines, "bash")
-        yield ""
-        yield "The network without weights:"
-        yield ""
-        yield from code_block(
-            [
-                "from m3amba_zoo import get_model",
-                "",
-                f'model = get_model("{name}", pretrained=False)',
-            ],
-            "python",
-        )
+        yield from ("Train it, on data of your own copy:", "")
+        yield from code_block([card["no_weights"]["command"]], "bash")
+        yield from ("", "The network without weights:", "")
+        build = f'model = get_model("{name}", pretrained=False)'
+        yield from code_block(["from m3amba_zoo import get_model", "", build], "python")
         return
     rasters = " ".join(f"--raster {modality}={modality}.tif" for modality in card["modalities"])
-    yield from code_block(
-        [
-            f"m3amba download get {name} --mirror URL  # not in a checkout, which has the weights",
-            f"m3amba predict {name} {rasters} --out map.tif",
-        ],
-        "bash",
-    )
+    get = f"m3amba download get {name} --mirror URL  # not in a checkout, which has the weights"
+    yield from code_block([get, f"m3amba predict {name} {rasters} --out map.tif"], "bash")
     yield ""
     inputs = ", ".join(f'"{modality}": "{modality}.tif"' for modality in card["modalities"])
-    yield from code_block(
-        [
-            "from m3amba_zoo import Predictor, get_model",
-            "",
-            f'Predictor("{name}").predict({{{inputs}}}).save("map.tif")',
-            f'model = get_model("{name}")  # the network, to go on with',
-        ],
-        "python",
-    )
+    predict = f'Predictor("{name}").predict({{{inputs}}}).save("map.tif")'
+    build = f'model = get_model("{name}")  # the network, to go on with'
+    yield from code_block(["from m3amba_zoo import Predictor, get_model", "", predict, build], "python")
 
 
 def _weights(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
-    licence = (
-        f"Licence: weights {escape(card['licence']['weights'])}; data: {escape(card['licence']['data'])}"
-    )
+    licence = card["licence"]
+    licence = f"Licence: weights {escape(licence['weights'])}; data: {escape(licence['data'])}"
     if files.trained is None:
-        yield _sentence(f"None: {escape(card['no_weights']['reason'])}")
-        yield ""
-        yield _sentence(licence)
+        yield from (_sentence(f"None: {escape(card['no_weights']['reason'])}"), "", _sentence(licence))
         return
     weights, origin = card["weights"], card["provenance"]
-    shipped = files.trained.shipped
+    shipped, golden = files.trained.shipped, card["golden"]
+    reproduced = f"a fixed input and its logits, reproduced within {golden['tolerance']:g}"
     versions = ", ".join(f"{package} {version}" for package, version in origin["versions"].items())
     rows = [
         ("file", code(weights["file"])),
@@ -194,11 +150,7 @@ def _weights(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
         ("parameters", f"{weights['parameters']:,} ({escape(shipped['model']['type'])})"),
         ("CLIP encoder", escape(shipped["model"].get("clip", "none"))),
         ("seed", str(weights["seed"])),
-        (
-            "golden pair",
-            f"{code(card['golden']['file'])}: a fixed input and its logits, reproduced within "
-            f"{card['golden']['tolerance']:g}",
-        ),
+        ("golden pair", f"{code(golden['file'])}: {reproduced}"),
         ("trained by", code(origin["command"])),
         ("commit", code(origin["commit"] or "")),
         ("machine", escape(origin["machine"])),
@@ -206,8 +158,7 @@ def _weights(files: CardFiles, card: Mapping[str, Any]) -> Iterator[str]:
         ("versions", code(versions)),
     ]
     yield from table(["", ""], rows)
-    yield ""
-    yield _sentence(licence)
+    yield from ("", _sentence(licence))
 
 
 def _accuracy(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""All cards together: the index of their files, and the table in model_cards/README.md."""
+"""The index of all cards' files, and the table of all cards in model_cards/README.md."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.cards.blocks import percent
 from workshop.cards.build import find_stale
-from workshop.cards.document import read_document, read_text, replace_blocks
+from workshop.cards.document import code, escape, read_document, read_text, replace_blocks, table
 from workshop.cards.files import measure
 from workshop.cards.front_matter import ZOO
-from workshop.cards.markdown import code, escape, table
 
 INDEX = "index.json"
 NOT_CARDS = ("runs",)  # the leaderboard's records lie there
@@ -29,27 +28,26 @@ _README = f"""# Model cards
 
 
 def card_folders(cards: Path) -> list[Path]:
-    """Return the cards below a folder, sorted by name: all folders but ``runs`` and hidden ones.
+    """Return the folders of cards in a folder, by name: all but ``runs`` and hidden ones.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: if the folder does not exist.
     """
     if not cards.is_dir():
-        raise InputError(f"{cards}: no such folder of cards")
+        raise InputError(f"{cards}: this folder of cards does not exist")
     folders = (path for path in cards.iterdir() if path.is_dir() and not path.name.startswith("."))
     return sorted(path for path in folders if path.name not in NOT_CARDS)
 
 
 def build_catalogue(cards: Path, package_index: Path | None = PACKAGE_INDEX) -> None:
-    """Write ``index.json``, the same as the package's index, and the table in README.md.
+    """Write ``index.json``, the package's index, which is equal, and the table in README.md.
 
     Args:
-        cards: the folder of the cards; its README.md, which is made where there is none, has a block
-            ``cards`` for the table.
-        package_index: None leaves the package's alone (cards of one's own).
+        cards: the folder of the cards. Its README.md, made if absent, has a block ``cards`` for the table.
+        package_index: the path of the package's index, or None to leave it alone (the user's own cards).
 
     Raises:
-        InputError: a card is invalid or stale (it may be unfinished); a file cannot be written.
+        InputError: if a card is invalid or stale (it may be unfinished), or a file cannot be written.
     """
     for folder in card_folders(cards):
         if faults := find_stale(folder):
@@ -62,11 +60,11 @@ def build_catalogue(cards: Path, package_index: Path | None = PACKAGE_INDEX) -> 
 def check_catalogue(cards: Path, package_index: Path | None = PACKAGE_INDEX) -> list[str]:
     """Return what is stale or missing in the index and the table, one sentence each.
 
-    Cards that ``check_card`` finds faults with are to be mended first: of them nothing can be said.
+    Cards must be free of the faults that ``check_card`` finds.
     """
     try:
         return [
-            f"{path}: is not what the cards say; tools/card.py build mends it"
+            f"{path}: does not match the cards; run tools/card.py build"
             for path, text in _catalogue(cards, package_index)
             if not path.is_file() or read_text(path) != text
         ]
@@ -75,7 +73,7 @@ def check_catalogue(cards: Path, package_index: Path | None = PACKAGE_INDEX) -> 
 
 
 def _catalogue(cards: Path, package_index: Path | None) -> Iterator[tuple[Path, str]]:
-    """Yield the files and what they must hold."""
+    """Yield each file with the content it must have."""
     fronts = {folder.name: read_document(folder / README).front for folder in card_folders(cards)}
     index = index_text({name: _published(cards / name, front) for name, front in fronts.items()})
     yield cards / INDEX, index

@@ -1,4 +1,4 @@
-"""The files of a card's folder: read, and compared with each other."""
+"""The files of a card's folder: read, compared with their JSON Schemas and with each other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from mmengine.config import Config
 from safetensors import SafetensorError, safe_open
 
@@ -19,10 +23,10 @@ from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
 from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
 from m3amba_zoo.hub.trained_model import METRICS as METRICS_FILE
 from workshop.cards.document import read_text
-from workshop.cards.validate import METRICS, validate
 
+FRONT_MATTER_SCHEMA, METRICS_SCHEMA = "schema.json", "metrics.schema.json"
 MAP = "map.png"
-WITH_WEIGHTS = (METRICS_FILE, GOLDEN, MAP)  # what a card with weights has beside README.md and config.py
+WITH_WEIGHTS = (METRICS_FILE, GOLDEN, MAP)  # and weights, beside README.md and config.py
 WEIGHTS_SUFFIX = ".safetensors"
 _PNG = b"\x89PNG\r\n\x1a\n"
 Record = Mapping[str, Any]
@@ -30,13 +34,13 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a card with weights has.
+    """The content of a card with weights.
 
     Attributes:
         weights: the weights' file.
-        seed: whose weights they are.
+        seed: the seed of the run that gave the weights.
         runs: the records of all runs by seed, sorted.
-        tolerance: the greatest absolute difference from the golden logits.
+        tolerance: the largest allowed absolute difference from the golden logits.
     """
 
     weights: PublishedFile
@@ -46,17 +50,17 @@ class Trained:
 
     @property
     def shipped(self) -> Record:
-        """The record of the weights' own run."""
+        """The record of the run that gave the weights."""
         return self.runs[self.seed]
 
 
 @dataclass(frozen=True)
 class CardFiles:
-    """A card's folder.
+    """The content of a card's folder, without README.md.
 
     Attributes:
-        folder: its path; its name is the model's.
-        config: the training's, expanded.
+        folder: its path, which ends with the model's name.
+        config: the expanded config of the training.
         trained: None for a card without weights.
     """
 
@@ -77,11 +81,11 @@ class CardFiles:
 
 
 def read_card_files(folder: Path) -> CardFiles:
-    """Read a card's files but its README.md.
+    """Read a card's files except README.md.
 
     Raises:
-        InputError: a file is missing, damaged or foreign; the weights are not those that their name says; the
-            records are of another config or contradict each other.
+        InputError: if a file is missing, damaged or not part of a card, the weights do not match their file
+            name, or the records belong to another config or contradict each other.
     """
     check_name(folder)
     names = _names(folder)
@@ -92,33 +96,52 @@ def read_card_files(folder: Path) -> CardFiles:
         return CardFiles(folder, config, None)
     if len(_weights(names)) != 1:
         found = ", ".join(_weights(names)) or "none"
-        raise InputError(f"{folder}: one file of weights is expected beside {METRICS_FILE}, found {found}")
+        raise InputError(f"{folder}: expected one file of weights beside {METRICS_FILE}, found {found}")
     for name in WITH_WEIGHTS:
         if name not in names:
             raise InputError(f"{folder}: has no {name}, which a card with weights needs")
     if not (folder / MAP).read_bytes().startswith(_PNG):
-        raise InputError(f"{folder / MAP}: is no PNG image")
+        raise InputError(f"{folder / MAP}: is not a PNG image")
     seed, runs = _read_runs(folder / METRICS_FILE)
     _check_configs(folder, config, seed, runs)
     weights = _read_weights(folder / _weights(names)[0], folder.name)
     return CardFiles(folder, config, Trained(weights, seed, runs, _read_tolerance(folder / GOLDEN)))
 
 
+def check_schema(content: Mapping[str, Any], schema: str, name: str) -> None:
+    """Compare a file's content with ``FRONT_MATTER_SCHEMA`` or ``METRICS_SCHEMA``; ``name`` is the file.
+
+    Raises:
+        InputError: if it does not match; the message has the key, the value and the expectation.
+    """
+    try:
+        plain = json.loads(json.dumps(content, default=str, allow_nan=False))
+    except ValueError as error:
+        raise InputError(f"{name}: has a number that is not finite ({error})") from error
+    fault = best_match(_validator(schema).iter_errors(plain))
+    if fault is not None:
+        key = ".".join(map(str, fault.absolute_path)) or "the top level"
+        expected = fault.schema.get("description") if isinstance(fault.schema, Mapping) else None
+        found = shorten(fault.message, 300, placeholder=" ...")
+        raise InputError(f"{name}: in {key}, {found}" + (f"; expected: {expected}" if expected else ""))
+
+
+@lru_cache
+def _validator(schema: str) -> Draft202012Validator:
+    content = json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(content)
+    return Draft202012Validator(content)
+
+
 def check_name(folder: Path) -> None:
-    """Raise InputError if a folder's name is no model's."""
+    """Raise InputError if a folder's name is not that of a card."""
     base, _, dataset = folder.name.partition("_")
     if not (NAME.fullmatch(folder.name) and base and dataset):
-        raise InputError(
-            f"{folder}: is no name of a card, expected <model>_<dataset> such as m3amba-t_idtrees"
-        )
+        raise InputError(f"{folder}: is not a card's name, expected <model>_<dataset> as in m3amba-t_idtrees")
 
 
 def measure(path: Path) -> PublishedFile:
-    """Return a file's name, size and sha256.
-
-    Raises:
-        InputError: it cannot be read.
-    """
+    """Return a file's name, size and sha256; InputError if it cannot be read."""
     try:
         return PublishedFile(path.name, path.stat().st_size, sha256_of(path))
     except OSError as error:
@@ -126,20 +149,16 @@ def measure(path: Path) -> PublishedFile:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return the names of a card's files.
-
-    Raises:
-        InputError: there is no such folder, or something else lies in it.
-    """
+    """Return the names of a card's files; InputError if the folder is absent or holds anything else."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such card")
+        raise InputError(f"{folder}: this card does not exist")
     entries = sorted(folder.iterdir())
     for entry in entries:
         known = entry.name in (README, CONFIG, *WITH_WEIGHTS) or entry.suffix == WEIGHTS_SUFFIX
         if not known or entry.is_symlink() or not entry.is_file():
             raise InputError(
-                f"{entry}: is no part of a card, expected the files {README}, {CONFIG}, "
-                f"{', '.join(WITH_WEIGHTS)} and {folder.name}-<8 digits of sha256>{WEIGHTS_SUFFIX} alone"
+                f"{entry}: is not part of a card, expected only {README}, {CONFIG}, "
+                f"{', '.join(WITH_WEIGHTS)} and {folder.name}-<8 digits of sha256>{WEIGHTS_SUFFIX}"
             )
     return [entry.name for entry in entries]
 
@@ -153,7 +172,7 @@ def _read_weights(path: Path, name: str) -> PublishedFile:
     found = measure(path)
     expected = f"{name}-{found.sha256[:8]}{WEIGHTS_SUFFIX}"
     if path.name != expected:
-        raise InputError(f"{path}: its content asks for the name {expected}: these are other weights")
+        raise InputError(f"{path}: holds other weights, whose file name would be {expected}")
     return found
 
 
@@ -164,7 +183,7 @@ def _read_tolerance(path: Path) -> float:
     except ValueError:
         tolerance = math.nan
     if not 0 < tolerance < math.inf:
-        raise InputError(f"{path}: its metadata's tolerance is '{text}', expected a number above 0")
+        raise InputError(f"{path}: the tolerance in its metadata is '{text}', expected a number above 0")
     return tolerance
 
 
@@ -173,7 +192,7 @@ def _metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "numpy") as file:
             return file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: is damaged, or no safetensors file ({error})") from error
+        raise InputError(f"{path}: is damaged or not a safetensors file ({error})") from error
 
 
 def _read_runs(path: Path) -> tuple[int, dict[int, Record]]:
@@ -181,18 +200,17 @@ def _read_runs(path: Path) -> tuple[int, dict[int, Record]]:
     try:
         content = json.loads(read_text(path))
     except ValueError as error:
-        raise InputError(f"{path}: is damaged, not JSON ({error})") from error
+        raise InputError(f"{path}: is not JSON ({error})") from error
     if not isinstance(content, Mapping):
-        raise InputError(f"{path}: holds a {type(content).__name__}, expected the records of runs")
-    validate(content, METRICS, str(path))
-    runs = {int(seed): record for seed, record in content["runs"].items()}
-    runs = dict(sorted(runs.items()))
+        raise InputError(f"{path}: holds a {type(content).__name__}, expected records of runs")
+    check_schema(content, METRICS_SCHEMA, str(path))
+    runs = dict(sorted((int(seed), record) for seed, record in content["runs"].items()))
     seed = content["seed"]
     if seed not in runs:
         raise InputError(f"{path}: the shipped seed {seed} is not among the runs' seeds {list(runs)}")
     for key, record in runs.items():
         if record["seed"] != key:
-            raise InputError(f"{path}: run {key} is of seed {record['seed']}")
+            raise InputError(f"{path}: run {key} has the record of seed {record['seed']}")
         _check_record(record, runs[seed], f"{path}: run {key}")
     return seed, runs
 
@@ -209,34 +227,28 @@ def _check_record(record: Record, shipped: Record, name: str) -> None:
     pixels = sum(entry["support"] for entry in tested)
     if not pixels == record["pixels"] == record["split"]["pixels"]["test"]:
         raise InputError(
-            f"{name} has {record['pixels']} pixels scored and {pixels} in its classes, its split has "
+            f"{name} has {record['pixels']} scored pixels and {pixels} in its classes, but its split has "
             f"{record['split']['pixels']['test']} test pixels"
         )
     right = sum(entry["accuracy"] * entry["support"] for entry in tested)
-    follows = {
-        "oa": right / pixels,
-        "aa": sum(entry["accuracy"] for entry in tested) / len(tested),
-    }
-    for score, value in follows.items():
+    aa = sum(entry["accuracy"] for entry in tested) / len(tested)
+    for score, value in {"oa": right / pixels, "aa": aa}.items():
         if abs(record[score] - value) > 1e-9:
             raise InputError(f"{name} has {score} {record[score]}, but its classes give {value}")
 
 
 def _check_configs(folder: Path, config: Config, shipped: int, runs: Mapping[int, Record]) -> None:
-    """Raise InputError if a run is not one of config.py with its seed."""
+    """Raise InputError if a run's config is not config.py with the run's seed."""
     for seed, record in runs.items():
         of_seed = copy.deepcopy(config)
-        if seed != shipped:  # config.py itself is the shipped run's
+        if seed != shipped:  # config.py itself is that of the shipped run
             set_seed(of_seed, seed)
         found = config_sha256(of_seed)
         if found != record["config_sha256"]:
             raise InputError(
-                f"{folder / METRICS_FILE}: run {seed} is of the config {record['config_sha256'][:8]}, but "
+                f"{folder / METRICS_FILE}: run {seed} has the config {record['config_sha256'][:8]}, but "
                 f"{CONFIG} with this seed is {found[:8]}"
             )
-    bands = config.model.in_channels
-    modalities = runs[shipped]["modalities"]
-    if sorted(bands) != sorted(modalities):
-        raise InputError(
-            f"{folder / METRICS_FILE}: the runs have modalities {modalities}, {CONFIG} {list(bands)}"
-        )
+    expected, found = list(config.model.in_channels), runs[shipped]["modalities"]
+    if sorted(expected) != sorted(found):
+        raise InputError(f"{folder / METRICS_FILE}: the runs have modalities {found}, {CONFIG} {expected}")

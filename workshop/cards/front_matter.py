@@ -1,4 +1,4 @@
-"""The front matter of a card: what its files say, and what is written by hand."""
+"""The front matter of a card, partly from its files and partly written by hand."""
 
 from __future__ import annotations
 
@@ -14,32 +14,27 @@ from workshop.cards.files import CardFiles, Trained
 ZOO = "m3amba_zoo"
 SIMULATED = "simulated"
 LICENCE = "apache-2.0"
-# Hugging Face's ids of OA, AA and kappa
+# Hugging Face's ids and our titles of OA, AA and kappa
 _HUB_METRICS = {
-    "oa": ("accuracy", "OA"),
-    "aa": ("balanced_accuracy", "AA"),
-    "kappa": ("cohen_kappa", "kappa"),
-}
+    "oa": ("accuracy", "OA"), "aa": ("balanced_accuracy", "AA"), "kappa": ("cohen_kappa", "kappa"),
+}  # fmt: skip
 BY_HAND_OF_INPUTS = ("unit", "wavelengths", "sensor")
 
 
 def front_matter(files: CardFiles, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a card's front matter, its generated keys from the files and the others as written.
-
-    Args:
-        files: of the card.
-        written: the front matter as it is; generated keys in it are replaced.
+    """Return a card's front matter: ``written`` with its generated keys replaced from the files.
 
     Raises:
-        InputError: data is simulated and the card's name does not say so, or the other way round.
+        InputError: if only one of the names of card and dataset says that the data is simulated, or the
+            front matter describes an input that the model does not have.
     """
     card = _mapping(written.get(ZOO))
     trained, data = files.trained, _data(files)
     simulated = SIMULATED in data["dataset"]
     if simulated != (SIMULATED in files.name):
         raise InputError(
-            f"{files.folder}: the data is '{data['dataset']}', and the word '{SIMULATED}' belongs into the "
-            "names of both or neither"
+            f"{files.folder}: the dataset is '{data['dataset']}'; either both names or neither must have the "
+            f"word '{SIMULATED}'"
         )
     generated: dict[str, Any] = {
         "base": files.name.partition("_")[0],
@@ -91,7 +86,7 @@ def _test_data(files: CardFiles, part: str) -> str:
 
 
 def _untrained_split(files: CardFiles, written: Any) -> dict[str, Any]:
-    """Return the split's name; what else is known of it without a training is written by hand."""
+    """Return the split's name, and what is written by hand about it."""
     return {"name": _test_data(files, "split"), **_without(written, "name")}
 
 
@@ -115,7 +110,7 @@ def _inputs(files: CardFiles, written: Any) -> dict[str, Any]:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    """Return a step of the pretreatment as it reads in a config."""
+    """Return a step of the pretreatment as text."""
     arguments = ", ".join(f"{key}={value!r}" for key, value in step.items() if key != "type")
     return f"{step['type']}({arguments})" if arguments else str(step["type"])
 
@@ -133,20 +128,14 @@ def _of_training(trained: Trained) -> dict[str, Any]:
             "parameters": shipped["model"]["parameters"],
         },
         "split": {
-            "name": split["name"],
-            "sha256": split["sha256"],
-            "leaked_pixels": split["leaked_pixels"],
-            "window": split["window"],
+            **{key: split[key] for key in ("name", "sha256", "leaked_pixels", "window")},
             "pixels": {part: split["pixels"][part] for part in ("train", "val", "test")},
         },
         "selection": "; ".join(sorted({record["selection"] for record in runs})),
         "seeds": list(trained.runs),
         "results": {score: _mean_and_std([record[score] for record in runs]) for score in SCORES},
         "provenance": {
-            "commit": shipped["commit"],
-            "command": shipped["command"],
-            "versions": dict(shipped["versions"]),
-            "machine": shipped["machine"],
+            **{key: shipped[key] for key in ("commit", "command", "versions", "machine")},
             "hours": round(seconds / 3600, 3),
         },
         "golden": {"file": GOLDEN, "tolerance": trained.tolerance},

@@ -1,4 +1,4 @@
-"""Measure the scan, the network, their memory, training and whole scenes here, beside what others do."""
+"""Measure the scan, the network, memory, training and whole scenes on this machine, beside other versions."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ SECTIONS = ("scan", "network", "memory", "train", "scene", "gpu")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print a table a section, and write JSON where asked; bad input raises InputError."""
+    """Measure, print one table per section, and write JSON if asked; bad input raises InputError."""
     args = _parser().parse_args(argv)
     if args.json and not args.json.parent.is_dir():
-        raise InputError(f"--json {args.json}: no folder {args.json.parent}")
+        raise InputError(f"--json {args.json}: the folder {args.json.parent} does not exist")
     from rich.console import Console
 
     from m3amba_zoo.evaluation.record import write_json
-    from workshop.benchmarks.machine import describe
+    from workshop.benchmarks.section import describe_machine
 
     console = Console()
-    if not console.is_terminal:  # a file: figures must not be cut to 80 columns
+    if not console.is_terminal:  # in a file, figures must not be cut to 80 columns
         console = Console(width=WIDTH_IN_FILES)
-    machine = describe()
+    machine = describe_machine()
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()), highlight=False)
     found = {}
     for name in args.sections:
-        with console.status(f"measures {name}"):
+        with console.status(f"measuring {name}"):
             section = import_module(f"workshop.benchmarks.{name}").measure()
         console.print(section.to_table())
         found[name] = section.to_dict()

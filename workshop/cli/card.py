@@ -12,7 +12,7 @@ FAULTS = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns 1 if ``check`` finds a fault; bad input raises InputError."""
+    """Run the command; return 1 if ``check`` finds a fault; bad input raises InputError."""
     args = _parser().parse_args(argv)
     from m3amba_zoo.hub.index import PACKAGE_INDEX
     from workshop.cards import (
@@ -26,16 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if args.command == "new":
         path = new_card(args.cards / args.name, args.config)
-        print(f"wrote {path}: write what is open in it, then run build {args.name}")
+        print(f"wrote {path}: complete what is open in it, then run build {args.name}")
         return 0
     if args.command == "golden":
         from workshop.publishing import redraw_golden
 
         for name in args.names:
             redraw_golden(args.cards / name)
-            print(f"drew the golden pair of {name} anew; now run build {name}")
+            print(f"drew the golden pair of {name} again; now run build {name}")
         return 0
-    # cards of one's own are no part of the package
+    # the user's own cards are not part of the package
     package_index = PACKAGE_INDEX if _is_checkout(args.cards, PACKAGE_INDEX) else None
     folders = [args.cards / name for name in args.names] or card_folders(args.cards)
     if args.command == "build":
@@ -55,27 +55,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="card.py", description=__doc__)
     parser.add_argument(
-        "--cards", type=Path, default=CARDS, metavar="DIR", help="where the cards are (default: model_cards)"
+        "--cards", type=Path, default=CARDS, metavar="DIR", help="the folder of cards (default: model_cards)"
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    new = commands.add_parser("new", help="write README.md of a card, with what a person must write open")
+    new = commands.add_parser("new", help="write a card's README.md, in which a person completes some parts")
     new.add_argument("name", metavar="NAME", help="<model>_<dataset>, for example m3amba-t_idtrees")
     new.add_argument(
-        "--config", type=Path, help="for a card without weights: the config that trains it; makes the folder"
+        "--config", type=Path, help="make a folder for a card without weights, which this config trains"
     )
     golden = commands.add_parser(
-        "golden", help="draw the golden input anew and write the weights' logits of it"
+        "golden", help="draw the golden input again and write the model's logits for it"
     )
-    golden.add_argument("names", nargs="+", metavar="NAME", help="of cards with weights")
+    golden.add_argument("names", nargs="+", metavar="NAME", help="cards with weights")
     for command, summary in {
-        "build": "write what is generated in the cards, the index and the table",
-        "check": "say what is invalid or stale; exit code 1 if anything is",
+        "build": "write the generated parts of the cards, the index and the table",
+        "check": "print what is invalid or stale; exit code 1 if anything is",
     }.items():
         parts = commands.add_parser(command, help=summary)
-        parts.add_argument("names", nargs="*", metavar="NAME", help="of cards (default: all)")
+        parts.add_argument("names", nargs="*", metavar="NAME", help="cards (default: all)")
     return parser
 
 
 def _is_checkout(cards: Path, package_index: Path) -> bool:
-    """Whether the cards lie beside the package, so that their index is the package's."""
+    """Return whether the cards are those of the package's checkout, whose index is the package's."""
     return cards.resolve() == package_index.parents[2] / CARDS

@@ -1,4 +1,4 @@
-"""Publish trained models: a card with the weights of the median run, and its upload."""
+"""Publish trained models as a card with the weights of the median run, and upload cards."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Publish, upload where asked to, and say what was done; bad input raises InputError."""
+    """Publish, upload if asked, and print what was done; bad input raises InputError."""
     args = _parser().parse_args(argv)
     if not args.work_dirs and args.push is None:
-        raise InputError("no WORK_DIR is given; only --push does without, for a card that is there already")
+        raise InputError("no WORK_DIR is given; only --push works without one, for an existing card")
     if args.endpoint is not None and args.push is None:
-        raise InputError("--endpoint: says where to upload to, so it needs --push REPO_ID")
-    sys.path.append(os.getcwd())  # where the user's modules named by custom_imports lie
+        raise InputError("--endpoint is the address of an upload, so it needs --push REPO_ID")
+    sys.path.append(os.getcwd())  # for the user's modules in custom_imports
     from workshop.publishing import check_may_push, publish, push
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
@@ -44,23 +44,25 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         type=Path,
         metavar="WORK_DIR",
-        help="trainings of one config over different seeds, each with its test",
+        help="trainings of one config with different seeds, each with its test",
     )
-    parser.add_argument("--name", required=True, help="of the model, for example m3amba-t_idtrees")
+    parser.add_argument("--name", required=True, help="the model's name, for example m3amba-t_idtrees")
     parser.add_argument(
         "--cards", type=Path, default=Path("model_cards"), metavar="DIR", help="default: model_cards"
     )
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="publish an existing name anew; what is written by hand in its README.md stays",
+        help="replace an existing card; the text written by hand in its README.md stays",
     )
     parser.add_argument(
         "--push",
         metavar="REPO_ID",
         help="upload the card to this repository of a Hugging Face hub (token: HF_TOKEN)",
     )
-    parser.add_argument("--endpoint", metavar="URL", help="of another hub; default: huggingface_hub's")
+    parser.add_argument(
+        "--endpoint", metavar="URL", help="address of another hub (default: huggingface_hub's)"
+    )
     return parser
 
 
@@ -70,9 +72,7 @@ def _print(console: Console, published: Published) -> None:
     console.print(f"OA: {scores}")
     console.print(f"weights: seed {published.shipped.seed}, {of}")
     if not published.splits_checked:
-        console.print(
-            "the data is not here: the splits and their leak are as the records say, not measured again"
-        )
+        console.print("the data is not on this machine: splits and leaked pixels were not checked")
     for backend, difference in published.golden.items():
         console.print(f"golden check, scan backend {backend}: largest difference {difference:.2g}")
     console.print(f"wrote to {published.folder}:")

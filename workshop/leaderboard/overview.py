@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from m3amba_zoo.errors import InputError
-from workshop.cards.document import read_text, replace_blocks
-from workshop.cards.markdown import table
+from workshop.cards.document import read_text, replace_blocks, table
 from workshop.leaderboard.goal import standing
 from workshop.leaderboard.plan import Plan
 from workshop.leaderboard.summary import Entry

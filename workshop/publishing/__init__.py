@@ -1,4 +1,4 @@
-"""From finished trainings to a published model: checked, written as a card with weights, uploaded."""
+"""Publishing of finished trainings: they are checked, written as a card with weights, and uploaded."""
 
 from workshop.publishing.card_files import redraw_golden
 from workshop.publishing.publishing import Published, publish

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from mmengine.config import Config
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import write_json
@@ -15,7 +19,6 @@ from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.cards.files import MAP, read_card_files
-from workshop.publishing.card_config import card_config_text, portable_command
 from workshop.publishing.golden_file import golden_file
 from workshop.publishing.golden_input import draw_input
 from workshop.publishing.runs import TrainedRun
@@ -23,29 +26,32 @@ from workshop.publishing.tensor_file import tensor_file
 
 FORMAT = 1  # of metrics.json
 GOLDEN_SEED = 0
-LARGEST_FILE = 100 * 2**20  # bytes; hosts of git repositories refuse larger ones
+LARGEST_FILE = 100 * 2**20  # bytes; hosts of git repositories refuse larger files
 LARGEST_MAP = 2**20
-# a record's entries that are long, and serve comparisons of runs in the leaderboard only
+# long entries of a record that only the leaderboard's comparisons of runs need
 LEFT_OUT = ("correct", "confusion", "wavelengths")
+# entries of a config about the run's machine; none of them is in config_sha256
+OF_THE_RUN = ("work_dir", "launcher", "resume", "load_from")
+ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
 
 
 def write_card_files(folder: Path, name: str, runs: Sequence[TrainedRun], shipped: TrainedRun) -> None:
     """Write config, weights, metrics, map and golden pair.
 
     Args:
-        folder: to write to, empty.
-        name: of the model.
-        runs: all of them.
-        shipped: the one whose weights are published.
+        folder: an empty folder.
+        name: the model's name.
+        runs: all runs of the card.
+        shipped: the run that gives the weights.
 
     Raises:
-        InputError: a file would be larger than 100 MB or cannot be made; or as ``card_config_text``,
+        InputError: if a file would be larger than 100 MB or cannot be made, or as in ``card_config_text``,
             ``read_checkpoint`` and ``golden_file``.
     """
     (folder / CONFIG).write_text(card_config_text(shipped.config), encoding="utf-8")
     write_json(folder / METRICS, _metrics(runs, shipped))
     about = {
-        "format": "pt",  # what other readers of safetensors look for
+        "format": "pt",  # other readers of safetensors look for it
         "name": name,
         "config_sha256": shipped.record["config_sha256"],
         "seed": str(shipped.seed),
@@ -57,14 +63,14 @@ def write_card_files(folder: Path, name: str, runs: Sequence[TrainedRun], shippe
 
 
 def write_golden(folder: Path, name: str) -> None:
-    """Draw the golden pair of the weights that a card holds; one that is there is replaced.
+    """Draw the golden pair of a card's weights, and replace an existing pair.
 
     Args:
-        folder: with config, weights and metrics.
-        name: of the model.
+        folder: a folder with config, weights and metrics.
+        name: the model's name.
 
     Raises:
-        InputError: the folder holds no model, or as ``golden_file``; a pair that was there stays.
+        InputError: if the folder holds no model, or as in ``golden_file``. An existing pair stays then.
     """
     trained = TrainedModel.from_folder(folder)
     inputs = draw_input(trained.model, trained.window, GOLDEN_SEED)
@@ -74,14 +80,14 @@ def write_golden(folder: Path, name: str) -> None:
 
 
 def redraw_golden(folder: Path) -> None:
-    """Draw the golden pair of a card anew, once the model has given the one that is there.
+    """Draw a card's golden pair again, if the model reproduces the existing pair.
 
     Args:
-        folder: of the card.
+        folder: the card's folder.
 
     Raises:
-        InputError: it is no card with weights, its files do not belong together, or the model does not give
-            its golden logits; the pair that was there stays.
+        InputError: if this is not a card with weights, its files do not match each other, or the model does
+            not give the golden logits. The existing pair stays then.
     """
     read_card_files(folder)
     check_golden(folder)
@@ -93,32 +99,76 @@ def _metrics(runs: Sequence[TrainedRun], shipped: TrainedRun) -> dict[str, Any]:
     for run in runs:
         record = {key: value for key, value in run.record.items() if key not in LEFT_OUT}
         records[str(run.seed)] = {**record, "command": portable_command(record["command"])}
-    wavelengths = shipped.record.get("wavelengths", {})  # of all runs: they have the same data
+    wavelengths = shipped.record.get("wavelengths", {})  # all runs have the same data
     return {"format": FORMAT, "seed": shipped.seed, "wavelengths": wavelengths, "runs": records}
 
 
 def _write(path: Path, content: bytes) -> None:
     if len(content) > LARGEST_FILE:
         raise InputError(
-            f"{path.name}: has {len(content) / 2**20:.0f} MB, expected {LARGEST_FILE / 2**20:.0f} at most"
+            f"{path.name}: has {len(content) / 2**20:.0f} MB, expected at most {LARGEST_FILE / 2**20:.0f} MB"
         )
     path.write_bytes(content)
 
 
 def _small_picture(path: Path) -> bytes:
-    """Return a PNG of at most 1 MB: the file itself, or one with 256 colours, halved until it is small."""
+    """Return a PNG of at most 1 MB: the file itself, or with 256 colours, halved until it fits."""
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
-        raise InputError(f"{path}: no such file, expected the map that the training's test wrote")
+        raise InputError(f"{path}: does not exist, expected the map that the training's test wrote")
     content = path.read_bytes()
     try:
         picture = Image.open(io.BytesIO(content)).convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: cut short or damaged, not a PNG picture") from error
+        raise InputError(f"{path}: is cut short, damaged or not a PNG picture") from error
     while len(content) > LARGEST_MAP:
         buffer = io.BytesIO()
         picture.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
         content = buffer.getvalue()
         picture = picture.reduce(2)
     return content
+
+
+def card_config_text(config: Config) -> str:
+    """Return a config as a file that needs no other, without the entries about the run's machine.
+
+    Raises:
+        InputError: if the config has a path of this machine.
+    """
+    kept = copy.deepcopy(config._cfg_dict.to_dict())
+    for key in OF_THE_RUN:
+        kept.pop(key, None)
+    for place, value in _texts(kept):
+        if ABSOLUTE.match(value):
+            raise InputError(
+                f"{config.filename}: {place} is '{value}', a path of this machine; train with a name or "
+                "a relative path (data is looked for in M3AMBA_DATA)"
+            )
+    return Config({**kept, "load_from": None}).pretty_text
+
+
+def portable_command(command: str) -> str:
+    """Return a command line without ``--work-dir`` and with absolute paths shortened.
+
+    Such a path keeps its part from the last ``configs/`` on, or else its last part.
+    """
+    command = re.sub(r"\s--work-dir(=|\s+)\S+", "", command)
+    return re.sub(r"(?<![^\s=])[/~]\S+", lambda path: _shortened(path[0]), command)
+
+
+def _shortened(path: str) -> str:
+    _, found, after = path.rpartition("/configs/")
+    return f"configs/{after}" if found else path.rstrip("/").rpartition("/")[2]
+
+
+def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the place and the value of every text in a config."""
+    if isinstance(node, str):
+        yield place.removeprefix("."), node
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _texts(value, f"{place}.{key}")
+    elif isinstance(node, (list, tuple)):
+        for position, value in enumerate(node):
+            yield from _texts(value, f"{place}.{position}")

@@ -1,4 +1,4 @@
-"""A random input like those a model was trained on, without a pixel of its data."""
+"""A random input in the value range that a model was trained on, without any pixel of its data."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Pixels = NDArray[np.float64]
 
 
 def draw_input(model: WindowClassifier, window: int, seed: int) -> dict[str, Tensor]:
-    """Draw an input in the rasters' units: normal values as the network reads them, pretreatment undone.
+    """Draw normal values for the network and undo the pretreatment, to get an input in the rasters' units.
 
-    What cannot be undone (a PCA's dropped components, a spectrum's norm) gets some value that the
-    pretreatment takes away again. In each modality another pixel is missing (NaN), the last one in all.
+    What cannot be undone (a PCA's dropped components, a spectrum's norm) gets a value that the pretreatment
+    removes again. Two pixels are missing (NaN): the last one in all modalities, and another in each.
 
     Args:
-        model: with its fitted pretreatment, on the CPU.
-        window: S, without the margin that the model reads around it.
+        model: the model with its fitted pretreatment, on the CPU.
+        window: the window's side S, without the margin that the model reads around it.
         seed: of the normal values.
 
     Returns:
@@ -60,9 +60,9 @@ def _steps(model: WindowClassifier, modality: str) -> list[nn.Module]:
 
 @singledispatch
 def undo(step: nn.Module, x: Pixels) -> Pixels:
-    """Return pixels ``(n, in_channels)`` that a step turns into ``(n, out_channels)`` like the given ones.
+    """Return pixels ``(n, in_channels)`` that a step turns into about ``x (n, out_channels)``.
 
-    Steps that are not known, and those that a pixel may pass unchanged, get the pixel itself.
+    For unknown steps, and those that may leave a pixel unchanged, that is the resampled pixel itself.
     """
     return _resampled(x, cast(Pretreatment, step).in_channels)
 
@@ -86,7 +86,7 @@ def _(step: SelectBands, x: Pixels) -> Pixels:
 
 @undo.register
 def _(step: CenteredLog, x: Pixels) -> Pixels:
-    return step.floor * np.exp(x - x.min(1, keepdims=True))  # a gain of the whole pixel goes
+    return step.floor * np.exp(x - x.min(1, keepdims=True))  # the step removes any gain of a pixel
 
 
 @undo.register

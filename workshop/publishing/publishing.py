@@ -1,4 +1,4 @@
-"""From work dirs to a card, which appears whole or not at all."""
+"""Makes a card from work dirs, completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.system.whole_file import whole_folder
 from workshop.cards import build_card, build_catalogue, check_card, new_card
 from workshop.publishing.card_files import write_card_files
-from workshop.publishing.leak_check import check_splits
-from workshop.publishing.runs import TrainedRun, median_run, read_runs
+from workshop.publishing.runs import TrainedRun, check_splits, median_run, read_runs
 
 
 @dataclass(frozen=True)
 class Published:
-    """What came of publishing.
+    """The result of publishing.
 
     Attributes:
-        folder: the card.
-        runs: the trainings that it stands for, by seed.
-        shipped: the one whose weights it has.
-        splits_checked: whether the data was here to make the splits again.
-        golden: the largest difference from the golden logits by scan backend.
-        to_do: why the card is not in the index yet (parts that only a person can write), one sentence each.
+        folder: the card's folder.
+        runs: its trainings, sorted by seed.
+        shipped: the training that gave the weights.
+        splits_checked: whether the data was on this machine and the splits were rebuilt.
+        golden: the largest difference from the golden logits, by scan backend.
+        to_do: why the card is not in the index yet, one sentence each (parts that a person must write).
     """
 
     folder: Path
@@ -41,17 +40,17 @@ class Published:
 
 
 def publish(work_dirs: Sequence[Path], name: str, cards: Path, replace: bool = False) -> Published:
-    """Make a card of trainings of one config over different seeds, with the weights of the median run.
+    """Make a card from trainings of one config with different seeds, with the weights of the median run.
 
     Args:
-        work_dirs: of the trainings.
-        name: of the model and its folder.
-        cards: the folder of the cards, made where it is not there.
-        replace: whether a card of that name may be replaced; what is written by hand in its README.md stays.
+        work_dirs: the trainings' work dirs.
+        name: the name of the model and its folder.
+        cards: the folder of the cards, made if absent.
+        replace: whether to replace an existing card; the text written by hand in its README.md stays.
 
     Raises:
-        InputError: the trainings break the protocol, or cannot be published; a card of that name exists;
-            a file cannot be written. There is no card then, or the one that was there before.
+        InputError: if the trainings break the protocol or cannot be published, a card of that name exists,
+            or a file cannot be written. No card is made or changed then.
     """
     if not NAME.fullmatch(name):
         raise InputError(
@@ -60,7 +59,7 @@ def publish(work_dirs: Sequence[Path], name: str, cards: Path, replace: bool = F
     target = cards / name
     if target.exists() and not replace:
         raise InputError(
-            f"{target}: exists already; --replace publishes it anew and keeps what is written by hand"
+            f"{target}: exists already; --replace publishes it again and keeps the text written by hand"
         )
     runs = read_runs(work_dirs)
     splits_checked, shipped = check_splits(runs), median_run(runs)
@@ -76,12 +75,12 @@ def publish(work_dirs: Sequence[Path], name: str, cards: Path, replace: bool = F
 
 
 def _to_do(card: Path) -> list[str]:
-    """Enter a card into the index and the table of the cards beside it; return what must be done first."""
+    """Enter a card into the index and the table of cards; return what must be done first."""
     if faults := check_card(card):
         return faults
     here = card.parent.resolve() == CHECKOUT_CARDS
     try:
         build_catalogue(card.parent, PACKAGE_INDEX if here else None)
-    except InputError as error:  # of another card: this one is in order
+    except InputError as error:  # of another card, since this one has no faults
         return [str(error)]
     return []

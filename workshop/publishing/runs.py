@@ -1,8 +1,12 @@
-"""The trainings that a card stands for: read from their work dirs, checked, the median one chosen."""
+"""The trainings of a card: read from their work dirs, checked, and the median one chosen.
+
+Their splits are rebuilt and compared with the records if their data is on this machine.
+"""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,10 +16,13 @@ from typing import Any
 from mmengine.config import Config
 
 from m3amba_zoo.config import config_sha256, read_config, set_seed
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.evaluation.record import check_scores, read_record
 from m3amba_zoo.hub.trained_model import METRICS, find_weights
 from m3amba_zoo.models.weights import read_checkpoint
+from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits import build_split, leaked_pixels
 
 PART = "test"
 
@@ -25,11 +32,11 @@ class TrainedRun:
     """A finished training with its test.
 
     Attributes:
-        work_dir: where it lies.
-        config: as the run saw it.
+        work_dir: its folder.
+        config: the config that the run used.
         record: the content of its ``metrics.json``.
-        weights: the checkpoint that was tested. Where the run keeps an average of its weights, MMEngine's
-            EMAHook has put the average in the place of the weights (``state_dict``) as it was written.
+        weights: the checkpoint that was tested. With MMEngine's EMAHook its ``state_dict`` is the average of
+            the weights: the hook swaps the two when it writes the file.
     """
 
     work_dir: Path
@@ -39,50 +46,79 @@ class TrainedRun:
 
     @property
     def seed(self) -> int:
-        """Of the run."""
+        """The run's seed."""
         return self.record["seed"]
 
 
 def read_runs(work_dirs: Sequence[Path]) -> list[TrainedRun]:
-    """Read trainings of one config over different seeds, sorted by seed.
+    """Read trainings of one config with different seeds, sorted by seed.
 
     Raises:
-        InputError: a work dir holds no finished training, or one that breaks the protocol; two have the same
-            seed; the configs differ in more than the seeds.
+        InputError: if a work dir holds no finished training or one that breaks the protocol, two have the
+            same seed, or the configs differ in more than the seeds.
     """
     runs = sorted(map(_read_run, work_dirs), key=lambda run: run.seed)
     for run, other in pairwise(runs):
         if run.seed == other.seed:
             raise InputError(
-                f"{run.work_dir} and {other.work_dir} both have seed {run.seed}: different seeds are expected"
+                f"{run.work_dir} and {other.work_dir} both have seed {run.seed}; expected different seeds"
             )
     for run in runs[1:]:
         if _seedless(run.config) != _seedless(runs[0].config):
             raise InputError(
-                f"{run.work_dir} was trained with another config than {runs[0].work_dir}: one config over "
-                f"different seeds is expected; {_first_difference(runs[0], run)}"
+                f"{run.work_dir} was trained with another config than {runs[0].work_dir}, expected one "
+                f"config with different seeds; {_first_difference(runs[0], run)}"
             )
     return runs
 
 
 def median_run(runs: Sequence[TrainedRun]) -> TrainedRun:
-    """Return the run with the median OA; of an even number, the lower of the two in the middle."""
+    """Return the run with the median OA, or the lower of the two in the middle."""
     return sorted(runs, key=lambda run: (run.record["oa"], run.seed))[(len(runs) - 1) // 2]
 
 
-def training_window(run: TrainedRun) -> int:
-    """Return the side of the training windows, which is what leaks."""
-    return int(run.config.train_dataloader.dataset.get("window", run.record["split"]["window"]))
+def check_splits(runs: Sequence[TrainedRun]) -> bool:
+    """Compare each run's split and leaked pixels with its record.
+
+    Returns:
+        Whether the data is on this machine; if not, nothing was compared.
+
+    Raises:
+        InputError: if a split differs from the record's, or more test pixels leak into training windows.
+    """
+    scenes: dict[str, list[Scene] | None] = {}
+    for run in runs:
+        dataset = run.config.test_dataloader.dataset.to_dict()
+        source = json.dumps(dataset["source"], sort_keys=True)
+        if source not in scenes:
+            scenes[source] = _load(dataset["source"], "simulated" in str(run.record["dataset"]))
+        loaded = scenes[source]
+        if loaded is None:
+            return False
+        window = run.config.train_dataloader.dataset.get("window", run.record["split"]["window"])
+        split, said = build_split(dataset["split"], loaded), run.record["split"]
+        if split.sha256 != said["sha256"]:
+            raise InputError(
+                f"{run.work_dir / METRICS}: its split is {said['sha256'][:8]}, but config and data give "
+                f"{split.sha256[:8]}"
+            )
+        found = leaked_pixels(split, loaded, int(window))  # training windows decide what leaks
+        if found > said["leaked_pixels"]:
+            raise InputError(
+                f"{run.work_dir / METRICS}: says that training windows contain {said['leaked_pixels']} test "
+                f"pixels, but they contain {found}"
+            )
+    return True
 
 
 def _read_run(work_dir: Path) -> TrainedRun:
     configs = sorted(work_dir.glob("*.py"))
     if not work_dir.is_dir() or len(configs) != 1:
-        found = f"holds {len(configs)} configs (*.py)" if work_dir.is_dir() else "no such folder"
-        raise InputError(f"{work_dir}: {found}; the work dir of a training is expected")
+        found = f"holds {len(configs)} configs (*.py)" if work_dir.is_dir() else "does not exist"
+        raise InputError(f"{work_dir}: {found}, expected the work dir of a training")
     config, record = read_config(configs[0]), read_record(work_dir / METRICS)
     if config.get("classifier") is not None:
-        raise InputError(f"{work_dir}: a classical classifier has no weights that could be published")
+        raise InputError(f"{work_dir}: a classical classifier has no weights to publish")
     for key in ("model", "train_dataloader", "test_dataloader"):
         if config.get(key) is None:
             raise InputError(f"{configs[0]}: has no '{key}', expected the config of a training with its test")
@@ -96,15 +132,15 @@ def _read_run(work_dir: Path) -> TrainedRun:
 
 
 def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> None:
-    """Raise InputError unless a record is this config's, tested and chosen as the protocol asks."""
+    """Raise InputError unless a record matches its config and follows the protocol of test and selection."""
     path = work_dir / METRICS
     if record["config_sha256"] != config_sha256(config):
         raise InputError(
-            f"{path}: is of another config (sha256 {record['config_sha256'][:8]}) than the one beside it "
+            f"{path}: is of another config (sha256 {record['config_sha256'][:8]}) than the one in its folder "
             f"({config_sha256(config)[:8]})"
         )
     if record["split"]["part"] != PART:
-        raise InputError(f"{path}: scores the {record['split']['part']} part, expected {PART}")
+        raise InputError(f"{path}: has scores of the part {record['split']['part']}, expected {PART}")
     if "train" not in record["timing_s"]:
         raise InputError(
             f"{path}: was written by a later test ({record['command']}), not by the training; run the "
@@ -114,8 +150,8 @@ def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> Non
         part = config.val_dataloader.dataset.get("part", PART)  # test is the datasets' default
         if part == PART or not record["split"]["pixels"][part]:
             raise InputError(
-                f"{path}: the weights are the '{record['selection']}', but were chosen on the {part} part; "
-                "what was chosen on test pixels is not published"
+                f"{path}: the weights are the '{record['selection']}', but were chosen on the part {part}; "
+                "weights chosen on test pixels are not published"
             )
     check_scores(record, str(path))
 
@@ -124,14 +160,14 @@ def _check_weights(work_dir: Path, config: Config, record: dict[str, Any], weigh
     """Raise InputError unless a checkpoint is the one that was tested."""
     best = sorted(path.name for path in work_dir.glob("best_*.pth"))
     if _keeps_best(config, record) and weights.name not in best:
-        found = f"holds {len(best)} of them ({', '.join(best)})" if best else "holds none"
+        found = ", ".join(best) or "none"
         raise InputError(
-            f"{work_dir}: one best_*.pth is expected, the checkpoint that was tested; it {found}"
+            f"{work_dir}: expected one best_*.pth, the checkpoint that was tested, found {found}"
         )
     trained, tested = read_checkpoint(weights, "meta")["meta"].get("epoch"), record["model"]["epochs"]
     if trained != tested:
         raise InputError(
-            f"{weights}: holds the weights of epoch {trained}, but {METRICS} tested those of epoch {tested}; "
+            f"{weights}: holds the weights of epoch {trained}, but {METRICS} is of those of epoch {tested}; "
             "run the training again with --resume"
         )
 
@@ -149,7 +185,7 @@ def _seedless(config: Config) -> str:
 
 
 def _first_difference(run: TrainedRun, other: TrainedRun) -> str:
-    """Say where the configs of two runs differ."""
+    """Return where the configs of two runs differ, as text."""
 
     def flat(node: Any, place: str = "") -> dict[str, Any]:
         if not isinstance(node, dict):
@@ -164,4 +200,14 @@ def _first_difference(run: TrainedRun, other: TrainedRun) -> str:
     for place in [*first, *second]:
         if first.get(place) != second.get(place):
             return f"{place[1:]} is {second.get(place)!r} and {first.get(place)!r}"
-    return "their seeds are not set alike"
+    return "their seeds are set in different places"
+
+
+def _load(config: dict, simulated: bool) -> list[Scene] | None:
+    """Load a source's masks; None if its files are absent or replaced by simulated data."""
+    source = SOURCES.build(dict(config))
+    try:
+        scenes = source.load(rasters=False)
+    except DataNotFoundError:
+        return None
+    return scenes if simulated or not source.simulated else None

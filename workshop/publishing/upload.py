@@ -1,4 +1,4 @@
-"""Uploads a card to a repository of a Hugging Face hub."""
+"""Uploads a card to a repository on a Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ MEANINGS = {
 
 
 def check_may_push() -> None:
-    """Raise InputError where the environment forbids network connections."""
+    """Raise InputError if the environment forbids network connections."""
     if is_offline():
         raise InputError(f"{OFFLINE_VARIABLE}=1 forbids uploading; unset it for --push")
 
 
 def push(folder: Path, repo_id: str, endpoint: str | None = None) -> str:
-    """Upload a card's files in one commit; weights of an earlier version go from the repository.
+    """Upload a card's files in one commit, which also deletes the weights of an earlier version.
 
-    The token is huggingface_hub's own: ``HF_TOKEN``, or what its login stored.
+    The token is huggingface_hub's: ``HF_TOKEN``, or the one that its login stored.
 
     Args:
-        folder: of the card.
-        repo_id: ``owner/name``; made where it does not exist.
-        endpoint: address of the hub; None for huggingface_hub's (``HF_ENDPOINT``).
+        folder: the card's folder.
+        repo_id: ``owner/name``; the repository is made if absent.
+        endpoint: the hub's address; None for huggingface_hub's default (``HF_ENDPOINT``).
 
     Returns:
         The commit's address.
 
     Raises:
-        InputError: the card is not valid, or not the model it says; the upload failed, and the repository's
-            files are as before; the environment forbids it.
+        InputError: if the card has faults, the model does not give the golden logits, the upload fails (the
+            repository's files are unchanged then), or the environment forbids it.
     """
     check_may_push()
     if endpoint is not None and not endpoint.startswith(("https://", "http://")):
         raise InputError(f"--endpoint {endpoint}: expected http://... or https://...")
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such card")
+        raise InputError(f"{folder}: this card does not exist")
     if faults := check_card(folder):
-        raise InputError(f"{folder}: is not uploaded before the card is in order: {faults[0]}")
+        raise InputError(f"{folder}: is not uploaded because the card has faults: {faults[0]}")
     check_golden(folder)
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -65,7 +65,7 @@ def push(folder: Path, repo_id: str, endpoint: str | None = None) -> str:
             ],
             commit_message=f"Publish {folder.name}",
         )
-    except Exception as error:  # of its HTTP library, which is another one in each generation
+    except Exception as error:  # its HTTP library differs between versions of huggingface_hub
         raise InputError(
             f"{folder} was not uploaded to '{repo_id}' on {api.endpoint}: {_reason(error)}"
         ) from error
@@ -73,7 +73,7 @@ def push(folder: Path, repo_id: str, endpoint: str | None = None) -> str:
 
 
 def _is_weights(file: str, name: str) -> bool:
-    # the digits tell "a-<8>" from the weights of another model "a-b" in the same repository
+    # the digits distinguish weights of "a" from those of another model "a-b" in the same repository
     return re.fullmatch(re.escape(name) + r"-[0-9a-f]{8}\.safetensors", file) is not None
 
 

@@ -1,3 +1,5 @@
+"""Every section of the benchmark at a small size: what it measures is right, and what it cannot says why."""
+
 import json
 import sys
 import types
@@ -11,17 +13,18 @@ from m3amba_zoo.models.ss2d import CrossSS2D
 from m3amba_zoo.ops import reference
 from workshop.benchmarks import (
     authors_order,
-    compiled_scan,
     fresh_process,
     gpu,
     memory,
     network,
-    plain_scans,
+    rival_scans,
     scan,
     scene,
     train,
 )
 from workshop.cli import benchmark
+
+pytestmark = pytest.mark.slow
 
 
 def test_scan_versions_agree_with_float64():
@@ -39,7 +42,7 @@ def test_scan_versions_agree_with_float64():
 def test_lean_scan_is_the_reference_in_groups():
     inputs = [x.double() for x in scan.scan_inputs(2, 6, 9, 3, 3)]
     expected = reference.selective_scan(*inputs, softplus=True)
-    torch.testing.assert_close(plain_scans.lean_scan(*inputs), expected)
+    torch.testing.assert_close(rival_scans.lean_scan(*inputs), expected)
 
 
 def test_a_version_too_large_for_the_memory_says_so(monkeypatch):
@@ -87,7 +90,7 @@ def test_memory_of_each_version(in_this_process):
 def test_copies_take_more_memory():
     shape = {"embed_dim": 32, "state": 8, "side": 64, "batch": 2, "training": False}
     ours, copying = (
-        fresh_process.call(memory.forward_peak, version=version, **shape)
+        fresh_process.call(memory.forward_peak, version=version, **shape)["inference_peak_mib"]
         for version in (memory.IN_PLACE, memory.COPIES)
     )
     assert 0 < ours < copying
@@ -135,8 +138,8 @@ def test_without_a_gpu_each_row_says_so(monkeypatch):
 
 
 def test_gpu_rows_measured_on_the_cpu(monkeypatch):
-    """What runs there is measured and right; what does not says why."""
-    monkeypatch.setattr(compiled_scan, "COMPILER", "eager")
+    """Versions that run on the CPU are measured and right; the others say why not."""
+    monkeypatch.setattr(rival_scans, "COMPILER", "eager")
     section = gpu.measure(channels=6, state=3, rank=2, sides=(5,), batch=2, device="cpu", copy_bytes=2**16)
     assert len(section.rows) == GPU_ROWS
     for row in section.rows:
@@ -148,7 +151,7 @@ def test_gpu_rows_measured_on_the_cpu(monkeypatch):
 
 
 class FakeSelectiveScanFn:
-    """mamba-ssm's autograd function in the shape of its call, computed by the reference."""
+    """mamba-ssm's autograd function, computed by the reference."""
 
     @staticmethod
     def apply(u, delta, A, B, C, D, z, delta_bias, delta_softplus):
@@ -188,5 +191,5 @@ def test_command_writes_machine_and_sections(tmp_path, capsys, monkeypatch):
 
 
 def test_command_refuses_a_missing_folder_before_it_measures(tmp_path):
-    with pytest.raises(InputError, match="no folder"):
+    with pytest.raises(InputError, match="does not exist"):
         benchmark.main(["--json", str(tmp_path / "missing" / "found.json")])

@@ -1,4 +1,4 @@
-"""A card's folder with weights and two seeds, of an invented training."""
+"""A card's folder with weights and two seeds, from an invented training."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.evaluation.scores import scores
-from workshop.cards.new import OPEN
+from workshop.cards.build import OPEN
 
 NAME = "m3amba-t_simulated-toy"
 CONFIG = """
@@ -53,7 +53,7 @@ def make_record(config, seed, class_names=("grass", "roof")):
 
 
 def make_card(cards, class_names=("grass", "roof")):
-    """Write all files of a card but README.md; return its folder."""
+    """Write all files of a card except README.md and return its folder."""
     folder = cards / NAME
     folder.mkdir(parents=True)
     (folder / "config.py").write_text(CONFIG)
@@ -68,7 +68,7 @@ def make_card(cards, class_names=("grass", "roof")):
 
 
 def save_weights(folder, value):
-    """Write the weights under the name that belongs to them, instead of those that were there."""
+    """Replace the weights by others, with the file name that belongs to them."""
     for old in folder.glob(f"{NAME}-*.safetensors"):
         old.unlink()
     save_file({"w": np.full(4, value, np.float32)}, folder / "w")
@@ -85,7 +85,7 @@ def read_metrics(folder):
 
 
 def finish(folder):
-    """Write by hand what is open."""
+    """Write what is open."""
     replace(folder / "README.md", OPEN, "written")
 
 

@@ -46,7 +46,7 @@ def folder(tmp_path):
     return folder
 
 
-def test_a_card_says_what_its_files_say(folder):
+def test_a_card_matches_its_files(folder):
     text = (folder / "README.md").read_text()
     assert "| 77.5 ± 10.6 |" in text  # of 85 and 70
     assert "| **4** | 85.0 |" in text
@@ -61,7 +61,7 @@ def test_a_card_says_what_its_files_say(folder):
     assert card.data.m3amba_zoo["provenance"]["hours"] == 1.0
 
 
-def test_building_again_leaves_what_is_written_by_hand(folder):
+def test_building_again_keeps_text_written_by_hand(folder):
     path = folder / "README.md"
     replace(path, "# m3amba-t_simulated-toy", "# A toy")
     before = path.read_text()
@@ -81,7 +81,7 @@ def test_the_catalogue_is_the_index_of_the_files(folder, tmp_path):
     assert published.weights == next(folder.glob(f"{NAME}-*")).name
     assert "77.5 ± 10.6" in (tmp_path / "README.md").read_text()
     replace(folder / "README.md", "# m3amba-t", "# A new title")
-    assert "index.json: is not what the cards say" in " ".join(check_catalogue(tmp_path, None))
+    assert "index.json: does not match the cards" in " ".join(check_catalogue(tmp_path, None))
 
 
 def edit_metrics(folder, change):
@@ -108,32 +108,32 @@ STALE = {
     "other weights": (lambda folder: save_weights(folder, 1.0), "is stale, its front matter in .*weights"),
     "weights of another name": (
         lambda folder: next(folder.glob(f"{NAME}-*")).rename(folder / f"{NAME}-00000000.safetensors"),
-        "00000000.safetensors: its content asks for the name",
+        "00000000.safetensors: holds other weights, whose file name would be",
     ),
     "pickled weights": (
         lambda folder: next(folder.glob(f"{NAME}-*")).write_bytes(b"\x80\x04" + bytes(90)),
-        "is damaged, or no safetensors file",
+        "is damaged or not a safetensors file",
     ),
     "two weights": (
         lambda folder: (folder / "other.safetensors").write_bytes(b""),
-        "one file of weights is expected",
+        "expected one file of weights",
     ),
     "no weights": (lambda folder: next(folder.glob(f"{NAME}-*")).unlink(), "found none"),
     "no map": (lambda folder: (folder / "map.png").unlink(), "has no map.png"),
     "no card": (lambda folder: (folder / "README.md").unlink(), "README.md: does not exist"),
     "no config": (lambda folder: (folder / "config.py").unlink(), "config.py: no such config"),
-    "foreign file": (lambda folder: (folder / "epoch_1.pth").write_bytes(b""), "epoch_1.pth: is no part"),
+    "foreign file": (lambda folder: (folder / "epoch_1.pth").write_bytes(b""), "epoch_1.pth: is not part"),
     "link": (
         lambda folder: ((folder / "map.png").unlink(), (folder / "map.png").symlink_to("/etc/hostname")),
-        "map.png: is no part",
+        "map.png: is not part",
     ),
     "another config": (
         lambda folder: replace(folder / "config.py", "num_classes=2", "num_classes=3"),
-        "run 4 is of the config",
+        "run 4 has the config",
     ),
     "another config of one seed": (
         lambda folder: edit_metrics(folder, lambda m: m["runs"]["7"].update(config_sha256="0" * 64)),
-        "run 7 is of the config 00000000",
+        "run 7 has the config 00000000",
     ),
     "edited score": (
         lambda folder: edit_metrics(folder, lambda m: m["runs"]["7"].update(oa=0.9)),
@@ -153,27 +153,27 @@ STALE = {
     ),
     "seed under another": (
         lambda folder: edit_metrics(folder, lambda m: m["runs"].update({"8": m["runs"].pop("7")})),
-        "run 8 is of seed 7",
+        "run 8 has the record of seed 7",
     ),
     "incomplete record": (
         lambda folder: edit_metrics(folder, lambda m: m["runs"]["7"].pop("split")),
         "metrics.json: in runs.7, 'split' is a required property",
     ),
-    "no number": (
+    "not a finite number": (
         lambda folder: edit_metrics(folder, lambda m: m["runs"]["7"].update(oa=float("nan"))),
-        "metrics.json: holds a number that is none",
+        "metrics.json: has a number that is not finite",
     ),
     "no tolerance": (
         lambda folder: (folder / "golden.safetensors").write_bytes(
             (folder / "golden.safetensors").read_bytes().replace(b"0.0001", b"1/1000")
         ),
-        "golden.safetensors: its metadata's tolerance is '1/1000'",
+        "golden.safetensors: the tolerance in its metadata is '1/1000'",
     ),
 }
 
 
 @pytest.mark.parametrize("case", STALE)
-def test_a_card_that_its_files_do_not_bear_out_is_refused(folder, case):
+def test_a_card_that_does_not_match_its_files_is_refused(folder, case):
     change, message = STALE[case]
     change(folder)
     (fault,) = check_card(folder)
@@ -185,7 +185,7 @@ INVALID = {
     "no limit": ("limits:\n  - written", "limits: []", "in m3amba_zoo.limits"),
     "no licence of the data": ("    data: written\n", "", "'data' is a required property"),
     "unit left out": ("unit: written", "unit: null", "unit, None is not of type 'string'"),
-    "a key that is none": ("  golden:", "  golde: 1\n  golden:", "'golde' was unexpected"),
+    "an unknown key": ("  golden:", "  golde: 1\n  golden:", "'golde' was unexpected"),
     "no reason for comparing": (
         "paper: null",
         "paper: {says: '99.9', comparable: maybe}",
@@ -197,14 +197,14 @@ INVALID = {
         "describes 'sar', but config.py has",
     ),
     "a comment": ("license:", "# of the weights\nlicense:", "the comment '# of the weights'"),
-    "no YAML": ("tags:", "tags: [", "front matter is not YAML"),
+    "not YAML": ("tags:", "tags: [", "front matter is not YAML"),
     "no front matter": ("---\nlicense", "license", "has no front matter"),
-    "a lost block": ("<!-- generated: use -->", "", "'<!-- end: use -->' closes nothing"),
+    "a lost block": ("<!-- generated: use -->", "", "'<!-- end: use -->' closes no block"),
     "an open block": ("<!-- end: use -->", "", "the block 'weights' is inside 'use'"),
     "a block twice": (
         "<!-- end: limits -->",
         "<!-- end: limits -->\n<!-- generated: use -->\n<!-- end: use -->",
-        "the block 'use' is a second time",
+        "the block 'use' is there twice",
     ),
 }
 
@@ -227,7 +227,7 @@ def test_simulated_data_is_named_so(tmp_path):
     folder = make_card(tmp_path).rename(tmp_path / "m3amba-t_toy")
     weights = next(folder.glob(f"{NAME}-*"))
     weights.rename(folder / weights.name.replace(NAME, folder.name))
-    with pytest.raises(InputError, match="the word 'simulated' belongs into the names of both"):
+    with pytest.raises(InputError, match="must have the word 'simulated'"):
         new_card(folder)
 
 
@@ -282,7 +282,7 @@ def test_nothing_is_left_of_a_card_that_cannot_be_made(tmp_path):
     with pytest.raises(InputError, match="has no model with in_channels"):
         new_card(tmp_path / "cards" / "lda_here", config)
     assert not (tmp_path / "cards").exists()
-    with pytest.raises(InputError, match="is no name of a card"):
+    with pytest.raises(InputError, match="is not a card's name"):
         new_card(tmp_path / "cards" / "here", config)
 
 

@@ -1,4 +1,4 @@
-"""A Hugging Face hub on loopback: the endpoints that an upload needs, and a record of what was uploaded."""
+"""A Hugging Face hub on loopback with the endpoints of an upload, which keeps what was uploaded."""
 
 import base64
 import hashlib
@@ -13,10 +13,10 @@ class StandInHub:
     """A hub that runs inside ``with``.
 
     Attributes:
-        files: what each repository holds, by repository and path.
+        files: the content of each repository, by repository and path.
         commits: the messages of the commits.
-        large: suffixes of the files that are to be sent as large ones (git LFS).
-        refuse: the status that a path with this text in it gets.
+        large: suffixes of the files that must be sent by git LFS.
+        refuse: status codes by the text in a path that gets them.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""From work dirs to a card: what is shipped is what was tested, and what breaks the protocol is refused."""
+"""Publishing: the shipped weights are the tested ones, and runs that break the protocol are refused."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from m3amba_zoo.hub.index import read_index
 from workshop.cli.card import main as card_command
 from workshop.cli.publish import main
 from workshop.publishing import card_files, publishing
-from workshop.publishing.card_config import portable_command
+from workshop.publishing.card_files import portable_command
 from workshop.publishing.runs import median_run
 
 SEEDS = (0, 1, 2)
@@ -33,7 +33,7 @@ def trained():
 
 @pytest.fixture
 def runs(trained, tmp_path):
-    """Copies of the work dirs, to be spoilt."""
+    """Copies of the work dirs that a test may change."""
     return [shutil.copytree(work_dir, tmp_path / work_dir.name) for work_dir in trained]
 
 
@@ -76,7 +76,7 @@ def test_the_published_weights_are_those_whose_test_is_published(trained, cards,
     metrics = json.loads((card / "metrics.json").read_text())
     work_dir = trained[SEEDS.index(metrics["seed"])]
     checkpoint = torch.load(work_dir / "epoch_3.pth", weights_only=True)
-    # what was trained, of which the average is shipped: MMEngine swaps the two in the file
+    # the trained weights, whose average is shipped: MMEngine swaps the two in the file
     raw = {k.removeprefix("module."): v for k, v in checkpoint["ema_state_dict"].items() if "module." in k}
     save_file(raw, "raw.safetensors")
     for name, file in (("again", weights), ("raw", "raw.safetensors")):
@@ -113,7 +113,7 @@ def test_the_same_runs_give_the_same_bytes(trained, cards):
     assert files(publish(trained, cards, "--replace")) == before
 
 
-def test_a_golden_pair_is_drawn_anew_by_a_model_that_gives_the_old_one(trained, cards, monkeypatch):
+def test_a_golden_pair_is_drawn_again_only_by_a_model_that_gives_the_old_one(trained, cards, monkeypatch):
     golden = publish(trained, cards) / "golden.safetensors"
     before = golden.read_bytes()
     redraw = ["--cards", str(cards), "golden", NAME]
@@ -152,16 +152,16 @@ REFUSALS = {
         "optim_wrapper.optimizer.lr is 0.01 and 0.001",
     ),
     "a changed config": (lambda runs: change(runs[1], config_sha256="0" * 64), "is of another config"),
-    "another part": (lambda runs: other_split(runs[2], part="val"), "scores the val part, expected test"),
+    "another part": (lambda runs: other_split(runs[2], part="val"), "scores of the part val, expected test"),
     "more leak than said": (
         lambda runs: other_split(runs[2], leaked_pixels=-1),
-        "says that training windows show -1",
+        "says that training windows contain -1",
     ),
     "another split": (lambda runs: other_split(runs[2], sha256="0" * 64), "its split is 00000000"),
     "scores that do not follow": (lambda runs: change(runs[0], oa=0.99), "the confusion matrix gives"),
     "an older test": (
         lambda runs: change(runs[0], model={**record_of(runs[0])["model"], "epochs": 2}),
-        "tested those of epoch 2",
+        "is of those of epoch 2",
     ),
     "a later test": (lambda runs: change(runs[0], timing_s={"test": 1.0}), "was written by a later test"),
     "chosen on test pixels": (
@@ -169,7 +169,7 @@ REFUSALS = {
             [reconfigure(run, "val_dataloader", {"dataset": {}}) for run in runs]
             + [change(run, selection="best oa on validation pixels") for run in runs]
         ),
-        "chosen on the test part",
+        "chosen on the part test",
     ),
     "a path of this machine": (
         lambda runs: [reconfigure(run, "optim_wrapper.files", ["/home/me/x"]) for run in runs],
@@ -177,12 +177,12 @@ REFUSALS = {
     ),
     "no test": (lambda runs: (runs[1] / "metrics.json").unlink(), "metrics.json: cannot be read"),
     "no weights": (lambda runs: (runs[1] / "last_checkpoint").unlink(), "holds no weights"),
-    "no map": (lambda runs: [(run / "map.png").unlink() for run in runs], "map.png: no such file"),
+    "no map": (lambda runs: [(run / "map.png").unlink() for run in runs], "map.png: does not exist"),
     "a pickle": (
         lambda runs: [torch.save({"state_dict": SimpleNamespace()}, run / "epoch_3.pth") for run in runs],
         "holds a pickled",
     ),
-    "no work dir": (lambda runs: shutil.rmtree(runs[0]), "no such folder"),
+    "no work dir": (lambda runs: shutil.rmtree(runs[0]), "does not exist, expected the work dir"),
 }
 
 

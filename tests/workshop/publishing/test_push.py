@@ -1,4 +1,4 @@
-"""Cards to a hub: every byte arrives in one commit, or one sentence says why not."""
+"""Uploads to a hub: every byte arrives in one commit, or one sentence says why not."""
 
 import shutil
 import socket
@@ -31,7 +31,7 @@ def hub(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.delenv("M3AMBA_OFFLINE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    # Xet's own protocol has no stand-in here; without it huggingface_hub sends large files by git LFS
+    # the stand-in does not speak Xet; without it huggingface_hub sends large files by git LFS
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     with StandInHub() as running:
         yield running
@@ -111,12 +111,12 @@ def test_offline_opens_no_socket(card, hub, monkeypatch):
 
 
 def test_only_cards_in_order_are_uploaded(card, hub):
-    assert "no such card" in refusal(card.with_name("m3amba-t_absent"), hub.url)
+    assert "this card does not exist" in refusal(card.with_name("m3amba-t_absent"), hub.url)
     assert "expected http" in refusal(card, "127.0.0.1")
     assert "Repo id" in refusal(card, hub.url, "a/b/c")
     readme = card / "README.md"
     readme.write_text(readme.read_text().replace("written by hand", "TO BE WRITTEN", 1))
-    assert "is not uploaded before the card is in order" in refusal(card, hub.url)
+    assert "is not uploaded because the card has faults" in refusal(card, hub.url)
     assert not hub.commits
 
 
