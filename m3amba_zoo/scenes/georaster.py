@@ -92,6 +92,16 @@ def read_grid(path: str | Path) -> Grid:
         return Grid(file.shape, *_georeference(file), str(path))
 
 
+def count_bands(path: str | Path) -> int:
+    """Read how many bands a raster file has, without its pixels.
+
+    Raises:
+        InputError: the file is absent, not a raster, or cut short.
+    """
+    with _opened(path) as file:
+        return file.count
+
+
 def require_same_grid(scene: str, first: Grid, other: Grid) -> None:
     """Raise InputError, naming both files, unless they have one size and, where known, one georeference."""
     found = None

@@ -24,6 +24,9 @@ KEPT_NEON_BANDS = np.r_[0:192, 210:283, 315:419]
 WAVELENGTHS = 383.5 + 5.0078 * KEPT_NEON_BANDS
 """Nominal centres of the bands in nm, see ``IDTReeS``."""
 
+MIN_PIXELS, MIN_PLOTS, TAXA_WITH_BOTH = 200, 3, 13
+"""The default thresholds, and how many taxa of the published data reach them."""
+
 Covers = dict[object, NDArray[np.bool_]]
 
 
@@ -63,7 +66,9 @@ class IDTReeS(Source):
 
     folder: ClassVar[str] = "idtrees"
 
-    def __init__(self, root: str | Path | None = None, min_pixels: int = 200, min_plots: int = 3) -> None:
+    def __init__(
+        self, root: str | Path | None = None, min_pixels: int = MIN_PIXELS, min_plots: int = MIN_PLOTS
+    ) -> None:
         """Say where the files lie and which taxa become classes.
 
         Args:
@@ -99,6 +104,15 @@ class IDTReeS(Source):
             )
             for plot, grid in grids.items()
         ]
+
+    def channels(self) -> dict[str, int]:
+        """Return the bands of the published rasters."""
+        return {"hsi": len(WAVELENGTHS), "lidar": 1}
+
+    def num_classes(self) -> int:
+        """Return the number for the published data; other thresholds count in the files."""
+        published = (self.min_pixels, self.min_plots) == (MIN_PIXELS, MIN_PLOTS)
+        return TAXA_WITH_BOTH if published else super().num_classes()
 
     def _plots(self, base: Path) -> list[str]:
         """Name the plots; each needs both rasters, and the field data and crowns must be there."""

@@ -102,6 +102,14 @@ class Manifest(Source):
         """Read the scenes, in the order of the file; see Source.load."""
         return [scene.load(rasters) for scene in self.scenes]
 
+    def channels(self) -> dict[str, int]:
+        """Count the bands of the first scene, from the lists of ``bands`` or the files' headers."""
+        return {name: entry.count_bands() for name, entry in self.scenes[0].modalities.items()}
+
+    def num_classes(self) -> int:
+        """Count the classes of the YAML file."""
+        return len(self.classes)
+
     def _compare_scenes(self) -> None:
         """Raise InputError if two scenes have one name or not the same modalities."""
         first = self.scenes[0]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster
+from m3amba_zoo.scenes.georaster import GeoRaster, count_bands, read_georaster
 from m3amba_zoo.scenes.manifest_section import Section
-from m3amba_zoo.scenes.matlab import read_variable
+from m3amba_zoo.scenes.matlab import list_variables, read_variable
 from m3amba_zoo.scenes.scene import UNLABELLED, Raster
 
 MODALITY_KEYS = ("path", "key", "bands", "nodata", "unit", "wavelengths")
@@ -111,6 +111,21 @@ class RasterEntry:
             path=raster.path,
         )
         return read._replace(raster=selected)
+
+    def count_bands(self) -> int:
+        """Return how many bands ``read`` keeps, from the file's header where it can tell.
+
+        Raises:
+            InputError: the file is damaged, or holds something else.
+        """
+        if self.bands is not None:
+            return len(self.bands)
+        if not self.key:
+            return count_bands(self.path)
+        listed = list_variables(self.path)
+        if self.key in listed:
+            return (*listed[self.key].shape, 1)[2]  # H x W x C, or H x W
+        return len(self.read().raster.data)  # a struct's field: its shape is not listed
 
     def read_one_band(self) -> GeoRaster:
         """Read a label raster or mask.

@@ -68,6 +68,14 @@ class Simulated(Source):
         self._name += "" if bands is None else f"_{bands}bands"
         self.title = self._name
 
+    def channels(self) -> dict[str, int]:
+        """Count the sensors' bands."""
+        return {name: sensor.bands for name, sensor in self._modalities.items()}
+
+    def num_classes(self) -> int:
+        """Count the class table's entries."""
+        return len(self.classes)
+
     def load(self, rasters: bool = True) -> list[Scene]:
         """Make the scene.
 

@@ -61,3 +61,15 @@ class Source(ABC):
             DataNotFoundError: files are absent.
             InputError: a file is damaged or does not fit the others.
         """
+
+    def channels(self) -> dict[str, int]:
+        """Return the number of bands by modality, of the rasters that ``load`` reads and in their order.
+
+        Configs ask for it, so a source that knows the answer gives it without its files. This default loads
+        the scenes and counts.
+        """
+        return {modality: len(raster.data) for modality, raster in self.load()[0].rasters.items()}
+
+    def num_classes(self) -> int:
+        """Return the number of classes K; like ``channels``, without files where they are not needed."""
+        return len(self.load(rasters=False)[0].classes)

@@ -139,6 +139,14 @@ class StandardScene(Source):
             )
         ]
 
+    def channels(self) -> dict[str, int]:
+        """Count the bands that ``load`` keeps, without the files."""
+        return {name: len(self.bands.get(name, range(self.modalities[name].bands))) for name in self.wanted}
+
+    def num_classes(self) -> int:
+        """Count the class table's entries."""
+        return len(self.classes)
+
     def published_files(self, scene: Scene) -> dict[str, dict[str, Any]]:
         """Lay a scene out as its host does, the inverse of ``load``: MATLAB values by key, by file."""
         arrays: list[tuple[Place, NDArray]] = []

@@ -36,6 +36,8 @@ PRODUCTS = {
     "dem": Product("DEM", ("elevation",), "m"),
 }
 LABELS = "LULC"
+MIN_PIXELS, CLASSES_WITH_MIN_PIXELS = 1000, 7
+"""The default of ``min_pixels``, and how many classes of the published tiles have as many."""
 LAND_COVER = (
     LandClass("water", (30, 110, 225)),
     LandClass("trees", (0, 95, 30)),
@@ -82,7 +84,7 @@ class TerraMind(Source):
         self,
         root: str | Path | None = None,
         modalities: Sequence[str] = ("s2", "s1"),
-        min_pixels: int = 1000,
+        min_pixels: int = MIN_PIXELS,
     ) -> None:
         """Say where the files lie, which rasters are wanted and which classes are kept.
 
@@ -125,6 +127,14 @@ class TerraMind(Source):
             )
             for tile, cover in covers.items()
         ]
+
+    def channels(self) -> dict[str, int]:
+        """Count the products' bands."""
+        return {name: len(PRODUCTS[name].bands) for name in self.modalities}
+
+    def num_classes(self) -> int:
+        """Return the number for the published tiles; another ``min_pixels`` counts in the label files."""
+        return CLASSES_WITH_MIN_PIXELS if self.min_pixels == MIN_PIXELS else super().num_classes()
 
     def _tiles(self, modalities: Sequence[str]) -> list[str]:
         """Name the tiles; each needs a file in every folder that is read."""

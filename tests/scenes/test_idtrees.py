@@ -3,6 +3,7 @@ import csv
 import numpy as np
 import pytest
 from rasterio.transform import from_origin
+from source_counts import check_counts
 from tiny_rasters import pixel_box, write_polygons, write_raster
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
@@ -65,6 +66,7 @@ def write_field_data(path, columns):
 def test_crowns_become_labels(root):
     source = IDTReeS(root, min_pixels=5, min_plots=2)
     scenes = source.load()
+    check_counts(source, scenes)
     assert [scene.name for scene in scenes] == ["MLBS_2", "MLBS_10", "OSBS_1"]
     assert [entry.name for entry in source.classes] == ["ACRU (Acer rubrum)", "QUAL (Quercus alba)"]
     assert source.classes[0].color != source.classes[1].color
@@ -131,6 +133,14 @@ def test_absent_files_are_named_with_what_to_do(root, lost):
     assert str(root / "train" / lost) in str(caught.value)
 
 
+def test_bands_and_classes_are_known_without_files(tmp_path):
+    source = IDTReeS(tmp_path / "absent")
+    assert source.channels() == {"hsi": 369, "lidar": 1}
+    assert source.num_classes() == 13
+    with pytest.raises(DataNotFoundError):
+        IDTReeS(tmp_path / "absent", min_plots=2).num_classes()
+
+
 def test_no_data_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv("M3AMBA_DATA", str(tmp_path))
     with pytest.raises(DataNotFoundError, match=r"folder idtrees under \$M3AMBA_DATA.*simulated"):
@@ -171,6 +181,7 @@ def test_real_plots_hold_the_benchmark_taxa(real):
     assert {entry.name.split()[0] for entry in source.classes} == maples | others | pines | oaks
     assert len({entry.color for entry in source.classes}) == len(source.classes) == 13
     assert len(scenes) == 85
+    check_counts(source, scenes)
     assert {scene.rasters["hsi"].data.shape for scene in scenes} == {(369, 20, 20)}
     assert len({scene.crs for scene in scenes}) == 1
     for scene in scenes:

@@ -9,6 +9,7 @@ import shapely
 import yaml
 from rasterio.transform import from_origin
 from rasterio.warp import transform as warp
+from source_counts import check_counts
 from tiny_rasters import CRS, ORIGIN, pixel_box, write_polygons, write_raster
 
 from m3amba_zoo.errors import InputError
@@ -64,6 +65,7 @@ def changed(way: str, value):
 def test_envi_matlab_and_labels_make_a_scene(folder):
     source = build(folder, SCENE)
     (scene,) = source.load()
+    check_counts(source, [scene])
     np.testing.assert_array_equal(scene.labels, np.array([0, 1, 2, 1] + [0] * 252)[LABELS])
     assert scene.name == "harbour"
     assert [entry.name for entry in scene.classes] == ["wheat", "maize"] == [c.name for c in source.classes]
@@ -88,9 +90,19 @@ def test_the_manifest_overrides_the_file(folder):
         "wavelengths": [400, 500, 600, 700, 800.5],
     }
     whole, part = (build(folder, scene).load()[0].rasters["hsi"] for scene in (SCENE, document))
+    check_counts(build(folder, document), build(folder, document).load())
     np.testing.assert_array_equal(part.data, whole.data[[2, 3, 0]])
     np.testing.assert_array_equal(part.wavelengths, [600, 700, 400])
     assert (part.nodata, part.unit, whole.nodata) == (-9999, "reflectance", None)
+
+
+def test_bands_are_counted_in_every_kind_of_matlab_variable(folder):
+    cube = np.zeros((*SHAPE, 4))
+    scipy.io.savemat(folder / "more.mat", {"flat": cube[..., 0], "nested": {"cube": cube}})
+    entries = {key: {"path": "more.mat", "key": key} for key in ("flat", "nested.cube")}
+    source = build(folder, SCENE | {"modalities": {**SCENE["modalities"], **entries}})
+    assert source.channels() == {"hsi": 5, "lidar": 2, "flat": 1, "nested.cube": 4}
+    check_counts(source, source.load())
 
 
 def test_classes_without_values_count_from_one(folder):

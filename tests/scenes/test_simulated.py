@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 from scipy.special import polygamma
 from sklearn.ensemble import RandomForestClassifier
+from source_counts import check_counts
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
@@ -68,6 +69,7 @@ def test_the_same_seed_gives_the_same_scene_whatever_the_modalities():
 def test_masks_alone_are_those_of_the_whole_scene():
     source = SOURCES.build({"type": "simulated", "height": 40, "width": 60, "bands": 4})
     whole, masks = source.load()[0], source.load(rasters=False)[0]
+    check_counts(source, [whole])
     assert masks.rasters == {}
     assert "simulated" in masks.name
     assert masks.name == whole.name
@@ -78,6 +80,7 @@ def test_masks_alone_are_those_of_the_whole_scene():
 def test_sensors_show_plants_heights_water_and_speckle():
     modalities = {"hsi": HsiSpec(180, 400, 2500), "lidar": LidarSpec(4), "dsm": DsmSpec(), "sar": SarSpec()}
     scene = simulate_scene("simulated", HOUSTON2013, (120, 300), modalities)
+    assert [len(raster.data) for raster in scene.rasters.values()] == [s.bands for s in modalities.values()]
     label = {land.name: index for index, land in enumerate(scene.classes, start=1)}
 
     def median(modality: str, name: str) -> np.ndarray:
@@ -175,5 +178,5 @@ def test_impossible_scenes_are_refused():
         simulate_scene("simulated", AUGSBURG, (64, 64), {}, train_counts=(5, 5))
     with pytest.raises(InputError, match="expected at most"):
         simulate_scene("simulated", AUGSBURG, (64, 64), {}, 0, (300,) * 7, (300,) * 7)
-    with pytest.raises(InputError, match="channels is 5"):
+    with pytest.raises(InputError, match="bands is 5"):
         SarSpec(5)

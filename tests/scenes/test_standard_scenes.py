@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from host_layouts import LAYOUTS, SIZE, Files, arrays, houston_files, write
+from source_counts import check_counts
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES
@@ -33,21 +34,23 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("version", ["v5", "v7.3"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout: str, version: str, tmp_path: Path) -> None:
-    source, named = LAYOUTS[layout]
-    made = arrays(source)
+    kind, named = LAYOUTS[layout]
+    made = arrays(kind)
     files = {file: {key: made[role] for key, role in keys.items()} for file, keys in named.items()}
     write(tmp_path, files, version)
     roles = {role for keys in named.values() for role in keys.values()}
 
-    (scene,) = source(tmp_path, modalities=[name for name in source.modalities if name in roles]).load()
+    source = kind(tmp_path, modalities=[name for name in kind.modalities if name in roles])
+    (scene,) = source.load()
 
+    check_counts(source, [scene])
     assert scene.name == source.name
     assert list(scene.rasters) == list(source.modalities)
     for name, raster in scene.rasters.items():
         assert raster.data.dtype == made[name].dtype
         np.testing.assert_array_equal(raster.data, np.atleast_3d(made[name]).transpose(2, 0, 1))
     np.testing.assert_array_equal(scene.labels, made["whole"])
-    if source is MUUFL or "train" not in roles:
+    if kind is MUUFL or "train" not in roles:
         assert scene.official is None
     else:
         assert scene.official is not None
@@ -278,10 +281,18 @@ def test_wrong_arguments(arguments: dict[str, Any], expected: str) -> None:
         MUUFL(**arguments)
 
 
+def test_bands_and_classes_are_known_without_files(tmp_path: Path) -> None:
+    source = Augsburg(tmp_path / "absent", modalities=["sar", "hsi"], bands={"hsi": [3, 9, 4]})
+    assert list(source.channels().items()) == [("sar", 4), ("hsi", 3)]
+    assert source.num_classes() == 7
+
+
 def test_chosen_bands_keep_their_wavelengths(tmp_path: Path) -> None:
     write(tmp_path, houston_files())
     (whole,) = Houston2013(tmp_path).load()
-    (scene,) = Houston2013(tmp_path, modalities=["hsi"], bands={"hsi": [7, 0]}).load()
+    source = Houston2013(tmp_path, modalities=["hsi"], bands={"hsi": [7, 0]})
+    (scene,) = source.load()
+    check_counts(source, [scene])
     assert list(scene.rasters) == ["hsi"]
     np.testing.assert_array_equal(scene.rasters["hsi"].data, whole.rasters["hsi"].data[[7, 0]])
     np.testing.assert_array_equal(scene.rasters["hsi"].wavelengths, [397.4, 364.0])

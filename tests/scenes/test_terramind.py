@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from rasterio.transform import from_origin
+from source_counts import check_counts
 from tiny_rasters import write_raster
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
@@ -30,6 +31,7 @@ def root(tmp_path):
 def test_rare_classes_are_dropped_and_the_rest_renumbered(root):
     source = TerraMind(root, min_pixels=30)
     scenes = source.load()
+    check_counts(source, scenes)
     assert [scene.name for scene in scenes] == list(TILES)
     assert [entry.name for entry in source.classes] == ["water", "snow/ice", "rangeland"]
     numbers = np.array([0, 1, 0, 0, 0, 0, 0, 2, 0, 3])
@@ -55,7 +57,9 @@ def test_no_threshold_keeps_every_class_that_occurs(root):
 
 
 def test_modalities_are_chosen_and_only_their_files_needed(root):
-    scene = TerraMind(root, ("dem", "s2"), 1).load()[0]
+    source = TerraMind(root, ("dem", "s2"), 1)
+    scene = source.load()[0]
+    check_counts(source, [scene])
     assert list(scene.rasters) == ["dem", "s2"]
     (root / "S1RTC" / f"{TILES[0]}.tif").unlink()
     assert not TerraMind(root, min_pixels=1).load(rasters=False)[0].rasters
@@ -78,6 +82,14 @@ def test_files_that_do_not_fit_are_refused(root):
         TerraMind(root, min_pixels=1).load(rasters=False)
 
 
+def test_bands_and_classes_are_known_without_files(tmp_path):
+    source = TerraMind(tmp_path / "absent", ("dem", "s2"))
+    assert source.channels() == {"dem": 1, "s2": 12}
+    assert source.num_classes() == 7
+    with pytest.raises(DataNotFoundError):
+        TerraMind(tmp_path / "absent", min_pixels=50).num_classes()
+
+
 def test_no_data_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv("M3AMBA_DATA", str(tmp_path))
     with pytest.raises(DataNotFoundError, match=r"folder terramind under \$M3AMBA_DATA.*simulated"):
@@ -89,6 +101,7 @@ def test_real_tiles():
     if not (source.root / "LULC").is_dir():
         pytest.skip(f"the TerraMind tiles are not in {' or '.join(str(base) for base in data_roots())}")
     scenes = source.load()
+    check_counts(source, scenes)
     names = [entry.name for entry in source.classes]
     assert "flooded vegetation" not in names  # 90 pixels
     assert "clouds" not in names  # none

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import ndimage
@@ -28,23 +29,23 @@ class LidarSpec:
     """Rasterised airborne LiDAR.
 
     Attributes:
-        channels: 1 to 4, the first ones of ``LIDAR_BANDS``; elevations in m above the datum, intensities in
+        bands: 1 to 4, the first ones of ``LIDAR_BANDS``; elevations in m above the datum, intensities in
             digital numbers of 0 to some 2000.
         noise: standard deviation of an elevation in m.
     """
 
-    channels: int = 1
+    bands: int = 1
     noise: float = 0.08
 
     def __post_init__(self) -> None:
-        if not 1 <= self.channels <= len(LIDAR_BANDS):
-            raise InputError(f"LidarSpec: channels is {self.channels}, expected 1 to {len(LIDAR_BANDS)}")
+        if not 1 <= self.bands <= len(LIDAR_BANDS):
+            raise InputError(f"LidarSpec: bands is {self.bands}, expected 1 to {len(LIDAR_BANDS)}")
 
     def observe(self, ground: Ground, rng: np.random.Generator) -> Raster:
         """Record the ground.
 
         Returns:
-            ``(channels, H, W)`` float32.
+            ``(bands, H, W)`` float32.
         """
         shape = ground.shape
         first = ndimage.gaussian_filter(ground.height, 0.4)
@@ -60,12 +61,12 @@ class LidarSpec:
             2400 * reflectance,
             ground.terrain + first * (1 - passing),
             2400 * reflectance * (1 - 0.6 * passing),
-        )[: self.channels]
+        )[: self.bands]
         data = np.stack(bands).astype(np.float32)
         data[0::2] += self.noise * rng.standard_normal(data[0::2].shape, np.float32)
         data[1::2] *= 1 + 0.15 * rng.standard_normal(data[1::2].shape, np.float32)
-        unit = "m" if self.channels == 1 else "m; intensities in digital numbers"
-        return Raster(data, bands=LIDAR_BANDS[: self.channels], unit=unit)
+        unit = "m" if self.bands == 1 else "m; intensities in digital numbers"
+        return Raster(data, bands=LIDAR_BANDS[: self.bands], unit=unit)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class DsmSpec:
 
     noise: float = 0.4
     blur: float = 1.0
+    bands: ClassVar[int] = 1
 
     def observe(self, ground: Ground, rng: np.random.Generator) -> Raster:
         """Record the ground.

@@ -21,24 +21,24 @@ class SarSpec:
     """Dual-polarised, multi-looked SAR: the elements of the covariance matrix, linear power.
 
     Attributes:
-        channels: 1 to 4, the first ones of ``SAR_BANDS``.
+        bands: 1 to 4, the first ones of ``SAR_BANDS``.
         looks: independent looks averaged; intensities of even ground are gamma distributed with this shape.
         blur: standard deviation in pixels of the interpolation to the common grid, which correlates speckle.
     """
 
-    channels: int = 4
+    bands: int = 4
     looks: int = 4
     blur: float = 0.7
 
     def __post_init__(self) -> None:
-        if not 1 <= self.channels <= len(SAR_BANDS):
-            raise InputError(f"SarSpec: channels is {self.channels}, expected 1 to {len(SAR_BANDS)}")
+        if not 1 <= self.bands <= len(SAR_BANDS):
+            raise InputError(f"SarSpec: bands is {self.bands}, expected 1 to {len(SAR_BANDS)}")
 
     def observe(self, ground: Ground, rng: np.random.Generator) -> Raster:
         """Record the ground.
 
         Returns:
-            ``(channels, H, W)`` float32, linear power.
+            ``(bands, H, W)`` float32, linear power.
         """
         shape, layout = ground.shape, ground.layout
         mean = np.array([cover.backscatter for cover in ground.covers], np.float32).T[:, layout.classes]
@@ -64,5 +64,5 @@ class SarSpec:
             covariance[2] += vv_re * vh_re + vv_im * vh_im
             covariance[3] += vv_im * vh_re - vv_re * vh_im
         covariance /= self.looks
-        data = np.stack([ndimage.gaussian_filter(band, self.blur) for band in covariance[: self.channels]])
-        return Raster(data, bands=SAR_BANDS[: self.channels], unit="linear power")
+        data = np.stack([ndimage.gaussian_filter(band, self.blur) for band in covariance[: self.bands]])
+        return Raster(data, bands=SAR_BANDS[: self.bands], unit="linear power")

@@ -19,6 +19,11 @@ from m3amba_zoo.scenes.simulation.masks import default_counts, official_masks
 class SensorSpec(Protocol):
     """A sensor: anything that records the ground as a raster."""
 
+    @property
+    def bands(self) -> int:
+        """Number of bands of the raster."""
+        ...
+
     def observe(self, ground: Ground, rng: np.random.Generator) -> Raster:
         """Record the ground."""
         ...
