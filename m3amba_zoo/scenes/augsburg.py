@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes import class_tables
 from m3amba_zoo.scenes.host_files import MatArray
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import DsmSpec, HsiSpec, SarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 
@@ -27,7 +27,7 @@ class Augsburg(StandardScene):
     ============================  ==========================  ==================  =======================
 
     Modalities: ``hsi`` (180, 332, 485), 400 to 2500 nm; ``sar`` (4, 332, 485), dual-polarised features;
-    ``dsm`` (1, 332, 485), read only when ``modalities`` names it. 7 classes. Official split: 761 training and
+    ``dsm`` (1, 332, 485), read only if ``modalities`` names it. 7 classes. Official split: 761 training and
     77,533 test pixels.
 
     Cite: Hong et al., Multimodal remote sensing benchmark datasets for land cover classification with a
@@ -36,7 +36,15 @@ class Augsburg(StandardScene):
 
     name = folder = "augsburg"
     host = "the S2FL benchmark of Hong et al. 2021 (German Aerospace Center, TU Munich)"
-    classes = class_tables.AUGSBURG
+    classes = (
+        LandClass("forest", (0, 95, 30)),
+        LandClass("residential area", (250, 175, 160)),
+        LandClass("industrial area", (200, 45, 60)),
+        LandClass("low plants", (150, 215, 75)),
+        LandClass("allotment", (235, 205, 70)),
+        LandClass("commercial area", (150, 80, 190)),
+        LandClass("water", (30, 110, 225)),
+    )
     size = (332, 485)
     modalities = {  # noqa: RUF012  # a table, read only
         "hsi": Modality(
@@ -76,5 +84,5 @@ class Augsburg(StandardScene):
         ),
         MatArray("mask_test.mat", "mask_test"),
     )
-    train_counts = class_tables.AUGSBURG_TRAIN_COUNTS
-    test_counts = class_tables.AUGSBURG_TEST_COUNTS
+    train_counts = (146, 264, 21, 248, 52, 7, 23)
+    test_counts = (13361, 30065, 3830, 26609, 523, 1638, 1507)
