@@ -1,7 +1,7 @@
-"""The makers of splits, registered in ``SPLITS``: functions of the scenes that return a Split.
+"""The makers of splits, registered in ``SPLITS``: functions that take the scenes and return a Split.
 
 A config writes ``split=dict(type="blocks", size=32, guard=16, seed=0)``. A split's name records the maker
-and its arguments, those with a default only where they differ from it.
+and its arguments; a default of ``test_fraction`` or ``train_fraction`` is left out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def official(scenes: Sequence[Scene]) -> Split:
     """Take the masks that were published with the scenes (``Scene.official``).
 
     Raises:
-        InputError: a scene has no official split.
+        InputError: if a scene has no official split.
     """
     train, test = [], []
     for scene in scenes:
@@ -58,18 +58,18 @@ def per_class(
 ) -> Split:
     """Draw random training pixels of each class over all scenes; all other labelled pixels test.
 
-    This split leaks, since test pixels lie among training pixels: it is there to measure how much
+    This split leaks, because test pixels lie among training pixels. It serves to measure how much
     (``splits.leakage``) and to compare with papers that use it.
 
     Args:
         scenes: the scenes.
-        k: training pixels a class, or
-        fraction: share of each class's pixels that train (at least one pixel), or
+        k: training pixels per class, or
+        fraction: the share of each class's pixels that train (at least one pixel), or
         counts: training pixels of each class, in the order of the class table.
         seed: of the draw.
 
     Raises:
-        InputError: not exactly one of k, fraction and counts is given, or a class has too few pixels.
+        InputError: if not exactly one of k, fraction and counts is given, or a class has too few pixels.
     """
     given = {"k": k, "fraction": fraction, "counts": counts}
     named = [option for option, value in given.items() if value is not None]
@@ -100,6 +100,7 @@ def per_class(
             require_whole("counts", count, 0)
         wanted = np.array(counts)
         made = f"counts{'_'.join(map(str, counts))}"
+    # the draw is over the pixels of all scenes in a row
     generator = np.random.default_rng(seed)
     train = np.zeros(len(labels), dtype=bool)
     for index, land_class in enumerate(classes):
@@ -119,18 +120,18 @@ def per_class(
 def blocks(
     scenes: Sequence[Scene], size: int, guard: int, seed: int = 0, test_fraction: float = TEST_FRACTION
 ) -> Split:
-    """Cut each scene into blocks and let whole blocks test, so that each class is on both sides if it can be.
+    """Cut each scene into blocks and let whole blocks test, each class on both sides if possible.
 
-    Blocks are chosen by ``stratify.hold_out``. Training pixels within ``guard`` pixels (Chebyshev) of a
-    test pixel are dropped; test pixels never are. A class that the guard would rob of all its training
-    pixels has no test pixels instead.
+    ``stratify.hold_out`` chooses the blocks. Training pixels within ``guard`` pixels (Chebyshev) of a test
+    pixel are dropped; test pixels never are. If the guard would take all training pixels of a class, the
+    class has no test pixels instead.
 
     Args:
         scenes: the scenes.
         size: side of a block in pixels.
         guard: in pixels; half the window or more keeps every test pixel out of every training window.
         seed: of the choice of blocks.
-        test_fraction: share of each class's labelled pixels that should test.
+        test_fraction: the share of each class's labelled pixels that should test.
     """
     require_whole("size", size, 1)
     require_share("test_fraction", test_fraction)
@@ -145,17 +146,17 @@ def blocks(
 
 @SPLITS.register_module()
 def by_scene(scenes: Sequence[Scene], seed: int = 0, train_fraction: float = TRAIN_FRACTION) -> Split:
-    """Let whole scenes train or test, so that each class has pixels on both sides if it can.
+    """Let whole scenes train or test, each class on both sides if possible.
 
-    Scenes are chosen by ``stratify.hold_out``. A class that only one scene has trains.
+    ``stratify.hold_out`` chooses the scenes. A class of only one scene trains.
 
     Args:
         scenes: the scenes, two or more of them with labels.
         seed: of the choice of scenes.
-        train_fraction: share of each class's labelled pixels that should train.
+        train_fraction: the share of each class's labelled pixels that should train.
 
     Raises:
-        InputError: fewer than two scenes have labelled pixels.
+        InputError: if fewer than two scenes have labelled pixels.
     """
     require_share("train_fraction", train_fraction)
     labelled = [scene.labelled for scene in scenes]
@@ -165,7 +166,7 @@ def by_scene(scenes: Sequence[Scene], seed: int = 0, train_fraction: float = TRA
             f"split 'by_scene' found {with_labels} scenes with labels; two or more are expected "
             "(a split of type 'blocks' divides one scene)"
         )
-    whole = [np.zeros(scene.shape, dtype=np.int64) for scene in scenes]
+    whole = [np.zeros(scene.shape, dtype=np.int64) for scene in scenes]  # one group per scene
     train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed)
     name = f"by_scene-seed{seed}"
     if train_fraction != TRAIN_FRACTION:
@@ -178,7 +179,7 @@ def file(scenes: Sequence[Scene], path: str | Path) -> Split:
     """Read a split saved by ``Split.save`` or ``tools/split.py make``; its name and hash are the file's.
 
     Raises:
-        InputError: the file is absent or damaged, or does not fit the scenes.
+        InputError: if the file is absent or damaged, or does not fit the scenes.
     """
     split = Split.read(path)
     try:
