@@ -28,7 +28,6 @@ NM_PER_UNIT = {"nanometers": 1.0, "nm": 1.0, "micrometers": 1000.0, "um": 1000.0
 GRID_TOLERANCE = 0.05
 """Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
 MOST_CLASSES = 255
-TRANSPARENT = (0, 0, 0, 0)
 
 Rgba = tuple[int, int, int, int]
 
@@ -138,19 +137,21 @@ def write_class_map(
         path: the file to write or replace.
         classes: ``(H, W)`` uint8, 0 unlabelled (written as nodata), 1..K the classes.
         land_classes: the K classes in order, 255 at most.
-        crs: as ``Scene`` holds it.
-        transform: as ``Scene`` holds it.
+        crs: see ``Scene``.
+        transform: see ``Scene``.
 
     Raises:
         InputError: if the file cannot be written, or there are more than 255 classes.
     """
     if len(land_classes) > MOST_CLASSES:
         raise InputError(f"{path}: {len(land_classes)} classes, a class map holds {MOST_CLASSES} at most")
-    colors = {index: (*entry.color, 255) for index, entry in enumerate(land_classes, start=1)}
+    colors: dict[int, Rgba] = {UNLABELLED: (0, 0, 0, 0)}
+    colors |= {index: (*entry.color, 255) for index, entry in enumerate(land_classes, start=1)}
     names = {f"CLASS_{index}": entry.name for index, entry in enumerate(land_classes, start=1)}
-    table = {UNLABELLED: TRANSPARENT, **colors}
     with whole_file(path) as aside:
-        aside.write_bytes(_geotiff(classes[None], ["class"], crs, transform, table, names, nodata=UNLABELLED))
+        aside.write_bytes(
+            _geotiff(classes[None], ["class"], crs, transform, colors, names, nodata=UNLABELLED)
+        )
 
 
 def write_probabilities(
@@ -162,12 +163,8 @@ def write_probabilities(
 ) -> None:
     """Write class probabilities as a float32 GeoTIFF with one band per class, named after it.
 
-    Args:
-        path: the file to write or replace.
-        probabilities: ``(K, H, W)``; NaN (which is the nodata value) if nothing was predicted.
-        land_classes: the K classes in order.
-        crs: as ``Scene`` holds it.
-        transform: as ``Scene`` holds it.
+    ``probabilities`` is ``(K, H, W)``; NaN, the nodata value, marks pixels without a prediction. The other
+    arguments are those of ``write_class_map``.
 
     Raises:
         InputError: if the file cannot be written.

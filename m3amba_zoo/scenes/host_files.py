@@ -7,7 +7,6 @@ axes of a MATLAB array reversed; they are put back.
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -150,12 +149,10 @@ class MatArray(Place):
     Attributes:
         key: the variable; dots lead into a struct (``hsi.Data``). A file of any name with this key will do.
         named: True if several files share the key; then the file's name must be ``file`` as well.
-        sha256: of the published file if it could be measured; a file with another hash is read as well.
     """
 
     key: str
     named: bool = False
-    sha256: str | None = None
 
     def search(self, folder: Folder) -> list[Path]:
         """Return the MATLAB files with the key (a struct if the key leads into one, else an array)."""
@@ -202,12 +199,6 @@ class Located:
                 f"{self} is {extent(*data.shape)}, expected {extent(bands, *size)} (rows x columns x bands)"
             )
         return data
-
-    @property
-    def is_published(self) -> bool | None:
-        """Whether the file's sha256 is that of the published file; None if that hash is not known."""
-        published = getattr(self.place, "sha256", None)
-        return published and hashlib.sha256(self.path.read_bytes()).hexdigest() == published
 
 
 def locate(folder: Folder, places: Sequence[Place]) -> Located | None:

@@ -18,6 +18,7 @@ from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 
+CONTEST = "2013_IEEE_GRSS_DF_Contest"
 CASI_WAVELENGTHS = tuple(np.round(np.linspace(364.0, 1046.1, 144), 1).tolist())
 """Band centres of the contest's CASI image in nm, as its ENVI header lists them: 364.0 to 1046.1, even."""
 
@@ -135,7 +136,7 @@ class Houston2013(StandardScene):
         "hsi": Modality(
             144,
             "uint16",
-            (MatArray("HSI.mat", "HSI"), ContestImage("2013_IEEE_GRSS_DF_Contest_CASI.tif")),
+            (MatArray("HSI.mat", "HSI"), ContestImage(f"{CONTEST}_CASI.tif")),
             HsiSpec(144, CASI_WAVELENGTHS[0], CASI_WAVELENGTHS[-1]),
             unit="digital number of spectral radiance",
             wavelengths=CASI_WAVELENGTHS,
@@ -146,28 +147,14 @@ class Houston2013(StandardScene):
             (
                 MatArray("LiDAR_1.mat", "LiDAR"),
                 MatArray("LiDAR.mat", "LiDAR"),
-                ContestImage("2013_IEEE_GRSS_DF_Contest_LiDAR.tif"),
+                ContestImage(f"{CONTEST}_LiDAR.tif"),
             ),
             LidarSpec(),
             unit="m",
         ),
     }
-    train = (
-        MatArray(
-            "TRLabel.mat",
-            "TRLabel",
-            sha256="b0ea556a4a05176f4aeccadf3aee51fee35f70365fdaa810aab85190a41aa7fc",
-        ),
-        ContestRegions("2013_IEEE_GRSS_DF_Contest_Samples_TR.txt"),
-    )
-    test = (
-        MatArray(
-            "TSLabel.mat",
-            "TSLabel",
-            sha256="43759d8fd94f0030800238eca04e097a22865b1b396ddb8116b635ade5c301ce",
-        ),
-        ContestRegions("2013_IEEE_GRSS_DF_Contest_Samples_VA.txt"),
-    )
+    train = (MatArray("TRLabel.mat", "TRLabel"), ContestRegions(f"{CONTEST}_Samples_TR.txt"))
+    test = (MatArray("TSLabel.mat", "TSLabel"), ContestRegions(f"{CONTEST}_Samples_VA.txt"))
     train_counts = (198, 190, 192, 188, 186, 182, 196, 191, 193, 191, 181, 192, 184, 181, 187)
     test_counts = (
         1053, 1064, 505, 1056, 1056, 143, 1072, 1053, 1059, 1036, 1054, 1041, 285, 247, 473

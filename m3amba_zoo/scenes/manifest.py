@@ -124,17 +124,12 @@ class Manifest(Source):
 
 
 class _SceneEntry:
-    """A scene of a manifest.
-
-    Attributes:
-        name: of the scene.
-        modalities: the raster files by modality.
-    """
+    """A scene of a manifest."""
 
     def __init__(
         self, where: str, value: Any, folder: Path, classes: tuple[LandClass, ...], values: ClassValues
     ) -> None:
-        """Check the scene's part of the file; see ``Manifest``."""
+        """Check the scene's part of the YAML file."""
         section = Section(where, value, SCENE_KEYS, ("name", "modalities"))
         self.name = section.text("name")
         self.where, self._folder, self._classes, self._values = where, folder, classes, values

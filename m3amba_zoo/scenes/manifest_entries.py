@@ -43,7 +43,7 @@ def read_yaml(path: str | Path) -> Any:
 
 
 class Section:
-    """One mapping of a YAML file. Its methods raise InputError if a value is not what they return.
+    """One mapping of a YAML file. All methods raise InputError if a key or value is not as they say.
 
     Attributes:
         where: the file and the path to the mapping in it; messages begin with it.
@@ -51,17 +51,7 @@ class Section:
     """
 
     def __init__(self, where: str, value: Any, keys: Sequence[str], required: Sequence[str] = ()) -> None:
-        """Check the keys.
-
-        Args:
-            where: the file and the path to the mapping.
-            value: what the file has there.
-            keys: all allowed keys.
-            required: the keys that must be there.
-
-        Raises:
-            InputError: if the value is not a mapping, or a key is unknown or missing.
-        """
+        """Check that ``value`` is a mapping with the ``required`` and no other than the allowed ``keys``."""
         self.where = where
         if not isinstance(value, dict):
             raise InputError(
@@ -158,13 +148,7 @@ class RasterEntry:
 
     @classmethod
     def parse(cls, where: str, value: Any, folder: Path, keys: tuple[str, ...]) -> RasterEntry:
-        """Check an entry of a manifest.
-
-        Args:
-            where: the manifest and the path to the entry.
-            value: what the manifest has there.
-            folder: the manifest's folder, where relative paths start.
-            keys: all allowed keys.
+        """Check an entry of a manifest; ``keys`` are the allowed ones, relative paths start at ``folder``.
 
         Raises:
             InputError: if a key or value is wrong, or the file is absent.
@@ -249,11 +233,7 @@ class RasterEntry:
         return read
 
     def labels(self, raster: Raster, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
-        """Turn a label raster's values into labels ``(H, W)``.
-
-        Args:
-            raster: this file's only band.
-            numbers: the label of each value.
+        """Turn the values of this file's only band into labels ``(H, W)``; ``numbers`` gives each value's.
 
         Raises:
             InputError: if a value belongs to no class and is not ``unlabelled``, nodata or NaN.

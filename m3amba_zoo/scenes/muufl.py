@@ -19,6 +19,8 @@ from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 # labelled pixels by class
 COUNTS = (23246, 4270, 6882, 1826, 6687, 466, 2233, 6240, 1385, 183, 269)
 STRUCT_FILE = "muufl_gulfport_campus_1_hsi_220_label.mat"
+HSI = (MatArray(STRUCT_FILE, "hsi.Data"), MatArray("hsi.mat", "HSI"))
+LIDAR = (MatArray(STRUCT_FILE, "hsi.Lidar.0.z"), MatArray("lidar.mat", "lidar"))
 RETURNS = 2
 
 
@@ -71,18 +73,8 @@ class MUUFL(StandardScene):
     )
     size = (325, 220)
     modalities = {  # noqa: RUF012  # a table, read only
-        "hsi": Modality(
-            64,
-            "float32",
-            (MatArray(STRUCT_FILE, "hsi.Data"), MatArray("hsi.mat", "HSI")),
-            HsiSpec(64, 410.0, 1010.0),
-        ),
-        "lidar": Modality(
-            2,
-            "float32",
-            (MatArray(STRUCT_FILE, "hsi.Lidar.0.z"), MatArray("lidar.mat", "lidar")),
-            LidarSpec(2 * RETURNS),
-        ),
+        "hsi": Modality(64, "float32", HSI, HsiSpec(64, 410.0, 1010.0)),
+        "lidar": Modality(2, "float32", LIDAR, LidarSpec(2 * RETURNS)),
     }
     train = (MatArray("train_test_gt.mat", "trainlabels"),)
     test = (MatArray("train_test_gt.mat", "testlabels"),)

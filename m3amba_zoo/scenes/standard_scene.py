@@ -231,9 +231,6 @@ class StandardScene(Source):
                 f"{', '.join(map(str, self.unlabelled))} (unlabelled) or 1..{len(self.classes)}, the classes "
                 f"of {self.name}"
             )
-        if located.is_published is not None:
-            known = "is" if located.is_published else "differs from"
-            logger.info("%s %s the published file", located.path, known)
         return np.where(mask > 0, mask, UNLABELLED).astype(np.uint8)
 
     @staticmethod

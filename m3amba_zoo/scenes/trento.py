@@ -10,6 +10,9 @@ from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 
+HSI = (MatArray("Italy_hsi.mat", "data", named=True), MatArray("HSI.mat", "HSI"))
+LIDAR = (MatArray("Italy_lidar.mat", "data", named=True), MatArray("LiDAR.mat", "LiDAR"))
+
 logger = logging.getLogger(__name__)
 
 
@@ -52,30 +55,13 @@ class Trento(StandardScene):
     )
     size = (166, 600)
     modalities = {  # noqa: RUF012  # a table, read only
-        "hsi": Modality(
-            63,
-            "float32",
-            (MatArray("Italy_hsi.mat", "data", named=True), MatArray("HSI.mat", "HSI")),
-            HsiSpec(63, 402.9, 989.1),
-        ),
-        "lidar": Modality(
-            2,
-            "float32",
-            (MatArray("Italy_lidar.mat", "data", named=True), MatArray("LiDAR.mat", "LiDAR")),
-            LidarSpec(2),
-        ),
+        "hsi": Modality(63, "float32", HSI, HsiSpec(63, 402.9, 989.1)),
+        "lidar": Modality(2, "float32", LIDAR, LidarSpec(2)),
     }
     train = (MatArray("TRLabel.mat", "TRLabel"), MatArray("mask_train.mat", "mask_train"))
     # hosts use the key mask_test for two things: the test mask, and in allgrd.mat all labels
     test = (MatArray("TSLabel.mat", "TSLabel"), MatArray("mask_test.mat", "mask_test", named=True))
-    whole = (
-        MatArray(
-            "allgrd.mat",
-            "mask_test",
-            named=True,
-            sha256="7e3fb2a2ea22c2661dfc768db3cb93c9643b324e7e64fadedfa57f5edbf1818f",
-        ),
-    )
+    whole = (MatArray("allgrd.mat", "mask_test", named=True),)
     train_counts = (129, 125, 105, 154, 184, 122)
     test_counts = (3905, 2778, 374, 8969, 10317, 3052)
 

@@ -15,6 +15,8 @@ from m3amba_zoo.scenes.simulation.fields import smooth_field
 from m3amba_zoo.scenes.simulation.ground import TINTS, Ground
 from m3amba_zoo.scenes.simulation.materials import endmembers
 
+HSI_SNR = 150.0  # of bright ground in the best band
+HSI_BLUR = 0.6  # standard deviation of the point spread in pixels, which mixes materials at borders
 SCALE = 10000  # digital numbers per unit of reflectance
 ROWS_AT_ONCE = 32  # the noise is drawn in strips of this height: another value gives another image
 # absorption by oxygen (760 nm) and water vapour: centre nm, width nm, optical depth
@@ -34,6 +36,8 @@ LIDAR_BANDS = (
     "last return intensity",
 )
 LASER_NM = 1064.0
+LIDAR_NOISE, DSM_NOISE = 0.08, 0.4  # standard deviation of an elevation, m
+DSM_BLUR = 1.0  # standard deviation of the smoothing, pixels
 PLANTS = ("canopy",)  # materials that let part of a laser pulse through
 
 SAR_BANDS = ("VV intensity", "VH intensity", "real part of VV VH*", "imaginary part of VV VH*")
@@ -48,21 +52,16 @@ class HsiSpec:
         bands: number of bands, evenly spaced.
         first_nm: centre of the first band.
         last_nm: centre of the last band.
-        snr: signal-to-noise ratio of bright ground in the best band; lower towards the ends of the
-            spectrum and in absorption bands.
-        blur: standard deviation of the point spread in pixels, which mixes materials at borders.
     """
 
     bands: int
     first_nm: float = 400.0
     last_nm: float = 2500.0
-    snr: float = 150.0
-    blur: float = 0.6
 
     def observe(self, ground: Ground, rng: np.random.Generator) -> Raster:
         """Record ``(bands, H, W)`` uint16 with wavelengths, reflectance x 10000."""
         wavelengths = np.linspace(self.first_nm, self.last_nm, self.bands)
-        mixture = self._mixture(ground)
+        mixture = _mixture(ground)
         spectra = endmembers(ground.materials, wavelengths).reshape(self.bands, -1)
         tint_curves = _tint_curves(wavelengths)
         depth = _optical_depth(wavelengths)
@@ -74,7 +73,7 @@ class HsiSpec:
             1 + 0.15 * smooth_field(ground.shape, max(min(ground.shape) / 2, 8), rng) + 0.5 * ground.season
         )
         vapour = 0.05 * smooth_field(ground.shape, max(min(ground.shape) / 3, 8), rng) + 0.04 * ground.season
-        noise = self._noise(wavelengths, depth)
+        noise = _noise(wavelengths, depth)
         # each detector column has its own gain
         stripes = 1 + 0.004 * rng.standard_normal((self.bands, 1, ground.shape[1]), np.float32)
 
@@ -94,23 +93,6 @@ class HsiSpec:
             data[rows] = np.clip(np.rint(signal * SCALE), 0, 65535)
         return Raster(data, wavelengths=wavelengths, unit=f"reflectance x {SCALE}")
 
-    def _mixture(self, ground: Ground) -> NDArray[np.float32]:
-        """Return the blurred shares of each material's fresh and altered state, ``(2M, H, W)``."""
-        mixture = np.concatenate([ground.shares * (1 - ground.state), ground.shares * ground.state])
-        for share in mixture:
-            ndimage.gaussian_filter(share, self.blur, output=share)
-        return mixture
-
-    def _noise(self, wavelengths: NDArray[np.float64], depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the noise's standard deviation by band: the fewer photons arrive, the more noise."""
-        # Planck at 5800 K, photons, relative to its maximum over the bands
-        photons = wavelengths**-4 / np.expm1(1.4388e7 / (wavelengths * 5800))
-        # detectors lose sensitivity at both ends, silicon also near its limit of about 1050 nm
-        detector = np.clip((wavelengths - 330) / 120, 0.08, 1) * np.clip((2700 - wavelengths) / 500, 0.2, 1)
-        detector *= np.where(wavelengths < 950, np.clip((1100 - wavelengths) / 250, 0.15, 1), 1)
-        arriving = photons / photons.max() * detector * np.exp(-depth)
-        return (0.3 / self.snr / np.sqrt(np.maximum(arriving, 1e-3))).astype(np.float32)
-
 
 @dataclass(frozen=True)
 class LidarSpec:
@@ -119,11 +101,9 @@ class LidarSpec:
     Attributes:
         bands: 1 to 4, the first ones of ``LIDAR_BANDS``; elevations in m above the datum, intensities in
             digital numbers from 0 to about 2000.
-        noise: standard deviation of an elevation in m.
     """
 
     bands: int = 1
-    noise: float = 0.08
 
     def __post_init__(self) -> None:
         if not 1 <= self.bands <= len(LIDAR_BANDS):
@@ -147,7 +127,7 @@ class LidarSpec:
             2400 * reflectance * (1 - 0.6 * passing),
         )[: self.bands]
         data = np.stack(bands).astype(np.float32)
-        data[0::2] += self.noise * rng.standard_normal(data[0::2].shape, np.float32)
+        data[0::2] += LIDAR_NOISE * rng.standard_normal(data[0::2].shape, np.float32)
         data[1::2] *= 1 + 0.15 * rng.standard_normal(data[1::2].shape, np.float32)
         unit = "m" if self.bands == 1 else "m; intensities in digital numbers"
         return Raster(data, bands=LIDAR_BANDS[: self.bands], unit=unit)
@@ -155,21 +135,14 @@ class LidarSpec:
 
 @dataclass(frozen=True)
 class DsmSpec:
-    """A digital surface model from images or radar: smoother and less exact than LiDAR.
+    """A digital surface model from images or radar: smoother and less exact than LiDAR."""
 
-    Attributes:
-        noise: standard deviation of an elevation in m.
-        blur: standard deviation of the smoothing in pixels.
-    """
-
-    noise: float = 0.4
-    blur: float = 1.0
     bands: ClassVar[int] = 1
 
     def observe(self, ground: Ground, rng: np.random.Generator) -> Raster:
         """Record ``(1, H, W)`` float32, m above the datum."""
-        surface = ndimage.gaussian_filter(ground.terrain + ground.height, self.blur)
-        surface += self.noise * smooth_field(ground.shape, 2, rng)
+        surface = ndimage.gaussian_filter(ground.terrain + ground.height, DSM_BLUR)
+        surface += DSM_NOISE * smooth_field(ground.shape, 2, rng)
         return Raster(surface[None].astype(np.float32), bands=("surface elevation",), unit="m")
 
 
@@ -232,3 +205,22 @@ def _optical_depth(wavelengths: NDArray[np.float64]) -> NDArray[np.float32]:
     """Optical depth of the atmosphere's absorption bands, ``(C,)``."""
     centre, width, depth = np.array(ABSORPTION, np.float64).T
     return (np.exp(-0.5 * ((wavelengths[:, None] - centre) / width) ** 2) @ depth).astype(np.float32)
+
+
+def _mixture(ground: Ground) -> NDArray[np.float32]:
+    """Return the blurred shares of each material's fresh and altered state, ``(2M, H, W)``."""
+    mixture = np.concatenate([ground.shares * (1 - ground.state), ground.shares * ground.state])
+    for share in mixture:
+        ndimage.gaussian_filter(share, HSI_BLUR, output=share)
+    return mixture
+
+
+def _noise(wavelengths: NDArray[np.float64], depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the noise's standard deviation by band: the fewer photons arrive, the more noise."""
+    # Planck at 5800 K, photons, relative to its maximum over the bands
+    photons = wavelengths**-4 / np.expm1(1.4388e7 / (wavelengths * 5800))
+    # detectors lose sensitivity at both ends, silicon also near its limit of about 1050 nm
+    detector = np.clip((wavelengths - 330) / 120, 0.08, 1) * np.clip((2700 - wavelengths) / 500, 0.2, 1)
+    detector *= np.where(wavelengths < 950, np.clip((1100 - wavelengths) / 250, 0.15, 1), 1)
+    arriving = photons / photons.max() * detector * np.exp(-depth)
+    return (0.3 / HSI_SNR / np.sqrt(np.maximum(arriving, 1e-3))).astype(np.float32)
