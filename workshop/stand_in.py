@@ -7,11 +7,16 @@ import json
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import scipy.io
+from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.scenes.host_files import MatArray, Place
+from m3amba_zoo.scenes.muufl import MUUFL, RETURNS, STRUCT_FILE
+from m3amba_zoo.scenes.scene import UNLABELLED, Scene
 from m3amba_zoo.scenes.simulation import simulate_scene
 from m3amba_zoo.scenes.standard_scene import MARKER, StandardScene
 from m3amba_zoo.system.whole_file import whole_folder
@@ -64,7 +69,8 @@ def write_stand_in(
     folder = Path(folder)
     _refuse_foreign_files(folder)
     report(f"simulating {source.name}, seed {seed}")
-    files = source.published_files(simulate_stand_in(source, seed))
+    scene = simulate_stand_in(source, seed)
+    files = _muufl_files(scene) if isinstance(source, MUUFL) else _host_files(source, scene)
     with whole_folder(folder, replace=True) as aside:
         for name, variables in files.items():
             report(f"writing {folder / name}")
@@ -72,6 +78,45 @@ def write_stand_in(
         about = {"source": source.name, "seed": seed, "m3amba_zoo": _version(), "files": sorted(files)}
         (aside / MARKER).write_text(json.dumps(about, indent=1) + "\n")
     return [folder / name for name in [*files, MARKER]]
+
+
+def _host_files(source: StandardScene, scene: Scene) -> dict[str, dict[str, Any]]:
+    """Lay a scene out in its host's files, the inverse of ``load``: MATLAB values by file and key."""
+    arrays: list[tuple[Place, NDArray]] = []
+    for name, modality in source.modalities.items():
+        image = scene.rasters[name].data.astype(modality.dtype).transpose(1, 2, 0)
+        arrays.append((modality.places[0], image[..., 0] if modality.bands == 1 else image))
+    official = scene.official or {}
+    masks = {part: np.where(mask, scene.labels, UNLABELLED) for part, mask in official.items()}
+    for part, mask in {**masks, "whole": scene.labels}.items():
+        arrays += [(place, mask.astype(np.uint8)) for place in getattr(source, part)[:1]]
+    files: dict[str, dict[str, Any]] = {}
+    for place, array in arrays:
+        assert isinstance(place, MatArray)  # the first place always is, see StandardScene
+        files.setdefault(place.file, {})[place.key] = array
+    return files
+
+
+def _muufl_files(scene: Scene) -> dict[str, dict[str, Any]]:
+    """Lay a scene out as MUUFL's struct; the scene's LiDAR holds the channels of both returns."""
+    rows, columns = scene.shape
+    returns = np.empty((1, RETURNS), object)  # a MATLAB cell
+    elevations = scene.rasters["lidar"].data.astype("float32").transpose(1, 2, 0)
+    for index, z in enumerate(np.split(elevations, RETURNS, axis=2)):
+        returns[0, index] = {
+            "x": np.arange(columns, dtype=float),
+            "y": np.arange(rows, dtype=float),
+            "z": z,
+            "info": f"simulated return {index + 1}",
+        }
+    labels = np.where(scene.labels > 0, scene.labels.astype(float), -1.0)
+    names = np.array([land.name for land in scene.classes], object)
+    hsi = {
+        "Data": scene.rasters["hsi"].data.astype("float32").transpose(1, 2, 0),
+        "Lidar": returns,
+        "sceneLabels": {"labels": labels, "Materials_Type": names},
+    }
+    return {STRUCT_FILE: {"hsi": hsi}}
 
 
 def _refuse_foreign_files(folder: Path) -> None:

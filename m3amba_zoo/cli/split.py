@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         found = audit(split, scenes, args.window)
         if args.json:
-            print(json.dumps(found.to_dict(), indent=2))
+            print(json.dumps(asdict(found), indent=2))
         else:
             console.print(found)
     return 0

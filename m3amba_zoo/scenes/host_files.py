@@ -114,9 +114,11 @@ class Place(ABC):
 
     Attributes:
         file: the name under which hosts publish the file.
+        key: the variable of a MATLAB file, else empty.
     """
 
     file: str
+    key: str = ""
 
     @abstractmethod
     def search(self, folder: Folder) -> list[Path]:
@@ -135,23 +137,17 @@ class Place(ABC):
         return {}
 
     def __str__(self) -> str:
-        return self.file
-
-    def where(self, path: Path) -> str:
-        """Name the array in a message on a file."""
-        return str(path)
+        return f"{self.file} (key {self.key})" if self.key else self.file
 
 
 @dataclass(frozen=True)
 class MatArray(Place):
-    """A variable of a MATLAB file, ``H x W`` or ``H x W x C``.
+    """A variable of a MATLAB file, ``H x W`` or ``H x W x C``; any file with the key will do.
 
     Attributes:
-        key: the variable; dots lead into a struct (``hsi.Data``). A file of any name with this key will do.
         named: True if several files share the key; then the file's name must be ``file`` as well.
     """
 
-    key: str
     named: bool = False
 
     def search(self, folder: Folder) -> list[Path]:
@@ -169,13 +165,6 @@ class MatArray(Place):
         """Read the variable and move its bands to the front."""
         return read_image(path, self.key)
 
-    def __str__(self) -> str:
-        return f"{self.file} (key {self.key})"
-
-    def where(self, path: Path) -> str:
-        """Name file and key."""
-        return f"{path}: key '{self.key}'"
-
 
 @dataclass(frozen=True)
 class Located:
@@ -185,7 +174,7 @@ class Located:
     path: Path
 
     def __str__(self) -> str:
-        return self.place.where(self.path)
+        return f"{self.path}: key '{self.place.key}'" if self.place.key else str(self.path)
 
     def read(self, bands: int, size: tuple[int, int]) -> NDArray:
         """Read the array as ``(C, H, W)`` and check its shape.

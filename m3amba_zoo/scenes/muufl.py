@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.host_files import MatArray
-from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 
@@ -94,12 +91,9 @@ class MUUFL(StandardScene):
     ) -> None:
         """Choose the folder, the rasters and the LiDAR return.
 
-        Args:
-            root: see ``StandardScene``.
-            modalities: see ``StandardScene``.
-            bands: see ``StandardScene``; ``{"lidar": [0]}`` keeps one of the return's two channels.
-            lidar_return: 1 or 2, as the host counts. ``lidar.mat`` holds one return and does not say which,
-                so return 2 is read from the struct only.
+        ``lidar_return`` is 1 or 2, as the host counts. ``lidar.mat`` holds one return and does not say which,
+        so return 2 is read from the struct only. ``bands={"lidar": [0]}`` keeps one of its two channels.
+        For the other arguments see ``StandardScene``.
 
         Raises:
             InputError: if there is no such modality, band or return.
@@ -111,24 +105,3 @@ class MUUFL(StandardScene):
             lidar = replace(self.modalities["lidar"], places=(place,))
             self.modalities = {**self.modalities, "lidar": lidar}
         super().__init__(root, modalities, bands)
-
-    def published_files(self, scene: Scene) -> dict[str, dict[str, Any]]:
-        """Lay a scene out as the host's struct; the scene's LiDAR holds the channels of both returns."""
-        rows, columns = self.size
-        returns = np.empty((1, RETURNS), object)  # a MATLAB cell
-        elevations = scene.rasters["lidar"].data.astype("float32").transpose(1, 2, 0)
-        for index, z in enumerate(np.split(elevations, RETURNS, axis=2)):
-            returns[0, index] = {
-                "x": np.arange(columns, dtype=float),
-                "y": np.arange(rows, dtype=float),
-                "z": z,
-                "info": f"simulated return {index + 1}",
-            }
-        labels = np.where(scene.labels > 0, scene.labels.astype(float), -1.0)
-        names = np.array([land.name for land in self.classes], object)
-        hsi = {
-            "Data": scene.rasters["hsi"].data.astype("float32").transpose(1, 2, 0),
-            "Lidar": returns,
-            "sceneLabels": {"labels": labels, "Materials_Type": names},
-        }
-        return {STRUCT_FILE: {"hsi": hsi}}

@@ -124,34 +124,24 @@ class Scene:
     def __post_init__(self) -> None:
         if self.labels.ndim != 2:
             raise InputError(f"scene '{self.name}': labels have shape {self.labels.shape}, expected (H, W)")
-        first: tuple[str, tuple[int, int]] | None = None
-        for modality, raster in self.rasters.items():
-            where = f"'{modality}'" + (f" ({raster.path})" if raster.path else "")
-            if first is None:
-                first = (where, raster.shape)
-            if raster.shape != first[1]:
+        sizes = {
+            f"raster '{name}' {raster.path}".rstrip(): raster.shape for name, raster in self.rasters.items()
+        }
+        sizes["the label map"] = self.shape
+        sizes |= {f"the official {part} mask": mask.shape for part, mask in (self.official or {}).items()}
+        first, size = next(iter(sizes.items()))
+        for what, found in sizes.items():
+            if found != size:
                 raise InputError(
-                    f"scene '{self.name}': raster {where} is {raster.shape[0]} x {raster.shape[1]} pixels, "
-                    f"but {first[0]} is {first[1][0]} x {first[1][1]}; co-registered rasters of one size "
-                    "are expected"
+                    f"scene '{self.name}': {what} is {' x '.join(map(str, found))} pixels, but {first} is "
+                    f"{size[0]} x {size[1]}; co-registered rasters and masks of one size are expected"
                 )
-        if first is not None and self.labels.shape != first[1]:
-            raise InputError(
-                f"scene '{self.name}': the label map is {self.labels.shape[0]} x {self.labels.shape[1]} "
-                f"pixels, but raster {first[0]} is {first[1][0]} x {first[1][1]}"
-            )
         largest = int(self.labels.max(initial=0))
         if largest > len(self.classes) or int(self.labels.min(initial=0)) < 0:
             raise InputError(
                 f"scene '{self.name}': label value {largest} lies outside 0..{len(self.classes)} "
                 f"(the class table has {len(self.classes)} classes)"
             )
-        for part, mask in (self.official or {}).items():
-            if mask.shape != self.labels.shape:
-                raise InputError(
-                    f"scene '{self.name}': the official {part} mask has shape {mask.shape}, "
-                    f"the labels {self.labels.shape}"
-                )
 
     @property
     def shape(self) -> tuple[int, int]:

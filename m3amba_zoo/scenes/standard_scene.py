@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
-from m3amba_zoo.scenes.host_files import Folder, Located, MatArray, Place, explain_absence, extent, locate
+from m3amba_zoo.scenes.host_files import Folder, Located, Place, explain_absence, extent, locate
 from m3amba_zoo.scenes.scene import UNLABELLED, Raster, Scene
 from m3amba_zoo.scenes.simulation import SensorSpec
 from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source
@@ -33,7 +33,7 @@ class Modality:
     Attributes:
         bands: number of bands.
         dtype: as in the hosts' files if known; a stand-in is written with it.
-        places: where hosts keep it, a MATLAB file first; a stand-in is written to that one.
+        places: where hosts keep it, a ``MatArray`` first; a stand-in is written to that one.
         sensor: simulates it for a stand-in.
         unit: what one unit is, see ``Raster``.
         wavelengths: centres of the bands in nm, or empty if the hosts' files do not tell.
@@ -57,11 +57,11 @@ class StandardScene(Source):
         host: who publishes the data and on what terms, for the message on absent files.
         size: rows and columns.
         modalities: every raster of the scene, by name.
-        train: places of the training mask (labels there, 0 elsewhere), a MATLAB file first.
-        test: places of the test mask, likewise.
+        train: places of the training mask (labels there, 0 elsewhere), a ``MatArray`` first.
+        test: places of the test mask, a ``MatArray`` first.
         whole: places of one map of all labelled pixels, if a host publishes it.
         train_counts: pixels of each class in the training mask (without a standard split: in a stand-in's).
-        test_counts: likewise for the test mask.
+        test_counts: pixels of each class in the test mask.
         unlabelled: values of a mask that mean no label.
         official_split: whether the masks are a standard split of the field.
     """
@@ -145,22 +145,6 @@ class StandardScene(Source):
     def num_classes(self) -> int:
         """Count the class table's entries."""
         return len(self.classes)
-
-    def published_files(self, scene: Scene) -> dict[str, dict[str, Any]]:
-        """Lay a scene out as its host does, the inverse of ``load``: MATLAB values by file and key."""
-        arrays: list[tuple[Place, NDArray]] = []
-        for name, modality in self.modalities.items():
-            image = scene.rasters[name].data.astype(modality.dtype).transpose(1, 2, 0)
-            arrays.append((modality.places[0], image[..., 0] if modality.bands == 1 else image))
-        official = scene.official or {}
-        masks = {part: np.where(mask, scene.labels, UNLABELLED) for part, mask in official.items()}
-        for part, mask in {**masks, "whole": scene.labels}.items():
-            arrays += [(place, mask.astype(np.uint8)) for place in getattr(self, part)[:1]]
-        files: dict[str, dict[str, Any]] = {}
-        for place, array in arrays:
-            assert isinstance(place, MatArray)  # the first place always is, see Modality
-            files.setdefault(place.file, {})[place.key] = array
-        return files
 
     def _check_presence(
         self, folder: Folder, rasters: Mapping[str, Located | None], masks: Mapping[str, Located | None]

@@ -14,7 +14,16 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.split import PARTS, Split
-from m3amba_zoo.splits.stratify import Mask, class_counts, dilate, grid, hold_out, require_whole
+from m3amba_zoo.splits.stratify import (
+    Mask,
+    class_counts,
+    dilate,
+    grid,
+    hold_out,
+    pixels,
+    require_whole,
+    spread,
+)
 
 FEW_SCENES = 4
 SMALLEST_BLOCK = 16
@@ -60,19 +69,18 @@ def deal_at_random(split: Split, scenes: Sequence[Scene], seed: int = 0) -> Spli
         InputError: if the seed is not a whole number.
     """
     require_whole("random.seed", seed, 0)
-    labels = np.concatenate([scene.labels.ravel() for scene in scenes])
-    part = np.full(len(labels), -1)
-    for number, name in enumerate(PARTS):
-        part[np.concatenate([mask.ravel() for _, mask in split.parts(scenes, name)])] = number
+    used = [np.any(list(split.masks[scene.name].values()), axis=0) for scene in scenes]
+    labels = pixels([scene.labels for scene in scenes], used)
+    numbered = [np.argmax([split.masks[scene.name][name] for name in PARTS], axis=0) for scene in scenes]
+    part = pixels(numbered, used)
     generator = np.random.default_rng(seed)
     for label in range(1, len(scenes[0].classes) + 1):
-        # a permutation of the parts keeps their counts
-        members = np.flatnonzero((labels == label) & (part >= 0))
-        part[members] = generator.permutation(part[members])
-    ends = np.cumsum([scene.labels.size for scene in scenes])[:-1]
+        members = np.flatnonzero(labels == label)
+        part[members] = generator.permutation(part[members])  # which keeps the counts
+    dealt = [spread(part == number, used) for number in range(len(PARTS))]
     masks = {
-        scene.name: {name: of_scene.reshape(scene.shape) == number for number, name in enumerate(PARTS)}
-        for scene, of_scene in zip(scenes, np.split(part, ends), strict=True)
+        scene.name: dict(zip(PARTS, of_scene, strict=True))
+        for scene, *of_scene in zip(scenes, *dealt, strict=True)
     }
     return Split(f"{split.name}+random-seed{seed}", masks)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +62,6 @@ class Audit:
     distances: Mapping[str, Distances | None]
     apart_pixels: int
     position_oa: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain dicts, strings and numbers for JSON."""
-        return dataclasses.asdict(self)
 
     def __rich__(self) -> Group:
         """Show a table with one row per class, and the figures of the whole split below it."""

@@ -15,7 +15,16 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.split import Split
-from m3amba_zoo.splits.stratify import Mask, grid, hold_out, require_share, require_whole
+from m3amba_zoo.splits.stratify import (
+    Mask,
+    class_counts,
+    grid,
+    hold_out,
+    pixels,
+    require_share,
+    require_whole,
+    spread,
+)
 
 TEST_FRACTION = 0.3
 TRAIN_FRACTION = 0.6
@@ -80,8 +89,8 @@ def per_class(
         )
     require_whole("seed", seed, 0)
     classes = scenes[0].classes
-    labels = np.concatenate([scene.labels.ravel() for scene in scenes])
-    available = np.bincount(labels, minlength=len(classes) + 1)[1:]
+    labelled = [scene.labelled for scene in scenes]
+    available = class_counts(scenes, labelled)
     if k is not None:
         require_whole("k", k, 1)
         wanted = np.full(len(classes), k)
@@ -100,7 +109,8 @@ def per_class(
             require_whole("counts", count, 0)
         wanted = np.array(counts)
         made = f"counts{'_'.join(map(str, counts))}"
-    # the draw is over the pixels of all scenes in a row
+    # draw from the labelled pixels of all scenes in a row
+    labels = pixels([scene.labels for scene in scenes], labelled)
     generator = np.random.default_rng(seed)
     train = np.zeros(len(labels), dtype=bool)
     for index, land_class in enumerate(classes):
@@ -110,9 +120,8 @@ def per_class(
                 f"which has {available[index]} labelled pixels"
             )
         train[generator.permutation(np.flatnonzero(labels == index + 1))[: wanted[index]]] = True
-    ends = np.cumsum([scene.labels.size for scene in scenes])[:-1]
-    mine = [flat.reshape(scene.shape) for scene, flat in zip(scenes, np.split(train, ends), strict=True)]
-    theirs = [scene.labelled & ~mask for scene, mask in zip(scenes, mine, strict=True)]
+    mine = spread(train, labelled)
+    theirs = [mask & ~own for mask, own in zip(labelled, mine, strict=True)]
     return _assemble(f"per_class-{made}-seed{seed}", scenes, mine, theirs)
 
 

@@ -135,14 +135,14 @@ def hold_out(
     # number the groups over all scenes, and only those that hold a pixel
     starts = np.cumsum([0] + [int(numbers.max()) + 1 for numbers in groups])
     numbered = [numbers + start for numbers, start in zip(groups, starts, strict=False)]
-    used, group = np.unique(_pixels(numbered, masks), return_inverse=True)
-    labels = _pixels([scene.labels for scene in scenes], masks)
+    used, group = np.unique(pixels(numbered, masks), return_inverse=True)
+    labels = pixels([scene.labels for scene in scenes], masks)
     counts = np.zeros((len(used), len(scenes[0].classes)), dtype=np.int64)
     np.add.at(counts, (group, labels - 1), 1)
     total = counts.sum(axis=0)
 
     def attempt(number: int, pinned: Mask) -> tuple[Division, Mask, tuple[int, float]]:
-        held = _spread(choose_groups(counts, fraction, (seed, number), pinned)[group], masks)
+        held = spread(choose_groups(counts, fraction, (seed, number), pinned)[group], masks)
         kept = [mask & ~dilate(out, guard) for mask, out in zip(masks, held, strict=True)]
         kept_counts, held_counts = class_counts(scenes, kept), class_counts(scenes, held)
         lost = (total > 0) & (kept_counts <= floor * total)
@@ -157,22 +157,22 @@ def hold_out(
         division, lost, _ = max(attempts, key=lambda made: made[2])
         if not lost.any():
             return division
-        of_lost = _spread(lost[labels - 1], masks)
+        of_lost = spread(lost[labels - 1], masks)
         near = [dilate(mask, guard) for mask in of_lost]
-        pinned[group[_pixels(near, masks)]] = True
+        pinned[group[pixels(near, masks)]] = True
 
 
-def _pixels(values: Sequence[NDArray], masks: Sequence[Mask]) -> NDArray:
+def pixels(values: Sequence[NDArray], masks: Sequence[Mask]) -> NDArray:
     """Chain the values under the masks: ``(pixels,)``."""
     return np.concatenate([value[mask] for value, mask in zip(values, masks, strict=True)])
 
 
-def _spread(flags: Mask, masks: Sequence[Mask]) -> list[Mask]:
-    """Put chained flags ``(pixels,)`` back into masks ``(H, W)``, the inverse of ``_pixels``."""
+def spread(flags: Mask, masks: Sequence[Mask]) -> list[Mask]:
+    """Put chained flags ``(pixels,)`` back into masks ``(H, W)``, the inverse of ``pixels``."""
     ends = np.cumsum([np.count_nonzero(mask) for mask in masks])[:-1]
-    spread = []
+    parts = []
     for mask, own in zip(masks, np.split(flags, ends), strict=True):
         full = np.zeros_like(mask)
         full[mask] = own
-        spread.append(full)
-    return spread
+        parts.append(full)
+    return parts

@@ -95,6 +95,7 @@ def _cast_shadows(surface: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _cloud(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
     """Return the transmission of one cloud, 0.5 in its core, over the widest part of the test zone."""
+    # the pixel farthest from the zone's border is in its widest part; padding makes the scene's edge a border
     depth = ndimage.distance_transform_edt(np.pad(test, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(np.argmax(depth), test.shape)
     radius = 0.55 * float(depth.max())
@@ -118,8 +119,7 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
     shape = layout.classes.shape
     short = min(shape)
     classes, units, kinds = layout.classes, layout.units, layout.unit_classes
-    present = dict.fromkeys(material for cover in covers for material in cover.materials)
-    materials = tuple(present)
+    materials = tuple(dict.fromkeys(material for cover in covers for material in cover.materials))
 
     # blurred, so that the zones differ without a visible border
     season = ndimage.gaussian_filter(layout.test.astype(np.float32) - 0.5, short / 16, mode="nearest")
@@ -142,7 +142,7 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
     # only water, whose mean is negative, may lie below the terrain
     height = np.where(mean[classes] > 0, np.maximum(height, 0), height).astype(np.float32)
 
-    # only solid things cast shadows: a crop or a district is rough, but no wall
+    # only solid things cast shadows; crops and districts are merely rough
     casting = np.array([cover.form in ("houses", "hall", "crowns") for cover in covers])[classes]
     shaded = np.array([cover.shaded for cover in covers])[classes] | _cast_shadows(plain * casting)
     sunlit = ndimage.gaussian_filter(np.where(shaded, 0.25, 1.0).astype(np.float32), 0.5)

@@ -187,7 +187,7 @@ def _fill_slab(canvas: _Canvas, slab: _Box, shares: NDArray[np.float64]) -> None
     queue = deque([(slab, parcels)])
     while queue:
         box, inside = queue.popleft()
-        axis = int(box.sides[1] >= box.sides[0])
+        axis = int(box.sides[1] >= box.sides[0])  # cutting the longer side keeps parcels compact
         length = box.sides[axis]
         if len(inside) == 1 or length < 2:
             canvas.parcel(box, inside[0][0])
@@ -211,7 +211,7 @@ def _bend(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.
     short = min(shape)
     indices = []
     for axis, side in enumerate(shape):
-        # a wide bend of whole parcels, and ragged edges of less than a pixel
+        # wide bends of whole parcels, and edges that are ragged by about a pixel
         wide = 0.035 * short * smooth_field(shape, max(short / 2, 8), rng)
         ragged = 0.35 * smooth_field(shape, 4, rng)
         position = np.arange(side, dtype=np.float32)
