@@ -272,7 +272,7 @@ def test_files_that_do_not_fit_are_refused(folder, way, value, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_yaml_is_refused(folder):
+def test_a_file_that_is_not_yaml_is_refused(folder):
     with pytest.raises(InputError, match=r"scene\.yaml, line 2: not YAML"):
         build(folder, "name: a\nname: b: c\n")
     with pytest.raises(InputError, match=r"scene\.yaml is \['a', 'b'\]; a mapping with the keys name"):
