@@ -17,7 +17,7 @@ from m3amba_zoo.evaluation.stitching import predict_scenes
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits import load_scene_data
-from m3amba_zoo.visualization.outputs import write_maps
+from m3amba_zoo.visualization.maps import write_maps
 
 
 def run_classifier(config: Config) -> None:

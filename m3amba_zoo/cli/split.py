@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from m3amba_zoo.registry import SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, audit, build_split
 
-# options of the makers, passed on where given; a maker refuses those it does not have
+# options passed on to the maker if given; a maker refuses an option that it lacks
 MAKER_OPTIONS = ("size", "guard", "seed", "k", "fraction", "counts", "test_fraction", "train_fraction")
 
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         found = audit(split, scenes, args.window)
         if args.json:
-            print(json.dumps(found.to_dict(), indent=2))
+            print(json.dumps(asdict(found), indent=2))
         else:
             console.print(found)
     return 0
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--out", type=Path, required=True, metavar="FILE.npz", help="where to write the split")
     measure = commands.add_parser("audit", help="measure how much a split leaks")
     measure.add_argument("--window", type=int, default=11, help="side of a training window (default: 11)")
-    measure.add_argument("--json", action="store_true", help="print JSON, not a table")
+    measure.add_argument("--json", action="store_true", help="print JSON instead of a table")
     for command in (make, measure):
         command.add_argument(
             "source", metavar="SOURCE", help="a registered source, or the path of a scene.yaml"
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--size", type=int, help="blocks: side of a block in pixels")
         command.add_argument("--guard", type=int, help="blocks: pixels between train and test")
         command.add_argument("--seed", type=int, help="of the random choices (default: 0)")
-        command.add_argument("--k", type=int, help="per_class: training pixels a class")
+        command.add_argument("--k", type=int, help="per_class: training pixels per class")
         command.add_argument("--fraction", type=float, help="per_class: share of each class that trains")
         command.add_argument("--counts", type=int, nargs="+", help="per_class: training pixels of each class")
         command.add_argument("--test-fraction", type=float, help="blocks: share of each class that tests")
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _load_scenes(name: str) -> list[Scene]:
-    """Load the masks of a registered source, or of the manifest at a path."""
+    """Load the labels and masks of a registered source, or of the manifest at a path."""
     manifest = Path(name).suffix in (".yaml", ".yml")
     config = {"type": "manifest", "path": name} if manifest else {"type": name}
     return SOURCES.build(config).load(rasters=False)

@@ -15,7 +15,7 @@ from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.evaluation.record import build_record, count_flops, mapped_pixels, write_json
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.registry import HOOKS
-from m3amba_zoo.visualization.outputs import write_maps
+from m3amba_zoo.visualization.maps import write_maps
 
 TRAIN_SECONDS = "train_seconds"  # the message hub's, kept in checkpoints
 

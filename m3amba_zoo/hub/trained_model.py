@@ -14,8 +14,7 @@ from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights, named_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.scenes.class_tables import distinct_color
-from m3amba_zoo.scenes.scene import LandClass
+from m3amba_zoo.scenes.scene import LandClass, distinct_color
 
 CONFIG, README, METRICS = "config.py", "README.md", "metrics.json"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it

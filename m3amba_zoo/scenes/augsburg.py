@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes import class_tables
 from m3amba_zoo.scenes.host_files import MatArray
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import DsmSpec, HsiSpec, SarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+
+# what Augsburg and Berlin share
+HOST = "the S2FL benchmark of Hong et al. 2021 (German Aerospace Center, TU Munich)"
+HSI = (MatArray("data_hsi.mat", "data", named=True), MatArray("data_HS_LR.mat", "data_HS_LR"))
+SAR = (MatArray("data_sar.mat", "data", named=True), MatArray("data_SAR_HR.mat", "data_SAR_HR"))
+TRAIN = (MatArray("TrainImage.mat", "TrainImage"), MatArray("mask_train.mat", "mask_train"))
+TEST = (MatArray("TestImage.mat", "TestImage"), MatArray("mask_test.mat", "mask_test"))
+DSM = (MatArray("data_DSM.mat", "data_DSM"), MatArray("data_DSM.mat", "data", named=True))
 
 
 @SOURCES.register_module(name="augsburg")
@@ -27,7 +35,7 @@ class Augsburg(StandardScene):
     ============================  ==========================  ==================  =======================
 
     Modalities: ``hsi`` (180, 332, 485), 400 to 2500 nm; ``sar`` (4, 332, 485), dual-polarised features;
-    ``dsm`` (1, 332, 485), read only when ``modalities`` names it. 7 classes. Official split: 761 training and
+    ``dsm`` (1, 332, 485), read only if ``modalities`` names it. 7 classes. Official split: 761 training and
     77,533 test pixels.
 
     Cite: Hong et al., Multimodal remote sensing benchmark datasets for land cover classification with a
@@ -35,46 +43,22 @@ class Augsburg(StandardScene):
     """
 
     name = folder = "augsburg"
-    host = "the S2FL benchmark of Hong et al. 2021 (German Aerospace Center, TU Munich)"
-    classes = class_tables.AUGSBURG
+    host = HOST
+    classes = (
+        LandClass("forest", (0, 95, 30)),
+        LandClass("residential area", (250, 175, 160)),
+        LandClass("industrial area", (200, 45, 60)),
+        LandClass("low plants", (150, 215, 75)),
+        LandClass("allotment", (235, 205, 70)),
+        LandClass("commercial area", (150, 80, 190)),
+        LandClass("water", (30, 110, 225)),
+    )
     size = (332, 485)
     modalities = {  # noqa: RUF012  # a table, read only
-        "hsi": Modality(
-            180,
-            "uint16",
-            (MatArray("data_hsi.mat", "data", named=True), MatArray("data_HS_LR.mat", "data_HS_LR")),
-            HsiSpec(180),
-        ),
-        "sar": Modality(
-            4,
-            "float64",
-            (MatArray("data_sar.mat", "data", named=True), MatArray("data_SAR_HR.mat", "data_SAR_HR")),
-            SarSpec(),
-        ),
-        "dsm": Modality(
-            1,
-            "float64",
-            (MatArray("data_DSM.mat", "data_DSM"), MatArray("data_DSM.mat", "data", named=True)),
-            DsmSpec(),
-            unit="m",
-            optional=True,
-        ),
+        "hsi": Modality(180, "uint16", HSI, HsiSpec(180)),
+        "sar": Modality(4, "float64", SAR, SarSpec()),
+        "dsm": Modality(1, "float64", DSM, DsmSpec(), unit="m", optional=True),
     }
-    train = (
-        MatArray(
-            "TrainImage.mat",
-            "TrainImage",
-            sha256="b912b3807b703cbd511ba0e64fd8e5e040a59abc7ff6d51193dda0868c516d45",
-        ),
-        MatArray("mask_train.mat", "mask_train"),
-    )
-    test = (
-        MatArray(
-            "TestImage.mat",
-            "TestImage",
-            sha256="87f9c9e0436007768ca7738c300b7c7812541e7043c69addd81c48c3bdc3c9fd",
-        ),
-        MatArray("mask_test.mat", "mask_test"),
-    )
-    train_counts = class_tables.AUGSBURG_TRAIN_COUNTS
-    test_counts = class_tables.AUGSBURG_TEST_COUNTS
+    train, test = TRAIN, TEST
+    train_counts = (146, 264, 21, 248, 52, 7, 23)
+    test_counts = (13361, 30065, 3830, 26609, 523, 1638, 1507)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes import class_tables
-from m3amba_zoo.scenes.host_files import MatArray
+from m3amba_zoo.scenes.augsburg import HOST, HSI, SAR, TEST, TRAIN
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, SarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 
@@ -35,24 +35,22 @@ class Berlin(StandardScene):
     """
 
     name = folder = "berlin"
-    host = "the S2FL benchmark of Hong et al. 2021 (German Aerospace Center, TU Munich)"
-    classes = class_tables.BERLIN
+    host = HOST
+    classes = (
+        LandClass("forest", (0, 95, 30)),
+        LandClass("residential area", (250, 175, 160)),
+        LandClass("industrial area", (200, 45, 60)),
+        LandClass("low plants", (150, 215, 75)),
+        LandClass("soil", (160, 105, 60)),
+        LandClass("allotment", (235, 205, 70)),
+        LandClass("commercial area", (150, 80, 190)),
+        LandClass("water", (30, 110, 225)),
+    )
     size = (1723, 476)
     modalities = {  # noqa: RUF012  # a table, read only
-        "hsi": Modality(
-            244,
-            "uint16",
-            (MatArray("data_hsi.mat", "data", named=True), MatArray("data_HS_LR.mat", "data_HS_LR")),
-            HsiSpec(244),
-        ),
-        "sar": Modality(
-            4,
-            "float32",
-            (MatArray("data_sar.mat", "data", named=True), MatArray("data_SAR_HR.mat", "data_SAR_HR")),
-            SarSpec(),
-        ),
+        "hsi": Modality(244, "uint16", HSI, HsiSpec(244)),
+        "sar": Modality(4, "float32", SAR, SarSpec()),
     }
-    train = (MatArray("TrainImage.mat", "TrainImage"), MatArray("mask_train.mat", "mask_train"))
-    test = (MatArray("TestImage.mat", "TestImage"), MatArray("mask_test.mat", "mask_test"))
-    train_counts = class_tables.BERLIN_TRAIN_COUNTS
-    test_counts = class_tables.BERLIN_TEST_COUNTS
+    train, test = TRAIN, TEST
+    train_counts = (443, 423, 499, 376, 331, 280, 298, 170)
+    test_counts = (54511, 268219, 19067, 58906, 17095, 13025, 24526, 6502)

@@ -1,6 +1,6 @@
-"""Georeferenced rasters in and out, through GDAL: GeoTIFF, ENVI and whatever else it opens.
+"""Georeferenced rasters read and written through GDAL: GeoTIFF, ENVI and whatever else it opens.
 
-A map is made in memory, written aside and renamed, so that a file is there in full or not at all.
+A map is made in memory, written aside and renamed, so a file exists in full or not at all.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ from m3amba_zoo.system.whole_file import whole_file
 
 NM_PER_UNIT = {"nanometers": 1.0, "nm": 1.0, "micrometers": 1000.0, "um": 1000.0, "μm": 1000.0}
 GRID_TOLERANCE = 0.05
-"""Corners of co-registered rasters agree to this share of a pixel (producers round their origins)."""
+"""Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
 MOST_CLASSES = 255
-TRANSPARENT = (0, 0, 0, 0)
 
 Rgba = tuple[int, int, int, int]
 
 
 class Grid(NamedTuple):
-    """Where a file's pixels lie: rows and columns, CRS and transform (None where unknown), and the file."""
+    """Where a file's pixels lie: rows and columns, CRS and transform (None if unknown), and the file."""
 
     shape: tuple[int, int]
     crs: str | None
@@ -43,7 +42,7 @@ class Grid(NamedTuple):
 
 
 class GeoRaster(NamedTuple):
-    """A raster and its place on the earth, as ``Scene`` takes them: CRS as ``EPSG:n`` or WKT, or None."""
+    """A raster, its CRS (``EPSG:n``, WKT or None) and its transform (or None)."""
 
     raster: Raster
     crs: str | None
@@ -56,17 +55,17 @@ class GeoRaster(NamedTuple):
 
 
 def read_georaster(path: str | Path, unit: str = "") -> GeoRaster:
-    """Read all bands of a raster file, with band names, wavelengths (nm) and nodata where the file has them.
+    """Read all bands of a raster file, with band names, wavelengths (nm) and nodata if the file has them.
 
     Args:
         path: a file that GDAL opens; for ENVI the data file, not its header.
-        unit: what one unit is, see ``Raster``; GDAL's formats seldom tell.
+        unit: what one unit is, see ``Raster``; the file seldom tells.
 
     Returns:
         The raster ``(C, H, W)`` in the file's dtype, its CRS and its transform.
 
     Raises:
-        InputError: the file is absent, no raster, cut short or damaged, or holds complex numbers.
+        InputError: if the file is absent, not a raster, cut short or damaged, or holds complex numbers.
     """
     with _opened(path) as file:
         data = file.read()
@@ -86,7 +85,7 @@ def read_grid(path: str | Path) -> Grid:
     """Read where a raster file's pixels lie, without its pixels.
 
     Raises:
-        InputError: the file is absent, no raster, or cut short.
+        InputError: if the file is absent, not a raster, or cut short.
     """
     with _opened(path) as file:
         return Grid(file.shape, *_georeference(file), str(path))
@@ -96,14 +95,14 @@ def count_bands(path: str | Path) -> int:
     """Read how many bands a raster file has, without its pixels.
 
     Raises:
-        InputError: the file is absent, not a raster, or cut short.
+        InputError: if the file is absent, not a raster, or cut short.
     """
     with _opened(path) as file:
         return file.count
 
 
 def require_same_grid(scene: str, first: Grid, other: Grid) -> None:
-    """Raise InputError, naming both files, unless they have one size and, where known, one georeference."""
+    """Raise InputError, naming both files, unless they have one size and, if known, one georeference."""
     found = None
     if first.shape != other.shape:
         sizes = [f"{rows} x {columns}" for rows, columns in (first.shape, other.shape)]
@@ -132,25 +131,27 @@ def write_class_map(
     crs: str | None = None,
     transform: Affine | None = None,
 ) -> None:
-    """Write a class map as GeoTIFF with a colour table, and the classes' names as tags ``CLASS_1`` and so on.
+    """Write a class map as GeoTIFF with a colour table; tags ``CLASS_1``, ``CLASS_2``, ... name the classes.
 
     Args:
-        path: the file to write; replaced if it is there.
+        path: the file to write or replace.
         classes: ``(H, W)`` uint8, 0 unlabelled (written as nodata), 1..K the classes.
         land_classes: the K classes in order, 255 at most.
-        crs: as ``Scene`` holds it.
-        transform: as ``Scene`` holds it.
+        crs: see ``Scene``.
+        transform: see ``Scene``.
 
     Raises:
-        InputError: the file cannot be written, or there are more classes than a byte counts.
+        InputError: if the file cannot be written, or there are more than 255 classes.
     """
     if len(land_classes) > MOST_CLASSES:
         raise InputError(f"{path}: {len(land_classes)} classes, a class map holds {MOST_CLASSES} at most")
-    colors = {index: (*entry.color, 255) for index, entry in enumerate(land_classes, start=1)}
+    colors: dict[int, Rgba] = {UNLABELLED: (0, 0, 0, 0)}
+    colors |= {index: (*entry.color, 255) for index, entry in enumerate(land_classes, start=1)}
     names = {f"CLASS_{index}": entry.name for index, entry in enumerate(land_classes, start=1)}
-    table = {UNLABELLED: TRANSPARENT, **colors}
     with whole_file(path) as aside:
-        aside.write_bytes(_geotiff(classes[None], ["class"], crs, transform, table, names, nodata=UNLABELLED))
+        aside.write_bytes(
+            _geotiff(classes[None], ["class"], crs, transform, colors, names, nodata=UNLABELLED)
+        )
 
 
 def write_probabilities(
@@ -160,17 +161,13 @@ def write_probabilities(
     crs: str | None = None,
     transform: Affine | None = None,
 ) -> None:
-    """Write class probabilities as a float32 GeoTIFF with one band a class, named after it.
+    """Write class probabilities as a float32 GeoTIFF with one band per class, named after it.
 
-    Args:
-        path: the file to write; replaced if it is there.
-        probabilities: ``(K, H, W)``; NaN (written as nodata) where nothing was predicted.
-        land_classes: the K classes in order.
-        crs: as ``Scene`` holds it.
-        transform: as ``Scene`` holds it.
+    ``probabilities`` is ``(K, H, W)``; NaN, the nodata value, marks pixels without a prediction. The other
+    arguments are those of ``write_class_map``.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: if the file cannot be written.
     """
     bands = probabilities.astype(np.float32, copy=False)
     names = [entry.name for entry in land_classes]
@@ -180,7 +177,7 @@ def write_probabilities(
 
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator[DatasetReader]:
-    """Open a raster; what GDAL raises then, or on reading blocks, becomes one sentence."""
+    """Open a raster; an error of GDAL, now or on reading, becomes one sentence."""
     if not Path(path).is_file():
         found = "is a folder" if Path(path).is_dir() else "no such file"
         raise InputError(f"{path}: {found}; a raster file is expected (GeoTIFF, ENVI)")
@@ -205,13 +202,13 @@ def _check(file: DatasetReader, path: str | Path) -> None:
         raise InputError(f"{path}: the pixels are {file.dtypes[0]}, real numbers are expected")
     header = file.tags(ns="ENVI")
     if file.driver == "ENVI" and header.get("file_compression", "0").strip() == "0":
-        # GDAL reads what an ENVI file lacks as zeros, without a word
+        # GDAL silently reads zeros for the part that an ENVI file lacks
         bands_bytes = file.count * file.height * file.width * np.dtype(file.dtypes[0]).itemsize
         expected = bands_bytes + int(header.get("header_offset", 0))
         size = Path(path).stat().st_size
         if size < expected:
             raise InputError(
-                f"{path}: cut short, it has {size} bytes where its header asks for {expected} "
+                f"{path}: cut short, it has {size} bytes but its header asks for {expected} "
                 f"({file.count} bands of {file.height} x {file.width} {file.dtypes[0]})"
             )
 
@@ -222,7 +219,7 @@ def _georeference(file: DatasetReader) -> tuple[str | None, Affine | None]:
 
 
 def _wavelengths(file: DatasetReader) -> NDArray[np.float64] | None:
-    """Return the bands' centres in nm (ENVI's header, GDAL's IMAGERY tags), None unless all have one."""
+    """Return the bands' centres in nm from ENVI's header or GDAL's IMAGERY tags; None unless all have one."""
     centres = []
     for band in range(1, file.count + 1):
         tags, imagery = file.tags(band), file.tags(band, ns="IMAGERY")
@@ -247,7 +244,7 @@ def _short(crs: str) -> str:
 
 
 def _shift(first: Affine, other: Affine, shape: tuple[int, int]) -> float:
-    """Return how far apart two grids' corners lie at most, in pixels of the first."""
+    """Return the largest distance between two grids' corners, in pixels of the first."""
     rows, columns = shape
     corners = np.array([(0, 0, 1), (columns, 0, 1), (0, rows, 1), (columns, rows, 1)]).T
     on_earth = np.reshape(other, (3, 3)) @ corners

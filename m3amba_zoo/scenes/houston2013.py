@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes import class_tables
 from m3amba_zoo.scenes.georaster import read_georaster, read_grid
 from m3amba_zoo.scenes.host_files import Folder, MatArray, Place
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 
+CONTEST = "2013_IEEE_GRSS_DF_Contest"
 CASI_WAVELENGTHS = tuple(np.round(np.linspace(364.0, 1046.1, 144), 1).tolist())
 """Band centres of the contest's CASI image in nm, as its ENVI header lists them: 364.0 to 1046.1, even."""
 
 
 @dataclass(frozen=True)
 class ContestImage(Place):
-    """An image of the contest, as GeoTIFF or ENVI file; the name without its suffix is ``file``'s."""
+    """An image of the contest as GeoTIFF or ENVI file; the suffix may differ from that of ``file``."""
 
     def search(self, folder: Folder) -> list[Path]:
         """Return the image files of the contest's name."""
@@ -44,9 +45,9 @@ class ContestImage(Place):
 
 @dataclass(frozen=True)
 class ContestRegions(Place):
-    """Regions of interest that ENVI wrote as text: one region a class, in the order of the classes.
+    """Regions of interest that ENVI wrote as text: one region per class, in the order of the classes.
 
-    Comments announce the number of points of each region; the points follow region by region, one a line:
+    Comments announce the number of points of each region. The points follow region by region, one per line:
     number, column, row (from 1), and further columns that are not read.
     """
 
@@ -85,7 +86,7 @@ class Houston2013(StandardScene):
     """Houston 2013: HSI and a LiDAR surface model of the University of Houston campus, June 2012, 2.5 m.
 
     Host: IEEE GRSS Data Fusion Contest 2013, University of Houston, on registration. The terms forbid
-    redistribution. The scene circulates with and without the cloud shadow in its east; the files do not
+    redistribution. The scene circulates with and without the cloud shadow in its east. The files do not
     tell which, so a card that reports on it must.
 
     =====================  ========  ===================  ==============================================
@@ -113,13 +114,29 @@ class Houston2013(StandardScene):
         "the IEEE GRSS Data Fusion Contest 2013 (University of Houston, on registration; its terms forbid "
         "redistribution)"
     )
-    classes = class_tables.HOUSTON2013
+    classes = (
+        LandClass("healthy grass", (60, 205, 60)),
+        LandClass("stressed grass", (175, 225, 70)),
+        LandClass("synthetic grass", (0, 150, 125)),
+        LandClass("trees", (0, 95, 30)),
+        LandClass("soil", (160, 105, 60)),
+        LandClass("water", (30, 110, 225)),
+        LandClass("residential", (250, 205, 195)),
+        LandClass("commercial", (215, 45, 45)),
+        LandClass("road", (125, 125, 135)),
+        LandClass("highway", (255, 150, 30)),
+        LandClass("railway", (95, 50, 120)),
+        LandClass("parking lot 1", (250, 230, 90)),
+        LandClass("parking lot 2", (190, 160, 25)),
+        LandClass("tennis court", (125, 215, 240)),
+        LandClass("running track", (240, 100, 180)),
+    )
     size = (349, 1905)
     modalities = {  # noqa: RUF012  # a table, read only
         "hsi": Modality(
             144,
             "uint16",
-            (MatArray("HSI.mat", "HSI"), ContestImage("2013_IEEE_GRSS_DF_Contest_CASI.tif")),
+            (MatArray("HSI.mat", "HSI"), ContestImage(f"{CONTEST}_CASI.tif")),
             HsiSpec(144, CASI_WAVELENGTHS[0], CASI_WAVELENGTHS[-1]),
             unit="digital number of spectral radiance",
             wavelengths=CASI_WAVELENGTHS,
@@ -130,27 +147,15 @@ class Houston2013(StandardScene):
             (
                 MatArray("LiDAR_1.mat", "LiDAR"),
                 MatArray("LiDAR.mat", "LiDAR"),
-                ContestImage("2013_IEEE_GRSS_DF_Contest_LiDAR.tif"),
+                ContestImage(f"{CONTEST}_LiDAR.tif"),
             ),
             LidarSpec(),
             unit="m",
         ),
     }
-    train = (
-        MatArray(
-            "TRLabel.mat",
-            "TRLabel",
-            sha256="b0ea556a4a05176f4aeccadf3aee51fee35f70365fdaa810aab85190a41aa7fc",
-        ),
-        ContestRegions("2013_IEEE_GRSS_DF_Contest_Samples_TR.txt"),
-    )
-    test = (
-        MatArray(
-            "TSLabel.mat",
-            "TSLabel",
-            sha256="43759d8fd94f0030800238eca04e097a22865b1b396ddb8116b635ade5c301ce",
-        ),
-        ContestRegions("2013_IEEE_GRSS_DF_Contest_Samples_VA.txt"),
-    )
-    train_counts = class_tables.HOUSTON2013_TRAIN_COUNTS
-    test_counts = class_tables.HOUSTON2013_TEST_COUNTS
+    train = (MatArray("TRLabel.mat", "TRLabel"), ContestRegions(f"{CONTEST}_Samples_TR.txt"))
+    test = (MatArray("TSLabel.mat", "TSLabel"), ContestRegions(f"{CONTEST}_Samples_VA.txt"))
+    train_counts = (198, 190, 192, 188, 186, 182, 196, 191, 193, 191, 181, 192, 184, 181, 187)
+    test_counts = (
+        1053, 1064, 505, 1056, 1056, 143, 1072, 1053, 1059, 1036, 1054, 1041, 285, 247, 473
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""IDTReeS 2020: 85 forest plots of 20 m x 20 m at two NEON sites, hyperspectral and LiDAR, tree taxa."""
+"""IDTReeS 2020: hyperspectral and LiDAR data of 85 forest plots (20 m x 20 m) with tree taxa as labels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.class_tables import distinct_color
 from m3amba_zoo.scenes.georaster import Grid, read_georaster, read_grid, require_same_grid
 from m3amba_zoo.scenes.polygons import Polygons, cover_by_value, merge_covers, read_polygons
-from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
-from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source
+from m3amba_zoo.scenes.scene import LandClass, Raster, Scene, distinct_color
+from m3amba_zoo.scenes.source import Source
 
 SITES = ("MLBS", "OSBS")
 KEPT_NEON_BANDS = np.r_[0:192, 210:283, 315:419]
@@ -43,25 +42,25 @@ class IDTReeS(Source):
     * ``RemoteSensing/HSI/<plot>.tif``: ``hsi``, 369 x 20 x 20 int16, 1 m, reflectance x 10000.
     * ``RemoteSensing/CHM/<plot>.tif``: ``lidar``, 1 x 20 x 20 float32, canopy height above ground in m.
     * ``ITC/train_<site>.shp``: 1,215 crowns with ``indvdID``; all are upright boxes around a crown, so
-      that their corners are often another tree or the ground.
+      their corners often show another tree or the ground.
     * ``Field/train_data.csv``: ``indvdID``, ``taxonID``, ``scientificName`` and more; 67 crowns have none.
 
-    Wavelengths are not in the files. Those given are nominal, within about 3 nm: the NEON spectrometer's
-    426 bands (383.5 + 5.0078 i nm, refitted by NEON each year) less those that the organisers' group drops
-    for water vapour, i = 192..209, 283..314 and 419..425 (weecology/DeepTreeAttention, Hyperspectral.py).
-    The spectra agree: they jump where these bands are missing, oxygen absorbs at 759 nm, carbon dioxide at
-    2003 and 2053 nm.
+    The files hold no wavelengths. Those given here are nominal, within about 3 nm: the NEON spectrometer's
+    426 bands (383.5 + 5.0078 i nm, refitted by NEON each year) without those that the organisers' group
+    drops for water vapour, i = 192..209, 283..314 and 419..425 (weecology/DeepTreeAttention,
+    Hyperspectral.py). The spectra agree: they jump where these bands are missing, oxygen absorbs at 759 nm,
+    and carbon dioxide at 2003 and 2053 nm.
 
-    Found in the data: ``hsi`` 0..7590 without nodata; negative reflectances are stored as 0, which shadows
-    have in single bands, and band 0 (384 nm) in nearly all pixels of 19 plots of MLBS, so that it tells
-    flights apart rather than trees. ``lidar`` 0..37.3 m, nodata is declared and does not occur. OSBS_35
+    Found in the data: ``hsi`` 0..7590 without nodata. Negative reflectances are stored as 0. Shadows have
+    them in single bands, and nearly all pixels of 19 plots of MLBS in band 0 (384 nm), which therefore tells
+    flights apart rather than trees. ``lidar`` 0..37.3 m; nodata is declared and does not occur. OSBS_35
     repeats OSBS_16 pixel by pixel (neither has a pixel of a class kept by default). 42 crowns reach into
-    two plots: 26 further pairs of plots touch or lie about 3 m apart at most.
+    two plots; 26 further pairs of plots touch or lie at most about 3 m apart.
 
-    Labels: a pixel has the taxon of the crowns over its centre; where crowns of different taxa overlap it
-    is unlabelled. Crowns without a taxon are ignored. The taxa with at least ``min_pixels`` pixels under
-    crowns (overlaps included) in at least ``min_plots`` plots are the classes, in order of their code: by
-    default 13, with 17,870 labelled pixels.
+    Labels: a pixel has the taxon of the crowns over its centre. If crowns of different taxa overlap there,
+    it is unlabelled. Crowns without a taxon are ignored. A taxon is a class if it has at least
+    ``min_pixels`` pixels under crowns (overlaps included) in at least ``min_plots`` plots. Classes are in
+    the order of their codes: by default 13, with 17,870 labelled pixels.
     """
 
     folder: ClassVar[str] = "idtrees"
@@ -69,7 +68,7 @@ class IDTReeS(Source):
     def __init__(
         self, root: str | Path | None = None, min_pixels: int = MIN_PIXELS, min_plots: int = MIN_PLOTS
     ) -> None:
-        """Say where the files lie and which taxa become classes.
+        """Choose the folder and the taxa that become classes.
 
         Args:
             root: the folder with ``train``, or ``train`` itself; None searches ``data_roots()``.
@@ -80,7 +79,7 @@ class IDTReeS(Source):
         self.min_pixels, self.min_plots = min_pixels, min_plots
 
     def load(self, rasters: bool = True) -> list[Scene]:
-        """Read the plots, in order of their names, and set ``classes``; see Source.load."""
+        """Read the plots in order of their names and set ``classes``; see ``Source.load``."""
         base = self.root / "train" if (self.root / "train").is_dir() else self.root
         plots = self._plots(base)
         taxa = _read_taxa(base / "Field" / "train_data.csv")
@@ -115,22 +114,16 @@ class IDTReeS(Source):
         return TAXA_WITH_BOTH if published else super().num_classes()
 
     def _plots(self, base: Path) -> list[str]:
-        """Name the plots; each needs both rasters, and the field data and crowns must be there."""
+        """Return the plots' names; both rasters of each, the crowns and the field data must be there."""
         plots = sorted((path.stem for path in base.glob("RemoteSensing/HSI/*.tif")), key=_plot_order)
-        missing = [base / "RemoteSensing" / "HSI" / "*.tif"] if not plots else []
-        missing += [base / "RemoteSensing" / "CHM" / f"{plot}.tif" for plot in plots]
-        missing += [base / "ITC" / f"train_{site}.shp" for site in SITES]
-        missing += [base / "Field" / "train_data.csv"]
-        missing = [path for path in missing if not path.is_file()]
-        if missing:
-            where = self._root or f"the folder {self.folder} under ${DATA_ROOT_VARIABLE} (else under data)"
-            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
-            raise DataNotFoundError(
-                f"idtrees: {missing[0]}{more} not found; fetch IDTREES_competition_train_v2.zip of the "
-                f"IDTReeS 2020 competition (Zenodo, record 3934932) and unpack it into {where}, so that "
-                "train/RemoteSensing, train/ITC and train/Field lie there; or use the source 'simulated', "
-                "which needs no files"
-            )
+        rasters = [base / "RemoteSensing" / "CHM" / f"{plot}.tif" for plot in plots]
+        rasters = rasters or [base / "RemoteSensing" / "HSI" / "*.tif"]
+        crowns = [base / "ITC" / f"train_{site}.shp" for site in SITES]
+        self.require_files(
+            [*rasters, *crowns, base / "Field" / "train_data.csv"],
+            "IDTREES_competition_train_v2.zip of the IDTReeS 2020 competition (Zenodo, record 3934932) and "
+            "unpack it, with its folder 'train',",
+        )
         for plot in plots:
             if plot.split("_")[0] not in SITES:
                 raise InputError(
@@ -140,7 +133,7 @@ class IDTReeS(Source):
         return plots
 
     def _choose_taxa(self, covers: dict[str, Covers]) -> list[str]:
-        """Return the taxa with enough pixels and plots, in order of their codes."""
+        """Return the taxa with enough pixels and plots, in the order of their codes."""
         pixels: Counter[str] = Counter()
         plots: Counter[str] = Counter()
         for cover in covers.values():
@@ -164,7 +157,7 @@ def _plot_order(plot: str) -> tuple[str, int]:
 
 
 def _read_taxa(path: Path) -> dict[str, tuple[str, str]]:
-    """Read taxon code and name (genus and species, without author) of each tree by ``indvdID``."""
+    """Read each tree's taxon code and name (genus and species, without author) by ``indvdID``."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         for column in ("indvdID", "taxonID", "scientificName"):
@@ -180,7 +173,7 @@ def _read_taxa(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def _read_crowns(path: Path, taxa: dict[str, tuple[str, str]]) -> Polygons:
-    """Read a site's crowns with their taxon codes, None where the field data has no such tree."""
+    """Read a site's crowns with their taxon codes, None if the field data lacks the tree."""
     crowns = read_polygons(path, "indvdID")
     codes = [taxa[tree][0] if tree in taxa else None for tree in crowns.values]
     return crowns._replace(values=np.array(codes, object))

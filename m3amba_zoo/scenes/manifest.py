@@ -1,4 +1,4 @@
-"""A user's own scenes, described in one YAML file."""
+"""The source ``manifest``: a user's own scenes, described in one YAML file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.class_tables import distinct_color
 from m3amba_zoo.scenes.georaster import MOST_CLASSES, Grid, read_grid, require_same_grid
-from m3amba_zoo.scenes.manifest_raster import LABEL_KEYS, MODALITY_KEYS, RasterEntry
-from m3amba_zoo.scenes.manifest_section import Section, read_yaml
+from m3amba_zoo.scenes.manifest_entries import LABEL_KEYS, MODALITY_KEYS, RasterEntry, Section, read_yaml
 from m3amba_zoo.scenes.polygons import cover_by_value, merge_covers, read_polygons
-from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene, distinct_color
 from m3amba_zoo.scenes.source import Source
 
 SCENE_KEYS = ("name", "modalities", "labels", "polygons", "train", "test")
@@ -24,12 +22,12 @@ POLYGON_KEYS = ("path", "attribute", "unlabelled")
 
 Masks = dict[str, NDArray[np.bool_]]
 ClassValues = list[tuple[float | str, ...]]
-"""The values of each class in label rasters and polygons; empty where the manifest gives none."""
+"""The values of each class in label rasters and polygons; empty if the manifest gives none."""
 
 
 @SOURCES.register_module(name="manifest")
 class Manifest(Source):
-    """Scenes of the user's own, from one YAML file.
+    """The user's own scenes, described in one YAML file.
 
     Example of ``scene.yaml``, with paths relative to its folder; keys marked (o) are optional::
 
@@ -37,10 +35,10 @@ class Manifest(Source):
         modalities:
           hsi:
             path: hsi.img               # GeoTIFF, ENVI (the data file) or MATLAB
-            bands: [0-107, 120-150]     # (o) those to keep, counted from 0; ranges include both ends
-            nodata: -9999               # (o) in place of the file's own
+            bands: [0-107, 120-150]     # (o) bands to keep, counted from 0; ranges include both ends
+            nodata: -9999               # (o) replaces the file's own
             unit: reflectance x 10000   # (o)
-            wavelengths: [400, 405]     # (o) nm, one a band of the file, in place of the file's own
+            wavelengths: [400, 405]     # (o) nm, one per band of the file; replaces the file's own
           lidar:
             path: heights.mat
             key: LiDAR                  # MATLAB only: the variable, H x W or H x W x C
@@ -50,24 +48,24 @@ class Manifest(Source):
         classes:
           - name: wheat
             color: [240, 200, 70]       # (o) red, green, blue
-            values: [1, 2]              # (o) its values in the labels; in all classes or in none,
-          - name: maize                 # then it is the class's position, from 1
+            values: [1, 2]              # (o) its values in the labels; all classes have this key or none,
+          - name: maize                 # without it, the value is the class's position from 1
             values: [3]
         train: {path: train.tif}        # (o) with test: masks of an official split; pixels other than 0
         test: {path: test.tif}
 
-    In place of ``labels`` there may be polygons, burnt by pixel centres::
+    Polygons can replace ``labels``; a pixel has the class of the polygon over its centre::
 
         polygons:
           path: fields.gpkg             # or shapefile, GeoJSON
           attribute: crop               # its values are the classes' ``values``, or their names if absent
           unlabelled: [unknown]         # (o)
 
-    or neither; then ``train`` and ``test`` are label rasters. Several scenes with the same modalities go
-    into one file under ``scenes``, a list of such mappings, with ``classes`` beside it.
+    Without both, ``train`` and ``test`` are label rasters. Several scenes with the same modalities go into
+    one file under ``scenes``, a list of such mappings, with ``classes`` beside it.
 
-    All rasters of a scene have one size and, where known, one CRS and transform. Polygons in another CRS are
-    taken to that of the rasters; pixels under polygons of different classes are unlabelled.
+    All rasters of a scene must have one size and, if known, one CRS and transform. Polygons in another CRS
+    are transformed to that of the rasters. Pixels under polygons of different classes are unlabelled.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -77,8 +75,8 @@ class Manifest(Source):
             path: the YAML file.
 
         Raises:
-            InputError: the file is no YAML or absent, a key is unknown or missing, a value is not what is
-                expected, or a file it names is absent.
+            InputError: if the file is absent or not YAML, a key is unknown or missing, a value is wrong, or
+                a file that it names is absent.
         """
         self.path = Path(path)
         super().__init__(self.path.parent)
@@ -99,7 +97,7 @@ class Manifest(Source):
         self.title = "+".join(scene.name for scene in self.scenes)
 
     def load(self, rasters: bool = True) -> list[Scene]:
-        """Read the scenes, in the order of the file; see Source.load."""
+        """Read the scenes in the order of the YAML file; see ``Source.load``."""
         return [scene.load(rasters) for scene in self.scenes]
 
     def channels(self) -> dict[str, int]:
@@ -111,7 +109,7 @@ class Manifest(Source):
         return len(self.classes)
 
     def _compare_scenes(self) -> None:
-        """Raise InputError if two scenes have one name or not the same modalities."""
+        """Raise InputError if two scenes have the same name or different modalities."""
         first = self.scenes[0]
         for position, scene in enumerate(self.scenes):
             if scene.name in [other.name for other in self.scenes[:position]]:
@@ -121,22 +119,17 @@ class Manifest(Source):
             if set(scene.modalities) != set(first.modalities):
                 raise InputError(
                     f"{self.path}: scene '{scene.name}' has the modalities {', '.join(scene.modalities)}, "
-                    f"scene '{first.name}' {', '.join(first.modalities)}; the same in all are expected"
+                    f"scene '{first.name}' {', '.join(first.modalities)}; all scenes need the same"
                 )
 
 
 class _SceneEntry:
-    """A scene of a manifest.
-
-    Attributes:
-        name: of the scene.
-        modalities: the raster files by modality.
-    """
+    """A scene of a manifest."""
 
     def __init__(
         self, where: str, value: Any, folder: Path, classes: tuple[LandClass, ...], values: ClassValues
     ) -> None:
-        """Check the scene's part of the file; see ``Manifest``."""
+        """Check the scene's part of the YAML file."""
         section = Section(where, value, SCENE_KEYS, ("name", "modalities"))
         self.name = section.text("name")
         self.where, self._folder, self._classes, self._values = where, folder, classes, values
@@ -168,17 +161,13 @@ class _SceneEntry:
             )
 
     def load(self, rasters: bool) -> Scene:
-        """Read the scene's files.
-
-        Raises:
-            InputError: a file is damaged, holds something else, or does not fit the others.
-        """
+        """Read the scene's files; see ``Source.load``."""
         modalities = {name: entry.read() for name, entry in self.modalities.items() if rasters}
         drawn = {key: entry.read_one_band() for key, entry in self._label_rasters.items()}
         grids = [read.grid for read in (*modalities.values(), *drawn.values())]
         if not rasters:
             grids += [read_grid(entry.path) for entry in self.modalities.values() if not entry.key]
-        # one with a place on the earth first: to compare with, to burn polygons into, to be the scene's
+        # a georeferenced grid comes first: the others are compared with it, and the scene and polygons use it
         grids.sort(key=lambda grid: grid.transform is None)
         for other in grids[1:]:
             require_same_grid(self.name, grids[0], other)
@@ -188,7 +177,7 @@ class _SceneEntry:
             if key == "labels" or not self._is_labelled
         }
         if self._polygons is not None:
-            labels = self._burn(self._polygons, grids)
+            labels = self._draw(self._polygons, grids)
         elif "labels" in found:
             labels = found["labels"]
         else:
@@ -212,18 +201,19 @@ class _SceneEntry:
 
     @property
     def _is_labelled(self) -> bool:
-        """Whether there are labels apart from train and test, which are masks then."""
+        """Whether there are labels besides train and test; these are then masks, not label rasters."""
         return self._polygons is not None or "labels" in self._label_rasters
 
     def _numbers(self, defaults: Sequence[Any]) -> dict[Any, int]:
-        """Return the label of each value; a class without values has the default of its position."""
+        """Return the label of each value; a class without values gets the default at its position."""
         return {
             value: number
             for number, (own, default) in enumerate(zip(self._values, defaults, strict=True), start=1)
             for value in own or (default,)
         }
 
-    def _burn(self, section: Section, grids: list[Grid]) -> NDArray[np.uint8]:
+    def _draw(self, section: Section, grids: list[Grid]) -> NDArray[np.uint8]:
+        """Turn the polygons into labels ``(H, W)``."""
         if not grids or grids[0].transform is None:
             raise InputError(
                 f"{section.where}: polygons are placed by coordinates, but no raster of the scene is "
@@ -237,9 +227,9 @@ class _SceneEntry:
             raise InputError(
                 f"{section.where}: '{section.text('attribute')}' of {polygons.path} has the values "
                 f"{', '.join(foreign[:5])}, but those of the classes are {', '.join(map(repr, numbers))}; "
-                "expected are these, or others named under 'unlabelled'"
+                "other values must be listed under 'unlabelled'"
             )
-        # classes, not values, decide what overlaps: two values may be one class
+        # polygons of one class may overlap even if their values differ
         labels = np.array([numbers.get(value) for value in polygons.values], object)
         covers = cover_by_value(
             polygons._replace(values=labels).to_crs(grids[0].crs), grids[0].shape, grids[0].transform
@@ -272,18 +262,16 @@ def _classes(top: Section) -> tuple[tuple[LandClass, ...], ClassValues]:
         name, own = section.text("name"), tuple(section.scalars("values"))
         if name in [other.name for other in classes]:
             raise InputError(
-                f"{where}: the name '{name}' is another class's too; different names are expected"
+                f"{where}: another class has the name '{name}' too; different names are expected"
             )
         for value in own:
             if any(value in others for others in values):
-                raise InputError(
-                    f"{where}: the value {value!r} is another class's too; one class is expected"
-                )
+                raise InputError(f"{where}: another class has the value {value!r} too; one class is expected")
         color = section.entries("color") or distinct_color(position)
         if len(color) != 3 or not all(type(part) is int and 0 <= part <= 255 for part in color):
             raise section.refusal("color", "a list [red, green, blue] of whole numbers from 0 to 255")
         if values and bool(own) != bool(values[0]):
-            raise InputError(f"{where}: 'values' in some classes and not in others; all or none are expected")
+            raise InputError(f"{where}: 'values' in some classes and not in others; expected in all or none")
         classes.append(LandClass(name, (color[0], color[1], color[2])))
         values.append(own)
     return tuple(classes), values

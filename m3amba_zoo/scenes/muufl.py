@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes import class_tables
 from m3amba_zoo.scenes.host_files import MatArray
-from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
 
+# labelled pixels by class
+COUNTS = (23246, 4270, 6882, 1826, 6687, 466, 2233, 6240, 1385, 183, 269)
 STRUCT_FILE = "muufl_gulfport_campus_1_hsi_220_label.mat"
+HSI = (MatArray(STRUCT_FILE, "hsi.Data"), MatArray("hsi.mat", "HSI"))
+LIDAR = (MatArray(STRUCT_FILE, "hsi.Lidar.0.z"), MatArray("lidar.mat", "lidar"))
 RETURNS = 2
 
 
@@ -43,10 +43,10 @@ class MUUFL(StandardScene):
 
     The file is one struct, or split into three; sha256 could not be measured.
 
-    Modalities: ``hsi`` (64, 325, 220), noisy bands at both ends removed by the host; ``lidar`` (2, 325, 220),
-    two channels, the first an elevation in m, of one of two returns: state in a card which return, and which
-    ``bands`` if not both. 11 classes, 53,687 labelled pixels. No official split; the random one in
-    ``train_test_gt.mat`` leaks and is read as labels only.
+    Modalities: ``hsi`` (64, 325, 220), from which the host removed noisy bands at both ends; ``lidar``
+    (2, 325, 220), two channels of one of two returns, the first an elevation in m. A card must state which
+    return it used, and which ``bands`` if not both. 11 classes, 53,687 labelled pixels. There is no official
+    split: the random one in ``train_test_gt.mat`` leaks and is read as labels only.
 
     Cite: Gader, Zare, Close, Aitken and Tuell, MUUFL Gulfport hyperspectral and LiDAR airborne data set,
     Univ. of Florida, Tech. Rep. REP-2013-570; Du and Zare, Scene label ground truth map for MUUFL Gulfport
@@ -55,28 +55,30 @@ class MUUFL(StandardScene):
 
     name = folder = "muufl"
     host = "GatorSense/MUUFLGulfport on GitHub (University of Florida; cite its two reports)"
-    classes = class_tables.MUUFL
+    classes = (
+        LandClass("trees", (0, 95, 30)),
+        LandClass("mostly grass", (110, 205, 60)),
+        LandClass("mixed ground surface", (205, 190, 130)),
+        LandClass("dirt and sand", (175, 120, 65)),
+        LandClass("road", (125, 125, 135)),
+        LandClass("water", (30, 110, 225)),
+        LandClass("building shadow", (60, 45, 95)),
+        LandClass("building", (215, 45, 45)),
+        LandClass("sidewalk", (225, 225, 235)),
+        LandClass("yellow curb", (255, 215, 0)),
+        LandClass("cloth panels", (240, 100, 180)),
+    )
     size = (325, 220)
     modalities = {  # noqa: RUF012  # a table, read only
-        "hsi": Modality(
-            64,
-            "float32",
-            (MatArray(STRUCT_FILE, "hsi.Data"), MatArray("hsi.mat", "HSI")),
-            HsiSpec(64, 410.0, 1010.0),
-        ),
-        "lidar": Modality(
-            2,
-            "float32",
-            (MatArray(STRUCT_FILE, "hsi.Lidar.0.z"), MatArray("lidar.mat", "lidar")),
-            LidarSpec(2 * RETURNS),
-        ),
+        "hsi": Modality(64, "float32", HSI, HsiSpec(64, 410.0, 1010.0)),
+        "lidar": Modality(2, "float32", LIDAR, LidarSpec(2 * RETURNS)),
     }
     train = (MatArray("train_test_gt.mat", "trainlabels"),)
     test = (MatArray("train_test_gt.mat", "testlabels"),)
     whole = (MatArray(STRUCT_FILE, "hsi.sceneLabels.labels"), MatArray("gt.mat", "gt"))
-    # no standard split: a stand-in divides as the random 5 % of the literature do
-    train_counts = tuple(max(count // 20, 1) for count in class_tables.MUUFL_COUNTS)
-    test_counts = tuple(count - max(count // 20, 1) for count in class_tables.MUUFL_COUNTS)
+    # there is no standard split: a stand-in trains on 5 % of the pixels, as much of the literature does
+    train_counts = tuple(max(count // 20, 1) for count in COUNTS)
+    test_counts = tuple(count - max(count // 20, 1) for count in COUNTS)
     unlabelled = (0, -1)
     official_split = False
 
@@ -87,17 +89,14 @@ class MUUFL(StandardScene):
         bands: Mapping[str, Sequence[int]] | None = None,
         lidar_return: int = 1,
     ) -> None:
-        """Say where the files lie, which rasters are wanted and which LiDAR return.
+        """Choose the folder, the rasters and the LiDAR return.
 
-        Args:
-            root: see StandardScene.
-            modalities: see StandardScene.
-            bands: see StandardScene; ``{"lidar": [0]}`` keeps one of the return's two channels.
-            lidar_return: 1 or 2, as the host counts. ``lidar.mat`` holds one return and does not say which:
-                2 asks for the struct.
+        ``lidar_return`` is 1 or 2, as the host counts. ``lidar.mat`` holds one return and does not say which,
+        so return 2 is read from the struct only. ``bands={"lidar": [0]}`` keeps one of its two channels.
+        For the other arguments see ``StandardScene``.
 
         Raises:
-            InputError: there is no such modality, band or return.
+            InputError: if there is no such modality, band or return.
         """
         if lidar_return not in range(1, RETURNS + 1):
             raise InputError(f"muufl: lidar_return is {lidar_return}, expected 1 or 2")
@@ -106,24 +105,3 @@ class MUUFL(StandardScene):
             lidar = replace(self.modalities["lidar"], places=(place,))
             self.modalities = {**self.modalities, "lidar": lidar}
         super().__init__(root, modalities, bands)
-
-    def published_files(self, scene: Scene) -> dict[str, dict[str, Any]]:
-        """Lay a scene out as the host's struct; its LiDAR has the channels of both returns in turn."""
-        rows, columns = self.size
-        returns = np.empty((1, RETURNS), object)  # a MATLAB cell
-        elevations = scene.rasters["lidar"].data.astype("float32").transpose(1, 2, 0)
-        for index, z in enumerate(np.split(elevations, RETURNS, axis=2)):
-            returns[0, index] = {
-                "x": np.arange(columns, dtype=float),
-                "y": np.arange(rows, dtype=float),
-                "z": z,
-                "info": f"simulated return {index + 1}",
-            }
-        labels = np.where(scene.labels > 0, scene.labels.astype(float), -1.0)
-        names = np.array([land.name for land in self.classes], object)
-        hsi = {
-            "Data": scene.rasters["hsi"].data.astype("float32").transpose(1, 2, 0),
-            "Lidar": returns,
-            "sceneLabels": {"labels": labels, "Materials_Type": names},
-        }
-        return {STRUCT_FILE: {"hsi": hsi}}

@@ -1,4 +1,4 @@
-"""Label polygons (tree crowns, fields) read from vector files and burnt into a raster's grid."""
+"""Label polygons (tree crowns, fields) read from vector files and drawn into a raster's grid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Polygons(NamedTuple):
 
     Attributes:
         geometries: shapely polygons, ``(N,)``.
-        values: the attribute of each, ``(N,)``; None where the file has none.
+        values: the attribute of each, ``(N,)``; None if the file has none.
         crs: ``EPSG:n`` or WKT, or None.
         path: the file.
     """
@@ -45,7 +45,7 @@ class Polygons(NamedTuple):
     path: str
 
     def to_crs(self, crs: str | None) -> Polygons:
-        """Return the polygons in another CRS; unchanged where either CRS is unknown."""
+        """Return the polygons in another CRS; unchanged if either CRS is unknown."""
         if crs is None or self.crs is None or CRS.from_string(crs) == CRS.from_string(self.crs):
             return self
 
@@ -63,8 +63,8 @@ def read_polygons(path: str | Path, attribute: str) -> Polygons:
         attribute: the name of the attribute to read.
 
     Raises:
-        InputError: the file is absent, damaged or no vector file, has no such attribute, or holds points,
-            lines or features without geometry.
+        InputError: if the file is absent, damaged or not a vector file, lacks the attribute, or holds
+            points, lines or features without geometry.
     """
     if not Path(path).exists():
         raise InputError(f"{path}: no such file; polygons as shapefile, GeoPackage or GeoJSON are expected")
@@ -83,7 +83,7 @@ def read_polygons(path: str | Path, attribute: str) -> Polygons:
             f"({' '.join(str(error).split())}); polygons as shapefile, GeoPackage or GeoJSON are expected"
         ) from error
     missing = shapely.is_missing(geometries)
-    if missing.any():  # GDAL reads what a shapefile was cut off so, without a word
+    if missing.any():  # so GDAL reads the lost part of a shapefile that was cut short
         raise InputError(
             f"{path}: {int(missing.sum())} of {len(missing)} features have no geometry, the file may be cut "
             "short; polygons are expected"
@@ -91,8 +91,8 @@ def read_polygons(path: str | Path, attribute: str) -> Polygons:
     other = ~np.isin(shapely.get_type_id(geometries), POLYGON_TYPES)
     if other.any():
         raise InputError(
-            f"{path}: {int(other.sum())} of {len(other)} features are no polygons (the first: "
-            f"{geometries[other][0].geom_type}); polygons are expected"
+            f"{path}: {int(other.sum())} of {len(other)} features are not polygons (the first: "
+            f"{geometries[other][0].geom_type})"
         )
     crs = info["crs"] and CRS.from_string(info["crs"]).to_string()
     attributes = np.array([value if value == value else None for value in values.tolist()], object)
@@ -110,7 +110,7 @@ def cover_by_value(
         transform: of the grid.
 
     Returns:
-        A mask ``(H, W)`` for each value that has a polygon in the grid, in order of first appearance.
+        One mask ``(H, W)`` per value that has a polygon in the grid, in order of first appearance.
     """
     extent = shapely.box(*array_bounds(*shape, transform))
     near = shapely.intersects(polygons.geometries, extent)
@@ -127,15 +127,9 @@ def cover_by_value(
 def merge_covers(
     covers: Mapping[object, NDArray[np.bool_]], numbers: Mapping[object, int], shape: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Make a label map of masks; pixels under polygons of different values stay unlabelled.
+    """Join the masks of ``cover_by_value`` to a label map ``(H, W)`` uint8.
 
-    Args:
-        covers: a mask ``(H, W)`` by value.
-        numbers: the label of each value; values that are not in it are unlabelled.
-        shape: rows and columns.
-
-    Returns:
-        ``(H, W)`` uint8.
+    Pixels under polygons of different values stay unlabelled, as do values without a label in ``numbers``.
     """
     labels = np.full(shape, UNLABELLED, np.uint8)
     depth = np.zeros(shape, np.intp)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ from rasterio.transform import Affine
 from m3amba_zoo.errors import InputError
 
 UNLABELLED = 0
+GOLDEN_SECTION = 0.618033988749895
+SHADES = ((0.75, 0.90), (0.90, 0.60), (0.45, 0.98))
+"""Saturation and value, in turn, so that neighbours on the colour circle differ in brightness."""
 
 
 class LandClass(NamedTuple):
@@ -22,13 +26,23 @@ class LandClass(NamedTuple):
     color: tuple[int, int, int]
 
 
+def distinct_color(index: int) -> tuple[int, int, int]:
+    """Return a colour (red, green, blue; 0 to 255) for the class at position ``index``, from 0.
+
+    Hues step by the golden section of the colour circle, which spreads any number of them evenly.
+    """
+    saturation, value = SHADES[index % len(SHADES)]
+    red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_SECTION % 1, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
 @dataclass(frozen=True)
 class Raster:
     """One modality's bands.
 
     Attributes:
-        data: ``(C, H, W)``, any real dtype, as the file holds it.
-        bands: a name a band, or empty.
+        data: ``(C, H, W)``, any real dtype, as in the file.
+        bands: one name per band, or empty.
         wavelengths: centre of each band in nm, ``(C,)`` float64, or None.
         nodata: the value that marks a missing pixel, or None.
         unit: what one unit of ``data`` is, for example ``reflectance x 10000``, ``m`` or ``dB``.
@@ -43,16 +57,13 @@ class Raster:
     path: str = ""
 
     def __post_init__(self) -> None:
+        where = self.path or "raster"
         if self.data.ndim != 3:
-            raise InputError(
-                f"{self.path or 'raster'}: expected (bands, rows, columns), found shape {self.data.shape}"
-            )
+            raise InputError(f"{where}: expected (bands, rows, columns), found shape {self.data.shape}")
         for attribute in ("bands", "wavelengths"):
             values = getattr(self, attribute)
             if values is not None and len(values) not in (0, len(self.data)):
-                raise InputError(
-                    f"{self.path or 'raster'}: {len(values)} {attribute} for {len(self.data)} bands"
-                )
+                raise InputError(f"{where}: {len(values)} {attribute} for {len(self.data)} bands")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,7 +71,7 @@ class Raster:
         return self.data.shape[1], self.data.shape[2]
 
     def band_name(self, index: int) -> str:
-        """Name a band for a message: its index from 0, with name or wavelength where known."""
+        """Name a band in a message: its index from 0, with its name or wavelength if known."""
         if self.bands:
             return f"{index} ({self.bands[index]})"
         if self.wavelengths is not None:
@@ -68,13 +79,13 @@ class Raster:
         return str(index)
 
     def missing(self) -> NDArray[np.bool_]:
-        """Return the mask ``(C, H, W)`` of values that are nodata."""
+        """Return the mask ``(C, H, W)`` of the values that equal nodata."""
         if self.nodata is None:
             return np.zeros(self.data.shape, bool)
         return np.isnan(self.data) if np.isnan(self.nodata) else self.data == self.nodata
 
     def check_finite(self, modality: str) -> None:
-        """Raise InputError if a value other than nodata is NaN or infinite; the first such band is named."""
+        """Raise InputError if a value other than nodata is NaN or infinite; it names the first such band."""
         if not np.issubdtype(self.data.dtype, np.floating):
             return
         for index, band in enumerate(self.data):
@@ -93,8 +104,8 @@ class Scene:
     """Co-registered rasters of one place, with labels.
 
     Attributes:
-        name: unique within its source. Carries ``simulated`` where the data is.
-        rasters: by modality; all of one height and width. May be empty when only masks were asked for.
+        name: unique within its source; contains ``simulated`` if the data is.
+        rasters: by modality, all of one height and width; may be empty if only masks were asked for.
         labels: ``(H, W)`` uint8 or int; 0 unlabelled, 1..K the classes.
         classes: the K classes in order.
         crs: coordinate reference system as WKT or ``EPSG:n``, or None.
@@ -108,39 +119,29 @@ class Scene:
     classes: tuple[LandClass, ...]
     crs: str | None = None
     transform: Affine | None = None
-    official: Mapping[str, NDArray[np.bool_]] | None = field(default=None)
+    official: Mapping[str, NDArray[np.bool_]] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 2:
             raise InputError(f"scene '{self.name}': labels have shape {self.labels.shape}, expected (H, W)")
-        first: tuple[str, tuple[int, int]] | None = None
-        for modality, raster in self.rasters.items():
-            where = f"'{modality}'" + (f" ({raster.path})" if raster.path else "")
-            if first is None:
-                first = (where, raster.shape)
-            if raster.shape != first[1]:
+        sizes = {
+            f"raster '{name}' {raster.path}".rstrip(): raster.shape for name, raster in self.rasters.items()
+        }
+        sizes["the label map"] = self.shape
+        sizes |= {f"the official {part} mask": mask.shape for part, mask in (self.official or {}).items()}
+        first, size = next(iter(sizes.items()))
+        for what, found in sizes.items():
+            if found != size:
                 raise InputError(
-                    f"scene '{self.name}': raster {where} is {raster.shape[0]} x {raster.shape[1]} pixels, "
-                    f"but {first[0]} is {first[1][0]} x {first[1][1]}; co-registered rasters of one size "
-                    "are expected"
+                    f"scene '{self.name}': {what} is {' x '.join(map(str, found))} pixels, but {first} is "
+                    f"{size[0]} x {size[1]}; co-registered rasters and masks of one size are expected"
                 )
-        if first is not None and self.labels.shape != first[1]:
-            raise InputError(
-                f"scene '{self.name}': the label map is {self.labels.shape[0]} x {self.labels.shape[1]} "
-                f"pixels, but raster {first[0]} is {first[1][0]} x {first[1][1]}"
-            )
         largest = int(self.labels.max(initial=0))
         if largest > len(self.classes) or int(self.labels.min(initial=0)) < 0:
             raise InputError(
                 f"scene '{self.name}': label value {largest} lies outside 0..{len(self.classes)} "
                 f"(the class table has {len(self.classes)} classes)"
             )
-        for part, mask in (self.official or {}).items():
-            if mask.shape != self.labels.shape:
-                raise InputError(
-                    f"scene '{self.name}': the official {part} mask has shape {mask.shape}, "
-                    f"the labels {self.labels.shape}"
-                )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -156,7 +157,7 @@ class Scene:
 def mirrored_indices(start: int, count: int, length: int) -> NDArray[np.intp]:
     """Return the indices ``start .. start + count - 1``, reflected into ``0 .. length - 1``.
 
-    The border itself is not repeated: -1 is 1, and ``length`` is ``length - 2``.
+    The border itself is not repeated: -1 becomes 1, and ``length`` becomes ``length - 2``.
     """
     if length == 1:
         return np.zeros(count, np.intp)

@@ -6,24 +6,25 @@ from collections.abc import Mapping
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.class_tables import AUGSBURG, HOUSTON2013
+from m3amba_zoo.scenes.augsburg import Augsburg
+from m3amba_zoo.scenes.houston2013 import Houston2013
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec, SarSpec, SensorSpec, simulate_scene
 from m3amba_zoo.scenes.source import Source
 
-# class table; hyperspectral bands, first and last nm; the second modality
+# class table, hyperspectral sensor, the second modality
 KINDS: dict[str, tuple[tuple[LandClass, ...], HsiSpec, Mapping[str, SensorSpec]]] = {
-    "houston-like": (HOUSTON2013, HsiSpec(144, 380, 1050), {"lidar": LidarSpec(1)}),
-    "augsburg-like": (AUGSBURG, HsiSpec(180, 400, 2500), {"sar": SarSpec(4)}),
+    "houston-like": (Houston2013.classes, HsiSpec(144, 380, 1050), {"lidar": LidarSpec(1)}),
+    "augsburg-like": (Augsburg.classes, HsiSpec(180, 400, 2500), {"sar": SarSpec(4)}),
 }
 
 
 @SOURCES.register_module(name="simulated")
 class Simulated(Source):
-    """One simulated scene after the model of a public one; no files are read.
+    """One simulated scene in the manner of a public one; no files are read.
 
     ``houston-like`` has ``hsi`` (144 bands, 380 to 1050 nm, uint16 reflectance x 10000), ``lidar`` (1
-    channel, float32 m) and the 15 classes of Houston 2013; ``augsburg-like`` has ``hsi`` (180 bands, 400 to
+    channel, float32 m) and the 15 classes of Houston 2013. ``augsburg-like`` has ``hsi`` (180 bands, 400 to
     2500 nm), ``sar`` (4 channels, float32 linear power) and the 7 classes of Augsburg.
     """
 
@@ -37,17 +38,17 @@ class Simulated(Source):
         seed: int = 0,
         bands: int | None = None,
     ) -> None:
-        """Describe the scene; it is made on ``load``.
+        """Describe the scene; ``load`` makes it.
 
         Args:
             kind: ``houston-like`` (HSI and LiDAR) or ``augsburg-like`` (HSI and SAR).
             height: rows.
             width: columns.
-            seed: of all chance; 0 or more.
-            bands: fewer or more hyperspectral bands over the same range; None for the sensor's own number.
+            seed: of all random draws; 0 or more.
+            bands: another number of hyperspectral bands over the same range; None keeps the sensor's own.
 
         Raises:
-            InputError: an argument is out of range.
+            InputError: if an argument is out of range.
         """
         super().__init__()
         if kind not in KINDS:
@@ -64,9 +65,17 @@ class Simulated(Source):
             hsi = HsiSpec(bands, hsi.first_nm, hsi.last_nm)
         self._shape, self._seed = (height, width), seed
         self._modalities: dict[str, SensorSpec] = {"hsi": hsi, **second}
-        self._name = f"simulated_{kind}_{height}x{width}_seed{seed}"
-        self._name += "" if bands is None else f"_{bands}bands"
-        self.title = self._name
+        self.title = f"simulated_{kind}_{height}x{width}_seed{seed}"
+        self.title += "" if bands is None else f"_{bands}bands"
+
+    def load(self, rasters: bool = True) -> list[Scene]:
+        """Make the scene; labels and masks are the same without rasters; see ``Source.load``.
+
+        Raises:
+            InputError: if the scene is too small for its classes.
+        """
+        modalities = self._modalities if rasters else {}
+        return [simulate_scene(self.title, self.classes, self._shape, modalities, self._seed)]
 
     def channels(self) -> dict[str, int]:
         """Count the sensors' bands."""
@@ -75,15 +84,3 @@ class Simulated(Source):
     def num_classes(self) -> int:
         """Count the class table's entries."""
         return len(self.classes)
-
-    def load(self, rasters: bool = True) -> list[Scene]:
-        """Make the scene.
-
-        Args:
-            rasters: False makes labels and official masks only, the same as with rasters.
-
-        Raises:
-            InputError: the scene is too small for its classes.
-        """
-        modalities = self._modalities if rasters else {}
-        return [simulate_scene(self._name, self.classes, self._shape, modalities, self._seed)]

@@ -1,12 +1,14 @@
-"""What every data source is: a name, where its files lie, and how they become scenes."""
+"""What every data source is: a name, a folder with files, and a way to make scenes of them."""
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from m3amba_zoo.errors import DataNotFoundError
 from m3amba_zoo.scenes.scene import LandClass, Scene
 
 DATA_ROOT_VARIABLE = "M3AMBA_DATA"
@@ -22,10 +24,10 @@ class Source(ABC):
     """A source of scenes, registered in ``SOURCES`` and built from a config.
 
     Attributes:
-        folder: the folder below a data root that holds the files (empty where none are read).
-        classes: the class table, in label order.
-        simulated: whether the pixels are simulated; each scene's name then carries the word.
-        title: what results call the data; empty for the name that the source is registered under.
+        folder: the folder below a data root that holds the files; empty if the source reads none.
+        classes: the class table, in label order; some sources know it only after ``load``.
+        simulated: whether the pixels are simulated; the name of each scene then says so.
+        title: what results call the data; if empty, the name under which the source is registered.
     """
 
     folder: ClassVar[str] = ""
@@ -34,42 +36,58 @@ class Source(ABC):
     title: str = ""
 
     def __init__(self, root: str | Path | None = None) -> None:
-        """Remember where the files lie.
+        """Remember where the files are.
 
         Args:
-            root: the folder with the files itself; None searches ``data_roots()`` for ``folder``.
+            root: the folder with the files; None searches ``data_roots()`` for ``folder``.
         """
         self._root = None if root is None else Path(root)
 
     @property
     def root(self) -> Path:
-        """The folder with the files: the one given, else the first that exists, else where they belong."""
+        """The given folder, else the first ``folder`` that exists, else where it is expected."""
         if self._root is not None:
             return self._root
         candidates = [base / self.folder for base in data_roots()]
         return next((path for path in candidates if path.is_dir()), candidates[0])
+
+    @property
+    def destination(self) -> str:
+        """Where the files belong, in words, for a message on absent files."""
+        searched = f"the folder {self.folder} under ${DATA_ROOT_VARIABLE} (else data or ../shared/data)"
+        return searched if self._root is None else str(self._root)
+
+    def require_files(self, paths: Iterable[Path], fetch: str) -> None:
+        """Raise DataNotFoundError if a file is absent; ``fetch`` tells what to fetch and from where."""
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
+            raise DataNotFoundError(
+                f"{self.folder}: {missing[0]}{more} not found; fetch {fetch} into "
+                f"{self.destination}; or use the source 'simulated', which needs no files"
+            )
 
     @abstractmethod
     def load(self, rasters: bool = True) -> list[Scene]:
         """Read the scenes.
 
         Args:
-            rasters: False reads labels and official masks only (``Scene.rasters`` is then empty), which
-                is all that making and auditing splits needs.
+            rasters: False reads only labels and official masks and leaves ``Scene.rasters`` empty. That is
+                enough to make and audit splits.
 
         Raises:
-            DataNotFoundError: files are absent.
-            InputError: a file is damaged or does not fit the others.
+            DataNotFoundError: if files are absent.
+            InputError: if a file is damaged or does not fit the others.
         """
 
     def channels(self) -> dict[str, int]:
         """Return the number of bands by modality, of the rasters that ``load`` reads and in their order.
 
-        Configs ask for it, so a source that knows the answer gives it without its files. This default loads
-        the scenes and counts.
+        Configs must be readable where the data is not, so a source that knows the answer gives it without
+        its files. This default loads the scenes and counts.
         """
         return {modality: len(raster.data) for modality, raster in self.load()[0].rasters.items()}
 
     def num_classes(self) -> int:
-        """Return the number of classes K; like ``channels``, without files where they are not needed."""
+        """Return the number of classes, without the files if it is known; this default loads the labels."""
         return len(self.load(rasters=False)[0].classes)

@@ -1,7 +1,6 @@
-"""What the field's standard scenes share: finding the published arrays, checking and joining them.
+"""What the published scenes share: finding their arrays, checking them and joining them to one scene.
 
-A scene's own module is a table of places (which key, in which file, as each host publishes it) with sizes,
-classes and counts; everything done with that table is here.
+The module of each scene is only a table: where hosts keep each array, its size, the classes and their counts.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
-from m3amba_zoo.scenes.host_files import Folder, Located, MatArray, Place, explain_absence, extent, locate
+from m3amba_zoo.scenes.host_files import Folder, Located, Place, explain_absence, extent, locate
 from m3amba_zoo.scenes.scene import UNLABELLED, Raster, Scene
 from m3amba_zoo.scenes.simulation import SensorSpec
 from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source
@@ -33,12 +32,12 @@ class Modality:
 
     Attributes:
         bands: number of bands.
-        dtype: as the hosts' files hold it, where that is known; a stand-in is written so.
-        places: where hosts keep it, a MATLAB file first; there a stand-in is written.
-        sensor: what simulates it for a stand-in.
-        unit: what one unit is, see Raster.
-        wavelengths: centres of the bands in nm, or empty where the hosts' files do not tell.
-        optional: True where it is read on request only.
+        dtype: as in the hosts' files if known; a stand-in is written with it.
+        places: where hosts keep it, a ``MatArray`` first; a stand-in is written to that one.
+        sensor: simulates it for a stand-in.
+        unit: what one unit is, see ``Raster``.
+        wavelengths: centres of the bands in nm, or empty if the hosts' files do not tell.
+        optional: True if it is read on request only.
     """
 
     bands: int
@@ -55,14 +54,14 @@ class StandardScene(Source):
 
     Attributes:
         name: of the source and its scene.
-        host: who publishes the data and on what terms, in words, for the message on absent files.
+        host: who publishes the data and on what terms, for the message on absent files.
         size: rows and columns.
-        modalities: every raster the scene has, by name.
-        train: where the training mask is (labels there, 0 elsewhere), a MATLAB file first.
-        test: where the test mask is, likewise.
-        whole: where one map of all labelled pixels is, if a host publishes that.
-        train_counts: pixels of each class in the training mask; without a standard split, in a stand-in's.
-        test_counts: likewise in the test mask.
+        modalities: every raster of the scene, by name.
+        train: places of the training mask (labels there, 0 elsewhere), a ``MatArray`` first.
+        test: places of the test mask, a ``MatArray`` first.
+        whole: places of one map of all labelled pixels, if a host publishes it.
+        train_counts: pixels of each class in the training mask (without a standard split: in a stand-in's).
+        test_counts: pixels of each class in the test mask.
         unlabelled: values of a mask that mean no label.
         official_split: whether the masks are a standard split of the field.
     """
@@ -85,15 +84,15 @@ class StandardScene(Source):
         modalities: Iterable[str] | None = None,
         bands: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
-        """Say where the files lie and which rasters are wanted.
+        """Choose the folder and the rasters.
 
         Args:
-            root: the folder with the files itself; None searches ``data_roots()`` for ``folder``.
+            root: the folder with the files; None searches ``data_roots()`` for ``folder``.
             modalities: the rasters to read; None reads all but the optional ones.
-            bands: the bands to keep, counted from 0, by modality; those not named keep all.
+            bands: the bands to keep, counted from 0, by modality; a modality not named keeps all.
 
         Raises:
-            InputError: the scene has no such modality or band.
+            InputError: if the scene has no such modality or band.
         """
         super().__init__(root)
         if modalities is None:
@@ -111,12 +110,12 @@ class StandardScene(Source):
                 )
 
     @property
-    def simulated(self) -> bool:  # type: ignore[override]  # the folder's content decides, at each use
+    def simulated(self) -> bool:  # type: ignore[override]  # a folder's content can change between calls
         """Whether the folder holds a stand-in written by ``tools/simulate.py``."""
         return (self.root / MARKER).is_file()
 
     def load(self, rasters: bool = True) -> list[Scene]:
-        """Read the scene; see Source.load."""
+        """Read the scene; see ``Source.load``."""
         folder = Folder(self.root)
         found = {name: locate(folder, self.modalities[name].places) for name in self.wanted if rasters}
         masks = {part: locate(folder, getattr(self, part)) for part in ("train", "test", "whole")}
@@ -125,7 +124,7 @@ class StandardScene(Source):
         georeference: dict[str, Any] = {}
         read = {}
         for name, located in found.items():
-            assert located is not None  # _check_presence saw to it
+            assert located is not None  # else _check_presence has raised
             read[name] = self._raster(name, located)
             georeference = georeference or located.place.georeference(located.path)
         return [
@@ -147,26 +146,10 @@ class StandardScene(Source):
         """Count the class table's entries."""
         return len(self.classes)
 
-    def published_files(self, scene: Scene) -> dict[str, dict[str, Any]]:
-        """Lay a scene out as its host does, the inverse of ``load``: MATLAB values by key, by file."""
-        arrays: list[tuple[Place, NDArray]] = []
-        for name, modality in self.modalities.items():
-            image = scene.rasters[name].data.astype(modality.dtype).transpose(1, 2, 0)
-            arrays.append((modality.places[0], image[..., 0] if modality.bands == 1 else image))
-        official = scene.official or {}
-        masks = {part: np.where(mask, scene.labels, UNLABELLED) for part, mask in official.items()}
-        for part, mask in {**masks, "whole": scene.labels}.items():
-            arrays += [(place, mask.astype(np.uint8)) for place in getattr(self, part)[:1]]
-        files: dict[str, dict[str, Any]] = {}
-        for place, array in arrays:
-            assert isinstance(place, MatArray)  # as Modality and the classes promise of the first place
-            files.setdefault(place.file, {})[place.key] = array
-        return files
-
     def _check_presence(
         self, folder: Folder, rasters: Mapping[str, Located | None], masks: Mapping[str, Located | None]
     ) -> None:
-        """Raise one error for all that is missing: what, of which size, from where, to where."""
+        """Raise one error for all that is missing: what, of which size, where to get it, where to put it."""
         missing = {name: self.modalities[name] for name, located in rasters.items() if located is None}
         wants = {
             f"'{name}'": (modality.places, extent(modality.bands, *self.size))
@@ -183,12 +166,10 @@ class StandardScene(Source):
         expected = "; ".join(
             f"{what} as {' or '.join(map(str, places))}, {size}" for what, (places, size) in wants.items()
         )
-        roots = f"${DATA_ROOT_VARIABLE} (else data or ../shared/data)"
-        where = self._root or f"the folder {self.folder} under {roots}"
         raise DataNotFoundError(
             f"{self.name}: {folder.path} lacks {' and '.join(wants)}; fetch the data from {self.host}, put "
-            f"into {where}: {expected}; or write a simulated stand-in of the same layout and size with "
-            f"`python tools/simulate.py {self.name} --to DIR` and set {DATA_ROOT_VARIABLE}=DIR"
+            f"into {self.destination}: {expected}; or write a simulated stand-in of the same layout and size "
+            f"with `python tools/simulate.py {self.name} --to DIR` and set {DATA_ROOT_VARIABLE}=DIR"
         )
 
     def _raster(self, name: str, located: Located) -> Raster:
@@ -206,7 +187,7 @@ class StandardScene(Source):
     def _labels(
         self, train: Located | None, test: Located | None, whole: Located | None
     ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.bool_]] | None]:
-        """Join the masks to one label map ``(H, W)`` and the official masks, None where there is no split."""
+        """Join the masks to one label map ``(H, W)`` and the official masks (None without a split)."""
         if train is None and whole is not None:
             return self._mask(whole), None
         assert train is not None
@@ -214,7 +195,7 @@ class StandardScene(Source):
         if test is not None:
             testing = self._mask(test)
             self._refuse(f"{train} and {test}", (training > 0) & (testing > 0), "are in both masks")
-        else:
+        else:  # the pixels that do not train are the test mask
             assert whole is not None
             everything = self._mask(whole)
             self._refuse(f"{train} and {whole}", (training > 0) & (training != everything), "differ in label")
@@ -234,9 +215,6 @@ class StandardScene(Source):
                 f"{', '.join(map(str, self.unlabelled))} (unlabelled) or 1..{len(self.classes)}, the classes "
                 f"of {self.name}"
             )
-        if located.is_published is not None:
-            known = "is" if located.is_published else "is not, byte for byte,"
-            logger.info("%s %s the file measured for this zoo", located.path, known)
         return np.where(mask > 0, mask, UNLABELLED).astype(np.uint8)
 
     @staticmethod
@@ -249,11 +227,11 @@ class StandardScene(Source):
             )
 
     def _compare(self, part: str, labels: NDArray[np.uint8], published: Sequence[int]) -> None:
-        """Warn where the masks are not those that published numbers refer to."""
+        """Warn if a mask differs from the one that published numbers refer to."""
         counts = np.bincount(labels.ravel(), minlength=len(self.classes) + 1)[1:]
         if self.official_split and counts.tolist() != list(published):
             logger.warning(
                 "%s: the %s mask holds %d pixels, by class %s; the published one %d, %s: results on it "
-                "do not compare with published ones",
+                "cannot be compared with published ones",
                 *(self.name, part, counts.sum(), counts.tolist(), sum(published), list(published)),
             )

@@ -10,11 +10,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster, require_same_grid
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene
-from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source
+from m3amba_zoo.scenes.source import Source
 
 
 class Product(NamedTuple):
@@ -49,7 +49,7 @@ LAND_COVER = (
     LandClass("clouds", (150, 150, 155)),
     LandClass("rangeland", (165, 215, 105)),
 )
-"""The classes of the label files, values 1 to 9; 0 means no data."""
+"""The classes of the label files with the values 1 to 9; 0 means no data."""
 
 
 @SOURCES.register_module(name="terramind")
@@ -57,25 +57,25 @@ class TerraMind(Source):
     """The five example tiles of TerraMind, 224 x 224 pixels of 10 m each, as five scenes.
 
     Source: Jakubik et al., TerraMind: large-scale generative multimodality for Earth observation (arXiv
-    2504.11171); data: github.com/IBM/terramind, folder ``examples``, Apache-2.0. Each tile has a UTM zone
-    of its own (in Brazil, Tanzania, Chile, Canada and Denmark).
+    2504.11171); data: github.com/IBM/terramind, folder ``examples``, Apache-2.0. Each tile has its own UTM
+    zone (in Brazil, Tanzania, Chile, Canada and Denmark).
 
-    Files below the folder ``terramind``, one ``<tile>.tif`` a tile in each:
+    Each of these folders below ``terramind`` holds one ``<tile>.tif`` per tile:
 
     * ``S2L2A``: ``s2``, 12 x 224 x 224 int16, surface reflectance x 10000.
     * ``S1RTC``: ``s1``, 2 x 224 x 224 float64, VV and VH, terrain-corrected backscatter in dB.
     * ``DEM``: ``dem``, 1 x 224 x 224 int16, elevation in m (on request).
-    * ``LULC``: labels, 224 x 224 uint8, 0 (no data) to 9. Made by a model, not surveyed.
+    * ``LULC``: labels, 224 x 224 uint8, 0 (no data) to 9; made by a model, not surveyed.
 
     Found in the data: ``s2`` 1..14968 (snow above 10000), ``s1`` -32.8..2.6 dB, ``dem`` 0..1218 m; no nodata,
     NaN or zero in ``s2`` and ``s1``. In tile 433D_629L_3_1 all of ``s2`` lies 1000 higher than in the others
-    (at 2.2 micrometres even water is at 1100): the offset of ESA's processing baseline 04.00 was not
-    taken off. It is left as published. Tile 609U_541L_3_0 is all snow/ice, and has all of it.
+    (at 2.2 micrometres even water is at 1100), because the offset of ESA's processing baseline 04.00 was not
+    subtracted. It is left as published. Tile 609U_541L_3_0 is all snow/ice, and no other tile has any.
 
-    Labels: classes with fewer than ``min_pixels`` pixels in all tiles are unlabelled and not in the class
-    table, since no split into blocks could train and test them: by default flooded vegetation (90 pixels
-    in 3 blocks of 32 x 32) and clouds (none). Seven classes stay: water 29118, trees 30295, crops 87238,
-    built 12539, bare 3316 (one tile, 14 blocks), snow/ice 50176, rangeland 38108.
+    Labels: a class with fewer than ``min_pixels`` pixels in all tiles together is unlabelled and not in the
+    class table, since no split into blocks could train and test it. By default these are flooded vegetation
+    (90 pixels in 3 blocks of 32 x 32) and clouds (none). Seven classes stay: water 29118, trees 30295,
+    crops 87238, built 12539, bare 3316 (one tile, 14 blocks), snow/ice 50176, rangeland 38108.
     """
 
     folder: ClassVar[str] = "terramind"
@@ -86,15 +86,15 @@ class TerraMind(Source):
         modalities: Sequence[str] = ("s2", "s1"),
         min_pixels: int = MIN_PIXELS,
     ) -> None:
-        """Say where the files lie, which rasters are wanted and which classes are kept.
+        """Choose the folder, the rasters and the classes.
 
         Args:
             root: the folder with ``S2L2A``, ``S1RTC``, ``DEM`` and ``LULC``; None searches ``data_roots()``.
-            modalities: of ``s2``, ``s1`` and ``dem``.
-            min_pixels: labelled pixels that a class needs, about one block of 32 x 32.
+            modalities: some of ``s2``, ``s1`` and ``dem``.
+            min_pixels: labelled pixels that a class needs; the default is about one block of 32 x 32.
 
         Raises:
-            InputError: there is no such modality.
+            InputError: if there is no such modality.
         """
         super().__init__(root)
         for name in modalities:
@@ -103,7 +103,7 @@ class TerraMind(Source):
         self.modalities, self.min_pixels = tuple(modalities), min_pixels
 
     def load(self, rasters: bool = True) -> list[Scene]:
-        """Read the tiles, in order of their names, and set ``classes``; see Source.load."""
+        """Read the tiles in order of their names and set ``classes``; see ``Source.load``."""
         tiles = self._tiles(self.modalities if rasters else ())
         covers = {tile: read_georaster(self.root / LABELS / f"{tile}.tif") for tile in tiles}
         counts = np.sum([_count(cover) for cover in covers.values()], axis=0)
@@ -137,20 +137,13 @@ class TerraMind(Source):
         return CLASSES_WITH_MIN_PIXELS if self.min_pixels == MIN_PIXELS else super().num_classes()
 
     def _tiles(self, modalities: Sequence[str]) -> list[str]:
-        """Name the tiles; each needs a file in every folder that is read."""
+        """Return the tiles' names; each needs a file in every folder that is read."""
         tiles = sorted(path.stem for path in (self.root / LABELS).glob("*.tif"))
-        missing = [] if tiles else [self.root / LABELS / "*.tif"]
-        for name in modalities:
-            missing += [self.root / PRODUCTS[name].folder / f"{tile}.tif" for tile in tiles]
-        missing = [path for path in missing if not path.is_file()]
-        if missing:
-            where = self._root or f"the folder {self.folder} under ${DATA_ROOT_VARIABLE} (else under data)"
-            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
-            raise DataNotFoundError(
-                f"terramind: {missing[0]}{more} not found; fetch the folders S2L2A, S1RTC, DEM and LULC from "
-                f"'examples' of github.com/IBM/terramind and put them into {where}; or use the source "
-                "'simulated', which needs no files"
-            )
+        files = [self.root / PRODUCTS[name].folder / f"{tile}.tif" for name in modalities for tile in tiles]
+        self.require_files(
+            files if tiles else [self.root / LABELS / "*.tif"],
+            "the folders S2L2A, S1RTC, DEM and LULC from 'examples' of github.com/IBM/terramind",
+        )
         return tiles
 
     def _read(self, tile: str, name: str, cover: GeoRaster) -> GeoRaster:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes import class_tables
 from m3amba_zoo.scenes.host_files import MatArray
-from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
 from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+
+HSI = (MatArray("Italy_hsi.mat", "data", named=True), MatArray("HSI.mat", "HSI"))
+LIDAR = (MatArray("Italy_lidar.mat", "data", named=True), MatArray("LiDAR.mat", "LiDAR"))
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +33,8 @@ class Trento(StandardScene):
     allgrd.mat                 mask_test      166 x 600 uint8, 0..6      7e3fb2a2... (3235)
     =========================  =============  =========================  ============================
 
-    ``allgrd.mat`` holds all 30,214 labelled pixels: alone it gives labels without an official split, with
-    ``TRLabel.mat`` the rest is the test mask.
+    ``allgrd.mat`` holds all 30,214 labelled pixels. Alone it gives labels without an official split. With
+    ``TRLabel.mat``, the pixels that do not train are the test mask.
 
     Modalities: ``hsi`` (63, 166, 600), 403 to 989 nm; ``lidar`` (2, 166, 600). 6 classes. Official split:
     819 training and 29,395 test pixels; saturated in the literature, a smoke test.
@@ -42,39 +44,29 @@ class Trento(StandardScene):
     """
 
     name = folder = "trento"
-    host = "the University of Trento, or who passes it on (for example tyust-dayu/Trento on GitHub)"
-    classes = class_tables.TRENTO
+    host = "the University of Trento, or a host that passes it on (for example tyust-dayu/Trento on GitHub)"
+    classes = (
+        LandClass("apple trees", (225, 70, 90)),
+        LandClass("buildings", (250, 175, 60)),
+        LandClass("ground", (165, 110, 65)),
+        LandClass("woods", (0, 95, 30)),
+        LandClass("vineyard", (155, 210, 75)),
+        LandClass("roads", (125, 125, 135)),
+    )
     size = (166, 600)
     modalities = {  # noqa: RUF012  # a table, read only
-        "hsi": Modality(
-            63,
-            "float32",
-            (MatArray("Italy_hsi.mat", "data", named=True), MatArray("HSI.mat", "HSI")),
-            HsiSpec(63, 402.9, 989.1),
-        ),
-        "lidar": Modality(
-            2,
-            "float32",
-            (MatArray("Italy_lidar.mat", "data", named=True), MatArray("LiDAR.mat", "LiDAR")),
-            LidarSpec(2),
-        ),
+        "hsi": Modality(63, "float32", HSI, HsiSpec(63, 402.9, 989.1)),
+        "lidar": Modality(2, "float32", LIDAR, LidarSpec(2)),
     }
     train = (MatArray("TRLabel.mat", "TRLabel"), MatArray("mask_train.mat", "mask_train"))
-    # key mask_test is used for two things: the test mask, and in allgrd.mat all labels
+    # hosts use the key mask_test for two things: the test mask, and in allgrd.mat all labels
     test = (MatArray("TSLabel.mat", "TSLabel"), MatArray("mask_test.mat", "mask_test", named=True))
-    whole = (
-        MatArray(
-            "allgrd.mat",
-            "mask_test",
-            named=True,
-            sha256="7e3fb2a2ea22c2661dfc768db3cb93c9643b324e7e64fadedfa57f5edbf1818f",
-        ),
-    )
-    train_counts = class_tables.TRENTO_TRAIN_COUNTS
-    test_counts = class_tables.TRENTO_TEST_COUNTS
+    whole = (MatArray("allgrd.mat", "mask_test", named=True),)
+    train_counts = (129, 125, 105, 154, 184, 122)
+    test_counts = (3905, 2778, 374, 8969, 10317, 3052)
 
     def load(self, rasters: bool = True) -> list[Scene]:
-        """Read the scene, with a warning where the file of the official split is missing; see Source.load."""
+        """Read the scene; warn if the file of the official split is missing; see ``Source.load``."""
         scenes = super().load(rasters)
         if scenes[0].official is None:
             logger.warning(

@@ -1,11 +1,10 @@
 """Which pixel trains, validates and tests, and how much that leaks."""
 
 from m3amba_zoo.splits import makers as makers  # registers the makers
-from m3amba_zoo.splits.build import build_split
+from m3amba_zoo.splits.build import build_split, hold_out_validation
 from m3amba_zoo.splits.leakage import Audit, audit, leaked_pixels
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
 from m3amba_zoo.splits.split import PARTS, Split
-from m3amba_zoo.splits.validation import hold_out_validation
 
 __all__ = [
     "PARTS",

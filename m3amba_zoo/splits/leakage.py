@@ -1,9 +1,9 @@
 """The leak meter: how much of a split's test can be answered from the position alone.
 
 Neighbouring pixels are nearly copies of each other. A test pixel inside a training window was seen in
-training; a split whose test pixels lie next to training pixels rewards looking up the nearest label (Liang
-et al. 2017, arXiv 1605.05829; Nalepa et al. 2019, arXiv 1811.03707). Distances never cross scenes: pixels
-of different scenes do not leak into each other, by convention.
+training, and a split whose test pixels lie next to training pixels rewards a model that looks up the nearest
+label (Liang et al. 2017, arXiv 1605.05829; Nalepa et al. 2019, arXiv 1811.03707). By convention, pixels of
+different scenes do not leak into each other, so distances never cross scenes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +44,8 @@ class Audit:
         sha256: the split's hash.
         window: side of a training window in pixels.
         pixels: ``pixels[part][class name]``, counted over all scenes.
-        test_pixels: all test pixels.
-        leaked_pixels: test pixels inside any training window.
+        test_pixels: number of test pixels.
+        leaked_pixels: number of test pixels inside any training window.
         leaked_share: their share of all test pixels.
         distances: by class name; None for a class without test pixels in scenes that train.
         apart_pixels: test pixels in scenes without training pixels, which have no distance.
@@ -64,12 +63,8 @@ class Audit:
     apart_pixels: int
     position_oa: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain dicts, strings and numbers, as JSON takes them."""
-        return dataclasses.asdict(self)
-
     def __rich__(self) -> Group:
-        """Show a table with a row a class, and the figures of the whole split below it."""
+        """Show a table with one row per class, and the figures of the whole split below it."""
         table = Table(title=f"split {self.split}, sha256 {self.sha256[:8]}")
         table.add_column("class")
         for heading in (*PARTS, "distance min", "5 %", "median", "max"):
@@ -97,7 +92,7 @@ def audit(split: Split, scenes: Sequence[Scene], window: int) -> Audit:
         window: side of a training window in pixels.
 
     Raises:
-        InputError: the masks do not fit the scenes, or there is no training or no test pixel.
+        InputError: if the masks do not fit the scenes, or there is no training or no test pixel.
     """
     split.check(scenes)
     names = [land_class.name for land_class in scenes[0].classes]
@@ -126,8 +121,8 @@ def audit(split: Split, scenes: Sequence[Scene], window: int) -> Audit:
 def leaked_pixels(split: Split, scenes: Sequence[Scene], window: int) -> int:
     """Count the test pixels that lie inside any training window.
 
-    The window of a training pixel (row, column) spans the rows ``row - window // 2`` to
-    ``row - window // 2 + window - 1``, and the columns likewise: the anchor of the training windows.
+    As in training, the window of a pixel (row, column) spans the rows ``row - window // 2`` to
+    ``row - window // 2 + window - 1``, and the columns likewise.
     """
     require_whole("window", window, 1)
     return sum(
@@ -137,11 +132,12 @@ def leaked_pixels(split: Split, scenes: Sequence[Scene], window: int) -> int:
 
 
 def _windows(train: Mask, window: int) -> Mask:
-    """Mark every pixel that the window of any training pixel shows, also mirrored beyond the border."""
-    # a pixel is inside the windows of the training pixels from window - 1 - window // 2 before it to
-    # window // 2 after it; the filter looks window // 2 back, one too many where window is even
+    """Mark every pixel that the window of any training pixel shows."""
+    # a pixel lies in the windows of the training pixels from window - 1 - window // 2 before it to
+    # window // 2 after it; the filter looks window // 2 back, one too many if window is even
     around = np.pad(train, window)
     covered = ndimage.maximum_filter(around, window, mode="constant", origin=window % 2 - 1)
+    # windows beyond the border show mirrored pixels, so fold that part back into the scene
     for axis, length in enumerate(train.shape):
         covered = np.moveaxis(covered, axis, 0)
         folded = np.zeros((length, *covered.shape[1:]), bool)
@@ -151,7 +147,7 @@ def _windows(train: Mask, window: int) -> Mask:
 
 
 def _distances(split: Split, scenes: Sequence[Scene]) -> tuple[list[Distances | None], int]:
-    """Return the distances of each class, and how many test pixels have none."""
+    """Return the distances of each class, and the number of test pixels without a distance."""
     found: list[list[NDArray]] = [[] for _ in scenes[0].classes]
     apart = 0
     for scene in scenes:
@@ -170,9 +166,9 @@ def _distances(split: Split, scenes: Sequence[Scene]) -> tuple[list[Distances | 
 
 
 def _position_oa(split: Split, scenes: Sequence[Scene], most_frequent: int) -> float:
-    """Score 1-nearest-neighbour on (row, column), scene by scene; ties go to either neighbour.
+    """Return the accuracy of 1-nearest-neighbour on (row, column), scene by scene; ties go either way.
 
-    In a scene without training pixels every pixel is taken for the most frequent training class.
+    In a scene without training pixels, every pixel is given the most frequent training class.
     """
     correct = total = 0
     for scene in scenes:

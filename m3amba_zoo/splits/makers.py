@@ -1,7 +1,7 @@
-"""The makers of splits, registered in ``SPLITS``: functions of the scenes that return a Split.
+"""The makers of splits, registered in ``SPLITS``: functions that take the scenes and return a Split.
 
 A config writes ``split=dict(type="blocks", size=32, guard=16, seed=0)``. A split's name records the maker
-and its arguments, those with a default only where they differ from it.
+and its arguments; a default of ``test_fraction`` or ``train_fraction`` is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.split import Split
-from m3amba_zoo.splits.stratify import Mask, grid, hold_out, require_share, require_whole
+from m3amba_zoo.splits.stratify import (
+    Mask,
+    class_counts,
+    grid,
+    hold_out,
+    pixels,
+    require_share,
+    require_whole,
+    spread,
+)
 
 TEST_FRACTION = 0.3
 TRAIN_FRACTION = 0.6
@@ -34,7 +43,7 @@ def official(scenes: Sequence[Scene]) -> Split:
     """Take the masks that were published with the scenes (``Scene.official``).
 
     Raises:
-        InputError: a scene has no official split.
+        InputError: if a scene has no official split.
     """
     train, test = [], []
     for scene in scenes:
@@ -58,18 +67,18 @@ def per_class(
 ) -> Split:
     """Draw random training pixels of each class over all scenes; all other labelled pixels test.
 
-    This split leaks, since test pixels lie among training pixels: it is there to measure how much
+    This split leaks, because test pixels lie among training pixels. It serves to measure how much
     (``splits.leakage``) and to compare with papers that use it.
 
     Args:
         scenes: the scenes.
-        k: training pixels a class, or
-        fraction: share of each class's pixels that train (at least one pixel), or
+        k: training pixels per class, or
+        fraction: the share of each class's pixels that train (at least one pixel), or
         counts: training pixels of each class, in the order of the class table.
         seed: of the draw.
 
     Raises:
-        InputError: not exactly one of k, fraction and counts is given, or a class has too few pixels.
+        InputError: if not exactly one of k, fraction and counts is given, or a class has too few pixels.
     """
     given = {"k": k, "fraction": fraction, "counts": counts}
     named = [option for option, value in given.items() if value is not None]
@@ -80,8 +89,8 @@ def per_class(
         )
     require_whole("seed", seed, 0)
     classes = scenes[0].classes
-    labels = np.concatenate([scene.labels.ravel() for scene in scenes])
-    available = np.bincount(labels, minlength=len(classes) + 1)[1:]
+    labelled = [scene.labelled for scene in scenes]
+    available = class_counts(scenes, labelled)
     if k is not None:
         require_whole("k", k, 1)
         wanted = np.full(len(classes), k)
@@ -100,6 +109,8 @@ def per_class(
             require_whole("counts", count, 0)
         wanted = np.array(counts)
         made = f"counts{'_'.join(map(str, counts))}"
+    # draw from the labelled pixels of all scenes in a row
+    labels = pixels([scene.labels for scene in scenes], labelled)
     generator = np.random.default_rng(seed)
     train = np.zeros(len(labels), dtype=bool)
     for index, land_class in enumerate(classes):
@@ -109,9 +120,8 @@ def per_class(
                 f"which has {available[index]} labelled pixels"
             )
         train[generator.permutation(np.flatnonzero(labels == index + 1))[: wanted[index]]] = True
-    ends = np.cumsum([scene.labels.size for scene in scenes])[:-1]
-    mine = [flat.reshape(scene.shape) for scene, flat in zip(scenes, np.split(train, ends), strict=True)]
-    theirs = [scene.labelled & ~mask for scene, mask in zip(scenes, mine, strict=True)]
+    mine = spread(train, labelled)
+    theirs = [mask & ~own for mask, own in zip(labelled, mine, strict=True)]
     return _assemble(f"per_class-{made}-seed{seed}", scenes, mine, theirs)
 
 
@@ -119,18 +129,18 @@ def per_class(
 def blocks(
     scenes: Sequence[Scene], size: int, guard: int, seed: int = 0, test_fraction: float = TEST_FRACTION
 ) -> Split:
-    """Cut each scene into blocks and let whole blocks test, so that each class is on both sides if it can be.
+    """Cut each scene into blocks and let whole blocks test, each class on both sides if possible.
 
-    Blocks are chosen by ``stratify.hold_out``. Training pixels within ``guard`` pixels (Chebyshev) of a
-    test pixel are dropped; test pixels never are. A class that the guard would rob of all its training
-    pixels has no test pixels instead.
+    ``stratify.hold_out`` chooses the blocks. Training pixels within ``guard`` pixels (Chebyshev) of a test
+    pixel are dropped; test pixels never are. If the guard would take all training pixels of a class, the
+    class has no test pixels instead.
 
     Args:
         scenes: the scenes.
         size: side of a block in pixels.
         guard: in pixels; half the window or more keeps every test pixel out of every training window.
         seed: of the choice of blocks.
-        test_fraction: share of each class's labelled pixels that should test.
+        test_fraction: the share of each class's labelled pixels that should test.
     """
     require_whole("size", size, 1)
     require_share("test_fraction", test_fraction)
@@ -145,17 +155,17 @@ def blocks(
 
 @SPLITS.register_module()
 def by_scene(scenes: Sequence[Scene], seed: int = 0, train_fraction: float = TRAIN_FRACTION) -> Split:
-    """Let whole scenes train or test, so that each class has pixels on both sides if it can.
+    """Let whole scenes train or test, each class on both sides if possible.
 
-    Scenes are chosen by ``stratify.hold_out``. A class that only one scene has trains.
+    ``stratify.hold_out`` chooses the scenes. A class of only one scene trains.
 
     Args:
         scenes: the scenes, two or more of them with labels.
         seed: of the choice of scenes.
-        train_fraction: share of each class's labelled pixels that should train.
+        train_fraction: the share of each class's labelled pixels that should train.
 
     Raises:
-        InputError: fewer than two scenes have labelled pixels.
+        InputError: if fewer than two scenes have labelled pixels.
     """
     require_share("train_fraction", train_fraction)
     labelled = [scene.labelled for scene in scenes]
@@ -165,7 +175,7 @@ def by_scene(scenes: Sequence[Scene], seed: int = 0, train_fraction: float = TRA
             f"split 'by_scene' found {with_labels} scenes with labels; two or more are expected "
             "(a split of type 'blocks' divides one scene)"
         )
-    whole = [np.zeros(scene.shape, dtype=np.int64) for scene in scenes]
+    whole = [np.zeros(scene.shape, dtype=np.int64) for scene in scenes]  # one group per scene
     train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed)
     name = f"by_scene-seed{seed}"
     if train_fraction != TRAIN_FRACTION:
@@ -178,7 +188,7 @@ def file(scenes: Sequence[Scene], path: str | Path) -> Split:
     """Read a split saved by ``Split.save`` or ``tools/split.py make``; its name and hash are the file's.
 
     Raises:
-        InputError: the file is absent or damaged, or does not fit the scenes.
+        InputError: if the file is absent or damaged, or does not fit the scenes.
     """
     split = Split.read(path)
     try:

@@ -20,7 +20,7 @@ class SceneData:
     """What the datasets of a run share.
 
     Attributes:
-        name: of the data, as results name it; carries ``simulated`` where the pixels are.
+        name: of the data in results; contains ``simulated`` if the pixels are.
         scenes: with their rasters.
         split: which pixel belongs to which part.
         classes: the class table.
@@ -43,14 +43,14 @@ class SceneData:
 
 
 def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> SceneData:
-    """Build a source and a split from their configs; the last ones built are kept for the next caller.
+    """Build a source and a split from their configs; the last two results are kept for the next caller.
 
     Args:
         source: config of a part of ``SOURCES``.
         split: config for ``build_split``.
 
     Raises:
-        InputError: as the source's ``load`` and ``build_split`` do, and for NaN or infinite bands.
+        InputError: if the source's ``load`` or ``build_split`` raises it, or a band is NaN or infinite.
     """
     return _load(json.dumps(source, sort_keys=True), json.dumps(split, sort_keys=True))
 

@@ -1,4 +1,4 @@
-"""A split: which pixel trains, validates and tests; saved as one .npz whose hash every result names."""
+"""A split: which pixel trains, validates and tests. It is saved as one .npz; results name its hash."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Masks = Mapping[str, NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Split:
-    """Boolean masks ``(H, W)`` by scene and part (``train``, ``val``, ``test``), which never overlap.
+    """Boolean masks ``(H, W)`` by scene and part (``train``, ``val``, ``test``) that never overlap.
 
     Attributes:
-        name: how it was made, for example ``official`` or ``blocks-size32-guard16-seed0``.
+        name: says how it was made, for example ``official`` or ``blocks-size32-guard16-seed0``.
         masks: ``masks[scene_name][part]``; ``val`` may be all False.
     """
 
@@ -50,7 +50,7 @@ class Split:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the masks alone (scene names, shapes, bits): packing and name do not count."""
+        """Hash of the masks (scene names, shapes, bits); the split's name and file format do not count."""
         digest = hashlib.sha256()
         for scene in sorted(self.masks):
             for part in PARTS:
@@ -95,10 +95,10 @@ class Split:
             yield scene, self.masks[scene.name][part]
 
     def save(self, path: str | Path) -> None:
-        """Write the split as one compressed ``.npz``, aside first, so that it is there in full or not at all.
+        """Write the split as one compressed ``.npz``, in full or not at all.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: if the file cannot be written.
         """
         arrays = {
             f"{scene}/{part}": mask for scene, parts in self.masks.items() for part, mask in parts.items()
@@ -112,7 +112,7 @@ class Split:
         """Read a split and check its hash.
 
         Raises:
-            InputError: the file is absent, is not a split, or its masks do not match its hash.
+            InputError: if the file is absent or not a split, or its masks do not match its hash.
         """
         masks: dict[str, dict[str, NDArray[np.bool_]]] = {}
         try:

@@ -1,4 +1,4 @@
-"""Hold whole groups of pixels out of a set (blocks, regions, scenes), about the same share of each class."""
+"""Hold whole groups of pixels (blocks, regions, scenes) out of a set, about the same share of each class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ATTEMPTS = 16
 
 
 class Division(NamedTuple):
-    """Masks ``(H, W)``, one a scene: the pixels kept and those held out (the rest was lost to the guard)."""
+    """One mask ``(H, W)`` per scene: the pixels kept and those held out; the guard takes the rest."""
 
     kept: list[Mask]
     held: list[Mask]
@@ -43,7 +43,7 @@ def dilate(mask: Mask, distance: int) -> Mask:
 
 
 def class_counts(scenes: Sequence[Scene], masks: Sequence[Mask]) -> NDArray[np.int64]:
-    """Count the pixels of the masks (one a scene) by class: ``(K,)``."""
+    """Count the pixels under the masks (one per scene) by class: ``(K,)``."""
     classes = len(scenes[0].classes)
     counts = np.zeros(classes + 1, dtype=np.int64)
     for scene, mask in zip(scenes, masks, strict=True):
@@ -60,14 +60,12 @@ def grid(shape: tuple[int, int], size: int) -> NDArray[np.int64]:
 def choose_groups(counts: NDArray[np.int64], fraction: float, seed: Sequence[int], pinned: Mask) -> Mask:
     """Choose the groups to hold out: iterative stratification, weighted by pixels.
 
-    After Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data": the class with
-    the fewest groups left is served first, and its next group (in seeded order) goes to the side that
-    still lacks more pixels of that class. A side without any comes first, the kept side before the other,
-    and the last group of a class of which nothing is kept is kept: so every class has pixels on that side.
+    After Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data". Every class that
+    has a group ends with pixels on the kept side, and if possible on the held side as well.
 
     Args:
         counts: pixels by group and class, ``(G, K)``.
-        fraction: share of each class's pixels to hold out.
+        fraction: the share of each class's pixels to hold out.
         seed: of the order of the groups.
         pinned: groups that must be kept, ``(G,)``.
 
@@ -79,20 +77,21 @@ def choose_groups(counts: NDArray[np.int64], fraction: float, seed: Sequence[int
     present = counts > 0
     kept = counts[pinned].sum(axis=0)
     held = np.zeros_like(kept)
-    surplus = (1 - 2 * fraction) * counts.sum(axis=0)  # what kept has more than held in the end
+    surplus = (1 - 2 * fraction) * counts.sum(axis=0)  # by how much kept exceeds held in the end
     waiting = present.any(axis=1) & ~pinned
     left = present[waiting].sum(axis=0)
     chosen = np.zeros(len(counts), dtype=bool)
     while waiting.any():
+        # the class with the fewest groups left has the least choice, so it is served first
         rarest = np.where(left > 0, left, len(counts) + 1).argmin()
         group = (waiting & present[:, rarest]).argmax()
         last = present[group] & (left == 1)
         if (last & (kept == 0)).any():
-            hold = False
+            hold = False  # the last chance of one of its classes to train
         elif kept[rarest] == 0 or held[rarest] == 0:
-            hold = bool(kept[rarest] > 0)
+            hold = bool(kept[rarest] > 0)  # a side without the class comes first, kept before held
         else:
-            hold = bool(kept[rarest] - held[rarest] > surplus[rarest])
+            hold = bool(kept[rarest] - held[rarest] > surplus[rarest])  # the side that lacks more pixels
         (held if hold else kept)[:] += counts[group]
         chosen[order[group]] = hold
         waiting[group] = False
@@ -111,68 +110,69 @@ def hold_out(
 ) -> Division:
     """Hold out groups of the pixels in ``masks`` and drop kept pixels within ``guard`` of a held one.
 
-    The best of 16 seeded choices (``choose_groups``) is taken. A class is served as well as the worse off
-    of its two sides, as a share of the pixels that side should have; the best choice loses the fewest
-    classes on the kept side, then has the largest sum of the square roots of how each class is served,
-    which looks after the worst served first. A class is lost when it keeps no more than the share ``floor``
-    of its pixels; then all groups within ``guard`` of its pixels are kept, and the choice is made again.
+    This takes the best of 16 seeded choices (``choose_groups``). A class is lost if it keeps no more than the
+    share ``floor`` of its pixels. Then all groups within ``guard`` of its pixels are kept, and the choice is
+    made again.
 
     Args:
         scenes: the scenes, for their labels.
-        masks: the labelled pixels to divide, ``(H, W)`` a scene.
-        groups: the number of the group of each pixel, ``(H, W)`` a scene; groups never cross scenes.
-        fraction: share of each class's pixels to hold out.
+        masks: the labelled pixels to divide, one ``(H, W)`` per scene.
+        groups: the number of each pixel's group, one ``(H, W)`` per scene; no group crosses scenes.
+        fraction: the share of each class's pixels to hold out.
         guard: in pixels, Chebyshev.
         seed: of the choices.
-        floor: share of its pixels that each class keeps at least (0: one pixel).
+        floor: the share of its pixels that each class keeps at least (0: one pixel).
 
     Raises:
-        InputError: fraction, guard or seed is out of range.
+        InputError: if fraction, guard or seed is out of range.
 
     Returns:
-        The kept and the held pixels; no held pixel within ``guard`` of a kept one.
+        The kept and the held pixels; no held pixel is within ``guard`` of a kept one.
     """
     require_share("fraction", fraction)
     require_whole("guard", guard, 0)
     require_whole("seed", seed, 0)
+    # number the groups over all scenes, and only those that hold a pixel
     starts = np.cumsum([0] + [int(numbers.max()) + 1 for numbers in groups])
     numbered = [numbers + start for numbers, start in zip(groups, starts, strict=False)]
-    used, group = np.unique(_pixels(numbered, masks), return_inverse=True)
-    labels = _pixels([scene.labels for scene in scenes], masks)
+    used, group = np.unique(pixels(numbered, masks), return_inverse=True)
+    labels = pixels([scene.labels for scene in scenes], masks)
     counts = np.zeros((len(used), len(scenes[0].classes)), dtype=np.int64)
     np.add.at(counts, (group, labels - 1), 1)
     total = counts.sum(axis=0)
 
     def attempt(number: int, pinned: Mask) -> tuple[Division, Mask, tuple[int, float]]:
-        held = _spread(choose_groups(counts, fraction, (seed, number), pinned)[group], masks)
+        held = spread(choose_groups(counts, fraction, (seed, number), pinned)[group], masks)
         kept = [mask & ~dilate(out, guard) for mask, out in zip(masks, held, strict=True)]
         kept_counts, held_counts = class_counts(scenes, kept), class_counts(scenes, held)
         lost = (total > 0) & (kept_counts <= floor * total)
+        # a class is served as well as the worse of its two sides, relative to the pixels that side should
+        # have; the square root gives the badly served classes the most weight
         served = np.minimum(kept_counts / (1 - fraction), held_counts / fraction) / np.maximum(total, 1)
         return Division(kept, held), lost, (-int(lost.sum()), float(np.sqrt(served).sum()))
 
     pinned = np.zeros(len(used), dtype=bool)
-    while True:
+    while True:  # each round pins more groups, and with all groups pinned no class is lost
         attempts = (attempt(number, pinned) for number in range(ATTEMPTS))
         division, lost, _ = max(attempts, key=lambda made: made[2])
         if not lost.any():
             return division
-        of_lost = _spread(lost[labels - 1], masks)
+        of_lost = spread(lost[labels - 1], masks)
         near = [dilate(mask, guard) for mask in of_lost]
-        pinned[group[_pixels(near, masks)]] = True
+        pinned[group[pixels(near, masks)]] = True
 
 
-def _pixels(values: Sequence[NDArray], masks: Sequence[Mask]) -> NDArray:
+def pixels(values: Sequence[NDArray], masks: Sequence[Mask]) -> NDArray:
     """Chain the values under the masks: ``(pixels,)``."""
     return np.concatenate([value[mask] for value, mask in zip(values, masks, strict=True)])
 
 
-def _spread(flags: Mask, masks: Sequence[Mask]) -> list[Mask]:
-    """Put chained flags ``(pixels,)`` back into masks ``(H, W)``: what ``_pixels`` took apart."""
+def spread(flags: Mask, masks: Sequence[Mask]) -> list[Mask]:
+    """Put chained flags ``(pixels,)`` back into masks ``(H, W)``, the inverse of ``pixels``."""
     ends = np.cumsum([np.count_nonzero(mask) for mask in masks])[:-1]
-    spread = []
+    parts = []
     for mask, own in zip(masks, np.split(flags, ends), strict=True):
         full = np.zeros_like(mask)
         full[mask] = own
-        spread.append(full)
-    return spread
+        parts.append(full)
+    return parts

@@ -9,5 +9,5 @@ NOT_OFFLINE = ("", "0", "false", "no", "off")
 
 
 def is_offline() -> bool:
-    """Whether ``$M3AMBA_OFFLINE`` forbids the network: it is set, and to none of 0, false, no, off."""
+    """Return whether ``$M3AMBA_OFFLINE`` forbids the network: it is set, but not to 0, false, no or off."""
     return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in NOT_OFFLINE

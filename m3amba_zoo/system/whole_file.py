@@ -1,4 +1,4 @@
-"""Writing a file or a folder so that it is there in full or not at all."""
+"""Writing a file or a folder so that it exists in full or not at all."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from m3amba_zoo.errors import InputError
 
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it takes the name when the block ends, and goes if it fails.
+    """Yield a path beside ``path`` to write to; it is renamed to ``path`` at the end, or deleted on failure.
 
     Raises:
-        InputError: the file cannot be written (no folder, no permission, a full disk); what lay under that
-            name before is still there.
+        InputError: if the file cannot be written (no folder, no permission, a full disk). An earlier file of
+            that name is then unchanged.
     """
     path = Path(path)
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -27,22 +27,23 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        with contextlib.suppress(OSError):  # its folder may be none
+        with contextlib.suppress(OSError):  # its parent may not be a folder
             aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder of the same name elsewhere; it takes its place when the block ends, else it goes.
+    """Yield an empty folder to fill; it is moved to ``path`` when the block ends, or deleted on failure.
 
-    It lies in a hidden folder beside ``path``, so that what reads the folder's own name may read it already.
+    It has the final name already, inside a hidden folder beside ``path``, for code that reads that name.
 
     Args:
-        path: of the folder; its parents are made.
-        replace: whether a folder that lies there goes, once the new one is whole; an empty one always does.
+        path: of the folder; missing parents are made.
+        replace: whether to replace an earlier folder that is not empty, once the new one is whole.
 
     Raises:
-        InputError: the folder cannot be written, or one lies there that may not go; it is still there.
+        InputError: if the folder cannot be written, or an earlier one may not be replaced. An earlier folder
+            is then unchanged.
     """
     path = Path(os.path.abspath(path))
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -66,5 +67,5 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         if first:
-            with contextlib.suppress(OSError):  # it is not empty: the folder lies there
+            with contextlib.suppress(OSError):  # not empty if the folder was written
                 path.parent.rmdir()

@@ -15,14 +15,14 @@ FALSE_COLOR_NM = (860.0, 660.0, 560.0)
 """Near infrared, red and green, shown as red, green and blue: vegetation is red."""
 SENTINEL2_BANDS = (8, 4, 3)
 FARTHEST_NM = 60.0
-"""A band farther than this from the wanted wavelength does not stand for it."""
+"""A band further than this from a wanted wavelength is not used for it."""
 POLARISATIONS = ("VV", "VH", "HV", "HH")
 STRETCH = (2.0, 98.0)
-"""Percentiles of a band's valid pixels that become black and full brightness."""
+"""Percentiles of a band's valid pixels that are drawn black and at full brightness."""
 
 
 class Composite(NamedTuple):
-    """A picture: RGBA ``(H, W, 4)`` uint8, transparent where a value is missing, and which bands it shows."""
+    """A picture, RGBA ``(H, W, 4)`` uint8, transparent where a value is missing; and the bands it shows."""
 
     image: NDArray[np.uint8]
     shows: str
@@ -32,11 +32,8 @@ def composite(modality: str, raster: Raster) -> Composite:
     """Make a picture of a raster.
 
     Radar is shown in decibels (two polarisations as red and green, their ratio as blue), a raster of three
-    bands or more in false colour, anything else as its first band in grey.
-
-    Args:
-        modality: its name; one with ``sar`` in it marks radar.
-        raster: of any size and dtype.
+    bands or more in false colour, and any other raster as its first band in grey. A raster is radar if its
+    unit or a band's name says so, or if ``sar`` is in the name of its modality.
     """
     if _is_radar(modality, raster):
         return _radar(raster)
@@ -57,9 +54,10 @@ def _is_radar(modality: str, raster: Raster) -> bool:
 
 
 def _radar(raster: Raster) -> Composite:
-    """Show two bands: in dB as they are, else the first intensities (bands without negative values)."""
+    """Show the first two bands if they are in dB, else the first two intensities, converted to dB."""
     known = ~raster.missing()
     bands = list(range(len(raster.data)))
+    # a covariance also has signed bands, of which no logarithm exists
     intensities = [band for band in bands if (raster.data[band][known[band]] >= 0).all()]
     is_db = raster.unit == "dB" or not intensities
     bands = bands[:2] if is_db else intensities[:2]
@@ -87,7 +85,7 @@ def _color_bands(raster: Raster) -> list[int]:
     if set(SENTINEL2_BANDS) <= set(by_number):
         return [by_number[number] for number in SENTINEL2_BANDS]
     count = len(raster.data)
-    # three bands are a colour image in order; spectra run from blue to infrared
+    # three bands are taken as red, green and blue; more bands as a spectrum from blue to infrared
     return [0, 1, 2] if count == 3 else [count * 5 // 6, count // 2, count // 6]
 
 

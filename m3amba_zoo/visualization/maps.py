@@ -1,39 +1,79 @@
-"""The figure of a run: rasters, labels, predicted classes and errors of each scene, side by side."""
+"""The maps of a run: a figure of rasters, labels, predicted classes and errors, and a GeoTIFF per scene."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.georaster import write_class_map
+from m3amba_zoo.scenes.scene import Raster, Scene
 from m3amba_zoo.splits import Split
+from m3amba_zoo.system.whole_file import whole_file
 from m3amba_zoo.visualization.composite import Composite, composite
 from m3amba_zoo.visualization.sheet import Panel, Strip, draw_sheet
 
 CORRECT, WRONG = (200, 205, 212), (20, 20, 20)
-"""Grey and black: no class has them, and any reader and printer tells them apart."""
+"""Grey and black: no class has these colours, and they stay distinct for every reader and printer."""
 MOST_SCENES = 60
 LONGEST_SIDE = 2000
-"""Scenes with more rows or columns are drawn with every n-th pixel."""
+"""Of scenes with more rows or columns, only every n-th pixel is drawn."""
+DOTS_PER_INCH = 200
+
+
+def write_maps(
+    work_dir: Path, scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split
+) -> list[Path]:
+    """Write the figure of ``map_figure`` as ``map.png``, and each class map as GeoTIFF ``maps/<scene>.tif``.
+
+    Args:
+        work_dir: the folder to write to.
+        scenes: see ``map_figure``.
+        class_maps: see ``map_figure``.
+        split: see ``map_figure``.
+
+    Returns:
+        The files written, ``map.png`` first.
+
+    Raises:
+        InputError: if a file cannot be written.
+    """
+    figure = map_figure(scenes, class_maps, split)
+    png, folder = work_dir / "map.png", work_dir / "maps"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+    with whole_file(png) as aside:
+        figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
+    written = [png]
+    for scene in scenes:
+        if scene.name in class_maps:
+            path = folder / (re.sub(r"[^\w.-]+", "_", scene.name) + ".tif")  # a name may contain slashes
+            write_class_map(path, class_maps[scene.name], scene.classes, scene.crs, scene.transform)
+            written.append(path)
+    return written
 
 
 def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split) -> Figure:
     """Draw each scene as a strip of panels: its rasters, training and test labels, prediction, errors.
 
-    Scenes without test pixels are left out where others have some; of many, the first 60 are drawn.
-    Colours are those of the class table; unlabelled and unpredicted pixels are white.
+    Scenes without test pixels are left out if others have some. At most 60 scenes are drawn. Colours are
+    those of the class table; unlabelled and unpredicted pixels are white.
 
     Args:
-        scenes: with or without rasters; of one class table.
-        class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted.
+        scenes: with one class table, with or without rasters.
+        class_maps: ``(H, W)`` uint8 by scene name, 1..K the classes, 0 not predicted.
         split: whose test part is scored.
 
     Returns:
-        A figure that belongs to no window and no pyplot state.
+        A figure outside pyplot's state, without a window.
     """
     predicted = [scene for scene in scenes if scene.name in class_maps]
     tested = [scene for scene in predicted if split.masks[scene.name]["test"].any()] or predicted
@@ -58,11 +98,6 @@ def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint
     return draw_sheet(strips, legend, " · ".join(notes))
 
 
-def class_colors(classes: Sequence[LandClass]) -> NDArray[np.uint8]:
-    """Return RGBA ``(K + 1, 4)`` by label; 0 is transparent."""
-    return np.array([(0, 0, 0, 0), *((*land_class.color, 255) for land_class in classes)], np.uint8)
-
-
 def _thinned(scene: Scene) -> tuple[slice, slice]:
     step = math.ceil(max(scene.shape) / LONGEST_SIDE)
     return np.s_[::step, ::step]
@@ -80,8 +115,9 @@ def _pictures(scene: Scene) -> dict[str, Composite]:
 
 def _label_panels(scene: Scene, class_map: NDArray[np.uint8], split: Split, trained: bool) -> list[Panel]:
     thin, masks = _thinned(scene), split.masks[scene.name]
-    colors = class_colors(scene.classes)
-    judged = np.array([(0, 0, 0, 0), (*CORRECT, 255), (*WRONG, 255)], np.uint8)
+    transparent = (0, 0, 0, 0)
+    colors = np.array([transparent, *((*entry.color, 255) for entry in scene.classes)], np.uint8)
+    judged = np.array([transparent, (*CORRECT, 255), (*WRONG, 255)], np.uint8)
     train, test = masks["train"] | masks["val"], masks["test"]
     errors = np.where(test, np.where(class_map == scene.labels, 1, 2), 0)
     panels = [

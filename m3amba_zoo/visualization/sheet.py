@@ -1,4 +1,4 @@
-"""A sheet of pictures: strips of panels in a grid, to one scale, with headings and a legend."""
+"""A sheet of pictures: strips of panels in a grid, at one scale, with headings and a legend."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 ASPECT = 1.25
-"""Width over height of a sheet, as far as the panels allow."""
-# inches
+"""Preferred width over height of a sheet; the panels decide how close it comes."""
+# in inches
 WIDTH, HEIGHT = 14.0, 17.0
 SMALLEST_PANEL, LARGEST_PANEL = 0.85, 12.0
 MARGIN, PANEL_GAP, STRIP_GAP = 0.2, 0.06, 0.3
@@ -37,11 +37,10 @@ class Strip(NamedTuple):
 def draw_sheet(
     strips: Sequence[Strip], legend: Sequence[tuple[str, tuple[int, int, int]]], note: str
 ) -> Figure:
-    """Draw strips.
+    """Draw strips in a grid.
 
-    Panels of a strip stand in a row, of wide pictures in a column; those of a single strip are wrapped as
-    fits best. Strips stand in a grid. Titles are over each panel of a wrapped strip, else over the topmost
-    strips only.
+    The panels of a strip form a row, or a column if the pictures are wide. A single strip is wrapped into the
+    rows that fit best. If strips are wrapped, each panel has its title; otherwise only the topmost strips do.
 
     Args:
         strips: one or more.
@@ -97,7 +96,7 @@ class _Grid(NamedTuple):
     """Where strips and panels lie, in inches from the upper left.
 
     Attributes:
-        columns: strips beside each other.
+        columns: strips side by side.
         across, down: panels of a strip.
         panel_width, panel_height: of the largest panel.
     """
@@ -110,7 +109,7 @@ class _Grid(NamedTuple):
 
     @classmethod
     def of(cls, strips: Sequence[Strip]) -> _Grid:
-        """Choose the grid for a sheet of pleasant shape, and the scale that fills it."""
+        """Choose the grid whose sheet comes closest to ``ASPECT``, and the scale that fills the sheet."""
         shapes = np.array([panel.image.shape[:2] for strip in strips for panel in strip.panels])
         rows, columns = (int(side) for side in shapes.max(0))
         count = max(len(strip.panels) for strip in strips)
@@ -129,9 +128,11 @@ class _Grid(NamedTuple):
             strip_rows, down = math.ceil(len(strips) / strip_columns), math.ceil(count / across)
             wide, high = strip_columns * across, strip_rows * down
             empty = strip_rows * strip_columns / len(strips) * across * down / count
+            # far from the wanted shape, or with many empty places
             return abs(math.log(wide * columns / (high * rows) / ASPECT)) + math.log(empty)
 
         best = min(choices, key=misfit)
+        # panels of size 0 leave what gaps and titles take; the panels share the rest of the sheet
         bare = grid(*best, scale=0)
         strip_rows = math.ceil(len(strips) / bare.columns)
         fixed_width = bare.columns * (bare.strip_width + STRIP_GAP) - STRIP_GAP + 2 * MARGIN

@@ -67,7 +67,7 @@ def test_a_truncated_file_is_refused(tmp_path, cube, profile, share):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_raster_is_refused(tmp_path, cube):
+def test_a_file_that_is_not_a_raster_is_refused(tmp_path, cube):
     with pytest.raises(InputError, match=r"b\.tif: no such file"):
         read_georaster(tmp_path / "b.tif")
     with pytest.raises(InputError, match="is a folder"):
@@ -120,7 +120,7 @@ def test_a_class_map_carries_colours_names_and_place(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
 
 
-def test_probabilities_have_a_band_a_class(tmp_path):
+def test_probabilities_have_one_band_per_class(tmp_path):
     probabilities = np.random.default_rng(0).random((2, 3, 4))
     probabilities[:, 0, 0] = np.nan
     write_probabilities(tmp_path / "p.tif", probabilities, CLASSES)

@@ -177,7 +177,7 @@ def test_polygons_that_do_not_fit_are_refused(folder):
     box = pixel_box(0, 0, 2, 2)
     with pytest.raises(InputError, match=r"polygons: 'crop' of .*fields\.gpkg has the values 'maise', but"):
         build(folder, with_polygons(folder, [box], ["maise"])).load()
-    with pytest.raises(InputError, match=r"fields\.geojson: 1 of 1 features are no polygons .*Point"):
+    with pytest.raises(InputError, match=r"fields\.geojson: 1 of 1 features are not polygons .*Point"):
         build(folder, with_polygons(folder, [box.centroid], ["maize"], ".geojson", "EPSG:4326")).load()
     document = with_polygons(folder, [box], ["maize"])
     document["polygons"]["attribute"] = "crops"
@@ -213,8 +213,8 @@ def test_several_scenes_share_the_classes(folder):
         ("classes", [], r"'classes' is \[\]; a list is expected"),
         ("classes/0", "wheat", "class 1 is 'wheat'; a mapping with the keys name, color, values"),
         ("classes/0/color", [0, 0, 300], r"class 1: 'color' is \[0, 0, 300\]; a list \[red, green, blue\]"),
-        ("classes/1/name", "wheat", "class 2: the name 'wheat' is another class's too"),
-        ("classes/1/values", [3], "class 2: the value 3 is another class's too"),
+        ("classes/1/name", "wheat", "class 2: .*the name 'wheat'"),
+        ("classes/1/values", [3], "class 2: .*the value 3"),
         ("classes/1/values", [[3]], "'values' is .*numbers or texts"),
         ("classes/1/values", None, "'values' in some classes and not in others"),
         ("modalities", ["hsi.img"], "'modalities' is .*a mapping from names to files"),
@@ -225,7 +225,7 @@ def test_several_scenes_share_the_classes(folder):
         ),
         ("modalities/hsi/path", None, "modality 'hsi': the key 'path' is missing"),
         ("modalities/hsi/path", "hso.img", "modality 'hsi': 'path' is 'hso.img', but there is no file"),
-        ("modalities/hsi/key", "x", r"'key' is 'x'; no variable of hsi\.img"),
+        ("modalities/hsi/key", "x", r"'key' is 'x'; hsi\.img is not a MATLAB file"),
         ("modalities/lidar/key", None, r"heights\.mat is a MATLAB file, so 'key' is expected"),
         ("modalities/hsi/bands", ["7-5"], "'bands' is .*a list of band numbers"),
         ("modalities/hsi/bands", [-1], "'bands' is .*a list of band numbers"),
@@ -249,7 +249,7 @@ def test_a_wrong_manifest_is_refused_at_once(folder, way, value, message):
         ("modalities/hsi/bands", [5], r"'bands' has 5, but .*hsi\.img has 5 bands; numbers from 0 to 4"),
         ("modalities/hsi/wavelengths", [1, 2], "'wavelengths' has 2 numbers, but .* has 5 bands"),
         ("modalities/lidar/key", "lidar", r"heights\.mat: no key 'lidar', the file has 'LiDAR', 'note'"),
-        ("modalities/lidar/key", "note", "'note' of .* is str; real numbers"),
+        ("modalities/lidar/key", "note", r"heights\.mat: key 'note' holds str, expected real numbers"),
         (
             "labels/unlabelled",
             [0],
@@ -272,7 +272,7 @@ def test_files_that_do_not_fit_are_refused(folder, way, value, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_yaml_is_refused(folder):
+def test_a_file_that_is_not_yaml_is_refused(folder):
     with pytest.raises(InputError, match=r"scene\.yaml, line 2: not YAML"):
         build(folder, "name: a\nname: b: c\n")
     with pytest.raises(InputError, match=r"scene\.yaml is \['a', 'b'\]; a mapping with the keys name"):

@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.matlab import list_variables, read_variable
+from m3amba_zoo.scenes.host_files import list_variables, read_variable
 
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
 HEIGHTS = [np.full((2, 3), 1.5), np.full((2, 3), 2.5)]
@@ -88,7 +88,7 @@ def test_versions_read_alike(mat: Path) -> None:
         ("Cube", "no key 'Cube', the file has 'cube', 'hsi'"),
         ("hsi.data", "'hsi' has no field 'data', it has 'Data', 'Lidar', 'None'"),
         ("hsi.Lidar.2", "'hsi.Lidar' is a cell of 2, it has no element 2"),
-        ("cube.z", "'cube' is no struct"),
+        ("cube.z", "'cube' is not a struct"),
     ],
 )
 def test_missing_key_names_those_found(mat: Path, key: str, expected: str) -> None:

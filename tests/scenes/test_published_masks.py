@@ -7,37 +7,29 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes import class_tables
 from m3amba_zoo.scenes.standard_scene import StandardScene
 
-REAL = {
-    "houston2013": (
-        class_tables.HOUSTON2013_TRAIN_COUNTS,
-        class_tables.HOUSTON2013_TEST_COUNTS,
-        2832,
-        12197,
-    ),
-    "augsburg": (class_tables.AUGSBURG_TRAIN_COUNTS, class_tables.AUGSBURG_TEST_COUNTS, 761, 77533),
-}
+REAL = {"houston2013": (2832, 12197), "augsburg": (761, 77533)}
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_masks(name: str, caplog: pytest.LogCaptureFixture) -> None:
     source = real(name)
-    train_counts, test_counts, train, test = REAL[name]
+    train, test = REAL[name]
     with caplog.at_level(logging.WARNING):
         (scene,) = source.load(rasters=False)
     assert caplog.text == ""
     assert scene.name == name
     assert scene.official is not None
     assert (scene.official["train"].sum(), scene.official["test"].sum()) == (train, test)
-    for part, counts in (("train", train_counts), ("test", test_counts)):
+    for part, counts in (("train", source.train_counts), ("test", source.test_counts)):
         assert np.bincount(scene.labels[scene.official[part]])[1:].tolist() == list(counts)
 
 
 def test_real_trento_and_augsburg_rasters() -> None:
-    (scene,) = real("trento", modalities=["lidar"]).load()
-    expected = np.add(class_tables.TRENTO_TRAIN_COUNTS, class_tables.TRENTO_TEST_COUNTS)
+    trento = real("trento", modalities=["lidar"])
+    (scene,) = trento.load()
+    expected = np.add(trento.train_counts, trento.test_counts)
     np.testing.assert_array_equal(np.bincount(scene.labels.ravel())[1:], expected)
     assert scene.official is None
     assert scene.rasters["lidar"].data.shape == (2, 166, 600)

@@ -11,10 +11,12 @@ from source_counts import check_counts
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.class_tables import AUGSBURG, HOUSTON2013, MUUFL
+from m3amba_zoo.scenes.augsburg import Augsburg
+from m3amba_zoo.scenes.houston2013 import Houston2013
+from m3amba_zoo.scenes.muufl import MUUFL
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.simulation import DsmSpec, HsiSpec, LidarSpec, SarSpec, simulate_scene
-from m3amba_zoo.scenes.simulation.covers import cover_of
+from m3amba_zoo.scenes.simulation.materials import cover_of
 
 UNKNOWN = tuple(LandClass(name, (9, 9, 9)) for name in ("lava", "ice sheet", "salt pan"))
 LINES = tuple(LandClass(name, (9, 9, 9)) for name in ("road", "highway"))
@@ -27,8 +29,8 @@ def simulated(**arguments) -> Scene:
 @pytest.mark.parametrize(
     ("classes", "shape", "share"),
     [
-        (HOUSTON2013, (64, 150), 0.1),
-        (MUUFL, (130, 60), 0.8),
+        (Houston2013.classes, (64, 150), 0.1),
+        (MUUFL.classes, (130, 60), 0.8),
         (UNKNOWN, (40, 41), 0.5),
         (LINES, (20, 90), 0.3),
     ],
@@ -56,7 +58,7 @@ def test_train_and_test_pixels_lie_in_regions_of_their_own():
 
 
 def test_the_same_seed_gives_the_same_scene_whatever_the_modalities():
-    classes, shape = AUGSBURG, (48, 64)
+    classes, shape = Augsburg.classes, (48, 64)
     full = simulate_scene("simulated", classes, shape, {"hsi": HsiSpec(6), "sar": SarSpec()}, 1)
     again = simulate_scene("simulated", classes, shape, {"sar": SarSpec()}, 1)
     other = simulate_scene("simulated", classes, shape, {"sar": SarSpec()}, 2)
@@ -79,7 +81,7 @@ def test_masks_alone_are_those_of_the_whole_scene():
 
 def test_sensors_show_plants_heights_water_and_speckle():
     modalities = {"hsi": HsiSpec(180, 400, 2500), "lidar": LidarSpec(4), "dsm": DsmSpec(), "sar": SarSpec()}
-    scene = simulate_scene("simulated", HOUSTON2013, (120, 300), modalities)
+    scene = simulate_scene("simulated", Houston2013.classes, (120, 300), modalities)
     assert [len(raster.data) for raster in scene.rasters.values()] == [s.bands for s in modalities.values()]
     label = {land.name: index for index, land in enumerate(scene.classes, start=1)}
 
@@ -173,10 +175,10 @@ def test_impossible_sources_are_refused(arguments, message):
 
 def test_impossible_scenes_are_refused():
     with pytest.raises(InputError, match="contains 'simulated'"):
-        simulate_scene("houston2013", AUGSBURG, (64, 64), {})
+        simulate_scene("houston2013", Augsburg.classes, (64, 64), {})
     with pytest.raises(InputError, match="for each of the 7 classes"):
-        simulate_scene("simulated", AUGSBURG, (64, 64), {}, train_counts=(5, 5))
+        simulate_scene("simulated", Augsburg.classes, (64, 64), {}, train_counts=(5, 5))
     with pytest.raises(InputError, match="expected at most"):
-        simulate_scene("simulated", AUGSBURG, (64, 64), {}, 0, (300,) * 7, (300,) * 7)
+        simulate_scene("simulated", Augsburg.classes, (64, 64), {}, 0, (300,) * 7, (300,) * 7)
     with pytest.raises(InputError, match="bands is 5"):
         SarSpec(5)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_scenes_do_not_leak_into_each_other():
 def test_an_audit_prints_and_saves(sparse):
     scenes, split = sparse
     found = audit(split, scenes, 11)
-    saved = json.loads(json.dumps(found.to_dict()))
+    saved = json.loads(json.dumps(asdict(found)))
     assert saved["sha256"] == split.sha256
     assert saved["distances"]["trees"]["median"] == found.distances["trees"].median
     console = Console(record=True, width=120)

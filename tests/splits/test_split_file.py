@@ -39,7 +39,7 @@ def test_a_changed_mask_is_noticed(split, tmp_path):
         Split.read(tmp_path / "split.npz")
 
 
-def test_files_that_are_no_splits(split, tmp_path):
+def test_files_that_are_not_splits(split, tmp_path):
     path = tmp_path / "split.npz"
     split.save(path)
     whole = path.read_bytes()
@@ -75,7 +75,7 @@ def test_a_flipped_byte_is_refused_or_harmless(split, tmp_path):
     assert refused
 
 
-def test_masks_that_make_no_split(split):
+def test_masks_that_do_not_make_a_split(split):
     masks = dict(split.masks["town"])
     for wrong in (
         {**masks, "val": masks["train"]},

@@ -100,7 +100,7 @@ def test_another_seed_gives_another_split(maker, many_scenes, tmp_path):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_the_random_counterpart_keeps_pixels_and_counts_and_tears_the_places_apart(maker, scenes, tmp_path):
+def test_the_random_counterpart_keeps_pixels_and_counts_but_not_the_places(maker, scenes, tmp_path):
     split = make(maker, scenes, tmp_path)
     random = make(maker, scenes, tmp_path, random={"seed": 1})
     assert random.name == f"{split.name}+random-seed1"
@@ -181,7 +181,7 @@ def test_choosing_groups_covers_the_classes_as_well_as_trying_everything():
     fraction=st.floats(0.05, 0.95),
     floor=st.sampled_from([0.0, 0.3]),
 )
-def test_hold_out_robs_no_class_and_honours_the_guard(seed, size, guard, fraction, floor):
+def test_hold_out_leaves_every_class_enough_and_keeps_the_guard(seed, size, guard, fraction, floor):
     scenes = [make_scene("a", patchy(seed, (30, 24), 4)), make_scene("b", patchy(seed + 1, (9, 17), 3))]
     masks = [scene.labelled for scene in scenes]
     groups = [grid(scene.shape, size) for scene in scenes]
@@ -203,7 +203,7 @@ def test_validation_takes_whole_scenes_only_where_the_split_is_by_scene(many_sce
     assert any(parts["train"].any() and parts["val"].any() for parts in official.masks.values())
 
 
-def test_validation_tears_no_small_region_apart():
+def test_validation_keeps_small_regions_whole():
     """Fields of two halves 4 pixels apart: with a guard of 8 each stays whole, and no pixel is dropped."""
     labels = np.zeros((60, 100), np.uint8)
     for row in range(0, 60, 20):

@@ -15,8 +15,7 @@ from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.splits import Split, build_split
 from m3amba_zoo.visualization import maps as maps_module
 from m3amba_zoo.visualization.composite import composite
-from m3amba_zoo.visualization.maps import CORRECT, WRONG, map_figure
-from m3amba_zoo.visualization.outputs import write_maps
+from m3amba_zoo.visualization.maps import CORRECT, WRONG, map_figure, write_maps
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def test_composites_choose_their_bands(modality, raster, shows):
     assert picture.image[0, -1, 0] == 255
 
 
-def test_radar_intensities_are_shown_in_decibels_and_signed_bands_are_no_intensities():
+def test_radar_intensities_are_shown_in_decibels_and_signed_bands_are_not_intensities():
     power = 10.0 ** np.linspace(-3, 0, 40).reshape(4, 10)
     raster = Raster(np.stack([power - 0.5, power, power]))
     linear = composite("sar", raster)

@@ -107,9 +107,7 @@ def test_stand_in_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyP
         save(path, *args, **kwargs)
 
     monkeypatch.setattr(scipy.io, "savemat", full_disk)
-    with pytest.raises(
-        InputError, match=r"houston2013: the stand-in cannot be written \(No space left on device"
-    ):
+    with pytest.raises(InputError, match=r"houston2013: .*cannot be written \(No space left on device"):
         write_stand_in(Houston2013(), tmp_path / "houston2013")
     assert list(tmp_path.iterdir()) == []
 

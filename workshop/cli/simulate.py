@@ -38,10 +38,10 @@ def _parser() -> argparse.ArgumentParser:
         "--to",
         type=Path,
         metavar="DIR",
-        help="data root; the files go to a folder in it named after the source "
+        help="data root; the files go to its folder of the source's name "
         f"(default: ${DATA_ROOT_VARIABLE}, else data)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of all chance (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of all random draws (default: 0)")
     return parser
 
 
@@ -53,6 +53,6 @@ def _standard_scene(name: str) -> StandardScene:
     SOURCES.check(name)
     if name not in _standard_scenes():
         raise InputError(
-            f"source '{name}' needs no stand-in; there is one for each of {', '.join(_standard_scenes())}"
+            f"source '{name}' needs no stand-in; expected one of {', '.join(_standard_scenes())}"
         )
     return SOURCES.build({"type": name})

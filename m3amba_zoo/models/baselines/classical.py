@@ -24,8 +24,8 @@ from sklearn.svm import SVC
 
 from m3amba_zoo.models.baselines.spectra import PixelSpectra
 from m3amba_zoo.registry import CLASSIFIERS
+from m3amba_zoo.splits.build import hold_out_validation
 from m3amba_zoo.splits.scene_data import SceneData
-from m3amba_zoo.splits.validation import hold_out_validation
 
 # share of the training pixels, and guard in pixels, for a search without validation pixels
 HELD_OUT, HELD_OUT_GUARD = 0.3, 4

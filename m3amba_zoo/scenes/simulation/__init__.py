@@ -1,8 +1,6 @@
-"""The simulator of co-registered scenes."""
+"""The simulator of co-registered scenes: a plan of classes, the ground they make, sensors that record it."""
 
-from m3amba_zoo.scenes.simulation.elevation import DsmSpec, LidarSpec
-from m3amba_zoo.scenes.simulation.hyperspectral import HsiSpec
-from m3amba_zoo.scenes.simulation.radar import SarSpec
+from m3amba_zoo.scenes.simulation.sensors import DsmSpec, HsiSpec, LidarSpec, SarSpec
 from m3amba_zoo.scenes.simulation.simulate import SensorSpec, simulate_scene
 
 __all__ = ["DsmSpec", "HsiSpec", "LidarSpec", "SarSpec", "SensorSpec", "simulate_scene"]

@@ -10,20 +10,19 @@ from scipy import ndimage
 def smooth_field(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw a field of mean 0 and standard deviation 1 that varies over about ``scale`` pixels.
 
-    Normal deviates on a grid of that spacing are interpolated by cubic splines, so that the cost does
-    not grow with the scale.
+    Normal deviates on a coarse grid are interpolated by cubic splines, so the cost does not grow with scale.
 
     Args:
         shape: rows and columns ``(H, W)``.
-        scale: grid spacing in pixels, at least 1.
-        rng: source of the deviates.
+        scale: spacing of the coarse grid in pixels, at least 1.
+        rng: draws the deviates.
 
     Returns:
         ``(H, W)`` float32.
     """
     rows, columns = (int(np.ceil(side / scale)) + 4 for side in shape)
     grid = rng.standard_normal((rows, columns), dtype=np.float32)
-    # a spline with random phase against the pixel grid; one spare grid line keeps it clear of the edge
+    # a random offset of the pixels against the grid hides the grid; a spare grid line keeps clear of the edge
     first_row, first_column = 1 + rng.random(2)
     spline = ndimage.spline_filter(grid, order=3, output=np.float32)
     field = ndimage.affine_transform(

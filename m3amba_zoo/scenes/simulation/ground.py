@@ -9,42 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from m3amba_zoo.scenes.simulation.covers import Cover
 from m3amba_zoo.scenes.simulation.fields import smooth_field
 from m3amba_zoo.scenes.simulation.layout import Layout
+from m3amba_zoo.scenes.simulation.materials import Cover
 
-PIXEL = 2.5  # m, ground sampling distance, as Houston 2013
-SUN_SLOPE = np.tan(np.radians(48.0))  # of a sun ray
-SUN_STEP = (0.6, 0.8)  # rows and columns that a shadow advances a pixel: the sun stands in the north-west
+PIXEL = 2.5  # m, ground sampling distance, as in Houston 2013
+SUN_SLOPE = np.tan(np.radians(48.0))  # rise of a sun ray per metre: the sun stands 48 degrees high
+SUN_STEP = (0.6, 0.8)  # rows and columns that a shadow advances per pixel: the sun is in the north-west
 SHADOW_REACH = 8  # pixels
 TINTS = 5  # spectral directions in which objects of one material differ
 
-# between objects: overall brightness first, then slopes and curves over the spectrum
+# variation between objects: overall brightness first, then slopes and curves over the spectrum
 OBJECT_TINT = np.array([0.045, 0.018, 0.008, 0.005, 0.003], np.float32)
 PIXEL_TINT = 0.7 * OBJECT_TINT
 
-# within objects: standard deviation of the logarithm of a material's share
+# variation within objects: standard deviation of the logarithm of a material's share
 GRAIN, GRAIN_OF_DISTRICTS = 0.25, 0.7
 
-# how the test zone differs from the train zone, in the mean: season (state of materials) and brightness
+# mean difference of the test zone from the train zone: state of the materials (season) and brightness
 SEASON_SHIFT = 0.08
 BRIGHTNESS_SHIFT = -0.06
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A scene as it is, before any sensor.
+    """The scene itself, before any sensor records it.
 
     Attributes:
         layout: classes and objects.
         covers: surroundings, then the K classes.
         materials: names of the M materials.
-        shares: ``(M, H, W)`` float32, share of each material in a pixel; sums to 1.
+        shares: ``(M, H, W)`` float32, the share of each material in a pixel; sums to 1.
         state: ``(H, W)`` float32, 0 fresh to 1 altered.
         tints: ``(TINTS, H, W)`` float32, relative spectral deviations, see ``OBJECT_TINT``.
         height: ``(H, W)`` float32, m above the terrain.
         terrain: ``(H, W)`` float32, m.
-        sunlit: ``(H, W)`` float32, share of the direct sunlight that arrives.
+        sunlit: ``(H, W)`` float32, the share of the direct sunlight that arrives.
         moisture: ``(H, W)`` float32, deviation from the mean, standard deviation about 1.
         season: ``(H, W)`` float32, -0.5 in the train zone to 0.5 in the test zone, smooth.
     """
@@ -70,7 +70,8 @@ class Ground:
 def _material_shares(
     layout: Layout, covers: Sequence[Cover], materials: Sequence[str], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Draw the materials of each object (Dirichlet) and let them vary within it."""
+    """Draw the materials of each object (Dirichlet) and let them vary within it, ``(M, H, W)``."""
+    # gamma variates divided by their sum are Dirichlet distributed; the small term keeps that sum positive
     alphas = np.array([[cover.materials.get(m, 0.0) * cover.likeness for m in materials] for cover in covers])
     objects = rng.gamma(alphas[layout.unit_classes]) + 1e-9 * (alphas[layout.unit_classes] > 0)
     shares = objects.T.astype(np.float32)[:, layout.units]
@@ -83,7 +84,7 @@ def _material_shares(
 
 
 def _cast_shadows(surface: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mark pixels from which the sun is hidden by the surface, looking ``SHADOW_REACH`` pixels towards it."""
+    """Mark the pixels that the surface within ``SHADOW_REACH`` pixels towards the sun shades."""
     shadow = np.zeros(surface.shape, bool)
     for step in range(1, SHADOW_REACH + 1):
         rows, columns = round(step * SUN_STEP[0]), round(step * SUN_STEP[1])
@@ -93,7 +94,8 @@ def _cast_shadows(surface: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _cloud(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Transmission of one cloud, 0.5 in its core, that shades part of the widest stretch of test zone."""
+    """Return the transmission of one cloud, 0.5 in its core, over the widest part of the test zone."""
+    # the pixel farthest from the zone's border is in its widest part; padding makes the scene's edge a border
     depth = ndimage.distance_transform_edt(np.pad(test, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(np.argmax(depth), test.shape)
     radius = 0.55 * float(depth.max())
@@ -106,17 +108,20 @@ def _cloud(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.floa
 def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Generator) -> Ground:
     """Give a layout its physical state.
 
+    Each property has a part per object, a smooth part within objects, and a shift between the zones, so that
+    neighbours are alike and the test zone is harder than a random split suggests.
+
     Args:
         layout: the plan.
         covers: surroundings, then the K classes.
-        rng: source of all chance.
+        rng: draws everything; the order of the draws fixes the scene.
     """
     shape = layout.classes.shape
     short = min(shape)
     classes, units, kinds = layout.classes, layout.units, layout.unit_classes
-    present = dict.fromkeys(material for cover in covers for material in cover.materials)
-    materials = tuple(present)
+    materials = tuple(dict.fromkeys(material for cover in covers for material in cover.materials))
 
+    # blurred, so that the zones differ without a visible border
     season = ndimage.gaussian_filter(layout.test.astype(np.float32) - 0.5, short / 16, mode="nearest")
     moisture = smooth_field(shape, max(short / 4, 4), rng) + season
 
@@ -134,8 +139,10 @@ def make_ground(layout: Layout, covers: tuple[Cover, ...], rng: np.random.Genera
     of_objects = mean[kinds] + spread_between[kinds] * rng.standard_normal(len(kinds), np.float32)
     plain = of_objects[units]
     height = plain + rough[classes] * smooth_field(shape, 2, rng)
+    # only water, whose mean is negative, may lie below the terrain
     height = np.where(mean[classes] > 0, np.maximum(height, 0), height).astype(np.float32)
 
+    # only solid things cast shadows; crops and districts are merely rough
     casting = np.array([cover.form in ("houses", "hall", "crowns") for cover in covers])[classes]
     shaded = np.array([cover.shaded for cover in covers])[classes] | _cast_shadows(plain * casting)
     sunlit = ndimage.gaussian_filter(np.where(shaded, 0.25, 1.0).astype(np.float32), 0.5)

@@ -1,4 +1,4 @@
-"""Where the classes lie: train and test zones, parcels, lines between them, buildings and crowns on them."""
+"""Where the classes lie: train and test zones, parcels in them, lines between and buildings on them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.simulation.covers import Cover
 from m3amba_zoo.scenes.simulation.fields import smooth_field
+from m3amba_zoo.scenes.simulation.materials import Cover
 
-# share of a parcel that its class covers; the rest is surroundings
+# the share of a parcel that its class covers; the rest is surroundings
 COVERAGE = {"parcel": 1.0, "district": 1.0, "line": 1.0, "crowns": 0.8, "hall": 0.7, "houses": 0.45}
-TRAIN_ZONE = 0.3  # share of the scene where training pixels lie, unless the counts need another
+TRAIN_ZONE = 0.3  # the train zone's share of the scene, unless the counts need another
 SEGMENT = 24  # pixels of a road between changes of its surface
 HOUSE_PITCH = 9  # pixels from one house to the next
 
@@ -29,7 +29,7 @@ class Layout:
 
     Attributes:
         classes: ``(H, W)`` uint8, 0 surroundings, 1..K the classes.
-        units: ``(H, W)`` int32, which object (field, roof, piece of road) a pixel belongs to.
+        units: ``(H, W)`` int32, the object (field, roof, piece of road) of each pixel.
         unit_classes: ``(U,)`` uint8, the class of each object.
         test: ``(H, W)`` bool, the test zone; its complement is the train zone.
     """
@@ -53,14 +53,14 @@ class _Box(NamedTuple):
         return self.bottom - self.top, self.right - self.left
 
     def part(self, axis: int, start: int, stop: int) -> _Box:
-        """Cut out what lies between two positions along an axis, counted from the box's own corner."""
+        """Return the part between two positions along an axis, counted from the box's own corner."""
         if axis == 0:
             return self._replace(top=self.top + start, bottom=self.top + stop)
         return self._replace(left=self.left + start, right=self.left + stop)
 
 
 class _Canvas:
-    """Classes and objects while they are painted, before the plan is bent."""
+    """The classes and objects of the plan while they are painted."""
 
     def __init__(self, covers: Sequence[Cover], shape: tuple[int, int], rng: np.random.Generator) -> None:
         self.covers = covers
@@ -70,7 +70,7 @@ class _Canvas:
         self.rng = rng
 
     def fill(self, box: _Box, label: int, where: NDArray[np.bool_] | None = None) -> None:
-        """Paint one new object over a box, or over part of it."""
+        """Paint one new object over a box, or over the part of it in ``where``."""
         window = np.s_[box.top : box.bottom, box.left : box.right]
         everywhere = np.ones(box.sides, bool) if where is None else where
         self.classes[window][everywhere] = label
@@ -84,7 +84,7 @@ class _Canvas:
             self.fill(box, label)
             return
         self.fill(box, 0)
-        if form == "crowns":
+        if form == "crowns":  # the peaks of a random field, as many as cover the parcel's share
             crowns = ndimage.gaussian_filter(self.rng.standard_normal(box.sides), 1.5)
             self.fill(box, label, crowns >= np.quantile(crowns, 1 - COVERAGE[form]))
         elif form == "hall":
@@ -110,7 +110,7 @@ class _Canvas:
                     self.fill(house, label)
 
     def line(self, box: _Box, axis: int, label: int) -> None:
-        """Paint a strip across ``axis`` in segments, each an object of its own."""
+        """Paint a strip across ``axis`` in segments, each with its own object."""
         length = box.sides[1 - axis]
         for start in range(0, length, SEGMENT):
             self.fill(box.part(1 - axis, start, min(start + SEGMENT, length)), label)
@@ -119,18 +119,25 @@ class _Canvas:
 def _zones(
     shape: tuple[int, int], train: int, test: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.bool_], list[_Box]]:
-    """Cut the scene across its longer side into test and train slabs in turn, with room for the counts."""
+    """Cut the scene across its longer side into alternating test and train slabs that can hold the counts.
+
+    Returns:
+        The mask ``(H, W)`` of the test zone, and the slabs.
+    """
     axis = int(shape[1] >= shape[0])
     length, breadth = shape[axis], shape[1 - axis]
+    # columns that the train zone needs, and columns that it can have without robbing the test zone
     fewest, most = -(-train // breadth), length - -(-test // breadth)
     if fewest > most:
         raise InputError(
             f"{train} training and {test} test pixels were asked of a simulated scene of {shape[0]} x "
             f"{shape[1]} pixels; expected at most {shape[0] * shape[1] - 2 * breadth} in all"
         )
+    # a fifth more than needed on both sides, if it fits: a zone filled to the last pixel has no natural shape
     room = (1.2 * fewest, length - 1.2 * (length - most))
     wanted = np.clip(TRAIN_ZONE * length, *room) if room[0] <= room[1] else (fewest + most) / 2
     columns = int(np.clip(round(wanted), max(fewest, 1), min(most, length - 1)))
+    # several train slabs in a long scene, so that training pixels come from all over it
     slabs = int(np.clip(round(length / breadth), 1, max(1, columns // 16)))
     gaps = rng.dirichlet(np.full(slabs + 1, 8.0)) * (length - columns)
     is_test = np.ones(length, bool)
@@ -147,7 +154,7 @@ def _zones(
 
 
 def _shares(covers: Sequence[Cover], counts: NDArray[np.int64], area: int) -> NDArray[np.float64]:
-    """Share of a zone's area for each class: what the counts need with a margin, the rest by prevalence."""
+    """Return each class's share of a zone: what its count needs with a margin, and the rest by prevalence."""
     needed = counts / area
     margin = min(1.4, 1 / max(needed.sum(), 1e-9))
     prevalence = np.array([cover.prevalence for cover in covers])
@@ -155,27 +162,32 @@ def _shares(covers: Sequence[Cover], counts: NDArray[np.int64], area: int) -> ND
 
 
 def _fill_slab(canvas: _Canvas, slab: _Box, shares: NDArray[np.float64]) -> None:
-    """Divide a slab into parcels in proportion to the classes' shares, with lines along the first cuts.
+    """Divide a slab into parcels in proportion to the classes' shares, with lines between them.
 
-    A treemap: the list of parcels is halved by area and the box cut accordingly, until one parcel is left.
+    This is a treemap: the list of parcels is halved by area and the box is cut at the same proportion, until
+    one parcel is left in each box.
     """
     rng, covers = canvas.rng, canvas.covers
     area = slab.sides[0] * slab.sides[1]
     lines, parcels = {}, []
+    # lines (roads, rails) fill the cuts between parcels; if all classes are lines, they become parcels
     only_lines = all(cover.form == "line" for cover in covers[1:])
     for label, (cover, share) in enumerate(zip(covers[1:], shares, strict=True), start=1):
         wanted = area * share * rng.gamma(16) / 16
         if cover.form == "line" and not only_lines:
             lines[label] = wanted
             continue
-        wanted /= COVERAGE[cover.form]
+        wanted /= COVERAGE[cover.form]  # a parcel with gaps must be larger
+        # parcels of about the class's size, but at most a third of its fair share of the slab: so there are
+        # several of each class
         pieces = max(1, round(wanted / min(cover.size, max(area / len(covers) / 3, 36))))
         parcels += [(label, wanted * part) for part in rng.dirichlet(np.full(pieces, 5.0))]
     rng.shuffle(parcels)
+    # breadth first, so that the lines with the most area left run along the first and longest cuts
     queue = deque([(slab, parcels)])
     while queue:
         box, inside = queue.popleft()
-        axis = int(box.sides[1] >= box.sides[0])
+        axis = int(box.sides[1] >= box.sides[0])  # cutting the longer side keeps parcels compact
         length = box.sides[axis]
         if len(inside) == 1 or length < 2:
             canvas.parcel(box, inside[0][0])
@@ -184,7 +196,7 @@ def _fill_slab(canvas: _Canvas, slab: _Box, shares: NDArray[np.float64]) -> None
         half = int(np.clip(np.searchsorted(total, total[-1] / 2), 1, len(inside) - 1))
         label = max(lines, key=lambda line: lines[line], default=0)
         width = covers[label].size if label and lines[label] > 0 else 0
-        width = width if 4 * width <= length else 0
+        width = width if 4 * width <= length else 0  # a line must not fill its box
         cut = int(np.clip(round((length - width) * total[half - 1] / total[-1]), 1, length - width - 1))
         if width:
             strip = box.part(axis, cut, cut + width)
@@ -195,10 +207,11 @@ def _fill_slab(canvas: _Canvas, slab: _Box, shares: NDArray[np.float64]) -> None
 
 
 def _bend(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Row and column of the plan that each pixel shows: wide bends, and edges that are not ruled."""
+    """Return the row and column of the plan that each pixel shows, so that no edge is a straight line."""
     short = min(shape)
     indices = []
     for axis, side in enumerate(shape):
+        # wide bends of whole parcels, and edges that are ragged by about a pixel
         wide = 0.035 * short * smooth_field(shape, max(short / 2, 8), rng)
         ragged = 0.35 * smooth_field(shape, 4, rng)
         position = np.arange(side, dtype=np.float32)
@@ -214,7 +227,7 @@ def _grow_short(
     zone: NDArray[np.bool_],
     counts: NDArray[np.int64],
 ) -> None:
-    """Grow each class that is short of pixels in a zone into neighbours that can spare some."""
+    """Grow each class that has too few pixels in a zone, in place, into neighbours that can spare some."""
     needed = np.concatenate([[0], counts])
     for label in range(1, len(needed)):
         have = np.bincount(classes[zone], minlength=len(needed))
@@ -222,13 +235,14 @@ def _grow_short(
         if short <= 0:
             continue
         own = zone & (classes == label)
-        if not own.any():  # a slab too small for it: start where most is to spare
+        if not own.any():  # the zone was too small for the class: start in the class that can spare most
             first = np.flatnonzero(zone & (classes == np.argmax(have - needed)))[0]
             own.flat[first] = True
             classes.flat[first], units.flat[first] = label, len(unit_classes)
             unit_classes.append(label)
             short -= 1
         distance, nearest = ndimage.distance_transform_edt(~own, return_indices=True)
+        # every other class gives at most its surplus, the pixels nearest to this class first
         spare = []
         for other in np.flatnonzero(have > needed):
             pixels = np.flatnonzero(zone & (classes == other) & ~own)
@@ -237,6 +251,7 @@ def _grow_short(
         candidates = np.concatenate(spare)
         chosen = candidates[np.argsort(distance.flat[candidates], kind="stable")[:short]]
         classes.flat[chosen] = label
+        # a pixel joins the nearest object of its new class
         units.flat[chosen] = units[tuple(nearest.reshape(2, -1)[:, chosen])]
 
 
@@ -247,17 +262,17 @@ def plan_layout(
     test_counts: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> Layout:
-    """Lay out a scene that has, in each zone, at least the pixels asked for of each class.
+    """Lay out a scene whose zones hold at least the given number of pixels of each class.
 
     Args:
         covers: surroundings first, then the K classes in label order.
         shape: rows and columns.
         train_counts: ``(K,)`` pixels that the train zone must hold.
         test_counts: ``(K,)`` pixels that the test zone must hold.
-        rng: source of all chance.
+        rng: draws everything; the order of the draws fixes the plan.
 
     Raises:
-        InputError: the counts do not fit into the scene.
+        InputError: if the counts do not fit into the scene.
     """
     test, slabs = _zones(shape, int(train_counts.sum()), int(test_counts.sum()), rng)
     canvas = _Canvas(covers, shape, rng)
@@ -265,6 +280,7 @@ def plan_layout(
         in_test = bool(test[slab.top, slab.left])
         counts = test_counts if in_test else train_counts
         _fill_slab(canvas, slab, _shares(covers[1:], counts, int((test == in_test).sum())))
+    # bending moves pixels over the zones' borders, so only now is it known which class has too few
     bent = _bend(shape, rng)
     classes, units = canvas.classes[bent], canvas.units[bent]
     _grow_short(classes, units, canvas.unit_classes, ~test, train_counts)
