@@ -136,10 +136,10 @@ class Scene:
                     f"scene '{self.name}': {what} is {' x '.join(map(str, found))} pixels, but {first} is "
                     f"{size[0]} x {size[1]}; co-registered rasters and masks of one size are expected"
                 )
-        largest = int(self.labels.max(initial=0))
-        if largest > len(self.classes) or int(self.labels.min(initial=0)) < 0:
+        smallest, largest = int(self.labels.min(initial=0)), int(self.labels.max(initial=0))
+        if smallest < 0 or largest > len(self.classes):
             raise InputError(
-                f"scene '{self.name}': label value {largest} lies outside 0..{len(self.classes)} "
+                f"scene '{self.name}': label value {min(smallest, 0) or largest} lies outside 0..{len(self.classes)} "
                 f"(the class table has {len(self.classes)} classes)"
             )
 

@@ -29,14 +29,14 @@ def test_a_scene_knows_its_size_and_its_labelled_pixels():
         ({"labels": LABELS[None]}, r"'plot': labels have shape \(1, 2, 3\), expected \(H, W\)"),
         (
             {"rasters": {**RASTERS, "sar": Raster(np.zeros((1, 3, 2)), path="sar.tif")}},
-            r"'plot': raster 'sar' \(sar\.tif\) is 3 x 2 pixels, but 'hsi' is 2 x 3",
+            r"'plot': raster 'sar' sar\.tif is 3 x 2 pixels, but raster 'hsi' is 2 x 3",
         ),
         ({"labels": LABELS.T}, r"'plot': the label map is 3 x 2 pixels, but raster 'hsi' is 2 x 3"),
         ({"labels": LABELS + 1}, r"'plot': label value 3 lies outside 0\.\.2"),
-        ({"labels": LABELS.astype(int) - 1}, r"'plot': label value -?\d lies outside 0\.\.2"),
+        ({"labels": LABELS.astype(int) - 1}, r"'plot': label value -1 lies outside 0\.\.2"),
         (
             {"official": {"train": LABELS == 1, "test": LABELS[:1] == 2}},
-            r"'plot': the official test mask has shape \(1, 3\), the labels \(2, 3\)",
+            r"'plot': the official test mask is 1 x 3 pixels, but raster 'hsi' is 2 x 3",
         ),
     ],
     ids=["axes", "rasters", "labels", "too large", "negative", "mask"],
