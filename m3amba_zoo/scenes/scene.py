@@ -139,8 +139,8 @@ class Scene:
         smallest, largest = int(self.labels.min(initial=0)), int(self.labels.max(initial=0))
         if smallest < 0 or largest > len(self.classes):
             raise InputError(
-                f"scene '{self.name}': label value {min(smallest, 0) or largest} lies outside 0..{len(self.classes)} "
-                f"(the class table has {len(self.classes)} classes)"
+                f"scene '{self.name}': label value {min(smallest, 0) or largest} lies outside "
+                f"0..{len(self.classes)} (the class table has {len(self.classes)} classes)"
             )
 
     @property
