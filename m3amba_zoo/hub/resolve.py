@@ -20,7 +20,7 @@ from m3amba_zoo.hub import index
 from m3amba_zoo.hub.cache import cached_folder, fetch_card
 from m3amba_zoo.hub.index import PublishedModel, lacks, read_index, sha256_of, verify_card
 from m3amba_zoo.hub.mirrors import MIRRORS_VARIABLE, is_remote, mirror_names, shown
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS, README, TrainedModel, visible_files
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS_FILE, README, TrainedModel, visible_files
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
 from m3amba_zoo.system.offline import OFFLINE_VARIABLE, is_offline
 
@@ -98,7 +98,7 @@ def find_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[str] 
     model = published[name]
     if pretrained and not model.weights:
         raise InputError(f"model '{name}' is published without weights: {model.reason}")
-    needed = [file.path for file in model.files if file.path in (CONFIG, METRICS)]
+    needed = [file.path for file in model.files if file.path in (CONFIG, METRICS_FILE)]
     return _locate(model, [*needed, model.weights] if pretrained else needed, mirrors)
 
 
@@ -152,8 +152,8 @@ def check_own_card(folder: Path, pretrained: bool = True) -> None:
         InputError: if the card has neither README.md nor metrics.json; or does not have exactly one weights
             file, named ``<name>-<first 8 digits of its sha256>.safetensors``.
     """
-    if len(lacks(folder, (README, METRICS))) == 2:
-        raise InputError(f"{folder}: has neither {README} nor {METRICS}, expected the card of a model")
+    if len(lacks(folder, (README, METRICS_FILE))) == 2:
+        raise InputError(f"{folder}: has neither {README} nor {METRICS_FILE}, expected the card of a model")
     if not pretrained:
         return
     weights = [path for path in visible_files(folder, "*.safetensors") if path.name != GOLDEN]

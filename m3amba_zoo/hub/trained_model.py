@@ -16,7 +16,7 @@ from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 
-CONFIG, README, METRICS = "config.py", "README.md", "metrics.json"
+CONFIG, README, METRICS_FILE = "config.py", "README.md", "metrics.json"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
 EXPECTED = "a work dir of tools/train.py is expected, or a folder with config.py and a .safetensors file"
 
@@ -56,7 +56,9 @@ class TrainedModel(NamedTuple):
         config, model = _build_model(configs[0])
         if pretrained:
             load_weights(model, find_weights(folder, config))
-        return cls(model, _window(config, configs[0]), _read_classes(folder / METRICS, model.num_classes))
+        return cls(
+            model, _window(config, configs[0]), _read_classes(folder / METRICS_FILE, model.num_classes)
+        )
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
@@ -67,7 +69,7 @@ class TrainedModel(NamedTuple):
         """
         content, model = _build_model(config)
         load_weights(model, weights)
-        classes = _read_classes(weights.parent / METRICS, model.num_classes)
+        classes = _read_classes(weights.parent / METRICS_FILE, model.num_classes)
         return cls(model, _window(content, config), classes)
 
 

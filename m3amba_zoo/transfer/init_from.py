@@ -23,7 +23,13 @@ from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.hub.index import sha256_of
 from m3amba_zoo.hub.resolve import find_model
-from m3amba_zoo.hub.trained_model import METRICS, TrainedModel, find_weights, read_own_record, visible_files
+from m3amba_zoo.hub.trained_model import (
+    METRICS_FILE,
+    TrainedModel,
+    find_weights,
+    read_own_record,
+    visible_files,
+)
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
@@ -177,7 +183,7 @@ class SourceModel:
 
     @property
     def _record(self) -> Path:
-        return self.weights.parent / METRICS
+        return self.weights.parent / METRICS_FILE
 
     def _wavelengths(self, modality: str, bands: int, given: Any) -> NDArray[np.float64] | None:
         record = read_record(self._record) if self._record.is_file() else {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.hub.trained_model import METRICS
+from m3amba_zoo.hub.trained_model import METRICS_FILE
 from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO
@@ -86,7 +86,7 @@ def _by_seed(trained: Trained) -> Iterator[str]:
     median = statistics.median_low(record["oa"] for record in runs.values())
     by = " (the median by OA)" if len(runs) > 1 and trained.shipped["oa"] == median else ""
     yield ""
-    yield f"In bold: the seed whose weights are shipped{by}. All records: [{METRICS}]({METRICS})."
+    yield f"In bold: the seed whose weights are shipped{by}. All records: [{METRICS_FILE}]({METRICS_FILE})."
 
 
 def _split(split: Mapping[str, Any]) -> str:

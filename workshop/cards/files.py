@@ -20,8 +20,7 @@ from safetensors import SafetensorError, safe_open
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
-from m3amba_zoo.hub.trained_model import METRICS as METRICS_FILE
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS_FILE, README
 from workshop.cards.document import read_text
 
 FRONT_MATTER_SCHEMA, METRICS_SCHEMA = "schema.json", "metrics.schema.json"

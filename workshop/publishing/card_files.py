@@ -15,7 +15,7 @@ from mmengine.config import Config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import write_json
 from m3amba_zoo.hub.golden import check_golden
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS, TrainedModel
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS_FILE, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.cards.files import MAP, read_card_files
@@ -49,7 +49,7 @@ def write_card_files(folder: Path, name: str, runs: Sequence[TrainedRun], shippe
             ``read_checkpoint`` and ``golden_file``.
     """
     (folder / CONFIG).write_text(card_config_text(shipped.config), encoding="utf-8")
-    write_json(folder / METRICS, _metrics(runs, shipped))
+    write_json(folder / METRICS_FILE, _metrics(runs, shipped))
     about = {
         "format": "pt",  # other readers of safetensors look for it
         "name": name,

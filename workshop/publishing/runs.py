@@ -18,7 +18,7 @@ from mmengine.config import Config
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.evaluation.record import check_scores, read_record
-from m3amba_zoo.hub.trained_model import METRICS, find_weights
+from m3amba_zoo.hub.trained_model import METRICS_FILE, find_weights
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import Scene
@@ -99,14 +99,14 @@ def check_splits(runs: Sequence[TrainedRun]) -> bool:
         split, said = build_split(dataset["split"], loaded), run.record["split"]
         if split.sha256 != said["sha256"]:
             raise InputError(
-                f"{run.work_dir / METRICS}: its split is {said['sha256'][:8]}, but config and data give "
+                f"{run.work_dir / METRICS_FILE}: its split is {said['sha256'][:8]}, but config and data give "
                 f"{split.sha256[:8]}"
             )
         found = leaked_pixels(split, loaded, int(window))  # training windows decide what leaks
         if found > said["leaked_pixels"]:
             raise InputError(
-                f"{run.work_dir / METRICS}: says that training windows contain {said['leaked_pixels']} test "
-                f"pixels, but they contain {found}"
+                f"{run.work_dir / METRICS_FILE}: says that training windows contain {said['leaked_pixels']} "
+                f"test pixels, but they contain {found}"
             )
     return True
 
@@ -116,7 +116,7 @@ def _read_run(work_dir: Path) -> TrainedRun:
     if not work_dir.is_dir() or len(configs) != 1:
         found = f"holds {len(configs)} configs (*.py)" if work_dir.is_dir() else "does not exist"
         raise InputError(f"{work_dir}: {found}, expected the work dir of a training")
-    config, record = read_config(configs[0]), read_record(work_dir / METRICS)
+    config, record = read_config(configs[0]), read_record(work_dir / METRICS_FILE)
     if config.get("classifier") is not None:
         raise InputError(f"{work_dir}: a classical classifier has no weights to publish")
     for key in ("model", "train_dataloader", "test_dataloader"):
@@ -127,13 +127,13 @@ def _read_run(work_dir: Path) -> TrainedRun:
         weights = find_weights(work_dir, config)
         _check_weights(work_dir, config, record, weights)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{work_dir / METRICS}: lacks or misplaces {error}") from error
+        raise InputError(f"{work_dir / METRICS_FILE}: lacks or misplaces {error}") from error
     return TrainedRun(work_dir, config, record, weights)
 
 
 def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> None:
     """Raise InputError unless a record matches its config and follows the protocol of test and selection."""
-    path = work_dir / METRICS
+    path = work_dir / METRICS_FILE
     if record["config_sha256"] != config_sha256(config):
         raise InputError(
             f"{path}: is of another config (sha256 {record['config_sha256'][:8]}) than the one in its folder "
@@ -167,8 +167,8 @@ def _check_weights(work_dir: Path, config: Config, record: dict[str, Any], weigh
     trained, tested = read_checkpoint(weights, "meta")["meta"].get("epoch"), record["model"]["epochs"]
     if trained != tested:
         raise InputError(
-            f"{weights}: holds the weights of epoch {trained}, but {METRICS} is of those of epoch {tested}; "
-            "run the training again with --resume"
+            f"{weights}: holds the weights of epoch {trained}, but {METRICS_FILE} is of epoch "
+            f"{tested}; run the training again with --resume"
         )
 
 
