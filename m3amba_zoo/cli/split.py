@@ -1,4 +1,4 @@
-"""Make splits and audit them: which pixel trains and tests, and how much that leaks."""
+"""Make a split into training and test pixels, or audit how much a split leaks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich import get_console
 
+from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.registry import SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, audit, build_split
 
-# options of the makers, passed on where given; a maker refuses those it does not have
+# options of the makers; only given ones are passed on, and a maker refuses those that it does not have
 MAKER_OPTIONS = ("size", "guard", "seed", "k", "fraction", "counts", "test_fraction", "train_fraction")
 
 
@@ -23,19 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     scenes = _load_scenes(args.source)
     split = build_split(_split_config(args), scenes)
-    console = Console()
     if args.command == "make":
         split.save(args.out)
         counts = ", ".join(f"{split.count(part)} {part}" for part in PARTS)
-        console.print(
-            f"wrote {args.out}: {split.name}, {counts} pixels, sha256 {split.sha256}", soft_wrap=True
-        )
+        print_line(f"wrote {args.out}: {split.name}, {counts} pixels, sha256 {split.sha256}")
     else:
         found = audit(split, scenes, args.window)
         if args.json:
             print(json.dumps(found.to_dict(), indent=2))
         else:
-            console.print(found)
+            get_console().print(found)
     return 0
 
 
@@ -45,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     make = commands.add_parser("make", help="make a split and save it")
     make.add_argument("--out", type=Path, required=True, metavar="FILE.npz", help="where to write the split")
     measure = commands.add_parser("audit", help="measure how much a split leaks")
-    measure.add_argument("--window", type=int, default=11, help="side of a training window (default: 11)")
+    measure.add_argument(
+        "--window", type=int, default=11, help="pixels along a training window (default: 11)"
+    )
     measure.add_argument("--json", action="store_true", help="print JSON, not a table")
     for command in (make, measure):
         command.add_argument(
@@ -59,12 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--size", type=int, help="blocks: side of a block in pixels")
         command.add_argument("--guard", type=int, help="blocks: pixels between train and test")
-        command.add_argument("--seed", type=int, help="of the random choices (default: 0)")
-        command.add_argument("--k", type=int, help="per_class: training pixels a class")
-        command.add_argument("--fraction", type=float, help="per_class: share of each class that trains")
+        command.add_argument("--seed", type=int, help="seed of the random choices (default: 0)")
+        command.add_argument("--k", type=int, help="per_class: training pixels per class")
+        command.add_argument("--fraction", type=float, help="per_class: training share of each class")
         command.add_argument("--counts", type=int, nargs="+", help="per_class: training pixels of each class")
-        command.add_argument("--test-fraction", type=float, help="blocks: share of each class that tests")
-        command.add_argument("--train-fraction", type=float, help="by_scene: share of each class that trains")
+        command.add_argument("--test-fraction", type=float, help="blocks: test share of each class")
+        command.add_argument("--train-fraction", type=float, help="by_scene: training share of each class")
     return parser
 
 
