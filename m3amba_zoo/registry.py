@@ -4,9 +4,9 @@
 and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and ``CLASSIFIERS`` (classical
 models, which need no Runner) have no parent.
 
-There are three ways to register a class of your own with a decorator such as ``@ADAPTERS.register_module()``:
-in a module that is already imported, in a module that a config's ``custom_imports`` names, or in a module that
-an entry point of the group ``m3amba_zoo.plugins`` names.
+A decorator such as ``@ADAPTERS.register_module()`` registers your own class, if its module is imported. Its
+module may be imported already, or be named in a config's ``custom_imports`` or by an entry point of the group
+``m3amba_zoo.plugins``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``complete`` copies what a config states once to all places that need it, and adds what source and model imply.
+"""Copies what a config states once to all places that need it, and adds what source and model imply.
 
 A config states at its top level
 
@@ -93,7 +93,7 @@ def _stated_for(
 
 
 def _enter_channels(config: Config, takes: Mapping[str, Any]) -> None:
-    """Set the model's bands, classes and modalities; the source is asked only if bands or classes are absent."""
+    """Set the model's bands, classes and modalities; a config with bands and classes needs no source."""
     model = config.get("model")
     if model is None or "in_channels" not in takes:
         return
@@ -135,9 +135,7 @@ def _leave_out_unread(config: Config, part: Any) -> None:
     for node in _mappings(part):
         steps = node.get(PRETREATMENT)
         if isinstance(steps, dict) and (unread := set(steps) - set(config.modalities)):
-            for name in unread & set(
-                _source(config).channels()
-            ):  # another name is a mistake, which the model reports
+            for name in unread & set(_source(config).channels()):  # other names are mistakes to report
                 del steps[name]
 
 

@@ -77,8 +77,8 @@ def apply_options(config: Config, options: Sequence[str]) -> None:
     Copies of a key in ``STATED_ONCE`` are removed before it is changed, so that ``complete`` makes new ones.
 
     Raises:
-        InputError: if an option is not ``KEY=VALUE``, does not fit the config, or names a variable of the file
-            that has no effect once the file has been read.
+        InputError: if an option is not ``KEY=VALUE``, does not fit the config, or names a variable of the
+            file that has no effect once the file has been read.
     """
     for option in options:
         _forget_copies(config, _key(option))
@@ -160,8 +160,8 @@ def _require_known(config: Config, key: str) -> None:
         return
     if top in config:
         raise InputError(
-            f"--cfg-options: '{top}' is a variable of {config.filename}, which has no effect once the file has "
-            "been read; change the entries that use it, such as model.NAME=VALUE"
+            f"--cfg-options: '{top}' is a variable of {config.filename}, which has no effect once the file "
+            "has been read; change the entries that use it, such as model.NAME=VALUE"
         )
     hint = close_names(top, known) or f"expected an entry of the config, such as {', '.join(DECISIVE[:4])}"
     raise InputError(f"--cfg-options: {config.filename} has no '{top}'; {hint}")

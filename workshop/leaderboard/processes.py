@@ -186,11 +186,11 @@ class RunProgress:
             began = self._started.pop(result.run, None)
             self._show()
         if result.record is not None:
-            said = ", ".join(f"{score} {result.record[score]:.4f}" for score in SCORES)
+            outcome = ", ".join(f"{score} {result.record[score]:.4f}" for score in SCORES)
         else:
-            said = "done by another leaderboard" if result.busy else f"failed: {result.reason}"
+            outcome = "done by another leaderboard" if result.busy else f"failed: {result.reason}"
         seconds = f" ({time.monotonic() - began:.0f} s)" if began is not None else ""
-        print_line(f"[{self.ends}/{self.total}] {result.run}: {said}{seconds}")
+        print_line(f"[{self.ends}/{self.total}] {result.run}: {outcome}{seconds}")
 
     def _show(self) -> None:
         names = ", ".join(str(run) for run in self._started)
