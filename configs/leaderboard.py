@@ -3,8 +3,8 @@
 seeds = (0, 1, 2, 3, 4)
 
 # title: the heading on the page. val: how tuning pixels are held out of the training pixels.
-# max_leaked_pixels: how many test pixels training windows may show (default: 0). Official masks have no guard,
-# so theirs is the number that the windows of the dataset's base config show.
+# max_leaked_pixels: how many test pixels training windows may show (default: 0). Official masks have no
+# guard, so theirs is the number that the windows of the dataset's base config show.
 datasets = dict(
     idtrees=dict(
         title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test (60/40)",
@@ -112,8 +112,8 @@ groups = dict(
 # The grid for each network on each dataset; classical classifiers choose their settings themselves.
 tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(3e-4, 1e-3, 3e-3), seed=0)
 
-# The page compares this model with the best other one; margin is the lead that the paper claims, on real data.
-# shown: the models in the block "results" of the readme (a path relative to this file), and their names there.
+# The page compares this model with the best other one; margin is the lead that the paper claims on real data.
+# shown: the models in the block "results" of the readme (a path relative to this file) and their names there.
 goal = dict(
     model="m3amba",
     datasets=("idtrees", "terramind"),

@@ -2,7 +2,7 @@ default_scope = "m3amba_zoo"
 runner_type = "ZooRunner"
 randomness = dict(seed=0)
 log_processor = dict(window_size=20)
-# Hooks of every run, by name. A leaf config changes one with default_hooks = dict(checkpoint=dict(interval=5)),
+# Hooks of every run, by name. A leaf config changes one by default_hooks = dict(checkpoint=dict(interval=5)),
 # removes one with None, and adds its own (such as an EMAHook) in custom_hooks.
 default_hooks = dict(
     logger=dict(type="LoggerHook", interval=10),

@@ -1,4 +1,4 @@
-"""MSFMamba (arXiv 2408.14255): a third of the paper's width and one of its three modules, for one CPU core."""
+"""MSFMamba (arXiv 2408.14255): a third of the paper's width and one of three modules, for one CPU core."""
 
 _base_ = "../_base_/patch_recipe.py"
 
