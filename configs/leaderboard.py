@@ -1,10 +1,10 @@
-"""The leaderboard: these models on these datasets with these seeds (tools/leaderboard.py)."""
+"""The plan of tools/leaderboard.py: which models run on which datasets with which seeds."""
 
 seeds = (0, 1, 2, 3, 4)
 
-# title: as the page has it. val: pixels held out of the training pixels for tuning, never test pixels.
-# max_leaked_pixels: test pixels that training windows may show (0 where it is not given). Official masks have
-# no guard: theirs is what windows of the dataset's base config show.
+# title: the heading on the page. val: how tuning pixels are held out of the training pixels.
+# max_leaked_pixels: how many test pixels training windows may show (default: 0). Official masks have no
+# guard, so theirs is the number that the windows of the dataset's base config show.
 datasets = dict(
     idtrees=dict(
         title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test (60/40)",
@@ -36,7 +36,7 @@ datasets = dict(
     ),
 )
 
-# A recipe, which takes every dataset, or a leaf config per dataset where the name has {dataset} in it.
+# A recipe, which takes every dataset, or a config per dataset, if the name contains {dataset}.
 models = dict(
     m3amba="m3amba_{dataset}.py",
     convnext="baselines/convnext.py",
@@ -58,7 +58,7 @@ models = dict(
     two_branch_cnn="baselines/two_branch_cnn.py",
 )
 
-# Variants by name: of which models, on which datasets, and the options or the config that make them.
+# Variants by name: their models, their datasets, and the options or the config that define them.
 real = ["idtrees", "terramind"]
 fusing = ["m3amba", "endnet", "exvit", "fusatnet", "mft", "msfmamba", "s2enet", "two_branch_cnn"]
 variants = dict(
@@ -67,7 +67,7 @@ variants = dict(
     s1=dict(models=fusing, datasets=["terramind"], options=["modalities=s1"]),
     s2=dict(models=fusing, datasets=["terramind"], options=["modalities=s2"]),
     dem=dict(models=["m3amba"], datasets=["terramind"], config="m3amba_{dataset}_dem.py"),
-    # plain SS2D: the streams never read the fused one; it is their sum, or they lie side by side
+    # plain SS2D: the streams do not read the fused stream, which is their sum or their concatenation
     sum=dict(models=["m3amba"], datasets=real, options=["model.neck.fusion=sum"]),
     concat=dict(models=["m3amba"], datasets=real, options=["model.neck.fusion=concat"]),
     # the consistency term on unlabelled pixels (transductive)
@@ -75,7 +75,7 @@ variants = dict(
     # the last step's weights, and logits without Posterior
     logits=dict(models=["m3amba"], datasets=real, options=["model.posterior=None", "custom_hooks=[]"]),
     noexpert=dict(models=["m3amba"], datasets=["idtrees"], options=["model.posterior.expert=None"]),
-    # the paper's adapter, its prior from a small random tower: the path of the prior, without what CLIP knows
+    # the paper's adapter with a small random image tower: the prior's path without the knowledge of CLIP
     prior=dict(
         models=["m3amba"],
         datasets=real,
@@ -86,11 +86,11 @@ variants = dict(
             "model.encoder.weights=random",
         ],
     ),
-    # what M3amba has around its network
+    # the averaged weights and the Posterior of M3amba
     posterior=dict(models=["convnext"], datasets=real, config="baselines/convnext_posterior.py"),
 )
 
-# options: changes of each config. max_leaked_pixels: for all datasets of the group, None for any number.
+# options: changes of each config. max_leaked_pixels: of all datasets in the group; None allows any number.
 groups = dict(
     main=dict(title="Splits that keep training and test apart"),
     ablation=dict(
@@ -109,11 +109,11 @@ groups = dict(
     ),
 )
 
-# The effort that each network gets on each dataset; classical classifiers choose their settings themselves.
+# The grid for each network on each dataset; classical classifiers choose their settings themselves.
 tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(3e-4, 1e-3, 3e-3), seed=0)
 
-# What the page measures against the best of the others: the margin that the paper claims, on real data. The
-# block "results" of the README (relative to this file) shows these models, so called there, in Markdown.
+# The page compares this model with the best other one; margin is the lead that the paper claims on real data.
+# shown: the models in the block "results" of the readme (a path relative to this file) and their names there.
 goal = dict(
     model="m3amba",
     datasets=("idtrees", "terramind"),
@@ -131,7 +131,7 @@ goal = dict(
     ),
 )
 
-# OA / AA / kappa in percent as published, by dataset and model, and whether that compares with our rows.
+# Published OA / AA / kappa in percent by dataset and model, and whether they are comparable with our rows.
 test_epoch = "no: same split, but the released code keeps the best epoch on the test pixels"
 papers = dict(
     houston=dict(

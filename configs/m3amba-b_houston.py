@@ -1,4 +1,4 @@
-"""M3amba as in the paper (CLIP, 70.8 M parameters) on Houston 2013; wants a GPU and CLIP weights."""
+"""M3amba as in the paper (CLIP, 70.8 M parameters) on Houston 2013; needs a GPU and CLIP weights."""
 
 _base_ = [
     "_base_/default_runtime.py",

@@ -1,4 +1,4 @@
-"""M3amba as in the paper (CLIP) on MUUFL Gulfport (HSI + LiDAR); wants a GPU and CLIP weights."""
+"""M3amba as in the paper (CLIP) on MUUFL Gulfport (HSI + LiDAR); needs a GPU and CLIP weights."""
 
 _base_ = [
     "_base_/default_runtime.py",

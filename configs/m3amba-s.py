@@ -1,4 +1,4 @@
-"""M3amba, size s, a recipe for any dataset (``--data``); for two CPU cores and patience."""
+"""M3amba, size s, a recipe for any dataset (``--data``); slow on two CPU cores."""
 
 _base_ = [
     "_base_/default_runtime.py",

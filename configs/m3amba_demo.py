@@ -1,4 +1,4 @@
-"""M3amba, size t, on the embedded simulated scene: the main job in under three minutes on two CPU cores."""
+"""M3amba, size t, on the simulated Houston-like scene; takes under three minutes on two CPU cores."""
 
 _base_ = [
     "_base_/default_runtime.py",

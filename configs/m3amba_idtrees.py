@@ -10,7 +10,7 @@ _base_ = [
 # Chosen on validation plots held out of the training plots (docs/tuning.md).
 model = dict(
     data_preprocessor=dict(pretreatment=_base_.pretreatment),
-    neck=dict(depth=1),  # half the FLOPs of two layers, and no worse (docs/tuning.md)
+    neck=dict(depth=1),  # half the FLOPs of two layers, no lower scores (docs/tuning.md)
     loss=dict(streams=0.5),
     posterior=_base_.posterior,
 )

@@ -1,6 +1,6 @@
 """A model zoo for pixel classification of multi-modal remote-sensing imagery, around M3amba.
 
-Names are imported when first used, so that ``import m3amba_zoo`` costs nothing.
+Names are imported at first use, so that ``import m3amba_zoo`` is fast.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from m3amba_zoo.hub import get_model, list_models
     from m3amba_zoo.inference import Predictor
-    from m3amba_zoo.models.m3amba import m3amba  # the module of this name is not meant
+    from m3amba_zoo.models.m3amba import m3amba  # the function, not the module of this name
 
     __version__: str
 
@@ -24,8 +24,6 @@ _DEFINED_IN = {
     "list_models": "m3amba_zoo.hub",
     "m3amba": "m3amba_zoo.models",
 }
-
-
 _SUBPACKAGES = ("hub", "ops")
 
 

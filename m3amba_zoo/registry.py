@@ -1,12 +1,12 @@
-"""The zoo's registries: children of MMEngine's, so that configs and mmpretrain's parts work together.
+"""The zoo's registries: children of MMEngine's, so that configs can mix parts of the zoo and of mmpretrain.
 
-``BACKBONES``, ``NECKS`` and ``HEADS`` are names for one registry, because MMEngine allows one child
-per scope and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and
-``CLASSIFIERS`` (those that are fitted at once, without a Runner) are the zoo's own roots.
+``BACKBONES``, ``NECKS`` and ``HEADS`` are names for one registry, because MMEngine allows one child per scope
+and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and ``CLASSIFIERS`` (classical
+models, which need no Runner) have no parent.
 
-A user's class joins in three ways: the decorator ``@ADAPTERS.register_module()`` in a module that is
-already imported, the same decorator in a module named in a config's ``custom_imports``, or in a
-module named by an entry point of the group ``m3amba_zoo.plugins``.
+A decorator such as ``@ADAPTERS.register_module()`` registers your own class, if its module is imported. Its
+module may be imported already, or be named in a config's ``custom_imports`` or by an entry point of the group
+``m3amba_zoo.plugins``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _loaded_plugins: set[str] = set()
 
 
 def load_plugins() -> None:
-    """Import each module named by an entry point of the group ``m3amba_zoo.plugins``, once.
+    """Import each module that an entry point of the group ``m3amba_zoo.plugins`` names, once.
 
     Raises:
-        InputError: a plugin cannot be imported; the message names the plugin and the reason.
+        InputError: if a plugin cannot be imported; the message names the plugin and the reason.
     """
     for plugin in entry_points(group=PLUGIN_GROUP):
         if plugin.value in _loaded_plugins:
@@ -52,7 +52,7 @@ def load_plugins() -> None:
 
 
 class ZooRegistry(Registry):
-    """A registry that loads plugins before it looks a name up, and suggests close names."""
+    """A registry that loads plugins before a lookup and suggests close names."""
 
     def import_from_location(self) -> None:
         """Import the zoo's modules of this registry and the installed plugins."""
@@ -60,7 +60,7 @@ class ZooRegistry(Registry):
         load_plugins()
 
     def names(self) -> list[str]:
-        """Return the names registered here, sorted (those of parents are left out)."""
+        """Return the names registered here, sorted, without those of parents."""
         self.import_from_location()
         return sorted(self.module_dict)
 
@@ -68,14 +68,14 @@ class ZooRegistry(Registry):
         """Build an object from ``dict(type=name, ...)``.
 
         Raises:
-            InputError: no part of that name exists; the message lists close matches.
+            InputError: if no part of that name exists; the message lists close names.
         """
         if isinstance(cfg, dict) and isinstance(cfg.get("type"), str):
             self.check(cfg["type"])
         return super().build(cfg, *args, **kwargs)
 
     def check(self, name: str) -> None:
-        """Raise InputError with close matches if ``name`` is not registered here or in a parent."""
+        """Raise InputError with close names if ``name`` is not registered here or in a parent."""
         if self.get(name) is not None:
             return
         hint = close_names(name, self.names()) or f"known: {', '.join(self.names())}"

@@ -1,5 +1,5 @@
-# A recipe for networks that classify the centre of a patch, on any dataset (--data): patches of single pixels
-# train, test pixels alone are predicted, in tiles. By default 360 steps of 64 patches.
+# A recipe for networks that classify the centre of a patch, on any dataset (--data). Training draws patches
+# around single pixels; only test pixels are predicted, in tiles. By default 360 steps of 64 patches.
 _base_ = [
     "default_runtime.py",
     "{{$M3AMBA_DATASET:datasets/simulated_houston.py}}",

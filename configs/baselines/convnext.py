@@ -1,4 +1,4 @@
-"""ConvNeXt of mmpretrain (arXiv 2201.03545): two stages of four, no stride in the stem, for small windows."""
+"""ConvNeXt of mmpretrain (arXiv 2201.03545): two of four stages, no stride in the stem, for small windows."""
 
 _base_ = "../_base_/window_recipe.py"
 

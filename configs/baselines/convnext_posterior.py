@@ -1,4 +1,4 @@
-"""ConvNeXt with what M3amba has around its network on IDTReeS and TerraMind: averaged weights, Posterior."""
+"""ConvNeXt with the averaged weights and the Posterior that M3amba uses on IDTReeS and TerraMind."""
 
 _base_ = "convnext.py"
 

@@ -1,4 +1,4 @@
-"""ExViT (IEEE TGRS 61, 2023): half the width and a third of the depth, to train on one CPU core."""
+"""ExViT (IEEE TGRS 61, 2023): half the paper's width and a third of its depth, for one CPU core."""
 
 _base_ = "../_base_/patch_recipe.py"
 

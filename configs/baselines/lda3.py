@@ -2,7 +2,7 @@
 
 _base_ = "../_base_/pixel_recipe.py"
 
-# Without the discriminants, which it makes itself, and without what only windows have (docs/tuning.md).
+# Without Discriminants, which LDA computes itself, and WindowShift, which needs windows (docs/tuning.md).
 classifier = dict(
     type="ShrinkageLDA",
     mean=3,

@@ -1,4 +1,4 @@
-"""MambaHSI (arXiv 2501.04944) on all modalities' bands side by side: half as wide, two blocks, no pooling."""
+"""MambaHSI (arXiv 2501.04944) on the stacked bands of all modalities: half width, two blocks, no pooling."""
 
 _base_ = "../_base_/window_recipe.py"
 

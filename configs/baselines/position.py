@@ -1,4 +1,4 @@
-"""The nearest training pixel's class by row and column alone: the leak floor."""
+"""The class of the nearest training pixel by row and column: what leakage alone can reach."""
 
 _base_ = "../_base_/pixel_recipe.py"
 

@@ -1,4 +1,4 @@
-"""Runs a config that has a ``classifier``: it is fitted at once and scored like a network."""
+"""Fits a classical classifier, which needs no Runner, and scores it as a network is scored."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from rich import get_console
 
-from m3amba_zoo.cli.run_config import require, starting
+from m3amba_zoo.cli.running import name_of, print_line, require, starting
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
 from m3amba_zoo.evaluation.record import build_record, write_json
@@ -23,15 +22,16 @@ from m3amba_zoo.visualization.maps import write_maps
 def run_classifier(config: Config) -> None:
     """Fit, predict and score a classifier, and write ``metrics.json`` and maps to the work dir.
 
-    The data, its split and the part that is scored are those of ``test_dataloader.dataset``.
+    ``test_dataloader.dataset`` names the data, its split and the part that is scored.
 
     Raises:
-        InputError: if the config names no data or an unknown classifier, or the data lacks what it reads.
+        InputError: if the config names no data or an unknown classifier, or the data lacks a modality or
+            pixels that it needs.
     """
     require(config, "classifier", "test_dataloader")
     dataset = config.test_dataloader.dataset
     seed = config.get("randomness", {}).get("seed", 0)
-    name = Path(config.filename).stem
+    name = name_of(config)
     with starting(config):
         default_args = {"modalities": list(dataset.modalities)}
         classifier: PixelClassifier = CLASSIFIERS.build(
@@ -41,7 +41,7 @@ def run_classifier(config: Config) -> None:
         part = dataset.get("part", "test")
         if data.split.count(part) == 0:
             raise InputError(f"split '{data.split.name}' of {data.name} has no {part} pixel")
-        _print(
+        print_line(
             f"{name}: {type(classifier).__name__} on {data.name}, split {data.split.name}: "
             f"{data.split.count('train'):,} training pixels, {data.split.count(part):,} {part} pixels, "
             f"seed {seed}"
@@ -49,12 +49,12 @@ def run_classifier(config: Config) -> None:
         began = time.perf_counter()
         classifier.fit(data, seed)
     fitted = time.perf_counter()
-    _print(f"fitted in {fitted - began:.0f} s; predicting {len(data.scenes)} scenes")
+    print_line(f"fitted in {fitted - began:.0f} s; predicting {len(data.scenes)} scenes")
     predicted = predict_scenes(classifier, data)
     timing = {"train": fitted - began, "test": time.perf_counter() - fitted}
     evaluation = evaluate_scenes(predicted, data.scenes, data.split, part)
     found = evaluation.scores
-    _print(f"{part}: oa {found['oa']:.4f}, aa {found['aa']:.4f}, kappa {found['kappa']:.4f}")
+    print_line(f"{part}: oa {found['oa']:.4f}, aa {found['aa']:.4f}, kappa {found['kappa']:.4f}")
     record = build_record(
         evaluation,
         data,
@@ -66,16 +66,16 @@ def run_classifier(config: Config) -> None:
         timing=timing,
     )
     if not classifier.probabilistic:
-        record["ece"] = None  # it claims certainty everywhere: no calibration to measure
+        record["ece"] = None  # it gives one class with certainty: no calibration to measure
     work_dir = Path(config.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     write_maps(work_dir, data.scenes, evaluation.class_maps, data.split)
-    write_json(work_dir / "metrics.json", record)  # last: with it the results are complete
-    _print(f"wrote metrics.json, map.png and maps/ ({len(data.scenes)} files) to {work_dir}")
+    write_json(work_dir / "metrics.json", record)  # last, because this file marks complete results
+    print_line(f"wrote metrics.json, map.png and maps/ ({len(data.scenes)} files) to {work_dir}")
 
 
 def _describe(name: str, classifier: PixelClassifier) -> dict[str, Any]:
-    """Return what ``metrics.json`` says of the classifier; no parameter of it is trained by gradients."""
+    """Return the entry ``model`` of ``metrics.json``; a classifier has no parameters trained by gradients."""
     return {
         "name": name,
         "type": type(classifier).__name__,
@@ -87,7 +87,3 @@ def _describe(name: str, classifier: PixelClassifier) -> dict[str, Any]:
         **classifier.settings,
         "transductive": False,
     }
-
-
-def _print(line: str) -> None:
-    get_console().print(line, markup=False, highlight=False, soft_wrap=True)

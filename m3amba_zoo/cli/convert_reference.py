@@ -1,4 +1,4 @@
-"""Convert the checkpoint of M3amba's authors to a folder with config and weights."""
+"""Convert a checkpoint of M3amba's authors to a folder with config and weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NO_CLIP = "none"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert a checkpoint and print what was written; bad input raises InputError."""
+    """Convert a checkpoint and print the files written; bad input raises InputError."""
     args = _parser().parse_args(argv)
     from m3amba_zoo.hub.reference_checkpoint import convert_file
 
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the authors' .pth")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="the folder to make (default: the checkpoint's name)"
+        "--out", type=Path, metavar="DIR", help="the new folder (default: the checkpoint's name)"
     )
     parser.add_argument(
         "--modalities",
@@ -38,8 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "--clip",
         default="openai",
         metavar="WEIGHTS",
-        help="CLIP weights it was trained with: a file or a tag of open_clip (default: openai); none leaves "
-        "CLIP out",
+        help="CLIP weights of the training: a file or open_clip's tag (default: openai); none: no CLIP",
     )
     parser.add_argument(
         "--clip-name", default="ViT-B-32-quickgelu", metavar="NAME", help="open_clip's name of the CLIP model"

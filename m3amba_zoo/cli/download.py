@@ -1,4 +1,4 @@
-"""Fetch published models, list and verify them, write a mirror of them."""
+"""Fetch, list and verify published models, or write a mirror of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.errors import InputError, close_names
 
 FAILURE = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run an action; returns 1 if a card does not verify; bad input raises InputError."""
+    """Run an action; return 1 if a card fails its verification; bad input raises InputError."""
     args = _parser().parse_args(argv)
     from m3amba_zoo.hub.resolve import published_models
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=f"{__doc__} Models are looked for in $M3AMBA_WEIGHTS, the checkout, the cache "
+        description=f"{__doc__} Models are searched in $M3AMBA_WEIGHTS, the checkout, the cache "
         "($M3AMBA_CACHE) and on mirrors; M3AMBA_OFFLINE=1 forbids the network."
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
@@ -32,26 +33,26 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="URL",
-        help="http(s)://, file:// or a folder, asked before $M3AMBA_MIRRORS; may be repeated",
+        help="http(s)://, file:// or a folder, searched before $M3AMBA_MIRRORS; may be repeated",
     )
-    get = actions.add_parser("get", parents=[mirrors], help="fetch models where they are not here already")
+    get = actions.add_parser("get", parents=[mirrors], help="fetch models that are not on this machine")
     get.add_argument("names", nargs="+", metavar="NAME", help="a published model")
     get.add_argument("--to", type=Path, metavar="DIR", help="copy each card to DIR/NAME")
     get.set_defaults(run=_get)
     listing = actions.add_parser("list", help="list the published models, without the network")
     listing.set_defaults(run=_list)
-    info = actions.add_parser("info", help="show all about a model, without the network")
+    info = actions.add_parser("info", help="show the details of a model, without the network")
     info.add_argument("name", metavar="NAME", help="a published model")
     info.set_defaults(run=_info)
     verify = actions.add_parser("verify", help="compare every file on this machine with the index")
     verify.add_argument(
-        "names", nargs="*", metavar="NAME", help="models that must be here (default: all here)"
+        "names", nargs="*", metavar="NAME", help="models that must be on this machine (default: all that are)"
     )
     verify.add_argument(
         "--golden", action="store_true", help="also rebuild each model and compare its stored logits"
     )
     verify.set_defaults(run=_verify)
-    export = actions.add_parser("export", parents=[mirrors], help="write models as a mirror to serve")
+    export = actions.add_parser("export", parents=[mirrors], help="write a mirror of models")
     export.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
     export.add_argument("names", nargs="*", metavar="NAME", help="models to write (default: all)")
     export.set_defaults(run=_export)
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _get(models: Mapping[str, Any], args: argparse.Namespace) -> None:
-    """Fetch the models; an unknown name, or one without weights, is an error before the first is fetched."""
+    """Fetch models, after a check that each name is known and has weights."""
     from m3amba_zoo.hub.export import copy_card
     from m3amba_zoo.hub.resolve import find_card, find_whole_card, own_cards
 
@@ -73,7 +74,7 @@ def _get(models: Mapping[str, Any], args: argparse.Namespace) -> None:
         else:
             folder = find_whole_card(models[name], args.mirror)
             folder = copy_card(folder, models[name], args.to) if args.to else folder
-        _print(f"{name}: {folder}")
+        print_line(f"{name}: {folder}")
 
 
 def _list(models: Mapping[str, Any], _: argparse.Namespace) -> None:
@@ -105,21 +106,21 @@ def _info(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     from m3amba_zoo.hub.resolve import places_of
 
     model = _known(args.name, models)
-    _print(model.name)
+    print_line(model.name)
     for key, value in model.summary.items():
         if value not in (None, []):
-            _print(f"  {key}: {_text(value)}")
-    _print(f"  weights: {model.weights or f'none: {model.reason}'}")
-    _print("  files:")
+            print_line(f"  {key}: {_text(value)}")
+    print_line(f"  weights: {model.weights or f'none: {model.reason}'}")
+    print_line("  files:")
     for file in model.files:
-        _print(f"    {file.sha256}  {decimal(file.size):>9}  {file.path}")
+        print_line(f"    {file.sha256}  {decimal(file.size):>9}  {file.path}")
     for place in places_of(model):
         missing = lacks(place.folder, (file.path for file in model.files))
-        _print(f"  here: {place.folder}" + (f" (lacks {', '.join(missing)})" if missing else ""))
+        print_line(f"  here: {place.folder}" + (f" (lacks {', '.join(missing)})" if missing else ""))
 
 
 def _verify(models: Mapping[str, Any], args: argparse.Namespace) -> int:
-    """Check the named cards, or all on this machine; returns 1 if one fails or a named one is absent."""
+    """Check the named cards, or all on this machine; return 1 if one fails or a named one is absent."""
     from m3amba_zoo.hub.index import verify_card
     from m3amba_zoo.hub.resolve import check_own_card, own_cards, places_of
 
@@ -127,7 +128,7 @@ def _verify(models: Mapping[str, Any], args: argparse.Namespace) -> int:
     for name in args.names or [*models, *own]:
         folders = [own[name]] if name in own else [place.folder for place in places_of(_known(name, models))]
         if args.names and not folders:
-            _print(f"absent   {name}: is not on this machine")
+            print_line(f"absent   {name}: is not on this machine")
             failed = True
         checked += len(folders)
         for folder in folders:
@@ -138,24 +139,24 @@ def _verify(models: Mapping[str, Any], args: argparse.Namespace) -> int:
                     verify_card(folder, models[name])
                 has_weights = name in own or models[name].weights
                 note = f"; golden logits within {_golden(folder)}" if args.golden and has_weights else ""
-                _print(f"verified {name}: {folder}{note}")
+                print_line(f"verified {name}: {folder}{note}")
             except InputError as error:
-                _print(f"refused  {name}: {error}")
+                print_line(f"refused  {name}: {error}")
                 failed = True
     if not args.names and not checked:
-        _print("nothing to verify: no published model is on this machine")
+        print_line("nothing to verify: no published model is on this machine")
     return FAILURE if failed else 0
 
 
 def _golden(folder: Path) -> str:
-    """Rebuild a verified card and return how far its logits are from the stored ones, by backend."""
+    """Rebuild a verified card and return the largest difference of its logits from the stored ones."""
     from m3amba_zoo.hub.golden import check_golden
 
     return ", ".join(f"{worst:.1e} ({backend})" for backend, worst in check_golden(folder).items())
 
 
 def _export(models: Mapping[str, Any], args: argparse.Namespace) -> None:
-    """Find every card, in full, before the first is written."""
+    """Write a mirror, after all cards were found complete."""
     from m3amba_zoo.hub.export import export_mirror, require_new_folder
     from m3amba_zoo.hub.resolve import find_whole_card
 
@@ -165,7 +166,7 @@ def _export(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     require_new_folder(args.folder)
     cards = {name: find_whole_card(model, args.mirror) for name, model in chosen.items()}
     export_mirror(cards, chosen, args.folder)
-    _print(f"wrote {len(cards)} models to {args.folder}; check them there with: sha256sum -c SHA256SUMS")
+    print_line(f"wrote {len(cards)} models to {args.folder}; check them there with: sha256sum -c SHA256SUMS")
 
 
 def _known(name: str, models: Mapping[str, Any]) -> Any:
@@ -184,15 +185,9 @@ def _text(value: Any) -> str:
 
 
 def _percent(summary: Mapping[str, Any]) -> str:
-    """Return the mean overall accuracy and its standard deviation in percent, "" if the card has none."""
+    """Return the mean overall accuracy ± standard deviation in percent, "" if the card has no results."""
     accuracy = (summary.get("results") or {}).get("oa") or {}
     if not accuracy:
         return ""
-    spread = "" if accuracy["std"] is None else f" ± {100 * accuracy['std']:.1f}"  # one seed has no spread
+    spread = "" if accuracy["std"] is None else f" ± {100 * accuracy['std']:.1f}"  # None with one seed
     return f"{100 * accuracy['mean']:.1f}{spread}"
-
-
-def _print(line: str) -> None:
-    from rich import get_console
-
-    get_console().print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The console script ``m3amba COMMAND``, and how every command ends: exit codes and one-sentence errors.
+"""The console script ``m3amba COMMAND``, with the exit codes and error messages of every command.
 
 Nothing heavy is imported here, so that ``-h`` answers at once.
 """
@@ -18,18 +18,14 @@ from m3amba_zoo.system.memory import keep_freed_memory
 COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
 INTERRUPTED = 130
-GO_ON = {
-    "train": "; add --resume to the command to go on",
-    "download": "; the same command goes on where this one stopped",
-    "leaderboard": "; the same command goes on where this one stopped",
-}
+CONTINUING = ("download", "leaderboard")  # commands that skip what is done already
 
 
 def run(module: str) -> NoReturn:
     """Run the ``main()`` of a command's module, such as ``m3amba_zoo.cli.train``, and exit.
 
-    Exit codes: what ``main`` returns; 2 with one sentence on stderr for bad input and for files that cannot
-    be read or written; 130 after an interrupt.
+    The exit code is that of ``main``, 2 for bad input and for files that cannot be read or written (with one
+    sentence on stderr), or 130 after an interrupt. The text of a KeyboardInterrupt says how to go on.
     """
     sys.exit(_exit_code(module))
 
@@ -50,25 +46,28 @@ def main() -> NoReturn:
 
 
 def _exit_code(module: str) -> int:
-    logging.raiseExceptions = False  # else a log on a full disk prints a traceback for every line
+    logging.raiseExceptions = False  # else every log line on a full disk prints a traceback
     keep_freed_memory()
     try:
         return import_module(module).main() or 0
     except InputError as error:
         message = str(error)
     except OSError as error:
-        if error.strerror is None:  # not the operating system's: a defect of ours, which needs its traceback
+        if error.strerror is None:  # not from the operating system: our own bug, which needs its traceback
             raise
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    except KeyboardInterrupt:
-        print(f"interrupted{GO_ON.get(module.rpartition('.')[2], '')}", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        hint = str(interrupt)
+        if module.rpartition(".")[2] in CONTINUING:
+            hint = "the same command goes on where this one stopped"
+        print(f"interrupted; {hint}" if hint else "interrupted", file=sys.stderr)
         return INTERRUPTED
     print(f"error: {message}", file=sys.stderr)
     return USAGE_ERROR
 
 
 def _commands() -> dict[str, str]:
-    """Return the modules of ``m3amba_zoo.cli`` that define ``main``, with their docstrings' first lines."""
+    """Return the first docstring line of each module in ``m3amba_zoo.cli`` that defines ``main``, by name."""
     commands = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         module = ast.parse(path.read_text(encoding="utf-8"))
@@ -82,7 +81,7 @@ def _usage(commands: dict[str, str]) -> str:
     width = max(map(len, commands))
     lines = [f"  {name:{width}}  {summary}" for name, summary in commands.items()]
     return "\n".join(
-        ["usage: m3amba COMMAND ...", "", *lines, "", "m3amba COMMAND -h lists a command's options"]
+        ["usage: m3amba COMMAND ...", "", *lines, "", "m3amba COMMAND -h shows the options of a command"]
     )
 
 

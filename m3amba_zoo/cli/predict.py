@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_output(args.out, (*GEOTIFF, *PICTURE))
     if args.probabilities:
         check_output(args.probabilities, GEOTIFF)
-    sys.path.append(os.getcwd())  # the modules that custom_imports names may lie here
+    sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="work dir of a training, a folder with config.py and a .safetensors file, or the name of a "
+        help="the work dir of a training, a folder with config.py and a .safetensors file, or the name of a "
         "published model (m3amba download list)",
     )
     parser.add_argument(
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a co-registered raster (GeoTIFF, ENVI); once per modality of the model",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="MAP", help="the map: .tif georeferenced, or .png"
+        "--out", type=Path, required=True, metavar="MAP", help="the map, a georeferenced .tif or a .png"
     )
     parser.add_argument(
         "--probabilities", type=Path, metavar="FILE.tif", help="also write probabilities, one band per class"
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--overlap",
         type=float,
-        help="of neighbouring windows, 0 to below 1 (default: 0.5; 0 for patch-wise models)",
+        help="overlap of neighbouring windows, 0 to below 1 (default: 0.5; 0 for patch-wise models)",
     )
     return parser
 

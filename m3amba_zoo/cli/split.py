@@ -1,4 +1,4 @@
-"""Make splits and audit them: which pixel trains and tests, and how much that leaks."""
+"""Make a split into training and test pixels, or audit how much a split leaks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich import get_console
 
+from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.registry import SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, audit, build_split
@@ -24,24 +25,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     scenes = _load_scenes(args.source)
     split = build_split(_split_config(args), scenes)
-    console = Console()
     if args.command == "make":
         split.save(args.out)
         counts = ", ".join(f"{split.count(part)} {part}" for part in PARTS)
-        console.print(
-            f"wrote {args.out}: {split.name}, {counts} pixels, sha256 {split.sha256}", soft_wrap=True
-        )
+        print_line(f"wrote {args.out}: {split.name}, {counts} pixels, sha256 {split.sha256}")
     else:
         found = audit(split, scenes, args.window)
         if args.json:
             print(json.dumps(asdict(found), indent=2))
         else:
-            console.print(found)
+            get_console().print(found)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="split.py", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make", help="make a split and save it")
     make.add_argument("--out", type=Path, required=True, metavar="FILE.npz", help="where to write the split")
@@ -64,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--k", type=int, help="per_class: training pixels per class")
         command.add_argument("--fraction", type=float, help="per_class: share of each class that trains")
         command.add_argument("--counts", type=int, nargs="+", help="per_class: training pixels of each class")
-        command.add_argument("--test-fraction", type=float, help="blocks: share of each class that tests")
-        command.add_argument("--train-fraction", type=float, help="by_scene: share of each class that trains")
+        command.add_argument("--test-fraction", type=float, help="blocks: test share of each class")
+        command.add_argument("--train-fraction", type=float, help="by_scene: training share of each class")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Test a checkpoint or weights file with a config: scores, maps, metrics.json."""
+"""Test a checkpoint or weights file with a config; write scores (metrics.json) and maps."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from m3amba_zoo.cli.run_config import add_run_options
+from m3amba_zoo.cli.running import add_run_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Test and name what was written; bad input raises InputError."""
+    """Test and print the files written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.run_config import build_runner, config_of, require, starting
-    from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
+    from m3amba_zoo.cli.running import (
+        build_runner,
+        config_of,
+        files_of,
+        print_header,
+        print_scores,
+        print_written,
+        require,
+        starting,
+    )
     from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, check_weights, read_meta
     from m3amba_zoo.models.weights import read_checkpoint
@@ -27,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = files_of(config.work_dir)
     with starting(config):
         runner = build_runner(config, ("test_loop",))
-        # MMEngine's own Runner would test weights that do not fit
+        # MMEngine's own Runner would test weights that do not fit the model
         check_weights(runner, read_checkpoint(args.checkpoint, "meta"), args.checkpoint)
         print_header(runner, f"tests {args.checkpoint}")
         print_scores(runner.test())
@@ -37,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the config it was trained with")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the config of the training")
     parser.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT", help=".pth, or weights as .safetensors"
     )

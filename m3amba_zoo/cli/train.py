@@ -1,4 +1,4 @@
-"""Train a model from a config, or fit a classical classifier, then test it."""
+"""Train a model or fit a classical classifier from a config, then test it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m3amba_zoo.cli.run_config import add_run_options
+from m3amba_zoo.cli.running import add_run_options
 from m3amba_zoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,12 +15,26 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, test and name what was written; bad input raises InputError."""
+    """Train, test and print the files written; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.run_config import build_runner, config_of, require, set_amp, starting
-    from m3amba_zoo.cli.run_output import files_of, print_header, print_scores, print_written
+    from m3amba_zoo.cli.running import (
+        build_runner,
+        config_of,
+        files_of,
+        print_header,
+        print_scores,
+        print_written,
+        require,
+        set_amp,
+        starting,
+    )
     from m3amba_zoo.engine.any_runner import has_hook, has_trained
-    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, SafeCheckpointHook, load_final_weights
+    from m3amba_zoo.engine.checkpoint import (
+        SEEDED_SPLITS,
+        SafeCheckpointHook,
+        latest_checkpoint,
+        load_final_weights,
+    )
     from m3amba_zoo.transfer import InitFromHook
 
     config = config_of(args, args.seed)
@@ -40,27 +54,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     before = files_of(config.work_dir)
     runner = None
     with starting(config, started=lambda: runner is not None and has_trained(runner)):
-        # a run that is resumed has its weights already
+        # a resumed run has weights already
         start = (
             InitFromHook.from_config(config.init_from)
             if config.get("init_from") and not config.get("resume")
             else None
         )
         runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",))
-        # checkpoints keep it; one that is resumed brings its own
+        # checkpoints keep this; a checkpoint that is resumed brings its own value
         runner.message_hub.update_info(SEEDED_SPLITS, args.seed is not None)
         if start is not None:
             runner.register_hook(start)
         print_header(runner, resumed)
-        if not has_hook(runner, SafeCheckpointHook):
+        resumable = has_hook(runner, SafeCheckpointHook)
+        if not resumable:
             runner.logger.warning(
-                "checkpoints will hold pickled objects, which 'test' and '--resume' refuse; with "
-                "default_hooks.checkpoint.type='SafeCheckpointHook' they would not"
+                "checkpoints will hold pickled objects, which 'test' and '--resume' refuse; set "
+                "default_hooks.checkpoint.type='SafeCheckpointHook' to avoid them"
             )
-        runner.train()
-        if test:
-            load_final_weights(runner)
-            print_scores(runner.test())
+        try:
+            runner.train()
+            if test:
+                load_final_weights(runner)
+                print_scores(runner.test())
+        except KeyboardInterrupt:
+            if resumable and latest_checkpoint(config.work_dir):
+                raise KeyboardInterrupt("add --resume to the command to go on") from None
+            raise
     print_written(runner, before)
     return 0
 
@@ -73,9 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="go on from a checkpoint, or from the work dir's newest one (auto, the default)",
+        help="go on from a checkpoint; without CHECKPOINT from the newest one in the work dir",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the run and of the config's splits")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of training and splits")
     parser.add_argument(
         "--amp", action="store_true", help="mixed precision: float16 on CUDA, bfloat16 on a CPU"
     )
@@ -84,13 +104,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME_OR_PATH",
         help="start from the weights of a published model, a card's folder, a work dir or a weights file",
     )
-    parser.add_argument("--init-config", metavar="CONFIG", help="of that weights file, if not beside it")
+    parser.add_argument(
+        "--init-config", metavar="CONFIG", help="config of the weights file, if not beside it"
+    )
     parser.add_argument(
         "--fresh",
         nargs="+",
         default=[],
         metavar="PATTERN",
-        help="parameters that --init-from leaves at random, such as 'adapters.hsi.*'",
+        help="parameters that --init-from leaves at their random start, such as 'adapters.hsi.*'",
     )
     parser.add_argument(
         "--freeze", nargs="+", default=[], metavar="PATTERN", help="parameters not to train, such as 'neck.*'"
@@ -101,10 +123,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _set_start(config: Config, args: argparse.Namespace) -> None:
-    """Enter the options on the start of a training into the config, which keeps them.
+    """Write the options for the start of a training into the config.
 
     Raises:
-        InputError: if one lacks another that it needs, two exclude each other, or one is for networks only.
+        InputError: if an option lacks another one that it needs, two exclude each other, or one is given that
+            is for networks only.
     """
     from m3amba_zoo.config.options import FREEZE, INIT_FROM
 
@@ -121,14 +144,14 @@ def _set_start(config: Config, args: argparse.Namespace) -> None:
     for key in (INIT_FROM, FREEZE):
         if config.get(key) and config.get("classifier") is not None:
             raise InputError(
-                f"{config.filename}: {key} is for networks, a classical classifier has no weights"
+                f"{config.filename}: {key} is for networks; a classical classifier has no weights"
             )
     if start and config.get("load_from") and not config.get("resume"):
-        raise InputError("init_from and load_from are both given: expected one of them")
+        raise InputError("init_from and load_from are both given, expected one of them")
 
 
 def _set_resume(config: Config, resume: str, seed: int | None) -> str:
-    """Let the Runner resume with the seed and the frozen parts of the run before; return a line that says so.
+    """Set up resuming, with the checkpoint's seed and frozen parameters; return a line to print.
 
     Raises:
         InputError: if the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
@@ -150,8 +173,8 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
     frozen = list(meta[FREEZE])
     if config.get(FREEZE) and list(config[FREEZE]) != frozen:
         raise InputError(
-            f"freeze is {list(config[FREEZE])}, but {path} was trained with {frozen}: the optimiser's state "
-            "would not fit"
+            f"freeze is {list(config[FREEZE])}, but {path} was trained with {frozen}, so the optimiser's "
+            "state would not fit"
         )
     if frozen:
         config[FREEZE] = frozen

@@ -1,8 +1,7 @@
-"""Configs: read, changed by options, completed with what follows from source and model, and hashed."""
+"""Configs: read, changed by options, completed from source and model, and hashed."""
 
 from m3amba_zoo.config.completion import complete
-from m3amba_zoo.config.fingerprint import config_sha256
-from m3amba_zoo.config.options import FREEZE, INIT_FROM, apply_options, set_seed
+from m3amba_zoo.config.options import FREEZE, INIT_FROM, apply_options, config_sha256, set_seed
 from m3amba_zoo.config.reading import read_config, read_raw
 
 __all__ = [

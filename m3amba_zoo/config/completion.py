@@ -1,22 +1,22 @@
-"""What follows from source and model: a config says it once, and ``complete`` hands it on.
+"""Copies what a config states once to all places that need it, and adds what source and model imply.
 
-A config says at its top level
+A config states at its top level
 
     source      the data's source, as SOURCES builds it
-    split       which pixels train and test
-    modalities  the rasters that are read, an ordered list; all of the source's where it is not given
-    window      rows and columns of a window
-    tile        rows and columns of the test windows of patch-wise models (32 where it is not given)
+    split       the training and test pixels
+    modalities  the rasters to read, an ordered list (default: all of the source)
+    window      rows and columns of a window in pixels
+    tile        rows and columns of the test windows of patch-wise models in pixels (default: 32)
 
-and from these follow
+and ``complete`` derives
 
     *_dataloader.dataset.source, .split, .modalities    the same for every dataset
-    model.in_channels, model.num_classes                bands of the modalities and classes of the source
-    model.modalities                                    the order: MMEngine sorts the keys of in_channels
-    model.window, *_dataloader.dataset.window           of models that classify windows
-    train_dataloader.dataset.window = model.patch       of models that classify the centre of a patch
+    model.in_channels, model.num_classes                bands of the modalities, classes of the source
+    model.modalities                                    their order, because MMEngine sorts in_channels
+    model.window, *_dataloader.dataset.window           for models that classify windows
+    train_dataloader.dataset.window = model.patch       for models that classify the centre of a patch
     test_dataloader.dataset.window = tile, .margin = model.patch // 2
-    pretreatments                                       those of modalities that are not read are left out
+    pretreatments                                       without those of modalities that are not read
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ PRETREATMENT = "pretreatment"
 
 
 def complete(config: Config) -> None:
-    """Enter what follows from source and model into a config.
+    """Add to a config what its source and model imply.
 
-    A config that says everything itself, such as one that a training wrote, stays as it is; only the order of
-    its modalities is entered.
+    A complete config, such as one that a training wrote, does not change, except that the order of its
+    modalities is added.
 
     Raises:
-        InputError: if a place says something else than what follows for it; or if the source is not
-            registered or cannot be described.
+        InputError: if a place contradicts the value derived for it, or the source is not registered or cannot
+            be described.
     """
     top = config._cfg_dict
     if top.get("source") is not None:
@@ -53,9 +53,9 @@ def complete(config: Config) -> None:
     takes = _arguments(MODELS, top.get("model"))
     for name in LOADERS:
         dataset = (top.get(name) or {}).get("dataset")
-        for key, (value, said) in _said_to(config, name, dataset, takes).items():
+        for key, (value, stated) in _stated_for(config, name, dataset, takes).items():
             if key in _arguments(DATASETS, dataset):
-                _enter(config, f"{name}.dataset.{key}", value, said)
+                _enter(config, f"{name}.dataset.{key}", value, stated)
     if "window" in takes and "patch" not in takes:
         _enter(config, "model.window", top.get("window"), "window")
     _enter_channels(config, takes)
@@ -64,7 +64,7 @@ def complete(config: Config) -> None:
 
 
 def _order_modalities(config: Config) -> None:
-    """Make the modalities a list; the source's own where the config names none."""
+    """Make the modalities a list, by default that of the source."""
     given = config.get("modalities")
     if given is None:
         config.modalities = list(_source(config).channels())
@@ -74,26 +74,26 @@ def _order_modalities(config: Config) -> None:
         config.modalities = list(given)
 
 
-def _said_to(
+def _stated_for(
     config: Config, loader: str, dataset: Any, takes: Mapping[str, Any]
 ) -> dict[str, tuple[Any, str]]:
-    """Return what a loader's dataset is told: by argument, the value and the place that says it."""
-    said = {key: (config.get(key), key) for key in ("source", "split", "modalities")}
+    """Return the value of each argument of a loader's dataset, with the place that states it."""
+    stated = {key: (config.get(key), key) for key in ("source", "split", "modalities")}
     patch = config.model.get("patch", takes["patch"]) if "patch" in takes else None
     if not isinstance(patch, int):
-        said["window"] = (config.get("window") if config.get("model") is not None else None, "window")
+        stated["window"] = (config.get("window") if config.get("model") is not None else None, "window")
     elif loader == "train_dataloader":
-        said["window"] = (patch, "model.patch")
+        stated["window"] = (patch, "model.patch")
     else:
         tile = config.get("tile")
         if tile is None and (dataset or {}).get("window") is None:
             tile = DEFAULT_TILE
-        said |= {"window": (tile, "tile"), "margin": (patch // 2, "model.patch")}
-    return said
+        stated |= {"window": (tile, "tile"), "margin": (patch // 2, "model.patch")}
+    return stated
 
 
 def _enter_channels(config: Config, takes: Mapping[str, Any]) -> None:
-    """Enter bands, classes and their order into the model, asking the source only for what is not there."""
+    """Set the model's bands, classes and modalities; a config with bands and classes needs no source."""
     model = config.get("model")
     if model is None or "in_channels" not in takes:
         return
@@ -114,8 +114,8 @@ def _enter_channels(config: Config, takes: Mapping[str, Any]) -> None:
         _enter(config, "model.modalities", list(order), "modalities")
 
 
-def _enter(config: Config, place: str, value: Any, said: str) -> None:
-    """Enter a value at a place whose parent exists, or compare it with what the place says itself."""
+def _enter(config: Config, place: str, value: Any, stated: str) -> None:
+    """Set a place whose parent exists, or compare its value with the one derived from ``stated``."""
     node, key = find(config, place)
     if node is None or value is None:
         return
@@ -123,19 +123,19 @@ def _enter(config: Config, place: str, value: Any, said: str) -> None:
         node[key] = copy.deepcopy(value)
     elif _plain(node[key]) != _plain(value):
         raise InputError(
-            f"{config.filename}: {place} is {_plain(node[key])!r}, but from {said} follows "
-            f"{_plain(value)!r}; change {said} alone"
+            f"{config.filename}: {place} is {_plain(node[key])!r}, but from {stated} follows "
+            f"{_plain(value)!r}; change only {stated}"
         )
 
 
 def _leave_out_unread(config: Config, part: Any) -> None:
-    """Take the pretreatments of modalities that are not read out of a model's or classifier's config."""
+    """Remove the pretreatments of modalities that are not read from a model's or classifier's config."""
     if config.get("source") is None:
         return
     for node in _mappings(part):
         steps = node.get(PRETREATMENT)
         if isinstance(steps, dict) and (unread := set(steps) - set(config.modalities)):
-            for name in unread & set(_source(config).channels()):  # another name is a mistake: it stays
+            for name in unread & set(_source(config).channels()):  # other names are mistakes to report
                 del steps[name]
 
 
@@ -144,7 +144,7 @@ def _source(config: Config) -> Any:
 
 
 def _arguments(registry: Registry, part: Any) -> dict[str, Any]:
-    """Return the names and defaults of what a part's class takes; empty where it is not known."""
+    """Return the names and defaults of the arguments of a part's class; empty if the class is unknown."""
     kind = part.get("type") if isinstance(part, Mapping) else None
     found = registry.get(kind) if isinstance(kind, str) else kind
     if not inspect.isclass(found):
@@ -169,7 +169,7 @@ def _mappings(node: Any) -> Iterator[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value whose comparison does not depend on the kind of its containers."""
+    """Return a value with plain dicts and lists, so that the type of containers does not matter."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,7 +1,9 @@
-"""Changes to a config that was read: options ``KEY=VALUE`` and seeds."""
+"""The keys of a config: which decide the result (and their hash), and changes by option and by seed."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,8 +12,8 @@ from mmengine.config import Config, DictAction
 
 from m3amba_zoo.errors import InputError, close_names, one_line
 
-INIT_FROM, FREEZE = "init_from", "freeze"  # keys of a config: whose weights training starts from, what stays
-# what can change the weights or the scores
+INIT_FROM, FREEZE = "init_from", "freeze"  # the weights that training starts from; the frozen parameters
+# keys that can change the weights or the scores
 DECISIVE = (
     "model",
     "classifier",
@@ -32,7 +34,7 @@ DECISIVE = (
     INIT_FROM,
     FREEZE,
 )
-# what says where files go, how the run is started and what is shown
+# keys for the place of files, the start of the run and what is shown
 OTHERS = (
     "auto_scale_lr",
     "compile",
@@ -51,9 +53,11 @@ OTHERS = (
     "visualizer",
     "work_dir",
 )
-# what is said once: the completion hands it on to these places (completion.py)
+DISPLAY_HOOKS = ("logger", "progress", "report")
+CLASSIFIER_DATA = ("source", "split", "modalities", "part")
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-SAID_ONCE: dict[str, tuple[str, ...]] = {
+# keys that a config states once, and the places that completion.py copies them to
+STATED_ONCE: dict[str, tuple[str, ...]] = {
     "source": ("model.in_channels", "model.num_classes", *(f"{name}.dataset.source" for name in LOADERS)),
     "split": tuple(f"{name}.dataset.split" for name in LOADERS),
     "modalities": (
@@ -70,12 +74,11 @@ SAID_ONCE: dict[str, tuple[str, ...]] = {
 def apply_options(config: Config, options: Sequence[str]) -> None:
     """Apply ``KEY=VALUE`` changes to a config.
 
-    What is said once (``SAID_ONCE``) is forgotten where it was handed on before, so that ``complete`` hands
-    the new value on.
+    Copies of a key in ``STATED_ONCE`` are removed before it is changed, so that ``complete`` makes new ones.
 
     Raises:
         InputError: if an option is not ``KEY=VALUE``, does not fit the config, or names a variable of the
-            file that nothing reads once the file has been read.
+            file that has no effect once the file has been read.
     """
     for option in options:
         _forget_copies(config, _key(option))
@@ -91,7 +94,7 @@ def apply_options(config: Config, options: Sequence[str]) -> None:
 
 
 def set_seed(config: Config, seed: int, splits: bool = True) -> None:
-    """Set the run's seed and, for ``splits``, each ``seed`` inside a ``split`` anywhere in the config."""
+    """Set the run's seed and, if ``splits`` is true, each ``seed`` inside a ``split`` of the config."""
     config.randomness = {**config.get("randomness", {}), "seed": seed}
     if not splits:
         return
@@ -101,8 +104,31 @@ def set_seed(config: Config, seed: int, splits: bool = True) -> None:
                 inner["seed"] = seed
 
 
+def config_sha256(config: Config) -> str:
+    """Return the sha256 of the keys that decide a run's result, without work dir, log and display.
+
+    A classical classifier is decided by its own settings, its data and the seed, because it reads no windows.
+    The model's ``modalities`` are left out, because they repeat those of the data.
+
+    Args:
+        config: completed, as ``read_config`` returns it.
+    """
+    plain = config._cfg_dict.to_dict()
+    if plain.get("classifier"):
+        dataset = (plain.get("test_dataloader") or {}).get("dataset") or {}
+        plain = {key: plain.get(key) for key in ("classifier", "custom_imports", "randomness")}
+        plain["classifier"] = {key: value for key, value in plain["classifier"].items() if value != {}}
+        plain["test_dataloader"] = {key: dataset[key] for key in CLASSIFIER_DATA if key in dataset}
+    elif isinstance(plain.get("model"), dict):
+        plain["model"] = {key: value for key, value in plain["model"].items() if key != "modalities"}
+    hooks = plain.get("default_hooks") or {}
+    plain["default_hooks"] = {name: hook for name, hook in hooks.items() if name not in DISPLAY_HOOKS}
+    decisive = {key: plain[key] for key in DECISIVE if plain.get(key) not in (None, {}, [])}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=repr).encode()).hexdigest()
+
+
 def find(config: Config | Mapping[str, Any], place: str) -> tuple[Any, str]:
-    """Return the mapping that holds a place such as ``model.window`` (None if there is none) and its key."""
+    """Return the mapping that holds a place such as ``model.window``, or None, and the place's last key."""
     *path, key = place.split(".")
     node: Any = getattr(config, "_cfg_dict", config)
     for part in path:
@@ -118,10 +144,10 @@ def _key(option: str) -> str:
 
 
 def _forget_copies(config: Config, key: str) -> None:
-    said = key if key in SAID_ONCE else key.partition(".")[0]
-    if said not in config and key not in SAID_ONCE:
+    stated = key if key in STATED_ONCE else key.partition(".")[0]
+    if stated not in config and key not in STATED_ONCE:
         return
-    for place in SAID_ONCE.get(said, ()):
+    for place in STATED_ONCE.get(stated, ()):
         node, name = find(config, place)
         if node is not None:
             node.pop(name, None)
@@ -129,13 +155,13 @@ def _forget_copies(config: Config, key: str) -> None:
 
 def _require_known(config: Config, key: str) -> None:
     top = key.partition(".")[0]
-    known = {*DECISIVE, *OTHERS, *(said for said in SAID_ONCE if "." not in said)}
+    known = {*DECISIVE, *OTHERS, *(key for key in STATED_ONCE if "." not in key)}
     if top in known:
         return
     if top in config:
         raise InputError(
-            f"--cfg-options: '{top}' is a variable of {config.filename} that nothing reads once the file has "
-            "been read; change the entries that use it, such as model.NAME=VALUE"
+            f"--cfg-options: '{top}' is a variable of {config.filename}, which has no effect once the file "
+            "has been read; change the entries that use it, such as model.NAME=VALUE"
         )
     hint = close_names(top, known) or f"expected an entry of the config, such as {', '.join(DECISIVE[:4])}"
     raise InputError(f"--cfg-options: {config.filename} has no '{top}'; {hint}")

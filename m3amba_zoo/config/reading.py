@@ -1,4 +1,4 @@
-"""Reads config files: with the dataset that a recipe is trained on, and on a Python without pkg_resources."""
+"""Reads config files, with a dataset for recipes; works without pkg_resources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from m3amba_zoo.config.options import apply_options, set_seed
 from m3amba_zoo.errors import InputError, close_names, one_line
 
 DATASET_VARIABLE = "M3AMBA_DATASET"
-"""In recipes ``{{$M3AMBA_DATASET:...}}`` stands for the dataset's file."""
+"""Recipes contain ``{{$M3AMBA_DATASET:...}}`` in place of the dataset's file."""
 SCENE_VARIABLE = "M3AMBA_SCENE"
 DATASETS = Path("_base_", "datasets")
 OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
@@ -28,18 +28,18 @@ OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
 def read_config(
     path: Path, data: str | Path | None = None, options: Sequence[str] = (), seed: int | None = None
 ) -> Config:
-    """Read a config, change it, and complete it with what follows from source and model.
+    """Read a config, change it, and complete it from its source and model.
 
     Args:
-        path: of the config.
-        data: the dataset of a recipe: a name below ``_base_/datasets``, a dataset's file, or a user's own
+        path: the config file.
+        data: the dataset of a recipe: a name in ``_base_/datasets``, a dataset's file, or a user's own
             ``scene.yaml``. None takes the recipe's default.
         options: ``KEY=VALUE`` changes.
-        seed: of the run and of its splits; None leaves the config's.
+        seed: the seed of the run and of its splits; None keeps the config's.
 
     Raises:
         InputError: if the file or the dataset does not exist or cannot be read, if ``data`` is given for a
-            config that has its dataset already, or as ``apply_options`` and ``complete`` do.
+            config that has its own dataset, or as ``apply_options`` and ``complete`` do.
     """
     config = read_raw(path, data)
     apply_options(config, options)
@@ -50,7 +50,7 @@ def read_config(
 
 
 def read_raw(path: Path, data: str | Path | None = None) -> Config:
-    """Read a config as its files say, not completed.
+    """Read a config as its files state it, without completing it.
 
     Raises:
         InputError: as ``read_config`` does.
@@ -63,7 +63,7 @@ def read_raw(path: Path, data: str | Path | None = None) -> Config:
             config = Config.fromfile(path)
     except InputError:
         raise
-    except Exception as error:  # a config is Python: anything may happen
+    except Exception as error:  # a config is Python code and may raise anything
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
     if environment and environment[DATASET_VARIABLE] not in config.text:
         raise InputError(f"--data {data}: {path} has its own dataset, expected a recipe such as m3amba.py")
@@ -74,7 +74,7 @@ def read_raw(path: Path, data: str | Path | None = None) -> Config:
 
 
 def _dataset_variables(config: Path, data: str) -> dict[str, str]:
-    """Return the environment variables that make a recipe take a dataset."""
+    """Return the environment variables that give a recipe its dataset."""
     if Path(data).suffix in (".yaml", ".yml"):
         if not Path(data).is_file():
             raise InputError(f"--data {data}: no such scene file")
@@ -93,17 +93,17 @@ def _find_dataset(config: Path, name: str) -> Path:
             known = sorted(p.stem for p in found.parent.glob("*.py") if p.stem not in ("windows", OWN_SCENE))
             if not found.is_file():
                 hint = close_names(name, known) or f"known: {', '.join(known)}"
-                raise InputError(f"--data {name}: no dataset is called so in {found.parent}; {hint}")
+                raise InputError(f"--data {name}: no such dataset in {found.parent}; {hint}")
             return found
-    raise InputError(f"--data {name}: no folder {DATASETS} lies beside or above {config}")
+    raise InputError(f"--data {name}: no folder {DATASETS} beside or above {config}")
 
 
 @contextmanager
 def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
-    """While a config is read, set the dataset's variables and find packages without pkg_resources.
+    """Set the dataset's variables, and let MMEngine find packages without pkg_resources, for a while.
 
     MMEngine 0.10 needs pkg_resources, which setuptools has dropped, for configs that inherit from packages
-    (``mmpretrain::_base_/default_runtime.py``). Afterwards MMEngine and the environment are as before.
+    (``mmpretrain::_base_/default_runtime.py``). At the end MMEngine and the environment are as before.
     """
     module, ours = (
         mmengine.config.config,
@@ -113,7 +113,7 @@ def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
     before = {name: os.environ.pop(name, None) for name in (DATASET_VARIABLE, SCENE_VARIABLE)}
     disabled = logging.root.manager.disable
     try:
-        logging.disable(logging.INFO)  # MMEngine tells of every variable that it reads
+        logging.disable(logging.INFO)  # MMEngine logs every variable that it reads
         os.environ.update(environment)
         for name, function in ours.items():
             setattr(module, name, function)
@@ -129,7 +129,10 @@ def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
 
 
 def installed_path(package: str) -> str:
-    """Return the folder of an installed package, given by its module's or its distribution's name.
+    """Return the folder of an installed package.
+
+    Args:
+        package: the name of its module or of its distribution.
 
     Raises:
         ModuleNotFoundError: if it is not installed.
@@ -143,7 +146,7 @@ def installed_path(package: str) -> str:
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported."""
+    """Return whether a package can be imported."""
     try:
         installed_path(package)
     except ModuleNotFoundError:

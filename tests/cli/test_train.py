@@ -19,7 +19,7 @@ from toy_run import CONFIG, ToyAccuracy, ToyModel
 from m3amba_zoo.cli import main
 from m3amba_zoo.cli import test as testing
 from m3amba_zoo.cli import train as training
-from m3amba_zoo.cli.run_config import starting
+from m3amba_zoo.cli.running import starting
 from m3amba_zoo.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -49,9 +49,13 @@ def plain(config):
     return config
 
 
-def run(command, config, *arguments):
+def forget_runs():
     for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        kept._instance_dict.clear()  # by name and second: MMEngine expects one run a process
+        kept._instance_dict.clear()  # by name and second: MMEngine expects one run per process
+
+
+def run(command, config, *arguments):
+    forget_runs()
     return command.main([str(config), *arguments])
 
 
@@ -389,13 +393,15 @@ def test_exit_code_of_a_refusal(config):
     assert not refused.stdout
 
 
-def test_exit_code_of_an_interrupt(config, monkeypatch, capsys):
+@pytest.mark.parametrize(("steps", "hint"), [(3, ""), (9, "; add --resume to the command to go on")])
+def test_exit_code_of_an_interrupt(config, monkeypatch, capsys, steps, hint):
+    forget_runs()
     monkeypatch.setattr(sys, "argv", ["train.py", str(config)])
-    monkeypatch.setattr(ToyModel, "interrupt_after", 3)
+    monkeypatch.setattr(ToyModel, "interrupt_after", steps)  # the first checkpoint follows six
     with pytest.raises(SystemExit) as ended:
         main.run("m3amba_zoo.cli.train")
     assert ended.value.code == 130
-    assert "--resume" in capsys.readouterr().err
+    assert f"interrupted{hint}\n" in capsys.readouterr().err
 
 
 def test_the_console_script_lists_the_commands(monkeypatch, capsys):

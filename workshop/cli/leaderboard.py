@@ -1,4 +1,4 @@
-"""Run every config on every dataset and seed of a plan, keep the results, and write the page of them."""
+"""Run every model of a plan on every dataset and seed, keep the results, and write a page about them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FAILURE = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run, tune or write the page; returns 1 if a run failed; bad input raises InputError."""
+    """Run, tune or write the page; return 1 if a run failed; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from rich import get_console
 
+    from m3amba_zoo.cli.running import print_line
     from m3amba_zoo.system.whole_file import whole_file
     from workshop.leaderboard.board import fill, select
-    from workshop.leaderboard.overview import filled_readme, readme_path
+    from workshop.leaderboard.goal import filled_readme, readme_path
     from workshop.leaderboard.page import of_main, render, sum_up
     from workshop.leaderboard.plan import read_plan
     from workshop.leaderboard.processes import Processes, default_jobs
@@ -34,29 +34,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.page:
         summed = sum_up(plan, table, runs)
         texts = {args.page: render(plan, summed)}
-        readme = readme_path(plan) if args.page == PAGE else None  # a page elsewhere is a look
+        readme = readme_path(plan) if args.page == PAGE else None  # a page elsewhere is a preview
         if readme is not None:
             texts[readme] = filled_readme(plan, of_main(summed), readme)
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as aside:
                 aside.write_text(text, encoding="utf-8", newline="\n")
-            get_console().print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+            print_line(f"wrote {path}")
         return 0
     chosen = select(plan, runs, args.only, args.seeds)
     if args.dry_run:
         for run in tuning_runs(plan, chosen) if args.tune else chosen:
-            get_console().print(str(run), *run.all_options, markup=False, highlight=False, soft_wrap=True)
+            print_line(" ".join([str(run), *run.all_options]))
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process too
     processes = Processes(args.work_dirs, args.jobs or default_jobs())
     failed = (
         tune(tuning, tuning_runs(plan, chosen), processes) if args.tune else fill(table, chosen, processes)
     )
     written = tuning.path if args.tune else table.path
-    get_console().print(
-        f"{len(failed)} runs failed; results are in {written}", markup=False, highlight=False, soft_wrap=True
-    )
+    print_line(f"{len(failed)} runs failed; results are in {written}")
     return FAILURE if failed else 0
 
 
@@ -74,38 +72,38 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="PATTERN",
-        help="groups, datasets or models, such as main idtrees 'lda*|svm'; a run must match each pattern",
+        help="only runs whose group, dataset or model match each pattern, such as main idtrees 'lda*|svm'",
     )
-    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="some of the plan's (default: all)")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="seeds of the plan (default: all)")
     parser.add_argument(
         "--jobs",
         type=_positive,
         metavar="N",
-        help="runs at a time, which share the cores (default: one a core; one where there is a GPU)",
+        help="runs at a time, which share the cores (default: one per core; one if there is a GPU)",
     )
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="try the plan's grid for each network on validation pixels instead",
+        help="instead, try the plan's grid for each network on validation pixels",
     )
-    parser.add_argument("--dry-run", action="store_true", help="list the runs")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs and stop")
     parser.add_argument(
         "--page",
         nargs="?",
         type=Path,
         const=PAGE,
         metavar="FILE",
-        help=f"write the page instead; the default, {PAGE}, with the table of the README that the plan names",
+        help=f"instead, write the page; without FILE {PAGE} and the table in the plan's README",
     )
     parser.add_argument(
-        "--cards", type=Path, default=CARDS, metavar="DIR", help=f"where results are kept (default: {CARDS})"
+        "--cards", type=Path, default=CARDS, metavar="DIR", help=f"folder of the results (default: {CARDS})"
     )
     parser.add_argument(
         "--work-dirs",
         type=Path,
         default=Path("work_dirs", "leaderboard"),
         metavar="DIR",
-        help="where the runs work (default: work_dirs/leaderboard)",
+        help="folder of the runs' work dirs (default: work_dirs/leaderboard)",
     )
     return parser
 

@@ -1,1 +1,1 @@
-"""The comparison of all models: which runs there are, running them, keeping their results, and the page."""
+"""Compares all models: reads the plan, runs what is missing, keeps the results and writes the page."""

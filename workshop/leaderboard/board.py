@@ -1,39 +1,52 @@
-"""From a plan to a table: which runs are left, those without data, and the results of the others."""
+"""Selects a plan's runs, checks their data and splits, and runs those that have no result yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
+from functools import lru_cache
+from typing import Any
 
-from m3amba_zoo.errors import InputError, close_names
-from workshop.leaderboard.data_facts import NoDataError, facts_of
+from mmengine.config import Config
+
+from m3amba_zoo.errors import DataNotFoundError, InputError, close_names
+from m3amba_zoo.models.baselines import PixelClassifier
+from m3amba_zoo.registry import CLASSIFIERS, SOURCES
+from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits import Split, build_split, leaked_pixels
 from workshop.leaderboard.plan import Plan, Run
-from workshop.leaderboard.processes import Processes, Result
-from workshop.leaderboard.progress import RunProgress
-from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Key, Row, Table
+from workshop.leaderboard.processes import Processes, Result, RunProgress
+from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
+
+SIMULATED = "simulated"
+
+
+class NoDataError(Exception):
+    """A dataset's files are not on this machine; the message says why in a few words."""
 
 
 def select(plan: Plan, runs: Sequence[Run], only: Sequence[str], seeds: Sequence[int] | None) -> list[Run]:
-    """Keep the runs whose group, model or dataset matches a pattern, with one of the seeds.
+    """Keep the runs that match every pattern and have one of the seeds.
 
     Args:
-        plan: whose seeds may be asked for.
-        runs: of the plan.
-        only: patterns such as ``lda*``, ``idtrees`` or ``main``; a run matches ``A|B`` by A or by B; with
-            several patterns it must match each. Empty keeps all.
-        seeds: those to keep; None keeps all.
+        plan: the plan of the runs.
+        runs: some of the plan's runs.
+        only: patterns for the group, dataset or model, such as ``lda*``, ``idtrees`` or ``main``; ``A|B``
+            matches what A or B matches. An empty list keeps all runs.
+        seeds: the seeds to keep; None keeps all.
 
     Raises:
-        InputError: a pattern that no run matches, a seed that the plan does not have.
+        InputError: if no run matches a pattern, or the plan does not have a seed.
     """
     if foreign := set(seeds or ()) - set(plan.seeds):
         raise InputError(f"--seeds {min(foreign)}: the plan {plan.path} has the seeds {plan.seeds}")
     for pattern in only:
-        matching = [run for run in runs if _matches(run, pattern)]
-        if not matching:
+        if not any(_matches(run, pattern) for run in runs):
             known = {name for run in runs for name in (run.group, run.dataset, run.model)}
             hint = close_names(pattern, known) or f"known: {', '.join(sorted(known))}"
-            raise InputError(f"--only {pattern}: matches no group, model or dataset of the plan; {hint}")
+            raise InputError(f"--only {pattern}: matches no group, dataset or model of the plan; {hint}")
     return [
         run
         for run in runs
@@ -50,19 +63,19 @@ def prepare(runs: Iterable[Run]) -> tuple[list[tuple[Run, str]], list[tuple[Run,
     """Divide runs into those that can run, with their split's hash, and those without data, with the reason.
 
     Raises:
-        InputError: a config cannot be read, a split cannot be made, or it leaks more than the plan says.
+        InputError: as ``split_hash`` does.
     """
     possible, without = [], []
     for run in runs:
         try:
-            possible.append((run, facts_of(run).split_sha256))
+            possible.append((run, split_hash(run)))
         except NoDataError as reason:
             without.append((run, str(reason)))
     return possible, without
 
 
 def is_done(row: Row | None, run: Run, split_sha256: str) -> bool:
-    """Whether a row is the result of this run: the config's and the split's hash are still the same."""
+    """Return whether a row is a result of this run with the same config and split."""
     return (
         row is not None
         and row["status"] == DONE
@@ -73,18 +86,18 @@ def is_done(row: Row | None, run: Run, split_sha256: str) -> bool:
 def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result]:
     """Run what has no result in the table yet, write each result at once, and return the failures.
 
-    A result of a run whose data is not here is left alone: it comes from another machine.
+    If a run's data is not on this machine, its result is kept: it was computed on another machine.
 
     Raises:
-        InputError: as ``prepare``; or the table cannot be read or written.
+        InputError: as ``prepare`` does, or if the table cannot be read or written.
     """
     possible, without = prepare(runs)
     rows = table.rows()
     for run, reason in without:
         if (rows.get(run.key) or {}).get("status") != DONE:
-            table.put_reason([run], NO_DATA, reason)
+            table.put_reason(run, NO_DATA, reason)
     left = [(run, sha256) for run, sha256 in possible if not is_done(rows.get(run.key), run, sha256)]
-    hashes: dict[Key, str] = {run.key: sha256 for run, sha256 in left}
+    hashes = {run.key: sha256 for run, sha256 in left}
     failed = []
     with RunProgress(len(left), len(possible) - len(left), len(without)) as progress:
         found = processes.results(
@@ -98,5 +111,69 @@ def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result
                 table.put(result.run, result.record)
             elif not result.busy:
                 failed.append(result)
-                table.put_reason([result.run], FAILED, result.reason)
+                table.put_reason(result.run, FAILED, result.reason)
     return failed
+
+
+def split_hash(run: Run) -> str:
+    """Make a run's split, measure its leak with the window that the run trains on, and return its hash.
+
+    Raises:
+        NoDataError: if the data is not on this machine, or only a simulated stand-in of it is.
+        InputError: if the config cannot be read or has no data, if the split cannot be made, or if it leaks
+            more than the plan allows.
+    """
+    config = run.read()
+    dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
+    for key in ("source", "split"):
+        if key not in dataset:
+            raise InputError(f"{run}: {config.filename} has no test_dataloader.dataset.{key}")
+    if config.get("split", dataset["split"]) != dataset["split"]:
+        raise InputError(
+            f"{run}: 'split' of {config.filename} differs from test_dataloader.dataset.split, so the plan's "
+            "options would not reach the data; expected one split"
+        )
+    source, split = (json.dumps(dataset[key], sort_keys=True) for key in ("source", "split"))
+    found, leaked = _leak(source, split, _window(config, dataset), SIMULATED in run.dataset)
+    if run.max_leaked_pixels is not None and leaked > run.max_leaked_pixels:
+        raise InputError(
+            f"{run}: training windows show {leaked} test pixels of split '{found.name}', but the plan's "
+            f"max_leaked_pixels is {run.max_leaked_pixels}"
+        )
+    return found.sha256
+
+
+def _window(config: Config, dataset: Mapping[str, Any]) -> int:
+    """Return the side, in pixels, of the square that a run reads around a training pixel."""
+    if config.get("classifier"):
+        arguments = {"modalities": list(dataset["modalities"])}
+        built: PixelClassifier = CLASSIFIERS.build(config.classifier.to_dict(), default_args=arguments)
+        return built.window
+    training = (config.get("train_dataloader") or {}).get("dataset") or dataset
+    return int(training["window"])
+
+
+@lru_cache(maxsize=256)
+def _leak(source: str, split: str, window: int, may_be_simulated: bool) -> tuple[Split, int]:
+    scenes = _scenes(source, may_be_simulated)
+    made = _split(source, split, may_be_simulated)
+    return made, leaked_pixels(made, scenes, window)
+
+
+@lru_cache(maxsize=64)
+def _split(source: str, split: str, may_be_simulated: bool) -> Split:
+    return build_split(json.loads(split), _scenes(source, may_be_simulated))
+
+
+@lru_cache(maxsize=16)
+def _scenes(source_json: str, may_be_simulated: bool) -> list[Scene]:
+    """Load a source's scenes with their rasters, to notice absent files, and return the labels alone."""
+    config = json.loads(source_json)
+    source = SOURCES.build(dict(config))
+    try:
+        scenes = source.load()
+    except DataNotFoundError as error:
+        raise NoDataError(f"the files of '{config['type']}' are not here") from error
+    if source.simulated and not may_be_simulated:
+        raise NoDataError(f"only a simulated stand-in of '{config['type']}' is here")
+    return [replace(scene, rasters={}) for scene in scenes]

@@ -1,13 +1,19 @@
-"""How far the model that the plan's ``goal`` names is ahead of the best of the others, as the page has it."""
+"""The plan's ``goal``: the lead of its model over the best other model, for the page and the README."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
+from workshop.cards.document import read_text, replace_blocks
+from workshop.cards.markdown import table
+from workshop.leaderboard.plan import Plan
 from workshop.leaderboard.summary import Entry, signed
 
 HEAD = (
@@ -19,54 +25,94 @@ HEAD = (
     "its training, s",
     "training of the best network of the others, s",
 )
+BLOCK = "results"  # the README's block that holds the table
 
 
 def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> tuple[list[list[str]], str]:
-    """Return the cells of a table's lines below ``HEAD``, and one sentence with the mean margin.
+    """Return the rows of a table with the columns ``HEAD``, and one sentence with the mean margin.
 
-    The others are compared by their mean OA; of the networks among them the best one's training time counts.
+    The best other model is the one with the highest mean OA. Training times are compared with those of the
+    best other network.
 
     Args:
-        goal: ``model``; ``datasets``; ``margin``, points of OA over the best of the others that are aimed at.
+        goal: ``model``; ``datasets``; ``margin``, the lead in points of OA that is aimed at.
         found: the entries of the main group by dataset.
     """
     model = goal["model"]
-    lines: list[list[str]] = []
+    rows: list[list[str]] = []
     margins = []
     waiting: set[str] = set()
     for dataset in goal["datasets"]:
         entries = found.get(dataset, [])
         waiting |= {f"{entry.model} on {dataset}" for entry in entries if not entry.complete}
-        own = next((entry for entry in entries if entry.model == model and entry.complete), None)
+        own = _complete(entries, model)
         others = [entry for entry in entries if entry.model != model and entry.complete]
         if own is None or not others:
-            lines.append([dataset, *["-"] * (len(HEAD) - 1)])
+            rows.append([dataset, *["-"] * (len(HEAD) - 1)])
             continue
-        best = others[0]  # entries come by mean OA
+        best = others[0]  # entries are sorted by mean OA
         ahead = [100 * (own.mean(score) - best.mean(score)) for score in SCORES]
         margins.append(ahead[0])
         networks = [entry for entry in others if entry.values("model", "parameters")]
         network = f"{_seconds(networks[0])} ({networks[0].model})" if networks else "-"
-        lines.append(
-            [
-                dataset,
-                own.percents,
-                best.model,
-                best.percents,
-                " / ".join(signed(points) for points in ahead),
-                _seconds(own),
-                network,
-            ]
-        )
+        leads = " / ".join(map(signed, ahead))
+        rows.append([dataset, own.percents, best.model, best.percents, leads, _seconds(own), network])
     if len(margins) < len(goal["datasets"]):
-        return lines, f"The margin is known once {' and '.join(goal['datasets'])} have been run."
+        return rows, f"The margin is known once {' and '.join(goal['datasets'])} have been run."
     margin = float(np.mean(margins))
     sentence = (
         f"On average over {' and '.join(goal['datasets'])} {model} is {abs(margin):.2f} points of OA "
         f"{'ahead of' if margin >= 0 else 'behind'} the best of the others on each; the goal is "
         f"{goal['margin']:.2f} ahead."
     )
-    return lines, sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
+    return rows, sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
+
+
+def readme_path(plan: Plan) -> Path | None:
+    """Return the README that the plan's goal names, None if it names none."""
+    if not plan.goal.get("readme"):
+        return None
+    return Path(os.path.normpath(plan.path.parent / plan.goal["readme"]))
+
+
+def filled_readme(plan: Plan, main: Mapping[str, Sequence[Entry]], path: Path) -> str:
+    """Return a README with a new block ``results``.
+
+    Args:
+        plan: its goal's ``shown`` maps the models of the table to their names there; a model that lacks a
+            seed is listed without scores.
+        main: the entries of the main group by dataset.
+        path: the README.
+
+    Raises:
+        InputError: if the README cannot be read or has no such block, or ``shown`` names a model that
+            has no config.
+    """
+    models = {entry.model for entries in main.values() for entry in entries}
+    for model in plan.goal["shown"]:
+        if model not in models:
+            raise InputError(f"{plan.path}: goal shows '{model}', but the main group has no config of it")
+    text = "\n".join([*_overview(plan, main), "", standing(plan.goal, main)[1]])
+    return replace_blocks(read_text(path).replace("\r\n", "\n"), {BLOCK: text}, path)
+
+
+def _overview(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> list[str]:
+    """Return a table of the models in ``shown`` on the goal's datasets, sorted by mean OA."""
+    datasets = plan.goal["datasets"]
+    titles = [plan.datasets[dataset]["title"].partition(":")[0] for dataset in datasets]
+    rows: list[tuple[float, list[str]]] = []
+    for model, name in plan.goal["shown"].items():
+        found = [_complete(main.get(dataset, []), model) for dataset in datasets]
+        scores = ["-" if entry is None else entry.percents for entry in found]
+        known = [100 * entry.mean("oa") for entry in found if entry is not None]
+        mean = float(np.mean(known)) if len(known) == len(datasets) else -np.inf
+        rows.append((mean, [name, *scores, "-" if np.isinf(mean) else f"{mean:.1f}"]))
+    rows.sort(key=lambda row: -row[0])
+    return table(["OA / AA / kappa, %", *titles, "mean OA"], [cells for _, cells in rows])
+
+
+def _complete(entries: Sequence[Entry], model: str) -> Entry | None:
+    return next((entry for entry in entries if entry.model == model and entry.complete), None)
 
 
 def _seconds(entry: Entry) -> str:

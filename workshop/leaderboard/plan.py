@@ -1,7 +1,7 @@
-"""The plan: which models run on which datasets with which seeds, in groups that are never mixed.
+"""The plan: which models run on which datasets with which seeds, in groups with tables of their own.
 
 A plan is a config file with ``seeds``, ``datasets``, ``models``, ``variants``, ``groups``, ``tuning``,
-``papers`` and ``goal``; ``configs/leaderboard.py`` is the zoo's, and says what the keys hold.
+``papers`` and ``goal``. ``configs/leaderboard.py`` is the zoo's plan and explains the keys.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Run:
     """One model on one dataset with one seed.
 
     Attributes:
-        group, dataset, model: where its result belongs; a variant is called ``MODEL_VARIANT``.
-        base: the model that it is a variant of (``m3amba`` of ``m3amba_hsi``), else the model itself.
-        seed: of the run and its split.
-        folder: where the plan's configs are.
+        group, dataset, model: name the result, together with the seed; a variant is ``MODEL_VARIANT``.
+        base: the model of a variant (``m3amba`` of ``m3amba_hsi``), else the model itself.
+        seed: the seed of the training and of the split.
+        folder: the folder of the plan's configs.
         config: the config file, relative to ``folder``.
-        data: the dataset that the config, a recipe, is given; None for a config with its own dataset.
+        data: the dataset for a recipe; None for a config with its own dataset.
         options: ``KEY=VALUE`` changes of the config.
-        part: of the split that is scored.
+        part: the part of the split that is scored.
         max_leaked_pixels: how many test pixels its training windows may show; None for any number.
-        tuned: the setting that was chosen on validation pixels, empty where none was.
-        label: names the run among those of its model.
+        tuned: the setting that was chosen on validation pixels; empty if none was.
+        label: the name of the run's folder; empty for ``seedN``.
     """
 
     group: str
@@ -56,17 +56,17 @@ class Run:
 
     @property
     def key(self) -> tuple[str, str, str, int]:
-        """Group, dataset, model and seed: what a row of results is found by."""
+        """Group, dataset, model and seed, which identify a row of the table."""
         return self.group, self.dataset, self.model, self.seed
 
     @property
     def place(self) -> Path:
-        """Where its files lie, below any root."""
+        """The relative path of its files."""
         return Path(self.group, self.dataset, self.model, self.label or f"seed{self.seed}")
 
     @property
     def all_options(self) -> tuple[str, ...]:
-        """The options, the tuned setting among them."""
+        """The options, including the tuned setting."""
         return (*self.options, self.tuned) if self.tuned else self.options
 
     @property
@@ -77,10 +77,10 @@ class Run:
         return [*arguments, *(["--cfg-options", *self.all_options] if self.all_options else [])]
 
     def read(self) -> Config:
-        """Return the config as the run sees it.
+        """Return the config that the run trains with.
 
         Raises:
-            InputError: if it cannot be read, or an option does not fit.
+            InputError: if the config cannot be read, or an option does not fit.
         """
         config = copy.deepcopy(_read(self.folder / self.config, self.data))
         apply_options(config, self.all_options)
@@ -90,7 +90,7 @@ class Run:
 
     @cached_property
     def config_sha256(self) -> str:
-        """The hash of what decides its result."""
+        """The hash of what decides the run's result."""
         return config_sha256(self.read())
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ def _read(path: Path, data: str | None) -> Config:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a plan file holds; see ``read_plan``."""
+    """The content of a plan file; see ``configs/leaderboard.py``."""
 
     path: Path
     seeds: tuple[int, ...]
@@ -120,10 +120,10 @@ class Plan:
         """List the runs in the plan's order.
 
         Args:
-            tuned: the chosen option by dataset and model; runs of these models and of their variants have it.
+            tuned: the chosen option by dataset and model, for the runs of these models and their variants.
 
         Raises:
-            InputError: if a config is not there.
+            InputError: if a config is absent.
         """
         return [
             run
@@ -138,9 +138,9 @@ class Plan:
         for model, base, config, options in self._members(entry, dataset):
             path = self.path.parent / config.replace(PLACE, dataset)
             if PLACE in config and not path.is_file():
-                continue  # a model with a config per dataset need not have one for each
+                continue  # such a model may lack a config for some datasets
             if not path.is_file():
-                raise InputError(f"{self.path}: model '{model}' has the config {config}, which is not there")
+                raise InputError(f"{self.path}: model '{model}' has the config {config}, which is absent")
             for seed in self.seeds:
                 yield Run(
                     group,
@@ -159,7 +159,7 @@ class Plan:
     def _members(
         self, group: Mapping[str, Any], dataset: str
     ) -> Iterator[tuple[str, str, str, Sequence[str]]]:
-        """Yield name, base, config and options of the models, or of the group's variants, on a dataset."""
+        """Yield name, base, config and options of each model, or of each of the group's variants."""
         if "variants" not in group:
             for model, config in self.models.items():
                 yield model, model, config, ()
@@ -176,10 +176,10 @@ def read_plan(path: Path) -> Plan:
     """Read a plan and check it.
 
     Raises:
-        InputError: if the file cannot be read, lacks a key, has no seed or one twice, or names a model,
-            dataset or variant that it does not have.
+        InputError: if the file cannot be read, lacks a key, has no seed or the same seed twice, or names a
+            model, dataset or variant that it does not define.
     """
-    _read.cache_clear()  # configs are read once per plan
+    _read.cache_clear()  # a config may have changed since the last plan was read
     plain = read_raw(path)._cfg_dict.to_dict()
     for key in ("seeds", "datasets", "models", "groups"):
         if not plain.get(key):
@@ -187,10 +187,12 @@ def read_plan(path: Path) -> Plan:
     seeds = plain["seeds"]
     wrong = not isinstance(seeds, Sequence) or [s for s in seeds if not isinstance(s, int) or s < 0]
     if wrong or len(set(seeds)) < len(seeds):
-        raise InputError(f"{path}: seeds is {seeds!r}; different whole numbers of 0 or more are expected")
+        raise InputError(f"{path}: seeds is {seeds!r}, expected different whole numbers of 0 or more")
     for name in (*plain["datasets"], *plain["groups"], *plain["models"]):
         if not re.fullmatch(r"[\w-]+", name):
-            raise InputError(f"{path}: '{name}' names a dataset, group or model, expected letters and digits")
+            raise InputError(
+                f"{path}: a dataset, group or model is called '{name}', expected letters, digits, _, -"
+            )
     variants = plain.get("variants", {})
     for name, variant in variants.items():
         for part in ("models", "datasets"):
@@ -201,7 +203,7 @@ def read_plan(path: Path) -> Plan:
     for group, entry in plain["groups"].items():
         if foreign := set(entry.get("variants", ())) - set(variants):
             raise InputError(
-                f"{path}: group '{group}' names the variant '{min(foreign)}', which is not there"
+                f"{path}: group '{group}' names the variant '{min(foreign)}', which the plan does not have"
             )
     _check_goal(path, plain)
     return Plan(

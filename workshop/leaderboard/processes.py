@@ -1,4 +1,4 @@
-"""Runs as processes of ``tools/train.py``: several at a time, resumed where they were interrupted."""
+"""Runs each training in its own process, several at a time, resumes interrupted ones and shows progress."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock, Timeout
+from rich import get_console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import read_record
+from m3amba_zoo.evaluation.scores import SCORES
 from workshop.leaderboard.plan import Run
-from workshop.leaderboard.record import check_record
+from workshop.leaderboard.table import check_record
 
 COMMAND = (sys.executable, "-m", "m3amba_zoo.cli.main", "train")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -28,7 +34,14 @@ _READING = threading.Lock()  # MMEngine imports a config as a module
 
 
 class Result(NamedTuple):
-    """What became of a run: its record, or why there is none (``busy``: another leaderboard is at it)."""
+    """A run's record, or the reason why there is none.
+
+    Attributes:
+        run: the run.
+        record: the content of ``metrics.json``; None if there is none.
+        reason: why the run failed; empty if it did not.
+        busy: whether another leaderboard does the run or has done it.
+    """
 
     run: Run
     record: dict[str, Any] | None = None
@@ -37,11 +50,11 @@ class Result(NamedTuple):
 
 
 class Processes:
-    """Runs things in processes of their own, ``jobs`` at a time.
+    """Starts a process for each run, ``jobs`` at a time.
 
     Args:
-        work_dirs: the root of the runs' work dirs.
-        jobs: how many at a time; each gets its share of the cores as threads.
+        work_dirs: the folder that holds the runs' work dirs.
+        jobs: the number of runs at a time; each gets its share of the cores as threads.
     """
 
     def __init__(self, work_dirs: Path, jobs: int) -> None:
@@ -54,16 +67,16 @@ class Processes:
 
     def results(
         self,
-        runs: Iterable[tuple[Run, str | None]],
+        runs: Iterable[tuple[Run, str]],
         started: Callable[[Run], None],
         done: Callable[[Run], bool],
     ) -> Iterable[Result]:
-        """Run what is not done and yield each result as it comes; an interrupt ends the processes.
+        """Run what is not done and yield each result when its run ends; an interrupt ends the processes.
 
         Args:
-            runs: with the hash of each one's split, None where it is not known.
+            runs: each run and the hash of its split.
             started: called in a thread when a run's process starts.
-            done: whether a run has a result by now, from another leaderboard; asked under the run's lock.
+            done: called under the run's lock; returns whether another leaderboard has done the run.
         """
         pool = ThreadPoolExecutor(self.jobs)
         try:
@@ -80,7 +93,7 @@ class Processes:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _one(
-        self, run: Run, sha256: str | None, started: Callable[[Run], None], done: Callable[[Run], bool]
+        self, run: Run, sha256: str, started: Callable[[Run], None], done: Callable[[Run], bool]
     ) -> Result:
         work_dir = self.work_dirs / run.place
         work_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +103,7 @@ class Processes:
                     return Result(run, busy=True)
                 try:
                     return Result(run, _checked(work_dir, run, sha256))
-                except InputError:  # nothing there, or not of this run
+                except InputError:  # the work dir has no record, or not of this run
                     pass
                 started(run)
                 reason = self._train(run, work_dir)
@@ -102,10 +115,10 @@ class Processes:
             return Result(run, busy=True)
 
     def _train(self, run: Run, work_dir: Path) -> str:
-        """Train and test; return why that failed, empty if it did not."""
+        """Train and test; return the reason of a failure, else an empty string."""
         if not _resumable(work_dir, run):
             shutil.rmtree(work_dir, ignore_errors=True)
-        # --resume starts anew where there is nothing to resume
+        # --resume starts a new training if there is nothing to resume
         command = [*COMMAND, *run.arguments, "--work-dir", str(work_dir), "--resume"]
         log = work_dir.with_name(f"{work_dir.name}.log")
         with log.open("wb") as file:
@@ -122,29 +135,87 @@ class Processes:
         if code == 0:
             return ""
         lines = log.read_text(errors="replace").strip().splitlines()
-        last = lines[-1].strip() if lines else "it said nothing"
+        last = lines[-1].strip() if lines else "no output"
         return f"ended by signal {-code}; its last line: {last}" if code < 0 else last
 
 
+class RunProgress:
+    """Shows on a terminal a bar and the names of the current runs, and prints a line per finished run.
+
+    Args:
+        total: the number of runs to do.
+        done: the number of runs that were done before.
+        without: the number of runs without data.
+    """
+
+    def __init__(self, total: int, done: int, without: int) -> None:
+        self.total, self.ends = total, 0
+        self._started: dict[Run, float] = {}
+        self._lock = threading.Lock()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[names]}"),
+            console=get_console(),
+            disable=not get_console().is_terminal,
+        )
+        self._task = self._bar.add_task("runs", total=total, names="")
+        print_line(f"{total} runs to do, {done} done, {without} without data here")
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def started(self, run: Run) -> None:
+        """Record the start of a run's process; called from its thread."""
+        with self._lock:
+            self._started[run] = time.monotonic()
+            self._show()
+
+    def ended(self, result: Result) -> None:
+        """Print the result of a run."""
+        with self._lock:
+            self.ends += 1
+            began = self._started.pop(result.run, None)
+            self._show()
+        if result.record is not None:
+            outcome = ", ".join(f"{score} {result.record[score]:.4f}" for score in SCORES)
+        else:
+            outcome = "done by another leaderboard" if result.busy else f"failed: {result.reason}"
+        seconds = f" ({time.monotonic() - began:.0f} s)" if began is not None else ""
+        print_line(f"[{self.ends}/{self.total}] {result.run}: {outcome}{seconds}")
+
+    def _show(self) -> None:
+        names = ", ".join(str(run) for run in self._started)
+        self._bar.update(self._task, completed=self.ends, names=names)
+
+
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_jobs() -> int:
-    """Return how many runs go at a time where nobody says: one where there is a GPU, else one a core."""
+    """Return the default number of runs at a time: one if there is a GPU, else one per core."""
     return 1 if torch.cuda.is_available() else cores()
 
 
-def _checked(work_dir: Path, run: Run, sha256: str | None) -> dict[str, Any]:
+def _checked(work_dir: Path, run: Run, sha256: str) -> dict[str, Any]:
     record = read_record(work_dir / METRICS)
     check_record(record, run, sha256)
     return record
 
 
 def _resumable(work_dir: Path, run: Run) -> bool:
-    """Whether a work dir holds an interrupted training of this very config."""
-    if (work_dir / METRICS).exists():  # it ended, and what it ended with was refused
+    """Return whether a work dir holds an interrupted training of the same config."""
+    if (work_dir / METRICS).exists():  # the training ended, but its record was refused
         return False
     try:
         with _READING:

@@ -1,18 +1,21 @@
-"""A model's runs on a dataset summed up, and compared in pairs with another model's."""
+"""A model's runs on a dataset summed up, and compared in pairs with those of another model."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, chi2, wilcoxon
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES, unpack_correct
 from workshop.leaderboard.plan import Run
-from workshop.leaderboard.significance import McNemar, mcnemar, wilcoxon_signed_rank
 from workshop.leaderboard.table import DONE, FAILED, Key, Row, Table
+
+FEWEST_FOR_CHI2 = 25  # discordant pixels; with fewer the exact test is used
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,10 @@ class Entry:
     """One model on one dataset, in one group.
 
     Attributes:
-        model: its name.
-        runs: those of the plan, one a seed.
-        rows: of the runs that have one, by seed.
-        records: of the runs that are done, by seed.
+        model: the model's name.
+        runs: the plan's runs of it, one per seed.
+        rows: the rows of the table by seed; a run that was never started has none.
+        records: the records of finished runs by seed.
     """
 
     model: str
@@ -38,23 +41,23 @@ class Entry:
 
     @property
     def failures(self) -> list[Row]:
-        """The rows of runs that failed."""
+        """The rows of failed runs."""
         return [row for row in self.rows.values() if row["status"] == FAILED]
 
     @property
     def outdated(self) -> bool:
-        """Whether a result is of another config than the plan's now."""
+        """Whether a result was computed with another config than the plan's now."""
         return any(
             run.seed in self.records and self.rows[run.seed]["config_sha256"] != run.config_sha256
             for run in self.runs
         )
 
     def over(self, seeds: Collection[int]) -> Entry:
-        """Return the same with the records of some seeds alone."""
+        """Return the same entry with the records of some seeds only."""
         return replace(self, records={seed: self.records[seed] for seed in seeds})
 
     def values(self, *path: str) -> list[float]:
-        """Return a number of each record, found by its keys; records without it are left out."""
+        """Return the number at a path of keys in each record; records without it are left out."""
         found = []
         for record in self.records.values():
             value: Any = record
@@ -74,36 +77,24 @@ class Entry:
         return " / ".join(f"{100 * self.mean(score):.1f}" for score in SCORES)
 
     def spread(self, *path: str) -> float | None:
-        """Return the standard deviation over the seeds (n - 1), None with fewer than two."""
+        """Return the standard deviation over the seeds (n - 1), None with fewer than two seeds."""
         values = self.values(*path)
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
     def accuracy(self, index: int) -> float | None:
-        """Return the mean accuracy of a class over the seeds that test it."""
+        """Return a class's mean accuracy over the seeds that have test pixels of it, None if none has."""
         values = [record["per_class"][index]["accuracy"] for record in self.records.values()]
         known = [value for value in values if value is not None]
         return float(np.mean(known)) if known else None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two models in pairs, over the seeds that both have: pixels pooled over seeds, and seeds."""
-
-    seeds: int
-    pixels: McNemar
-    wilcoxon: float | None
-
-
-def signed(points: float) -> str:
-    """Return a difference with its sign; what rounds to nothing has none below zero."""
-    return f"{round(points, 1) + 0.0:+.1f}"
-
-
 def entries(table: Table, rows: Mapping[Key, Row], runs: Sequence[Run]) -> list[Entry]:
-    """Sum up the runs of one group and dataset by model, the best mean OA first; those without result last.
+    """Sum up the runs of one group and dataset by model.
+
+    Complete entries come first, those without results last; within these the best mean OA comes first.
 
     Raises:
-        InputError: a row and its record contradict each other.
+        InputError: if a row and its record contradict each other.
     """
     by_model: dict[str, list[Run]] = {}
     for run in runs:
@@ -124,11 +115,16 @@ def entries(table: Table, rows: Mapping[Key, Row], runs: Sequence[Run]) -> list[
     )
 
 
+def signed(points: float) -> str:
+    """Return a difference with its sign and one decimal; zero is never negative."""
+    return f"{round(points, 1) + 0.0:+.1f}"
+
+
 def seeds_on_same_pixels(first: Entry, *others: Entry) -> list[int]:
     """Return the seeds that all models have.
 
     Raises:
-        InputError: a seed's test pixels are not the same for all.
+        InputError: if the models have different test pixels for a seed.
     """
     shared = [seed for seed in first.records if all(seed in other.records for other in others)]
     for seed in shared:
@@ -137,27 +133,31 @@ def seeds_on_same_pixels(first: Entry, *others: Entry) -> list[int]:
             if hashes[0] != hashes[1]:
                 raise InputError(
                     f"{first.runs[0].dataset}, seed {seed}: {first.model} was tested on split "
-                    f"{hashes[0][:8]}, {other.model} on {hashes[1][:8]}; one split is expected, run the "
+                    f"{hashes[0][:8]}, {other.model} on {hashes[1][:8]}; expected one split, run the "
                     "outdated one again"
                 )
     return shared
 
 
 def mean_difference(first: Entry, second: Entry, score: str) -> float | None:
-    """Return by how much the first is ahead on average over the seeds that both have; None without one.
+    """Return the mean lead of the first model over the seeds that both have, None if they share no seed.
 
-    They may be of different splits.
+    The two may have different splits.
     """
     shared = first.records.keys() & second.records.keys()
     differences = [first.records[seed][score] - second.records[seed][score] for seed in shared]
     return float(np.mean(differences)) if differences else None
 
 
-def compare(first: Entry, second: Entry) -> Comparison | None:
-    """Compare two models on the same test pixels; None where they share no seed.
+def compare(first: Entry, second: Entry) -> tuple[float, float | None] | None:
+    """Compare two models on the same test pixels, over the seeds that both have.
+
+    Returns:
+        The p values of McNemar's test, pixels pooled over the seeds, and of Wilcoxon's test over the seeds'
+        OA; None if the models share no seed.
 
     Raises:
-        InputError: a seed's test pixels are not the same for both.
+        InputError: if the models have different test pixels for a seed.
     """
     shared = seeds_on_same_pixels(first, second)
     if not shared:
@@ -167,5 +167,59 @@ def compare(first: Entry, second: Entry) -> Comparison | None:
         for pixels, record in zip(right, (first.records[seed], second.records[seed]), strict=True):
             pixels.append(unpack_correct(record["correct"], record["pixels"]))
     oa = [np.array([entry.records[seed]["oa"] for seed in shared]) for entry in (first, second)]
-    pooled = [np.concatenate(pixels) for pixels in right]
-    return Comparison(len(shared), mcnemar(*pooled), wilcoxon_signed_rank(*oa))
+    return mcnemar(*(np.concatenate(pixels) for pixels in right)).p, wilcoxon_signed_rank(*oa)
+
+
+class McNemar(NamedTuple):
+    """The result of McNemar's test.
+
+    Attributes:
+        first_only: the number of pixels that only the first model classifies correctly.
+        second_only: the number of pixels that only the second model classifies correctly.
+        p: the two-sided p value.
+    """
+
+    first_only: int
+    second_only: int
+    p: float
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
+    """Compare which pixels two models classify correctly, in pairs (McNemar, Psychometrika 12:153, 1947).
+
+    If the models differ on fewer than 25 pixels, the exact binomial test is used; else chi squared with
+    Edwards' correction for continuity (Psychometrika 13:185, 1948). The test assumes independent pixels.
+    Neighbouring pixels are not independent, so its p values are too small.
+
+    Args:
+        first: whether the first model classifies each pixel correctly, ``(n,)``.
+        second: likewise for the second model and the same pixels.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    differ = only_first + only_second
+    if differ == 0:
+        p = 1.0
+    elif differ < FEWEST_FOR_CHI2:
+        p = float(binomtest(only_first, differ).pvalue)
+    else:
+        p = float(chi2.sf((abs(only_first - only_second) - 1) ** 2 / differ, 1))
+    return McNemar(only_first, only_second, p)
+
+
+def wilcoxon_signed_rank(first: NDArray[np.floating], second: NDArray[np.floating]) -> float | None:
+    """Return the two-sided p value of Wilcoxon's signed-rank test (Biometrics Bulletin 1:80, 1945).
+
+    With five pairs the smallest possible value is 0.0625.
+
+    Args:
+        first: a score of the first model for each seed, ``(n,)``.
+        second: likewise for the second model, the same seeds in the same order.
+
+    Returns:
+        None with fewer than two pairs, and 1 if all pairs are equal.
+    """
+    if len(first) < 2:
+        return None
+    if np.array_equal(first, second):
+        return 1.0
+    return float(wilcoxon(first, second).pvalue)

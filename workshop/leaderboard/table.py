@@ -1,10 +1,11 @@
-"""The table of runs, ``leaderboard.csv``, and the kept records beside it: read, checked, changed by row."""
+"""``leaderboard.csv``, one row per run, and the record kept of each run: read, checked and written."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,9 @@ from filelock import FileLock
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import check_scores, read_record
+from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.system.whole_file import whole_file
 from workshop.leaderboard.plan import Run
-from workshop.leaderboard.record import (
-    Record,
-    keep_record,
-    result_columns,
-    run_columns,
-)
 
 DONE, FAILED, NO_DATA = "done", "failed", "no data here"
 STATUSES = (DONE, FAILED, NO_DATA)
@@ -53,62 +49,54 @@ COLUMNS = (
     "status",
     "reason",
 )
+RUN = "run"  # the key of a kept record that holds what the plan says of the run
 Key = tuple[str, str, str, int]
 Row = dict[str, str]
+Record = Mapping[str, Any]
 
 
 def key_of(row: Row) -> Key:
-    """Return what a row is found by."""
+    """Return a row's group, dataset, model and seed, which identify it."""
     return row["group"], row["dataset"], row["model"], int(row["seed"])
 
 
 class Table:
-    """The rows by group, dataset, model and seed, in one CSV file; each done row has its kept record.
+    """The rows of one CSV file; each row with the status "done" has its kept record.
 
     Every change is written at once, under a lock that several leaderboards share.
 
     Args:
-        path: of the CSV; records lie beside it in ``runs/``.
+        path: the CSV file; records are in the folder ``runs`` beside it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.records = path, path.parent / "runs"
 
     def rows(self) -> dict[Key, Row]:
-        """Read the rows; none where there is no file.
+        """Read the rows; the result is empty if the file is absent.
 
         Raises:
-            InputError: other columns, a row twice, a status or seed that is none.
+            InputError: if the columns are not the expected ones, a row appears twice, or a status or a seed
+                is invalid.
         """
-        if not self.path.is_file():
-            return {}
         rows: dict[Key, Row] = {}
-        with self.path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise InputError(
-                    f"{self.path}: its columns are {reader.fieldnames}, expected {list(COLUMNS)}"
-                )
-            for row in reader:
-                where = f"{self.path}, line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise InputError(f"{where}: {len(COLUMNS)} values are expected")
-                if row["status"] not in STATUSES:
-                    raise InputError(f"{where}: status is '{row['status']}', expected one of {STATUSES}")
-                if not row["seed"].isdigit():
-                    raise InputError(f"{where}: seed is '{row['seed']}', expected a whole number")
-                key = key_of(row)
-                if key in rows:
-                    raise InputError(f"{where}: a second row of {'/'.join(map(str, key))}")
-                rows[key] = row
+        for where, row in read_rows(self.path, COLUMNS):
+            if row["status"] not in STATUSES:
+                raise InputError(f"{where}: status is '{row['status']}', expected one of {STATUSES}")
+            if not row["seed"].isdigit():
+                raise InputError(f"{where}: seed is '{row['seed']}', expected a whole number")
+            key = key_of(row)
+            if key in rows:
+                raise InputError(f"{where}: a second row of {'/'.join(map(str, key))}")
+            rows[key] = row
         return rows
 
     def record(self, row: Row) -> dict[str, Any]:
-        """Read the kept record of a done row.
+        """Read the kept record of a row with the status "done".
 
         Raises:
-            InputError: there is none, it is damaged, its scores contradict each other, or the row is not
-                what it gives: the table was edited by hand.
+            InputError: if the record is absent or damaged, its scores contradict each other, or the row
+                differs from its record because the table was edited by hand.
         """
         key = key_of(row)
         path = self.record_path(key)
@@ -127,54 +115,157 @@ class Table:
         return record
 
     def record_path(self, key: Key) -> Path:
-        """Return where the record of a row is kept."""
+        """Return the path of a row's record."""
         group, dataset, model, seed = key
         return self.records / group / dataset / model / f"seed{seed}.json"
 
-    def put(self, run: Run, record: Record) -> Row:
+    def put(self, run: Run, record: Record) -> None:
         """Keep a run's record and write its row.
 
         Raises:
-            InputError: a file cannot be written; or as ``rows``.
+            InputError: if a file cannot be written, or as ``rows`` does.
         """
-        row = _done_row(keep_record(self.record_path(run.key), record, run))
-        self._write([row])
-        return row
+        kept = {RUN: {**_named(run), "options": list(run.all_options), "tuned": run.tuned}, **record}
+        path = self.record_path(run.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as aside:
+            aside.write_text(json.dumps(kept, separators=(",", ":"), allow_nan=False) + "\n")
+        self._write(_done_row(kept))
 
-    def put_reason(self, runs: Iterable[Run], status: str, reason: str) -> None:
-        """Write rows without a result: that a run failed or has no data here, and why."""
-        named = [
+    def put_reason(self, run: Run, status: str, reason: str) -> None:
+        """Write the row of a run without a result: that it failed or has no data here, and why."""
+        self._write(
             {
                 **dict.fromkeys(COLUMNS, ""),
-                "dataset": run.dataset,
-                "model": run.model,
+                **_named(run),
                 "seed": str(run.seed),
-                "group": run.group,
-                "config": run.config,
                 "options": " ".join(run.all_options),
                 "tuned": run.tuned,
                 "config_sha256": run.config_sha256,
                 "status": status,
                 "reason": reason,
             }
-            for run in runs
-        ]
-        self._write(named)
+        )
 
-    def _write(self, changed: Iterable[Row]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
-            rows = self.rows()
-            for row in changed:
-                rows[key_of(row)] = row
-            text = io.StringIO()
-            writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows[key] for key in sorted(rows))
-            with whole_file(self.path) as aside:
-                aside.write_text(text.getvalue(), encoding="utf-8")
+    def _write(self, row: Row) -> None:
+        change_rows(self.path, COLUMNS, self.rows, {key_of(row): row})
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """Yield each row of a CSV file with its place, ``FILE, line N``; nothing if the file is absent.
+
+    Raises:
+        InputError: if the file has other columns, or a row has too few or too many values.
+    """
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != tuple(columns):
+            raise InputError(f"{path}: its columns are {reader.fieldnames}, expected {list(columns)}")
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise InputError(f"{where}: expected {len(columns)} values")
+            yield where, row
+
+
+def change_rows(
+    path: Path, columns: Sequence[str], read: Callable[[], dict[Any, Row]], changed: Mapping[Any, Row]
+) -> None:
+    """Put rows into a CSV file, sorted by their key, under the lock that several leaderboards share."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        rows = {**read(), **changed}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[key] for key in sorted(rows))
+        with whole_file(path) as aside:
+            aside.write_text(text.getvalue(), encoding="utf-8")
+
+
+def check_record(record: Record, run: Run, split_sha256: str) -> None:
+    """Check that a record is consistent and belongs to a run.
+
+    Args:
+        record: the content of ``metrics.json``.
+        run: the run that should have written it.
+        split_sha256: the hash of the split that the run's config makes.
+
+    Raises:
+        InputError: if config, seed, part or split differ; if fewer pixels were scored than the split has; if
+            training windows show more test pixels than the plan allows; or if the scores do not follow from
+            the confusion matrix.
+    """
+    try:
+        split = record["split"]
+        if record["config_sha256"] != run.config_sha256:
+            raise InputError(f"{run}: the record is of another config or options than the plan's now")
+        if (record["seed"], split["part"]) != (run.seed, run.part):
+            raise InputError(
+                f"{run}: the record has seed {record['seed']} and scores the {split['part']} part, expected "
+                f"seed {run.seed} and the {run.part} part"
+            )
+        if split["sha256"] != split_sha256:
+            raise InputError(
+                f"{run}: the record's split is {split['sha256'][:8]}, but the config makes {split_sha256[:8]}"
+            )
+        if run.max_leaked_pixels is not None and split["leaked_pixels"] > run.max_leaked_pixels:
+            raise InputError(
+                f"{run}: {split['leaked_pixels']} test pixels lie in training windows, but the plan's "
+                f"max_leaked_pixels is {run.max_leaked_pixels}"
+            )
+        check_scores(record, str(run))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run}: the record lacks {error}") from error
+
+
+def _named(run: Run) -> dict[str, Any]:
+    """Return what names a run, in its row and in its kept record."""
+    return {name: getattr(run, name) for name in ("group", "dataset", "model", "config")}
 
 
 def _done_row(record: Record) -> Row:
-    found: Mapping[str, str] = {**result_columns(record), **run_columns(record), "status": DONE, "reason": ""}
+    """Return the row that a kept record gives."""
+    run, split, model = record[RUN], record["split"], record["model"]
+    memory = record["memory_mib"]
+    found = {
+        "dataset": run["dataset"],
+        "model": run["model"],
+        "split": split["name"],
+        "seed": str(record["seed"]),
+        **{score: f"{record[score]:.6f}" for score in SCORES},
+        "group": run["group"],
+        "per_class": " ".join(_fraction(entry["accuracy"]) for entry in record["per_class"]),
+        "split_sha256": split["sha256"],
+        "leaked_pixels": str(split["leaked_pixels"]),
+        "window": str(split["window"]),
+        "selection": record["selection"],
+        "tuned": run["tuned"],
+        "transductive": str(model["transductive"]).lower(),
+        "parameters": _number(model["parameters"]),
+        "trained_parameters": _number(model["trained_parameters"]),
+        "flops_per_pixel": _number(model["flops_per_pixel"]),
+        "train_seconds": _number(record["timing_s"].get("train")),
+        "pixels_per_second": _number(record["pixels_per_second"]),
+        "peak_memory_mib": _number(memory.get("cuda", memory["process"])),
+        "threads": str(record["threads"]),
+        "commit": record["commit"] or "",
+        "config": run["config"],
+        "options": " ".join(run["options"]),
+        "config_sha256": record["config_sha256"],
+        "status": DONE,
+        "reason": "",
+    }
     return {column: found[column] for column in COLUMNS}
+
+
+def _fraction(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.6g}"

@@ -1,22 +1,17 @@
-"""The same tuning effort for every network: a small grid, scored on validation pixels, kept in a table."""
+"""Tunes every network with the same small grid on validation pixels; ``tuning.csv`` keeps the scores."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock
-
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.system.whole_file import whole_file
-from workshop.leaderboard.board import prepare
+from workshop.leaderboard.board import is_done, prepare
 from workshop.leaderboard.plan import Plan, Run
-from workshop.leaderboard.processes import Processes, Result
-from workshop.leaderboard.progress import RunProgress
+from workshop.leaderboard.processes import Processes, Result, RunProgress
+from workshop.leaderboard.table import DONE, FAILED, Row, change_rows, read_rows
 
 GROUP = "tuning"
 COLUMNS = (
@@ -35,66 +30,58 @@ COLUMNS = (
     "status",
     "reason",
 )
-Row = dict[str, str]
 
 
 class TuningTable:
-    """The grid's scores, one CSV file: a row a dataset, model and setting.
+    """The grid's scores in a CSV file, one row per dataset, model and setting.
 
     Args:
-        path: of the CSV.
+        path: the CSV file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def rows(self) -> dict[tuple[str, str, str], Row]:
-        """Read the rows by dataset, model and setting; none where there is no file.
+        """Read the rows by dataset, model and setting; the result is empty if the file is absent.
 
         Raises:
-            InputError: other columns, a row twice, or scores of another part than ``val``.
+            InputError: if the columns are not the expected ones, a row appears twice, or a row has scores
+                of another part than ``val``.
         """
-        if not self.path.is_file():
-            return {}
         rows: dict[tuple[str, str, str], Row] = {}
-        with self.path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
+        for where, row in read_rows(self.path, COLUMNS):
+            key = (row["dataset"], row["model"], row["option"])
+            if key in rows:
+                raise InputError(f"{where}: a second row of {' '.join(key)}")
+            if row["part"] != "val":
                 raise InputError(
-                    f"{self.path}: its columns are {reader.fieldnames}, expected {list(COLUMNS)}"
+                    f"{where}: scores of the part '{row['part']}'; settings are chosen on validation pixels "
+                    "(val)"
                 )
-            for row in reader:
-                key = (row["dataset"], row["model"], row["option"])
-                if key in rows:
-                    raise InputError(f"{self.path}, line {reader.line_num}: a second row of {' '.join(key)}")
-                if row["part"] != "val":
-                    raise InputError(
-                        f"{self.path}, line {reader.line_num}: scores of the part '{row['part']}'; "
-                        "settings are chosen on validation pixels (val)"
-                    )
-                rows[key] = row
+            rows[key] = row
         return rows
 
     def chosen(self, plan: Plan) -> dict[tuple[str, str], str]:
-        """Return the best setting by dataset and model, where the whole grid has been run.
+        """Return the best setting of each dataset and model for which the whole grid has been run.
 
-        The best has the highest mean of OA, AA and kappa on validation pixels; of equals the first of the
-        grid.
+        The best setting has the highest mean of OA, AA and kappa on validation pixels. Of equally good ones
+        the first of the grid is chosen.
         """
         rows, grid = self.rows(), settings(plan)
         chosen = {}
         for dataset, model in dict.fromkeys((dataset, model) for dataset, model, _ in rows):
             scored = [rows.get((dataset, model, option)) for option in grid]
-            if grid and all(row is not None and row["status"] == "done" for row in scored):
+            if grid and all(row is not None and row["status"] == DONE for row in scored):
                 best = max(grid, key=lambda option: _mean_score(rows[dataset, model, option]))
                 chosen[dataset, model] = best
         return chosen
 
     def put(self, result: Result) -> None:
-        """Write a setting's scores, or why there are none.
+        """Write a setting's scores, or the reason why there are none.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: if the file cannot be written, or as ``rows`` does.
         """
         run, record = result.run, result.record
         row: Row = {
@@ -105,23 +92,14 @@ class TuningTable:
             "part": run.part,
             "seed": str(run.seed),
             "config_sha256": run.config_sha256,
-            "status": "failed" if record is None else "done",
+            "status": FAILED if record is None else DONE,
             "reason": result.reason,
         }
         if record is not None:
             row |= {score: f"{record[score]:.6f}" for score in SCORES}
             row |= {"pixels": str(record["pixels"]), "split": record["split"]["name"]}
             row["split_sha256"] = record["split"]["sha256"]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
-            rows = self.rows()
-            rows[row["dataset"], row["model"], row["option"]] = row
-            text = io.StringIO()
-            writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows[key] for key in sorted(rows))
-            with whole_file(self.path) as aside:
-                aside.write_text(text.getvalue(), encoding="utf-8")
+        change_rows(self.path, COLUMNS, self.rows, {(row["dataset"], row["model"], row["option"]): row})
 
 
 def _mean_score(row: Row) -> float:
@@ -134,10 +112,10 @@ def settings(plan: Plan) -> list[str]:
 
 
 def tuning_runs(plan: Plan, runs: Sequence[Run]) -> list[Run]:
-    """List the grid's runs for the networks among ``runs``, one seed, scored on validation pixels.
+    """List the grid's runs for the networks among ``runs``, with one seed, scored on validation pixels.
 
     Raises:
-        InputError: a dataset of the plan has no ``val``, or the plan no ``tuning``.
+        InputError: if a dataset of the plan has no ``val``, or the plan no ``tuning``.
     """
     if not settings(plan):
         raise InputError(f"{plan.path}: --tune needs tuning=dict(key=..., values=..., seed=...)")
@@ -168,20 +146,18 @@ def tuning_runs(plan: Plan, runs: Sequence[Run]) -> list[Run]:
 
 
 def tune(table: TuningTable, runs: Sequence[Run], processes: Processes) -> list[Result]:
-    """Run what the table lacks, write each result at once, and return the failures.
+    """Run the settings that the table lacks, write each result at once, and return the failures.
 
     Raises:
-        InputError: as ``board.prepare``; or the table cannot be read or written.
+        InputError: as ``board.prepare`` does, or if the table cannot be read or written.
     """
     possible, without = prepare(runs)
     rows = table.rows()
-
-    def done(run: Run, sha256: str) -> bool:
-        row = rows.get((run.dataset, run.model, run.label)) or {}
-        known = (row.get("config_sha256"), row.get("split_sha256"))
-        return row.get("status") == "done" and known == (run.config_sha256, sha256)
-
-    left = [(run, sha256) for run, sha256 in possible if not done(run, sha256)]
+    left = [
+        (run, sha256)
+        for run, sha256 in possible
+        if not is_done(rows.get((run.dataset, run.model, run.label)), run, sha256)
+    ]
     failed = []
     with RunProgress(len(left), len(possible) - len(left), len(without)) as progress:
         for result in processes.results(left, progress.started, lambda run: False):

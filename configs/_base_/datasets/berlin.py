@@ -5,4 +5,4 @@ source = dict(type="berlin")
 split = dict(type="official")
 modalities = ["hsi", "sar"]
 window = 32
-pretreatment = dict()  # by modality; those left out are standardised
+pretreatment = dict()  # by modality; modalities not listed are standardised

@@ -5,4 +5,4 @@ source = dict(type="muufl")
 split = dict(type="blocks", size=32, guard=16, seed=0)
 modalities = ["hsi", "lidar"]
 window = 32
-pretreatment = dict()  # by modality; those left out are standardised
+pretreatment = dict()  # by modality; modalities not listed are standardised

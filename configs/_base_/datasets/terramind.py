@@ -5,8 +5,8 @@ source = dict(type="terramind", modalities=("s2", "s1"))
 split = dict(type="blocks", size=32, guard=8, seed=0)
 modalities = ["s2", "s1"]
 window = 16
-# By modality; those left out are standardised. Chosen on validation blocks (docs/tuning.md).
+# By modality; modalities not listed are standardised. Chosen on validation blocks (docs/tuning.md).
 pretreatment = dict(s2=[dict(type="Standardize"), dict(type="PCA", components=12)])
-posterior = dict(type="Posterior", views=8, smooth=1.0)  # of M3amba and of the ConvNeXt compared with it
+posterior = dict(type="Posterior", views=8, smooth=1.0)  # for M3amba and for the ConvNeXt compared with it
 
-train_dataloader = dict(dataset=dict(balanced=False))  # classes as often as they come (docs/tuning.md)
+train_dataloader = dict(dataset=dict(balanced=False))  # classes at their natural frequency (docs/tuning.md)

@@ -1,4 +1,4 @@
-# How windows are drawn for training and laid for evaluation; the datasets beside this name source and split.
+# Draws windows for training and tiles scenes for evaluation; the other files here name source and split.
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,

@@ -1,5 +1,5 @@
-# M3amba as in the paper (arXiv 2503.06446): 70.8 M parameters for Houston 2013 beside the frozen CLIP.
-# The paper does not publish the weights of the two loss terms; these are ours.
+# M3amba as in the paper (arXiv 2503.06446): 70.8 M parameters for Houston 2013, without the frozen CLIP.
+# The paper does not give the weights of the two loss terms; we chose these.
 model = dict(
     type="M3amba",
     embed_dim=384,

@@ -1,4 +1,4 @@
-# M3amba, size s: for two CPU cores and patience. Without CLIP encoder, as size t.
+# M3amba, size s: slow on two CPU cores. Without CLIP, like size t.
 model = dict(
     type="M3amba",
     embed_dim=96,

@@ -1,4 +1,4 @@
-# M3amba, size t: trains in minutes on two CPU cores. Without CLIP encoder: the tokens start the fused stream.
+# M3amba, size t: trains in minutes on two CPU cores. Without CLIP the fused stream starts from the tokens.
 model = dict(
     type="M3amba",
     embed_dim=48,

@@ -1,5 +1,5 @@
-# AdamW; the learning rate warms up over the first epoch, then falls to zero as a cosine, step by step.
-# Leaf configs set train_cfg.max_epochs; the schedulers end with it.
+# AdamW. The learning rate rises over the first epoch, then falls to zero along a cosine, step by step.
+# Leaf configs set train_cfg.max_epochs, and the schedulers end with it.
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05),
