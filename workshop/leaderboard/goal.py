@@ -11,8 +11,7 @@ import numpy as np
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
-from workshop.cards.document import read_text, replace_blocks
-from workshop.cards.markdown import table
+from workshop.cards.document import read_text, replace_blocks, table
 from workshop.leaderboard.plan import Plan
 from workshop.leaderboard.summary import Entry, signed
 

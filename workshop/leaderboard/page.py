@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
-from workshop.cards.markdown import table as markdown_table
+from workshop.cards.document import table as markdown_table
 from workshop.leaderboard.goal import HEAD, standing
 from workshop.leaderboard.plan import Plan, Run
 from workshop.leaderboard.summary import (
