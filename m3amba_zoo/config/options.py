@@ -50,6 +50,7 @@ OTHERS = (
     "model_wrapper_cfg",
     "resume",
     "runner_type",
+    "scan_backend",
     "visualizer",
     "work_dir",
 )

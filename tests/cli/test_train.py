@@ -89,6 +89,10 @@ def test_compile_compiles_the_network_to_the_same_training(config):
     torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
 
 
+def test_a_config_names_the_scans_backend(config):
+    assert "no scan backend is called 'gpu'" in refusal(train, config, "--cfg-options", "scan_backend=gpu")
+
+
 def test_compile_of_another_kind_is_refused(config):
     message = refusal(train, config, "--cfg-options", "compile=inductor")
     assert message == "compile is 'inductor', expected True, False or arguments of torch.compile"
