@@ -47,7 +47,7 @@ def mirror_names(given: Sequence[str] = ()) -> list[str]:
         except ValueError:
             malformed = True
         if malformed:  # it is not shown, as nobody can tell where in it a password is
-            scheme = re.match(r"(?:[\w+.-]+:)?", name)[0]
+            scheme = re.sub(r"(?s)^([\w+.-]+:)?.*", r"\1", name)
             raise InputError(
                 f"mirror '{scheme}...': is malformed, expected {scheme or 'http:'}//host:port/path"
             )
