@@ -1,8 +1,10 @@
 """Every model on every dataset: the config reads, the model fits its data, and the main jobs run from it."""
 
 import json
+import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mmengine.config.config
@@ -90,7 +92,7 @@ def test_a_new_dataset_is_one_file_and_a_new_model_too(tmp_path):
     for recipe in RECIPES:
         config = read_config(CONFIGS / recipe, dataset)
         assert config.test_dataloader.dataset.modalities == ["hsi", "sar"], "the source's own"
-        assert config.experiment_name == f"{Path(recipe).stem}_fields"
+        assert config.experiment_name == f"{Path(recipe).stem}-fields"
         if "classifier" not in config and "msfmamba" not in recipe:  # that one asks for 30 components
             assert MODELS.build(config.model).in_channels == {"hsi": 12, "sar": 4}
     recipe = tmp_path / "mine.py"
@@ -142,6 +144,7 @@ def test_what_a_config_says_once_reaches_every_part(tmp_path):
         ("windo=9", ["no 'windo'", "'window'"]),
         ("pretreatment.hsi=1", ["'pretreatment' is a variable"]),
         ("modalities=sar", ["modalities names 'sar'", "hsi, lidar"]),
+        ("tile=16", ["reads 'tile'"]),
     ],
 )
 def test_what_would_arrive_in_one_part_alone_is_refused(option, expected):
@@ -152,12 +155,47 @@ def test_what_would_arrive_in_one_part_alone_is_refused(option, expected):
 
 
 @pytest.mark.parametrize(
+    ("config", "option"),
+    [("mft", "window=24"), ("lda", "window=24"), ("lda", "train_cfg.max_epochs=3"), ("svm", "model.patch=3")],
+)
+def test_what_nothing_reads_is_refused(config, option):
+    with pytest.raises(InputError, match=f"reads '{option.partition('=')[0]}'"):
+        read_config(CONFIGS / f"baselines/{config}.py", "houston", [option])
+
+
+def test_an_explicit_test_window_stands_and_other_starts_have_other_hashes():
+    name = CONFIGS / "m3amba_houston.py"
+    config = read_config(name, options=["test_dataloader.dataset.window=64"])
+    assert (config.model.window, config.test_dataloader.dataset.window) == (32, 64)
+    plain = config_sha256(read_config(name))
+    assert config_sha256(read_config(name, options=["load_from=x.pth"])) != plain
+    assert config_sha256(read_config(name, options=["load_from=x.pth", "resume=True"])) == plain
+
+
+def test_a_written_config_cannot_read_more_modalities_than_it_was_written_for(tmp_path):
+    read_config(CONFIGS / "m3amba_terramind.py", options=["modalities=s1"]).dump(tmp_path / "written.py")
+    with pytest.raises(InputError, match=r"written for s1; 's2' needs the config"):
+        read_config(tmp_path / "written.py", options=["modalities=s2,s1"])
+
+
+def test_configs_are_read_by_several_threads_at_once():
+    names = ["houston", "augsburg", "trento", "berlin"] * 4
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda name: read_config(CONFIGS / "m3amba.py", name).source.type, names))
+    assert [name.removesuffix("2013") for name in found] == names
+    assert logging.root.manager.disable == 0
+    assert mmengine.config.config.get_installed_path is not installed_path
+
+
+@pytest.mark.parametrize(
     ("config", "data", "expected"),
     [
         ("m3amba_houston.py", "idtrees", "has its own dataset"),
         ("m3amba.py", "idtree", "did you mean 'idtrees'"),
         ("m3amba.py", "absent.yaml", "no such scene file"),
         ("m3amba.py", "absent.py", "no such dataset file"),
+        ("m3amba.py", "windows", "no such dataset"),
+        ("m3amba.py", "a\\b.yaml", "without backslashes"),
     ],
 )
 def test_a_dataset_that_cannot_be_taken_is_refused(config, data, expected):
@@ -253,7 +291,7 @@ def test_a_resumed_demo_ends_with_the_same_weights(tmp_path):
 def test_a_patch_wise_baseline_is_scored_on_every_test_pixel_and_leaks_by_its_patch(name, patch, tmp_path):
     arguments = ("--seed", "1", "--data", "simulated_houston")
     record = run(f"baselines/{name}.py", tmp_path, *SMALL, arguments=arguments)
-    assert record["model"]["name"] == f"{name}_simulated_houston"
+    assert record["model"]["name"] == f"{name}-simulated_houston"
     assert record["pixels"] == record["split"]["pixels"]["test"]
     assert record["split"]["window"] == patch
     assert (record["split"]["leaked_pixels"] > 0) == (patch > 1)

@@ -11,6 +11,7 @@ from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.errors import InputError, close_names
 
 FAILURE = 1
+UNCUT_WIDTH = 160
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,6 +80,7 @@ def _get(models: Mapping[str, Any], args: argparse.Namespace) -> None:
 
 def _list(models: Mapping[str, Any], _: argparse.Namespace) -> None:
     from rich import get_console
+    from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
 
@@ -96,7 +98,9 @@ def _list(models: Mapping[str, Any], _: argparse.Namespace) -> None:
             decimal(model.file(model.weights).size) if model.weights else "none",
             ", ".join(place.name for place in places_of(model)) or "-",
         )
-    get_console().print(table)
+    # into a file or a pipe nothing is cut
+    console = get_console() if get_console().is_terminal else Console(width=UNCUT_WIDTH)
+    console.print(table)
 
 
 def _info(models: Mapping[str, Any], args: argparse.Namespace) -> None:

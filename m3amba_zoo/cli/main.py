@@ -37,6 +37,11 @@ def main() -> NoReturn:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage(commands))
         sys.exit(0 if arguments else USAGE_ERROR)
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("m3amba_zoo"))
+        sys.exit(0)
     command = arguments[0]
     if command not in commands:
         print(f"error: no command '{command}'; expected one of {', '.join(commands)}", file=sys.stderr)

@@ -198,7 +198,7 @@ def _registered(kind: str) -> list[str]:
 
 def print_header(runner: Runner, note: str | None) -> None:
     """Print the run, its model, device and log, and a note on the origin of the weights."""
-    from m3amba_zoo.engine.any_runner import bare_model
+    from m3amba_zoo.engine.any_runner import bare_model, built_loops
 
     if not _is_main_process():
         return
@@ -210,6 +210,9 @@ def print_header(runner: Runner, note: str | None) -> None:
         f"{runner.experiment_name}: {type(model).__name__}, {trained:,} trained parameters, "
         f"{device}{processes}, seed {runner.seed}"
     )
+    for loop in list(built_loops(runner).values())[:1]:
+        if data := (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("data"):
+            print_line(f"data: {data.name}, split {data.split.name}")
     print_line(f"log: {_shown(Path(runner.logger.log_file))}")
     if note:
         print_line(note)

@@ -12,6 +12,7 @@ from typing import Any
 from rich import get_console
 
 from m3amba_zoo.cli.running import print_line
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, audit, build_split
@@ -70,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 def _load_scenes(name: str) -> list[Scene]:
     """Load the labels and masks of a registered source, or of the manifest at a path."""
     manifest = Path(name).suffix in (".yaml", ".yml")
+    if name == "manifest":
+        raise InputError("source 'manifest' is a file: give the path of its scene.yaml")
     config = {"type": "manifest", "path": name} if manifest else {"type": name}
     return SOURCES.build(config).load(rasters=False)
 

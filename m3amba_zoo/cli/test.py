@@ -31,10 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     meta = read_meta(args.checkpoint)
     if meta.get("seed") is not None:
         set_seed(config, meta["seed"], splits=meta[SEEDED_SPLITS])
-    config.resume, config.load_from = False, str(args.checkpoint)
+    config.resume, config.load_from = False, None
     before = files_of(config.work_dir)
     with starting(config):
         runner = build_runner(config, ("test_loop",))
+        runner._load_from = str(args.checkpoint)  # the config, and its hash, are those of the training
         # MMEngine's own Runner would test weights that do not fit the model
         check_weights(runner, read_checkpoint(args.checkpoint, "meta"), args.checkpoint)
         print_header(runner, f"tests {args.checkpoint}")

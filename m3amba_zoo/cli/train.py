@@ -42,9 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not classical:
         require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     _set_start(config, args)
+    _require_same_config(Path(config.work_dir), Path(config.filename).name)
     if classical:
         from m3amba_zoo.cli.classifier_run import run_classifier
 
+        file = args.resume not in (None, "auto")
+        for option, given in {"--amp": args.amp, "--no-test": args.no_test, "--resume FILE": file}.items():
+            if given:
+                raise InputError(f"{option}: {config.filename} has a classical classifier, leave it out")
         run_classifier(config)
         return 0
     if args.amp:
@@ -65,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         runner.message_hub.update_info(SEEDED_SPLITS, args.seed is not None)
         if start is not None:
             runner.register_hook(start)
+        # what this call resumes is no part of the config, which is written when training starts
+        runner.cfg.resume = False
+        runner.cfg.load_from = None if config.get("resume") else config.get("load_from")
         print_header(runner, resumed)
         resumable = has_hook(runner, SafeCheckpointHook)
         if not resumable:
@@ -83,6 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
     print_written(runner, before)
     return 0
+
+
+def _require_same_config(work_dir: Path, name: str) -> None:
+    """Raise InputError if a work dir holds the run of another config, whose results would be lost."""
+    others = [path.name for path in work_dir.glob("*.py") if path.name != name]
+    if others:
+        raise InputError(f"{work_dir}: holds the run of {others[0]}; give another --work-dir")
 
 
 def _parser() -> argparse.ArgumentParser:

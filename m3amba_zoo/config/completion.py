@@ -37,30 +37,39 @@ DEFAULT_TILE = 32
 PRETREATMENT = "pretreatment"
 
 
-def complete(config: Config) -> None:
+def complete(config: Config) -> set[str]:
     """Add to a config what its source and model imply.
 
     A complete config, such as one that a training wrote, does not change, except that the order of its
     modalities is added.
 
+    Returns:
+        The keys that were read: an option on another of ``STATED_ONCE`` has no effect.
+
     Raises:
         InputError: if a place contradicts the value derived for it, or the source is not registered or cannot
             be described.
     """
-    top = config._cfg_dict
+    top, used = config._cfg_dict, set()
     if top.get("source") is not None:
         _order_modalities(config)
     takes = _arguments(MODELS, top.get("model"))
     for name in LOADERS:
-        dataset = (top.get(name) or {}).get("dataset")
-        for key, (value, stated) in _stated_for(config, name, dataset, takes).items():
+        dataset = (top.get(name) or {}).get("dataset") or {}
+        for key, (value, stated) in _stated_for(config, name, takes).items():
             if key in _arguments(DATASETS, dataset):
-                _enter(config, f"{name}.dataset.{key}", value, stated)
+                used.add(stated)
+                # windows of another size may be tested: an explicit one stands
+                explicit = key == "window" and name != "train_dataloader" and dataset.get(key) is not None
+                if not explicit:
+                    _enter(config, f"{name}.dataset.{key}", value, stated)
     if "window" in takes and "patch" not in takes:
+        used.add("window")
         _enter(config, "model.window", top.get("window"), "window")
     _enter_channels(config, takes)
     for part in ("model", "classifier"):
         _leave_out_unread(config, top.get(part))
+    return used
 
 
 def _order_modalities(config: Config) -> None:
@@ -74,21 +83,21 @@ def _order_modalities(config: Config) -> None:
         config.modalities = list(given)
 
 
-def _stated_for(
-    config: Config, loader: str, dataset: Any, takes: Mapping[str, Any]
-) -> dict[str, tuple[Any, str]]:
+def _stated_for(config: Config, loader: str, takes: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
     """Return the value of each argument of a loader's dataset, with the place that states it."""
     stated = {key: (config.get(key), key) for key in ("source", "split", "modalities")}
+    if config.get("model") is None:
+        return stated  # a classical classifier reads no windows
     patch = config.model.get("patch", takes["patch"]) if "patch" in takes else None
     if not isinstance(patch, int):
-        stated["window"] = (config.get("window") if config.get("model") is not None else None, "window")
+        stated["window"] = (config.get("window"), "window")
     elif loader == "train_dataloader":
         stated["window"] = (patch, "model.patch")
     else:
-        tile = config.get("tile")
-        if tile is None and (dataset or {}).get("window") is None:
-            tile = DEFAULT_TILE
-        stated |= {"window": (tile, "tile"), "margin": (patch // 2, "model.patch")}
+        stated |= {
+            "window": (config.get("tile", DEFAULT_TILE), "tile"),
+            "margin": (patch // 2, "model.patch"),
+        }
     return stated
 
 

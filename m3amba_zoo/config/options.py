@@ -31,29 +31,31 @@ DECISIVE = (
     "custom_hooks",
     "custom_imports",
     "randomness",
+    "auto_scale_lr",
+    "sync_bn",
+    "load_from",
     INIT_FROM,
     FREEZE,
 )
 # keys for the place of files, the start of the run and what is shown
 OTHERS = (
-    "auto_scale_lr",
     "compile",
     "default_scope",
     "env_cfg",
     "experiment_name",
     "find_unused_parameters",
     "launcher",
-    "load_from",
     "log_level",
     "log_processor",
     "model_wrapper_cfg",
     "resume",
     "runner_type",
-    "sync_bn",
+    "scan_backend",
     "visualizer",
     "work_dir",
 )
 DISPLAY_HOOKS = ("logger", "progress", "report")
+CLASSICAL = ("classifier", "test_dataloader", "custom_imports", "randomness")
 CLASSIFIER_DATA = ("source", "split", "modalities", "part")
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # keys that a config states once, and the places that completion.py copies them to
@@ -80,6 +82,7 @@ def apply_options(config: Config, options: Sequence[str]) -> None:
         InputError: if an option is not ``KEY=VALUE``, does not fit the config, or names a variable of the
             file that has no effect once the file has been read.
     """
+    written_for = list((config.get("model") or {}).get("in_channels") or ())
     for option in options:
         _forget_copies(config, _key(option))
     for option in options:
@@ -91,6 +94,32 @@ def apply_options(config: Config, options: Sequence[str]) -> None:
         except Exception as error:
             reason = one_line(error)
             raise InputError(f"--cfg-options: '{option}' does not fit {config.filename}: {reason}") from error
+    wanted = config.get("modalities") or []
+    added = set([wanted] if isinstance(wanted, str) else wanted) - set(written_for)
+    if written_for and added:
+        raise InputError(  # a written config has no pretreatment of modalities that it did not read
+            f"--cfg-options: {config.filename} was written for {', '.join(written_for)}; "
+            f"'{min(added)}' needs the config that it was made from"
+        )
+
+
+def require_read(config: Config, options: Sequence[str], read: set[str]) -> None:
+    """Refuse options that nothing of a config reads.
+
+    Args:
+        config: completed.
+        options: as ``apply_options`` took them.
+        read: what ``complete`` returned.
+
+    Raises:
+        InputError: if an option has no effect; the message names it.
+    """
+    classical = config.get("classifier") is not None
+    for key in map(_key, options):
+        top = key.partition(".")[0]
+        unread = top in STATED_ONCE and top not in read
+        if unread or (classical and top in DECISIVE and top not in CLASSICAL):
+            raise InputError(f"--cfg-options: nothing in {config.filename} reads '{key}'; leave it out")
 
 
 def set_seed(config: Config, seed: int, splits: bool = True) -> None:
@@ -116,11 +145,13 @@ def config_sha256(config: Config) -> str:
     plain = config._cfg_dict.to_dict()
     if plain.get("classifier"):
         dataset = (plain.get("test_dataloader") or {}).get("dataset") or {}
-        plain = {key: plain.get(key) for key in ("classifier", "custom_imports", "randomness")}
+        plain = {key: plain.get(key) for key in CLASSICAL if key != "test_dataloader"}
         plain["classifier"] = {key: value for key, value in plain["classifier"].items() if value != {}}
         plain["test_dataloader"] = {key: dataset[key] for key in CLASSIFIER_DATA if key in dataset}
     elif isinstance(plain.get("model"), dict):
         plain["model"] = {key: value for key, value in plain["model"].items() if key != "modalities"}
+    if plain.get("resume"):
+        plain["load_from"] = None  # the run that is resumed, which has the same config
     hooks = plain.get("default_hooks") or {}
     plain["default_hooks"] = {name: hook for name, hook in hooks.items() if name not in DISPLAY_HOOKS}
     decisive = {key: plain[key] for key in DECISIVE if plain.get(key) not in (None, {}, [])}

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import mmengine.config.config
 from mmengine.config import Config
 
 from m3amba_zoo.config.completion import complete
-from m3amba_zoo.config.options import apply_options, set_seed
+from m3amba_zoo.config.options import apply_options, require_read, set_seed
 from m3amba_zoo.errors import InputError, close_names, one_line
 
 DATASET_VARIABLE = "M3AMBA_DATASET"
 """Recipes contain ``{{$M3AMBA_DATASET:...}}`` in place of the dataset's file."""
 SCENE_VARIABLE = "M3AMBA_SCENE"
-DATASETS = Path("_base_", "datasets")
+DATASET_FOLDER = Path("_base_", "datasets")
 OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
+CHECKOUT_CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+_READING = threading.RLock()  # a file is read with variables of the process
 
 
 def read_config(
@@ -45,7 +49,7 @@ def read_config(
     apply_options(config, options)
     if seed is not None:
         set_seed(config, seed)
-    complete(config)
+    require_read(config, options, complete(config))
     return config
 
 
@@ -67,14 +71,18 @@ def read_raw(path: Path, data: str | Path | None = None) -> Config:
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
     if environment and environment[DATASET_VARIABLE] not in config.text:
         raise InputError(f"--data {data}: {path} has its own dataset, expected a recipe such as m3amba.py")
-    if data is not None:
-        name = Path(str(data)).stem
-        config.experiment_name = f"{path.stem}_{name}"
+    if data is not None:  # "-", so that no leaf config has the same name
+        file = Path(str(data))
+        config.experiment_name = (
+            f"{path.stem}-{file.resolve().parent.name if file.stem == 'scene' else file.stem}"
+        )
     return config
 
 
 def _dataset_variables(config: Path, data: str) -> dict[str, str]:
     """Return the environment variables that give a recipe its dataset."""
+    if set(data) & set("\\'\""):  # MMEngine puts the path between quotes
+        raise InputError(f"--data {data}: a path without backslashes and quotes is expected")
     if Path(data).suffix in (".yaml", ".yml"):
         if not Path(data).is_file():
             raise InputError(f"--data {data}: no such scene file")
@@ -87,15 +95,15 @@ def _dataset_variables(config: Path, data: str) -> dict[str, str]:
 
 
 def _find_dataset(config: Path, name: str) -> Path:
-    for folder in config.resolve().parents:
-        if (folder / DATASETS).is_dir():
-            found = folder / DATASETS / f"{name}.py"
-            known = sorted(p.stem for p in found.parent.glob("*.py") if p.stem not in ("windows", OWN_SCENE))
-            if not found.is_file():
-                hint = close_names(name, known) or f"known: {', '.join(known)}"
-                raise InputError(f"--data {name}: no such dataset in {found.parent}; {hint}")
-            return found
-    raise InputError(f"--data {name}: no folder {DATASETS} beside or above {config}")
+    folders = [folder / DATASET_FOLDER for folder in (*config.resolve().parents, CHECKOUT_CONFIGS)]
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    if folder is None:
+        raise InputError(f"--data {name}: no folder {DATASET_FOLDER} beside or above {config}")
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("windows", OWN_SCENE))
+    if name not in (*known, OWN_SCENE):
+        hint = close_names(name, known) or f"known: {', '.join(known)}"
+        raise InputError(f"--data {name}: no such dataset in {folder}; {hint}")
+    return folder / f"{name}.py"
 
 
 @contextmanager
@@ -105,15 +113,18 @@ def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
     MMEngine 0.10 needs pkg_resources, which setuptools has dropped, for configs that inherit from packages
     (``mmpretrain::_base_/default_runtime.py``). At the end MMEngine and the environment are as before.
     """
-    module, ours = (
-        mmengine.config.config,
-        {"get_installed_path": installed_path, "is_installed": is_installed},
-    )
+    module = mmengine.config.config
+    ours = {"get_installed_path": installed_path, "is_installed": is_installed}
+    with _READING:
+        yield from _exchanged(module, ours, environment)
+
+
+def _exchanged(module: ModuleType, ours: dict[str, Callable], environment: dict[str, str]) -> Iterator[None]:
     theirs = {name: getattr(module, name) for name in ours}
     before = {name: os.environ.pop(name, None) for name in (DATASET_VARIABLE, SCENE_VARIABLE)}
     disabled = logging.root.manager.disable
     try:
-        logging.disable(logging.INFO)  # MMEngine logs every variable that it reads
+        logging.disable(max(disabled, logging.INFO))  # MMEngine logs every variable that it reads
         os.environ.update(environment)
         for name, function in ours.items():
             setattr(module, name, function)

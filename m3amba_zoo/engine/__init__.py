@@ -14,6 +14,7 @@ Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
 ``call_hook``               training have passed                           replace a training's config
 ``build_logger``            The terminal shows warnings only               The log file has everything
 ``register_default_hooks``  None drops any default hook                    MMEngine drops only its own
+``setup_env``               ``scan_backend`` names the scan's backend      A run may need a certain one
 ``setup_env``,              Several processes may train on CPUs            MMEngine knows GPUs only
 ``wrap_model``
 ``wrap_model``,             ``freeze`` lists parameters not to train       A start from other weights may keep

@@ -21,6 +21,7 @@ from m3amba_zoo.engine.console import ConsoleHandler
 from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import read_checkpoint
+from m3amba_zoo.ops import set_default_backend
 from m3amba_zoo.registry import RUNNERS
 
 
@@ -29,11 +30,12 @@ class ZooRunner(Runner):
     """MMEngine's Runner for the zoo; the table in ``m3amba_zoo.engine`` says what is different and why."""
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Join the other processes; MMEngine knows GPUs only.
+        """Join the other processes, and choose the scan's backend that the config names.
 
         Raises:
-            InputError: if there is no GPU and the launcher is not ``pytorch``.
+            InputError: if there is no GPU and the launcher is not ``pytorch``, or no backend has that name.
         """
+        set_default_backend(self.cfg.get("scan_backend"))
         if self.distributed and not torch.cuda.is_available():
             if self.launcher != "pytorch":
                 raise InputError(f"--launcher {self.launcher}: no GPU found, expected pytorch on CPUs")

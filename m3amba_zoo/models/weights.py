@@ -86,7 +86,7 @@ def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path:
         InputError: if a parameter is missing, left over or has another shape; the message names the first one
             and both shapes.
     """
-    advice = "use the config that the checkpoint was trained with (modalities, in_channels, num_classes)"
+    advice = "use the config that the checkpoint was trained with, and its --data if it is a recipe"
     for name, value in expected.items():
         if name not in state:
             if name.endswith("num_batches_tracked"):

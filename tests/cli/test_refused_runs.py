@@ -8,6 +8,10 @@ from toy_commands import check, refusal, train
 from toy_run import ToyModel
 
 
+def test_a_config_names_the_scans_backend(config):
+    assert "no scan backend is called 'gpu'" in refusal(train, config, "--cfg-options", "scan_backend=gpu")
+
+
 def test_compile_of_another_kind_is_refused(config):
     message = refusal(train, config, "--cfg-options", "compile=inductor")
     assert message == "compile is 'inductor', expected True, False or arguments of torch.compile"
