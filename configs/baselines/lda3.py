@@ -1,13 +1,5 @@
 """Shrinkage LDA on 3 x 3 means."""
 
-_base_ = "../_base_/pixel_recipe.py"
+_base_ = "lda.py"
 
-# Without Discriminants, which LDA computes itself, and WindowShift, which needs windows (docs/tuning.md).
-classifier = dict(
-    type="ShrinkageLDA",
-    mean=3,
-    pretreatment={
-        modality: [step for step in steps if step["type"] not in ("Discriminants", "WindowShift")]
-        for modality, steps in _base_.pretreatment.items()
-    },
-)
+classifier = dict(mean=3)

@@ -153,9 +153,20 @@ class SafeCheckpointHook(CheckpointHook):
         """Prepare, and keep the scenes out of the message hub, which is copied at every save."""
         super().before_train(runner)
         runner.message_hub.pop_info("dataset_meta")
+        self._forget_best_of_others()
         if is_main_process():
             for leftover in Path(self.out_dir).glob("*.pth.*.part"):  # of a run that was killed as it wrote
                 leftover.unlink(missing_ok=True)
+
+    def _forget_best_of_others(self) -> None:
+        """Drop paths that a resumed checkpoint names in another work dir: those files are not this run's."""
+        if not self._is_own(getattr(self, "best_ckpt_path", None)):
+            self.best_ckpt_path = None
+        best = getattr(self, "best_ckpt_path_dict", {})
+        best.update((score, None) for score, path in best.items() if not self._is_own(path))
+
+    def _is_own(self, path: str | None) -> bool:
+        return path is not None and Path(path).parent.resolve() == Path(self.out_dir).resolve()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make the checkpoint plain."""

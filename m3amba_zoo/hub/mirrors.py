@@ -47,8 +47,10 @@ def mirror_names(given: Sequence[str] = ()) -> list[str]:
         except ValueError:
             malformed = True
         if malformed:  # it is not shown, as nobody can tell where in it a password is
-            scheme = name.partition(":")[0]
-            raise InputError(f"mirror '{scheme}:...': is malformed, expected {scheme}://host:port/path")
+            scheme = re.sub(r"(?s)^([\w+.-]+:)?.*", r"\1", name)
+            raise InputError(
+                f"mirror '{scheme}...': is malformed, expected {scheme or 'http:'}//host:port/path"
+            )
         if "://" in name and parts.scheme not in ("http", "https", "file"):
             raise InputError(f"mirror '{shown(name)}': expected http://, https://, file:// or a folder")
     return names
@@ -60,8 +62,13 @@ def is_remote(address: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """Return an address for messages, without user, password and query, as they may be secret."""
-    return re.sub(r"(?s)^(\w+:/*)[^/]*@|[?#].*", r"\1", address)
+    """Return an address for messages, without user, password and query, as they may be secret.
+
+    A folder keeps an ``@`` in its name, unless what stands before it looks like ``user:password``.
+    """
+    if "://" in address:
+        return re.sub(r"(?is)[^/?#]*(?:@|%40)|[?#].*", "", address)
+    return re.sub(r"(?i)[^/]*(?::|%3a)[^/]*(?:@|%40)", "", address)
 
 
 def fetch_file(mirror: str, model: str, file: PublishedFile) -> bytes:
@@ -83,7 +90,7 @@ def fetch_file(mirror: str, model: str, file: PublishedFile) -> bytes:
     else:
         root = Path(url2pathname(urlsplit(mirror).path) if "://" in mirror else mirror).expanduser()
         path = root / model / file.path
-        place, chunks = str(path), _file_chunks(path)
+        place, chunks = shown(str(path)), _file_chunks(path)
     content = bytearray()
     with closing(chunks):
         for chunk in chunks:
@@ -102,7 +109,8 @@ def _file_chunks(path: Path) -> Generator[bytes, None, None]:
             while chunk := stream.read(CHUNK):
                 yield chunk
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        # without the cause, whose text may have a password
+        raise InputError(f"{shown(str(path))}: {error.strerror}") from None
 
 
 def _url_chunks(url: str, size: int) -> Generator[bytes, None, None]:

@@ -12,13 +12,14 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from numpy.typing import NDArray
 from rich import get_console
 
 from m3amba_zoo.config import read_config
 from m3amba_zoo.config.options import INIT_FROM
+from m3amba_zoo.engine.any_runner import bare_model
+from m3amba_zoo.engine.checkpoint import check_data, describe_data
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.hub.index import sha256_of
@@ -94,11 +95,12 @@ class InitFromHook(Hook):
         Raises:
             InputError: if they do not fit, or were trained on pixels that this run's split tests.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner)
         if not isinstance(model, WindowClassifier):
             raise InputError(f"init_from: model is a {type(model).__name__}, expected a WindowClassifier")
-        data = runner.train_dataloader.dataset.metainfo["data"]
-        self._check_split(data)
+        metainfo = runner.train_dataloader.dataset.metainfo
+        data = metainfo["data"]
+        check_data(self.source.trained_on(), describe_data(metainfo), self.source.name)
         wavelengths = {}
         for modality, bands in model.in_channels.items():
             given = self.wavelengths.get(modality)
@@ -122,15 +124,6 @@ class InitFromHook(Hook):
         if trained_on := self.source.trained_on():
             record["trained_on"] = trained_on
         runner.message_hub.update_info(INIT_FROM, record)
-
-    def _check_split(self, data: SceneData) -> None:
-        trained, split = self.source.trained_on(), data.split
-        if trained.get("name") == data.name and trained.get("sha256") != split.sha256:
-            raise InputError(
-                f"{self.source.name}: trained on split '{trained['split']}' of {data.name} (sha256 "
-                f"{trained['sha256'][:8]}), but the config has '{split.name}' ({split.sha256[:8]}): pixels "
-                "that trained it would be tested"
-            )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The commands train and test: runs that go well, runs that go on, and runs that cannot."""
+"""The commands train and test: runs that go well, and runs that go on."""
 
 import contextlib
 import errno
@@ -11,19 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
-from toy_run import CONFIG, ToyAccuracy, ToyModel
+from toy_commands import REPOSITORY, check, forget_runs, refusal, train, weights_of
+from toy_run import ToyAccuracy, ToyModel
 
 from m3amba_zoo.cli import main
-from m3amba_zoo.cli import test as testing
-from m3amba_zoo.cli import train as training
 from m3amba_zoo.cli.running import starting
-from m3amba_zoo.errors import InputError
 
-REPOSITORY = Path(__file__).parents[2]
-RUNTIME = REPOSITORY / "configs/_base_/default_runtime.py"
 EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
 VALIDATION = """
 val_dataloader = test_dataloader
@@ -31,52 +24,6 @@ val_evaluator = test_evaluator
 val_cfg = dict(type="ValLoop")
 default_hooks = dict(checkpoint=dict(save_best="toy/oa", rule="greater"))
 """
-
-
-@pytest.fixture
-def config(tmp_path, monkeypatch):
-    """A config file in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "toy.py"
-    path.write_text(CONFIG.format(runtime=RUNTIME))
-    return path
-
-
-@pytest.fixture
-def plain(config):
-    """The same with MMEngine's own Runner and hooks."""
-    config.write_text(CONFIG.replace('_base_ = ["{runtime}"]', 'default_scope = "m3amba_zoo"'))
-    return config
-
-
-def forget_runs():
-    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        kept._instance_dict.clear()  # by name and second: MMEngine expects one run per process
-
-
-def run(command, config, *arguments):
-    forget_runs()
-    return command.main([str(config), *arguments])
-
-
-def train(config, *arguments):
-    return run(training, config, *arguments)
-
-
-def check(config, *arguments):
-    return run(testing, config, *arguments)
-
-
-def refusal(call, *arguments):
-    with pytest.raises(InputError) as caught:
-        call(*arguments)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-def weights_of(path):
-    return torch.load(path, weights_only=True)
 
 
 def test_compile_compiles_the_network_to_the_same_training(config):
@@ -87,15 +34,6 @@ def test_compile_compiles_the_network_to_the_same_training(config):
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
     plain, compiled = (weights_of(f"{name}/epoch_3.pth")["state_dict"] for name in ("plain", "compiled"))
     torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
-
-
-def test_a_config_names_the_scans_backend(config):
-    assert "no scan backend is called 'gpu'" in refusal(train, config, "--cfg-options", "scan_backend=gpu")
-
-
-def test_compile_of_another_kind_is_refused(config):
-    message = refusal(train, config, "--cfg-options", "compile=inductor")
-    assert message == "compile is 'inductor', expected True, False or arguments of torch.compile"
 
 
 def assert_identical(one, other, where="checkpoint"):
@@ -250,6 +188,22 @@ def test_the_best_weights_on_validation_are_what_is_tested(config, capsys):
     assert "validation, 6/6" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("scores", ["'toy/oa'", "['toy/oa', 'toy/aa']"], ids=["one score", "two scores"])
+def test_resuming_elsewhere_removes_nothing_of_the_old_work_dir(config, monkeypatch, scores):
+    better = iter([0.1, 0.2, 0.3, 0.4])
+    monkeypatch.setattr(
+        ToyAccuracy, "compute_metrics", lambda *_: dict.fromkeys(("oa", "aa"), next(better, 0.4))
+    )
+    config.write_text(config.read_text() + VALIDATION.replace('"toy/oa"', scores))
+    train(config, "--no-test", "--work-dir", "old", "--cfg-options", "train_cfg.max_epochs=2")
+    before = sorted(Path("old").glob("*.pth"))
+    assert any(path.name.startswith("best_") for path in before)
+    train(config, "--no-test", "--work-dir", "new", "--resume", "old/epoch_2.pth",
+          "--cfg-options", "train_cfg.max_epochs=4")  # fmt: skip
+    assert sorted(Path("old").glob("*.pth")) == before
+    assert {path.name for path in Path("new").glob("best_toy_oa*")} == {"best_toy_oa_epoch_4.pth"}
+
+
 def test_seed_reaches_the_run_and_every_split(config):
     train(config, "--seed", "7", "--no-test")
     ran = Config.fromfile(f"work_dirs/toy/{config.name}")
@@ -264,70 +218,6 @@ def test_the_split_is_said_once_and_a_variable_of_the_file_is_refused(config):
     ran = Config.fromfile(f"work_dirs/toy/{config.name}")
     assert ran.train_dataloader.dataset.split.seed == ran.test_dataloader.dataset.split.seed == 5
     assert "'bands' is a variable" in refusal(train, config, "--cfg-options", "bands=6")
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (["train_cfg.max_epoch=2"], "unexpected keyword argument 'max_epoch'"),
-        (["model.type=ToyModell"], "did you mean 'ToyModel'"),
-        (["default_hooks.progress.type=ProgresHook"], "did you mean 'ProgressHook'"),
-        (["optim_wrapper.optimizer.type=AdamV"], "did you mean 'Adam'"),
-        (["optim_wrapper.optimizer.lr=-1"], "Invalid learning rate"),
-        (["default_hooks.checkpoint.intervall=2"], "no 'intervall'"),
-        (["train_cfg"], "KEY=VALUE"),
-        (["train_cfg.max_epochs.x=1"], "train_cfg.max_epochs.x=1"),
-        (["model=None"], "no 'model'"),
-        (["train_cfg.max_epochs=1"], "max_epochs (at least 2 epochs"),  # the cosine follows a warm-up
-        (["load_from=absent.pth"], "absent.pth: no such checkpoint"),
-        (["load_from=https://example.org/epoch_3.pth"], "download the file and give its path"),
-    ],
-)
-def test_a_faulty_config_is_refused_and_leaves_nothing(config, options, expected):
-    message = refusal(train, config, "--cfg-options", *options)
-    assert expected in message
-    assert not Path("work_dirs").exists()
-
-
-def test_a_faulty_run_leaves_others_alone(config, monkeypatch):
-    init = ToyModel.__init__
-
-    def fail_beside_another(*arguments, **options):
-        Path("work_dirs/other").mkdir()  # a run that started in the meantime
-        init(*arguments, factr=2, **options)
-
-    monkeypatch.setattr(ToyModel, "__init__", fail_beside_another)
-    with pytest.raises(TypeError, match="factr"):
-        train(config)
-    assert os.listdir("work_dirs") == ["other"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (None, "no such config"),
-        ("model = dict(", "SyntaxError"),
-        ("model = missing", "missing"),
-        ("", "no 'model'"),
-    ],
-)
-def test_an_unreadable_config_is_refused(config, text, expected):
-    config.unlink() if text is None else config.write_text(text)
-    message = refusal(train, config)
-    assert str(config) in message
-    assert expected in message
-
-
-def test_a_work_dir_that_cannot_be_written_is_refused(config):
-    Path("file").touch()
-    assert "file is not a directory" in refusal(train, config, "--work-dir", "file/runs")
-
-
-def test_a_loss_that_is_no_number_stops_the_run(config):
-    message = refusal(train, config, "--cfg-options", "model.factor=1e39")
-    assert "epoch 1, iteration 1" in message
-    assert "loss inf" in message
-    assert not list(Path().rglob("*.pth"))
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(config, monkeypatch):
@@ -345,24 +235,6 @@ def test_a_full_disk_keeps_the_checkpoint_before(config, monkeypatch):
     assert Path("run/last_checkpoint").read_text().endswith("epoch_1.pth")
     assert [path.name for path in Path("run").glob("epoch_*")] == ["epoch_1.pth"]
     assert train(config, "--work-dir", "run", "--resume") == 0
-
-
-@pytest.mark.parametrize("runner", ["ZooRunner", "Runner"])
-def test_weights_that_do_not_fit_are_refused(config, runner):
-    config.write_text(config.read_text() + f'runner_type = "{runner}"\n')
-    train(config, "--no-test", "--work-dir", "run")
-    wider = [f"{part}.bands=6" for part in ("model", "test_dataloader.dataset")]
-    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", *wider)
-    for name in ("run/epoch_3.pth", "layers.0.weight", "(8, 4)", "(8, 6)"):
-        assert name in message
-    assert not Path("work_dirs").exists()
-
-
-def test_weights_are_not_tested_on_another_split(config):
-    train(config, "--no-test", "--work-dir", "run")
-    message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "split.seed=1")
-    for part in ("run/epoch_3.pth", "seed0", "seed1"):
-        assert part in message
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,15 @@ def test_a_redirect_is_followed_but_never_with_the_password(published, server):
         ("ftp://me:secret@host/x", "mirror 'ftp://host/x': expected http://, https://, file:// or a folder"),
         ("http://me:secret/@host", "mirror 'http:...': is malformed"),
         ("http://me:secret@[", "mirror 'http:...': is malformed"),
+        ("//secret@host:port", "mirror '...': is malformed, expected http://host"),
+        ("git+https://me:secret@host/x", r"mirror 'git\+https://host/x': expected http"),
+        ("a.b-c://me:s%40secret@host/x?key=secret", "mirror 'a.b-c://host/x': expected http"),
+        ("git+https://me%3Asecret%40host/x", r"mirror 'git\+https://host/x': expected http"),
+        ("me:secret@host/x", r": host/x/.*No such file"),
+        ("//me:secret@host/x", r": //host/x/.*No such file"),
+        ("me%3asecret%40host/x", r": host/x/.*No such file"),
+        ("http%3A//me:secret@host/x", r"host/x/.*No such file"),
+        ("stick@home/x", r": stick@home/x/.*No such file"),
     ],
 )
 def test_a_bad_address_is_named_without_its_password(published, address, says):

@@ -116,8 +116,8 @@ class Processes:
 
     def _train(self, run: Run, work_dir: Path) -> str:
         """Train and test; return the reason of a failure, else an empty string."""
-        if not _resumable(work_dir, run):
-            shutil.rmtree(work_dir, ignore_errors=True)
+        if not _resumable(work_dir, run) and (aside := _clear(work_dir)):
+            print_line(f"{run}: its config or record no longer fits; its checkpoints are now in {aside}")
         # --resume starts a new training if there is nothing to resume
         command = [*COMMAND, *run.arguments, "--work-dir", str(work_dir), "--resume"]
         log = work_dir.with_name(f"{work_dir.name}.log")
@@ -211,6 +211,18 @@ def _checked(work_dir: Path, run: Run, sha256: str) -> dict[str, Any]:
     record = read_record(work_dir / METRICS)
     check_record(record, run, sha256)
     return record
+
+
+def _clear(work_dir: Path) -> Path | None:
+    """Make room for a new training; return the folder to which a work dir with checkpoints was moved."""
+    if next(work_dir.rglob("*.pth"), None) is None:
+        shutil.rmtree(work_dir, ignore_errors=True)
+        return None
+    aside, number = work_dir.with_name(f"{work_dir.name}.before"), 1
+    while aside.exists():
+        number += 1
+        aside = work_dir.with_name(f"{work_dir.name}.before{number}")
+    return work_dir.rename(aside)
 
 
 def _resumable(work_dir: Path, run: Run) -> bool:

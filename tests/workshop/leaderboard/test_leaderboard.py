@@ -18,10 +18,11 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import build_record
 from m3amba_zoo.evaluation.scores import unpack_correct
 from workshop.cli.leaderboard import main
+from workshop.leaderboard import processes
 from workshop.leaderboard.goal import filled_readme, readme_path
 from workshop.leaderboard.page import of_main, render, sum_up
 from workshop.leaderboard.plan import read_plan
-from workshop.leaderboard.processes import _resumable
+from workshop.leaderboard.processes import Processes, _resumable
 from workshop.leaderboard.table import COLUMNS, Table, check_record
 from workshop.leaderboard.tuning import TuningTable, tuning_runs
 
@@ -200,6 +201,24 @@ def test_an_interrupted_training_is_resumed_unless_its_config_changed(kitchen, i
     # windows of 4 at stride 2 over 16 x 16 pixels are 7 x 7: so often is each pixel computed
     assert float(row["flops_per_pixel"]) == pytest.approx(2 * 5 * 3 * 7 * 7 * 4 * 4 / 16**2, rel=1e-5)
     assert float(row["train_seconds"]) > 0
+
+
+def test_checkpoints_of_a_changed_config_are_moved_aside(kitchen, monkeypatch, capsys):
+    kitchen.add("net_plots", NETWORK, network=True)
+    run = kitchen.plan.runs()[0]
+    work_dir = Path("runs", run.place)
+    monkeypatch.setattr(processes, "COMMAND", ("true",))
+    for name in ("seed0.before", "seed0.before2"):
+        (work_dir / "best").mkdir(parents=True)
+        (work_dir / "best/epoch_1.pth").touch()
+        assert Processes(Path("runs"), 1)._train(run, work_dir) == ""
+        assert not work_dir.exists()
+        assert (work_dir.with_name(name) / "best/epoch_1.pth").is_file()
+        assert f"its checkpoints are now in {work_dir.with_name(name)}\n" in capsys.readouterr().out
+    work_dir.mkdir()
+    Processes(Path("runs"), 1)._train(run, work_dir)
+    assert not work_dir.exists()
+    assert not work_dir.with_name("seed0.before3").exists()
 
 
 def test_tuning_reads_validation_pixels_alone_and_its_choice_is_used_and_named(kitchen, in_process):

@@ -1,0 +1,46 @@
+"""The commands train and test, called in this process."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+
+from m3amba_zoo.cli import test as testing
+from m3amba_zoo.cli import train as training
+from m3amba_zoo.errors import InputError
+
+REPOSITORY = Path(__file__).parents[2]
+RUNTIME = REPOSITORY / "configs/_base_/default_runtime.py"
+
+
+def forget_runs():
+    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        kept._instance_dict.clear()  # by name and second: MMEngine expects one run per process
+
+
+def run(command, config, *arguments):
+    forget_runs()
+    return command.main([str(config), *arguments])
+
+
+def train(config, *arguments):
+    return run(training, config, *arguments)
+
+
+def check(config, *arguments):
+    return run(testing, config, *arguments)
+
+
+def refusal(call, *arguments):
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def weights_of(path):
+    return torch.load(path, weights_only=True)
