@@ -259,8 +259,8 @@ def test_the_train_command_writes_scores_and_maps(in_tmp_path, capsys):
 def test_a_recipes_run_is_named_after_recipe_and_dataset(in_tmp_path):
     arguments = ["--data", "simulated_houston", "--cfg-options", "source.height=64", "source.width=128"]
     assert main([str(CONFIGS / "lda.py"), *arguments]) == 0
-    record = json.loads((in_tmp_path / "work_dirs" / "lda_simulated_houston" / "metrics.json").read_text())
-    assert record["model"]["name"] == "lda_simulated_houston"
+    record = json.loads((in_tmp_path / "work_dirs" / "lda-simulated_houston" / "metrics.json").read_text())
+    assert record["model"]["name"] == "lda-simulated_houston"
 
 
 def test_the_command_leaves_nothing_behind_on_bad_input(in_tmp_path):

@@ -161,7 +161,7 @@ REFUSALS = {
     "scores that do not follow": (lambda runs: change(runs[0], oa=0.99), "the confusion matrix gives"),
     "an older test": (
         lambda runs: change(runs[0], model={**record_of(runs[0])["model"], "epochs": 2}),
-        "is of those of epoch 2",
+        "is of epoch 2",
     ),
     "a later test": (lambda runs: change(runs[0], timing_s={"test": 1.0}), "was written by a later test"),
     "chosen on test pixels": (
