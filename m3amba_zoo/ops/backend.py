@@ -1,4 +1,4 @@
-"""Which engine runs a scan: the one that a call, the environment or the program names, else the best."""
+"""Chooses the engine of a scan: named by the call, the environment or the program; else the best at hand."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class Processes:
 
 
 class RunProgress:
-    """Shows on a terminal a bar and the names of the current runs, and prints a line per finished run.
+    """Shows on a terminal a bar and the names of the current runs, and prints one line per finished run.
 
     Args:
         total: the number of runs to do.
