@@ -142,7 +142,7 @@ def test_what_a_config_says_once_reaches_every_part(tmp_path):
         ("test_dataloader.dataset.split.type=per_class", ["test_dataloader.dataset.split", "'official'"]),
         ("patch=9", ["no 'patch'"]),
         ("windo=9", ["no 'windo'", "'window'"]),
-        ("pretreatment.hsi=1", ["'pretreatment' is a variable"]),
+        ("pretreatment=lgo", ["pretreatment is 'lgo'", "one of its pretreatments: none"]),
         ("modalities=sar", ["modalities names 'sar'", "hsi, lidar"]),
         ("tile=16", ["reads 'tile'"]),
     ],

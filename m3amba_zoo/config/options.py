@@ -69,6 +69,7 @@ STATED_ONCE: dict[str, tuple[str, ...]] = {
     ),
     "window": ("model.window", *(f"{name}.dataset.window" for name in LOADERS)),
     "tile": tuple(f"{name}.dataset.window" for name in LOADERS[1:]),
+    "pretreatment": ("model.data_preprocessor.pretreatment", "classifier.pretreatment"),
     "model.patch": ("train_dataloader.dataset.window", *(f"{name}.dataset.margin" for name in LOADERS[1:])),
 }
 

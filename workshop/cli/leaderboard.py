@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs = plan.runs(tuning.chosen(plan))
     if args.page:
         summed = sum_up(plan, table, runs)
-        texts = {args.page: render(plan, summed)}
+        texts = {args.page: render(plan, table, summed)}
         readme = readme_path(plan) if args.page == PAGE else None  # a page elsewhere is a preview
         if readme is not None:
             texts[readme] = filled_readme(plan, of_main(summed), readme)
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="instead, try the plan's grid for each network on validation pixels",
+        help="instead, try each model's settings on validation pixels",
     )
     parser.add_argument("--dry-run", action="store_true", help="list the runs and stop")
     parser.add_argument(

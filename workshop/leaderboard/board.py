@@ -17,6 +17,7 @@ from m3amba_zoo.registry import CLASSIFIERS, SOURCES
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split, build_split, leaked_pixels
 from workshop.leaderboard.plan import Plan, Run
+from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.processes import Processes, Result, RunProgress
 from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
 
@@ -93,13 +94,15 @@ def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result
     """
     possible, without = prepare(runs)
     rows = table.rows()
+    for run in {run.dataset: run for run, _ in possible if run.test_sha256}.values():
+        table.put_part(run.dataset, fixed_part(run))
     for run, reason in without:
         if (rows.get(run.key) or {}).get("status") != DONE:
             table.put_reason(run, NO_DATA, reason)
     left = [(run, sha256) for run, sha256 in possible if not is_done(rows.get(run.key), run, sha256)]
     hashes = {run.key: sha256 for run, sha256 in left}
     failed = []
-    with RunProgress(len(left), len(possible) - len(left), len(without)) as progress:
+    with RunProgress(len(left), len(possible) - len(left), without) as progress:
         found = processes.results(
             left,
             progress.started,
@@ -120,8 +123,8 @@ def split_hash(run: Run) -> str:
 
     Raises:
         NoDataError: if the data is not on this machine, or only a simulated stand-in of it is.
-        InputError: if the config cannot be read or has no data, if the split cannot be made, or if it leaks
-            more than the plan allows.
+        InputError: if the config cannot be read or has no data, if the split cannot be made or has another
+            test part than the plan's, or if it leaks more than the plan allows.
     """
     config = run.read()
     dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
@@ -140,7 +143,17 @@ def split_hash(run: Run) -> str:
             f"{run}: training windows show {leaked} test pixels of split '{found.name}', but the plan's "
             f"max_leaked_pixels is {run.max_leaked_pixels}"
         )
+    if run.test_sha256 and found.test_sha256 != run.test_sha256:
+        raise InputError(
+            f"{run}: its config makes a test part with the hash {found.test_sha256}, but the plan has set "
+            f"apart {run.test_sha256}"
+        )
     return found.sha256
+
+
+def fixed_part(run: Run) -> FixedPart:
+    """Return the test part of a run's dataset, with its blocks."""
+    raise NotImplementedError
 
 
 def _window(config: Config, dataset: Mapping[str, Any]) -> int:

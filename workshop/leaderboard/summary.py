@@ -1,21 +1,19 @@
-"""A model's runs on a dataset summed up, and compared in pairs with those of another model."""
+"""A model's runs on a dataset summed up, and its means compared with those of another model."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binomtest, chi2, wilcoxon
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.scores import SCORES, unpack_correct
+from m3amba_zoo.evaluation.scores import SCORES, unpack_predicted
 from workshop.leaderboard.plan import Run
+from workshop.leaderboard.significance import Drawn, FixedPart
 from workshop.leaderboard.table import DONE, FAILED, Key, Row, Table
-
-FEWEST_FOR_CHI2 = 25  # discordant pixels; with fewer the exact test is used
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,14 @@ class Entry:
         runs: the plan's runs of it, one per seed.
         rows: the rows of the table by seed; a run that was never started has none.
         records: the records of finished runs by seed.
+        part: the dataset's test part; None if runs have their own, or it is not known.
     """
 
     model: str
     runs: Sequence[Run]
     rows: Mapping[int, Row]
     records: Mapping[int, Mapping[str, Any]]
+    part: FixedPart | None = None
 
     @property
     def complete(self) -> bool:
@@ -50,6 +50,21 @@ class Entry:
         return any(
             run.seed in self.records and self.rows[run.seed]["config_sha256"] != run.config_sha256
             for run in self.runs
+        )
+
+    @cached_property
+    def drawn(self) -> Drawn | None:
+        """The mean scores over the seeds, of the test part and of each draw of its blocks; None if unknown."""
+        if self.part is None or not self.records:
+            return None
+        return np.mean(
+            [
+                self.part.scores(
+                    unpack_predicted(record["predicted"], record["pixels"]), len(record["confusion"])
+                )
+                for record in self.records.values()
+            ],
+            axis=0,
         )
 
     def over(self, seeds: Collection[int]) -> Entry:
@@ -81,6 +96,13 @@ class Entry:
         values = self.values(*path)
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
+    def of_class(self, name: str, score: str) -> float:
+        """Return the mean over the seeds of a class's score, such as ``f1``."""
+        found = [
+            c[score] for record in self.records.values() for c in record["per_class"] if c["name"] == name
+        ]
+        return float(np.mean(found))
+
     def accuracy(self, index: int) -> float | None:
         """Return a class's mean accuracy over the seeds that have test pixels of it, None if none has."""
         values = [record["per_class"][index]["accuracy"] for record in self.records.values()]
@@ -103,7 +125,7 @@ def entries(table: Table, rows: Mapping[Key, Row], runs: Sequence[Run]) -> list[
     for model, of_model in by_model.items():
         known = {run.seed: rows[run.key] for run in of_model if run.key in rows}
         records = {seed: table.record(row) for seed, row in known.items() if row["status"] == DONE}
-        found.append(Entry(model, of_model, known, records))
+        found.append(Entry(model, of_model, known, records, _part(table, of_model[0], records)))
     return sorted(
         found,
         key=lambda entry: (
@@ -149,77 +171,8 @@ def mean_difference(first: Entry, second: Entry, score: str) -> float | None:
     return float(np.mean(differences)) if differences else None
 
 
-def compare(first: Entry, second: Entry) -> tuple[float, float | None] | None:
-    """Compare two models on the same test pixels, over the seeds that both have.
-
-    Returns:
-        The p values of McNemar's test, pixels pooled over the seeds, and of Wilcoxon's test over the seeds'
-        OA; None if the models share no seed.
-
-    Raises:
-        InputError: if the models have different test pixels for a seed.
-    """
-    shared = seeds_on_same_pixels(first, second)
-    if not shared:
-        return None
-    right: tuple[list, list] = ([], [])
-    for seed in shared:
-        for pixels, record in zip(right, (first.records[seed], second.records[seed]), strict=True):
-            pixels.append(unpack_correct(record["correct"], record["pixels"]))
-    oa = [np.array([entry.records[seed]["oa"] for seed in shared]) for entry in (first, second)]
-    return mcnemar(*(np.concatenate(pixels) for pixels in right)).p, wilcoxon_signed_rank(*oa)
-
-
-class McNemar(NamedTuple):
-    """The result of McNemar's test.
-
-    Attributes:
-        first_only: the number of pixels that only the first model classifies correctly.
-        second_only: the number of pixels that only the second model classifies correctly.
-        p: the two-sided p value.
-    """
-
-    first_only: int
-    second_only: int
-    p: float
-
-
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """Compare which pixels two models classify correctly, in pairs (McNemar, Psychometrika 12:153, 1947).
-
-    If the models differ on fewer than 25 pixels, the exact binomial test is used; else chi squared with
-    Edwards' correction for continuity (Psychometrika 13:185, 1948). The test assumes independent pixels.
-    Neighbouring pixels are not independent, so its p values are too small.
-
-    Args:
-        first: whether the first model classifies each pixel correctly, ``(n,)``.
-        second: likewise for the second model and the same pixels.
-    """
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    differ = only_first + only_second
-    if differ == 0:
-        p = 1.0
-    elif differ < FEWEST_FOR_CHI2:
-        p = float(binomtest(only_first, differ).pvalue)
-    else:
-        p = float(chi2.sf((abs(only_first - only_second) - 1) ** 2 / differ, 1))
-    return McNemar(only_first, only_second, p)
-
-
-def wilcoxon_signed_rank(first: NDArray[np.floating], second: NDArray[np.floating]) -> float | None:
-    """Return the two-sided p value of Wilcoxon's signed-rank test (Biometrics Bulletin 1:80, 1945).
-
-    With five pairs the smallest possible value is 0.0625.
-
-    Args:
-        first: a score of the first model for each seed, ``(n,)``.
-        second: likewise for the second model, the same seeds in the same order.
-
-    Returns:
-        None with fewer than two pairs, and 1 if all pairs are equal.
-    """
-    if len(first) < 2:
-        return None
-    if np.array_equal(first, second):
-        return 1.0
-    return float(wilcoxon(first, second).pvalue)
+def _part(table: Table, run: Run, records: Mapping[int, Mapping[str, Any]]) -> FixedPart | None:
+    """Return the dataset's test part if all results are of it."""
+    part = table.part(run.dataset) if run.part == "test" else None
+    tested = {record["split"]["test_sha256"] for record in records.values()}
+    return part if part is not None and tested == {part.sha256} else None

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,11 +22,7 @@ from sklearn.svm import SVC
 
 from m3amba_zoo.models.baselines.spectra import PixelSpectra
 from m3amba_zoo.registry import CLASSIFIERS
-from m3amba_zoo.splits.build import hold_out_validation
 from m3amba_zoo.splits.scene_data import SceneData
-
-# share of the training pixels, and guard in pixels, for a search without validation pixels
-HELD_OUT, HELD_OUT_GUARD = 0.3, 4
 
 
 class PixelClassifier(ABC):
@@ -36,6 +30,7 @@ class PixelClassifier(ABC):
 
     Attributes:
         probabilistic: whether it estimates probabilities; otherwise the predicted class gets 1.
+        random: whether its fit depends on the seed.
         selection: the rule that chose its settings, in words.
         modalities: the rasters that it reads.
         window: side of the square that it reads around a pixel, in pixels.
@@ -43,6 +38,7 @@ class PixelClassifier(ABC):
     """
 
     probabilistic: bool = True
+    random: bool = True
     selection: str = "settings fixed beforehand"
     modalities: tuple[str, ...] = ()
     window: int = 1
@@ -106,27 +102,33 @@ class SpectralClassifier(PixelClassifier):
 
 @CLASSIFIERS.register_module()
 class RandomForest(SpectralClassifier):
-    """Random forest of fully grown trees (Breiman, Machine Learning 45:5, 2001).
+    """Random forest (Breiman, Machine Learning 45:5, 2001).
 
     Args:
         trees: number of trees.
+        leaf: the fewest training pixels in a leaf.
         **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
     """
 
-    def __init__(self, trees: int = 200, **kwargs: Any) -> None:
+    def __init__(self, trees: int = 200, leaf: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.settings = {"trees": trees}
+        self.settings = {"trees": trees, "leaf": leaf}
 
     def build(self, seed: int) -> ClassifierMixin:
         """Return the forest; its trees grow on torch's number of threads."""
         return RandomForestClassifier(
-            self.settings["trees"], random_state=seed, n_jobs=torch.get_num_threads()
+            self.settings["trees"],
+            min_samples_leaf=self.settings["leaf"],
+            random_state=seed,
+            n_jobs=torch.get_num_threads(),
         )
 
 
 @CLASSIFIERS.register_module()
 class ShrinkageLDA(SpectralClassifier):
     """Linear discriminant analysis, its covariance shrunk by Ledoit and Wolf (JMVA 88:365, 2004)."""
+
+    random = False
 
     def build(self, seed: int) -> ClassifierMixin:
         """Return the discriminant; nothing in it is random."""
@@ -138,69 +140,33 @@ class ShrinkageLDA(SpectralClassifier):
 class SVM(SpectralClassifier):
     """Support vector machine with a radial basis function, on standardised bands.
 
-    C and gamma are those with the best overall accuracy on validation pixels: the split's, or if it has none,
-    pixels held out of the training pixels (whole scenes or regions). Then it is fitted again on the training
-    pixels.
-
     Args:
-        costs: values of C to try.
-        gammas: values of gamma to try, times the number of bands.
+        cost: C.
+        gamma: times the number of bands.
         most_pixels: larger sets of training pixels are thinned at random to about this number, because
             libsvm's time grows with the square of it.
-        most_search_pixels: likewise for the training and the validation pixels of the search.
         **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
     """
 
     probabilistic = False
 
     def __init__(
-        self,
-        costs: Sequence[float] = (1.0, 10.0, 100.0, 1000.0),
-        gammas: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0),
-        most_pixels: int = 12_000,
-        most_search_pixels: int = 4_000,
-        **kwargs: Any,
+        self, cost: float = 10.0, gamma: float = 0.3, most_pixels: int = 12_000, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.costs, self.gammas = list(costs), list(gammas)
-        self.most_pixels, self.most_search_pixels = most_pixels, most_search_pixels
+        self.settings = {"C": cost, "gamma times bands": gamma}
+        self.most_pixels = most_pixels
 
     def build(self, seed: int) -> Pipeline:
-        """Return the machine before C and gamma are chosen."""
-        return make_pipeline(StandardScaler(), SVC(cache_size=500))
+        """Return the machine; its gamma is set once the number of bands is known."""
+        return make_pipeline(StandardScaler(), SVC(C=self.settings["C"], cache_size=500))
 
     def fit(self, data: SceneData, seed: int) -> None:
-        """Choose C and gamma, then fit on the training pixels."""
-        search = data
-        if data.split.count("val"):
-            self.selection = "C and gamma by overall accuracy on the split's validation pixels"
-        else:
-            held_out = hold_out_validation(data.split, data.scenes, HELD_OUT, HELD_OUT_GUARD, seed)
-            search = replace(data, split=held_out)
-            self.selection = "C and gamma by overall accuracy on pixels held out of the training pixels"
-        generator = np.random.default_rng(seed)
-        machine = self.build(seed)
-        chosen = self._choose(machine, search, generator)
-        pixels, labels = _thin(*self.spectra.fit(data), self.most_pixels, generator)
-        self.estimator = clone(machine).set_params(**chosen).fit(pixels, labels)
-        self.settings = {
-            "C": chosen["svc__C"],
-            "gamma": chosen["svc__gamma"],
-            "training_pixels": len(labels),
-        }
-
-    def _choose(
-        self, machine: Pipeline, search: SceneData, generator: np.random.Generator
-    ) -> dict[str, float]:
-        train, train_labels = _thin(*self.spectra.fit(search), self.most_search_pixels, generator)
-        of_val = self.spectra.of_part(search, "val")
-        val, val_labels = _thin(*of_val, self.most_search_pixels, generator)
-        bands = train.shape[1]
-        fold = (np.arange(len(train)), np.arange(len(train), len(train) + len(val)))
-        grid = {"svc__C": self.costs, "svc__gamma": [factor / bands for factor in self.gammas]}
-        found = GridSearchCV(machine, grid, scoring="accuracy", cv=[fold], refit=False)
-        found.fit(np.concatenate([train, val]), np.concatenate([train_labels, val_labels]))
-        return found.best_params_
+        """Fit on the training pixels, thinned if there are many."""
+        pixels, labels = _thin(*self.spectra.fit(data), self.most_pixels, np.random.default_rng(seed))
+        gamma = self.settings["gamma times bands"] / pixels.shape[1]
+        self.estimator = self.build(seed).set_params(svc__gamma=gamma).fit(pixels, labels)
+        self.settings["training_pixels"] = len(labels)
 
 
 @CLASSIFIERS.register_module()
@@ -214,6 +180,7 @@ class Position(PixelClassifier):
     """
 
     probabilistic = False
+    random = False
 
     def __init__(self, modalities: Sequence[str] = ()) -> None:
         super().__init__()
