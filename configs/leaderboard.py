@@ -14,19 +14,7 @@ datasets = dict(
         title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test",
         test_sha256="",
         block=20,
-        search=dict(
-            pretreatment=dict(
-                steps=[
-                    "pretreatment=standardized",
-                    "pretreatment=components",
-                    "pretreatment=log",
-                    "pretreatment=log_components",
-                    "pretreatment=discriminants",
-                    "pretreatment=shifted_discriminants",
-                ]
-            ),
-            window=dict(side=["window=8", "window=12"]),
-        ),
+        search=dict(window=dict(side=["window=8", "window=12"])),
     ),
     idtrees_metrics=dict(
         title="IDTReeS with nine LiDAR metrics in place of one height; the settings of IDTReeS",
@@ -38,27 +26,14 @@ datasets = dict(
         title="TerraMind: Sentinel-2 + Sentinel-1, 7 classes, blocks of 32 pixels with a guard of 8",
         test_sha256="",
         block=32,
-        search=dict(
-            pretreatment=dict(
-                steps=[
-                    "pretreatment=standardized",
-                    "pretreatment=components",
-                    "pretreatment=shifted_components",
-                    "pretreatment=log",
-                ]
-            ),
-            window=dict(side=["window=8", "window=16"]),
-        ),
+        search=dict(window=dict(side=["window=8", "window=16"])),
     ),
     mmlsv2=dict(
         title="MMLSv2: optical + elevation + thermal, landslides of Valles Marineris (Mars), whole regions test",
         test_sha256="",
         block=128,
         focus="landslide",
-        search=dict(
-            pretreatment=dict(steps=["pretreatment=standardized", "pretreatment=shifted"]),
-            window=dict(side=["window=16", "window=32"]),
-        ),
+        search=dict(window=dict(side=["window=16", "window=32"])),
     ),
     simulated_houston=dict(
         title="Simulated Houston-like scene: HSI + LiDAR, 15 classes, official-style masks (simulated)",
@@ -110,6 +85,7 @@ models = dict(
 # How settings are chosen, the same for every model: so many settings (the config as it is, and draws from its
 # space) are scored on validation pixels, with these seeds. A space is a list of parts; a part has dimensions, a
 # dimension its choices, a choice the options that it sets. Models that share a part try the same values of it.
+# The part "pretreatment" is the choice among the pretreatments in the dataset's file.
 tuning = dict(
     group="main",
     settings=8,
@@ -122,7 +98,10 @@ tuning = dict(
             averaging=["", "default_hooks.averaging.type=EMAHook default_hooks.averaging.momentum=0.02"],
         ),
         patch=dict(side=["model.patch=7", "model.patch=11"]),
-        mean=dict(side=["classifier.mean=1", "classifier.mean=3", "classifier.mean=5"]),
+        pixel=dict(
+            mean=["classifier.mean=1", "classifier.mean=3", "classifier.mean=5"],
+            classes=["classifier.balanced=False", "classifier.balanced=True"],
+        ),
         m3amba=dict(
             depth=["model.neck.depth=1", "model.neck.depth=2"],
             width=["model.embed_dim=48", "model.embed_dim=64"],
@@ -154,14 +133,14 @@ tuning = dict(
         endnet=["pretreatment", "network", "endnet"],
         exvit=["pretreatment", "network", "patch", "exvit"],
         fusatnet=["pretreatment", "network", "patch", "fusatnet"],
-        lda=["pretreatment", "mean"],
+        lda=["pretreatment", "pixel"],
         mamba_hsi=["pretreatment", "network", "window", "mamba_hsi"],
         mft=["pretreatment", "network", "patch", "mft"],
         msfmamba=["pretreatment", "network", "patch", "msfmamba"],
-        random_forest=["pretreatment", "mean", "random_forest"],
+        random_forest=["pretreatment", "pixel", "random_forest"],
         s2enet=["pretreatment", "network", "patch"],
         spectralformer=["pretreatment", "network", "patch", "spectralformer"],
-        svm=["pretreatment", "mean", "svm"],
+        svm=["pretreatment", "pixel", "svm"],
         two_branch_cnn=["pretreatment", "network", "patch", "two_branch_cnn"],
     ),
 )

@@ -89,19 +89,24 @@ class Run:
         Raises:
             InputError: if the config cannot be read, or an option does not fit.
         """
-        config = copy.deepcopy(_read(self.folder / self.config, self.data))
-        apply_options(config, self.all_options)
+        config = self._stated()
         set_seed(config, self.seed)
         complete(config)
+        return config
+
+    def _stated(self) -> Config:
+        """Return the config with the run's options, before its seed and what follows from it."""
+        config = copy.deepcopy(_read(self.folder / self.config, self.data))
+        apply_options(config, self.all_options)
         return config
 
     @cached_property
     def repeats_itself(self) -> bool:
         """Whether every seed gives the same result: nothing is random in the model, nor drawn in the split."""
-        config = self.read()
-        if "classifier" not in config or CLASSIFIERS.get(config.classifier.type).random:
+        config = self._stated()
+        if not config.get("classifier") or CLASSIFIERS.get(config.classifier.type).random:
             return False
-        split = config.test_dataloader.dataset.split
+        split = config.get("split") or config.test_dataloader.dataset.split
         return not {"val", "random"} & split.keys()
 
     @cached_property
@@ -147,6 +152,11 @@ class Plan:
             for dataset in self.datasets
             for run in self._runs(group, dataset, tuned or {})
         ]
+
+    def raw(self, model: str, dataset: str) -> Config:
+        """Return a model's config on a dataset as its files state it."""
+        config = self.models[model]
+        return _read(self.path.parent / config.replace(PLACE, dataset), None if PLACE in config else dataset)
 
     def _runs(self, group: str, dataset: str, tuned: Tuned) -> Iterator[Run]:
         entry, about = self.groups[group], self.datasets[dataset]

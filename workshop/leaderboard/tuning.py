@@ -147,11 +147,14 @@ def settings(plan: Plan, dataset: str, model: str) -> list[Setting]:
         InputError: if the space has fewer different settings than the plan asks for.
     """
     parts, wanted = plan.tuning["spaces"][model], plan.tuning["settings"]
+    named = plan.raw(model, dataset).get("pretreatments") or {}
+    pretreatment = {"pretreatment": {"steps": [f"pretreatment={name}" for name in named]}}
     dimensions = [
         (f"{part}.{name}", choices)
         for part in parts
-        for known in (plan.tuning["parts"], plan.datasets[dataset].get("search", {}))
+        for known in (pretreatment, plan.tuning["parts"], plan.datasets[dataset].get("search", {}))
         for name, choices in known.get(part, {}).items()
+        if choices
     ]
     if not dimensions:
         return [()]  # nothing to choose

@@ -64,6 +64,7 @@ class SpectralClassifier(PixelClassifier):
 
     Args:
         modalities, mean, pretreatment: as for ``PixelSpectra``.
+        balanced: whether each class weighs as much as the others, instead of by its number of pixels.
 
     Raises:
         InputError: as for ``PixelSpectra``.
@@ -74,20 +75,22 @@ class SpectralClassifier(PixelClassifier):
         modalities: Sequence[str],
         mean: int = 1,
         pretreatment: Mapping[str, Sequence[dict]] | None = None,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
+        self.balanced = balanced
         self.spectra = PixelSpectra(modalities, mean, pretreatment)
         self.modalities, self.window = self.spectra.modalities, mean
         self.estimator: Any = None
 
     @abstractmethod
-    def build(self, seed: int) -> ClassifierMixin:
-        """Return the estimator, not fitted."""
+    def build(self, seed: int, classes: int) -> ClassifierMixin:
+        """Return the estimator, not fitted, for a number of classes in the training pixels."""
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Fit on all training pixels."""
         pixels, labels = self.spectra.fit(data)
-        self.estimator = self.build(seed).fit(pixels, labels)
+        self.estimator = self.build(seed, len(np.unique(labels))).fit(pixels, labels)
 
     def probabilities(self, data: SceneData, index: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return the estimator's probabilities, or 1 for the class that it predicts."""
@@ -107,18 +110,19 @@ class RandomForest(SpectralClassifier):
     Args:
         trees: number of trees.
         leaf: the fewest training pixels in a leaf.
-        **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
+        **kwargs: modalities, mean, pretreatment and balanced, as for every ``SpectralClassifier``.
     """
 
     def __init__(self, trees: int = 200, leaf: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.settings = {"trees": trees, "leaf": leaf}
 
-    def build(self, seed: int) -> ClassifierMixin:
+    def build(self, seed: int, classes: int) -> ClassifierMixin:
         """Return the forest; its trees grow on torch's number of threads."""
         return RandomForestClassifier(
             self.settings["trees"],
             min_samples_leaf=self.settings["leaf"],
+            class_weight="balanced" if self.balanced else None,
             random_state=seed,
             n_jobs=torch.get_num_threads(),
         )
@@ -130,10 +134,11 @@ class ShrinkageLDA(SpectralClassifier):
 
     random = False
 
-    def build(self, seed: int) -> ClassifierMixin:
+    def build(self, seed: int, classes: int) -> ClassifierMixin:
         """Return the discriminant; nothing in it is random."""
         self.settings = {"solver": "lsqr", "shrinkage": "auto"}
-        return LinearDiscriminantAnalysis(**self.settings)
+        priors = np.full(classes, 1 / classes) if self.balanced else None
+        return LinearDiscriminantAnalysis(**self.settings, priors=priors)
 
 
 @CLASSIFIERS.register_module()
@@ -145,7 +150,7 @@ class SVM(SpectralClassifier):
         gamma: times the number of bands.
         most_pixels: larger sets of training pixels are thinned at random to about this number, because
             libsvm's time grows with the square of it.
-        **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
+        **kwargs: modalities, mean, pretreatment and balanced, as for every ``SpectralClassifier``.
     """
 
     probabilistic = False
@@ -157,15 +162,19 @@ class SVM(SpectralClassifier):
         self.settings = {"C": cost, "gamma times bands": gamma}
         self.most_pixels = most_pixels
 
-    def build(self, seed: int) -> Pipeline:
+    def build(self, seed: int, classes: int) -> Pipeline:
         """Return the machine; its gamma is set once the number of bands is known."""
-        return make_pipeline(StandardScaler(), SVC(C=self.settings["C"], cache_size=500))
+        weight = "balanced" if self.balanced else None
+        return make_pipeline(
+            StandardScaler(), SVC(C=self.settings["C"], class_weight=weight, cache_size=500)
+        )
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Fit on the training pixels, thinned if there are many."""
         pixels, labels = _thin(*self.spectra.fit(data), self.most_pixels, np.random.default_rng(seed))
         gamma = self.settings["gamma times bands"] / pixels.shape[1]
-        self.estimator = self.build(seed).set_params(svc__gamma=gamma).fit(pixels, labels)
+        machine = self.build(seed, len(np.unique(labels))).set_params(svc__gamma=gamma)
+        self.estimator = machine.fit(pixels, labels)
         self.settings["training_pixels"] = len(labels)
 
 
