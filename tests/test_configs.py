@@ -19,7 +19,7 @@ from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
 from m3amba_zoo.config import config_sha256, read_config
-from m3amba_zoo.config.reading import installed_path
+from m3amba_zoo.config.reading import OWN_SCENE, SHARED, installed_path
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES, SPLITS
@@ -29,7 +29,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 DATASETS = sorted(
     path.stem
     for path in (CONFIGS / "_base_/datasets").glob("*.py")
-    if path.stem not in ("windows", "own_scene")
+    if path.stem not in (*SHARED, OWN_SCENE)
 )
 RECIPES = ["m3amba.py", "m3amba-s.py"]
 RECIPES += sorted(f"baselines/{path.name}" for path in (CONFIGS / "baselines").glob("*.py"))
@@ -42,8 +42,8 @@ PRODUCT = [(recipe, data) for recipe in RECIPES for data in DATASETS]
 
 
 def test_the_product_of_recipes_and_datasets_is_the_whole_zoo():
-    assert len(RECIPES) == 20
-    assert len(DATASETS) == 9
+    assert len(RECIPES) == 16
+    assert len(DATASETS) == 11
 
 
 @pytest.mark.parametrize(("config", "data"), [*PRODUCT, *((leaf, None) for leaf in LEAVES)])
@@ -124,11 +124,11 @@ def test_what_a_config_says_once_reaches_every_part(tmp_path):
     assert config.train_dataloader.dataset.split == config.test_dataloader.dataset.split
     assert config.test_dataloader.dataset.split.val.fraction == 0.3
     config = read_config(CONFIGS / "m3amba_idtrees.py", options=["modalities=lidar", "window=12"])
-    assert config.model.data_preprocessor.pretreatment == config.model.posterior.expert.pretreatment == {}
+    assert "pretreatment" not in config.model.data_preprocessor, "it has none for LiDAR"
     loaders = (config.train_dataloader, config.test_dataloader)
     assert {12} == {config.model.window, *(loader.dataset.window for loader in loaders)}
     config.dump(tmp_path / "written.py")
-    again = read_config(tmp_path / "written.py", options=["window=8", "split.seed=3"])
+    again = read_config(tmp_path / "written.py", options=["window=8", "split.seed=3", "pretreatment=log"])
     assert again.model.window == again.test_dataloader.dataset.window == 8
     assert again.train_dataloader.dataset.split.seed == 3
 
@@ -142,7 +142,7 @@ def test_what_a_config_says_once_reaches_every_part(tmp_path):
         ("test_dataloader.dataset.split.type=per_class", ["test_dataloader.dataset.split", "'official'"]),
         ("patch=9", ["no 'patch'"]),
         ("windo=9", ["no 'windo'", "'window'"]),
-        ("pretreatment=lgo", ["pretreatment is 'lgo'", "one of its pretreatments: none"]),
+        ("pretreatment=lgo", ["pretreatment is 'lgo'", "expected one of its pretreatments: standardized, components"]),
         ("modalities=sar", ["modalities names 'sar'", "hsi, lidar"]),
         ("tile=16", ["reads 'tile'"]),
     ],

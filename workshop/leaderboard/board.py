@@ -94,7 +94,7 @@ def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result
     """
     possible, without = prepare(runs)
     rows = table.rows()
-    for run in {run.dataset: run for run, _ in possible if run.test_sha256}.values():
+    for run in {run.dataset: run for run, _ in possible if run.test_sha256 is not None}.values():
         table.put_part(run.dataset, fixed_part(run))
     for run, reason in without:
         if (rows.get(run.key) or {}).get("status") != DONE:

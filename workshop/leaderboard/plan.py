@@ -40,7 +40,8 @@ class Run:
         options: ``KEY=VALUE`` changes of the config.
         part: the part of the split that is scored.
         max_leaked_pixels: how many test pixels its training windows may show; None for any number.
-        test_sha256: the hash of the dataset's test part, set apart for good; empty if the run has its own.
+        test_sha256: the hash of the test part that the plan sets apart for all runs of the dataset; empty if
+            the plan does not say, None if each run has its own.
         tuned: the options of the setting that was chosen on validation pixels; empty if none was.
         setting: the number of the try in a tuning; None for other runs.
     """
@@ -56,7 +57,7 @@ class Run:
     options: tuple[str, ...] = ()
     part: str = "test"
     max_leaked_pixels: int | None = 0
-    test_sha256: str = ""
+    test_sha256: str | None = ""
     tuned: tuple[str, ...] = ()
     setting: int | None = None
 
@@ -181,7 +182,7 @@ class Plan:
                 None if PLACE in config else dataset,
                 (*entry.get("options", ()), *options),
                 max_leaked_pixels=leak,
-                test_sha256="" if entry.get("own_test_parts") else about.get("test_sha256", ""),
+                test_sha256=None if entry.get("own_test_parts") else about.get("test_sha256", ""),
                 tuned=tuned.get((about.get("settings_of", dataset), base), ()),
             )
             yield first

@@ -173,6 +173,6 @@ def mean_difference(first: Entry, second: Entry, score: str) -> float | None:
 
 def _part(table: Table, run: Run, records: Mapping[int, Mapping[str, Any]]) -> FixedPart | None:
     """Return the dataset's test part if all results are of it."""
-    part = table.part(run.dataset) if run.part == "test" else None
+    part = None if run.test_sha256 is None else table.part(run.dataset)
     tested = {record["split"]["test_sha256"] for record in records.values()}
     return part if part is not None and tested == {part.sha256} else None

@@ -9,7 +9,7 @@ BASES = Path(__file__).parents[3] / "configs" / "_base_"
 PLAN = """
 seeds = (0, 1, 2, 3, 4)
 datasets = dict(
-    plots=dict(title="Plots", test_sha256="TEST", block=8),
+    plots=dict(title="Plots", block=8),
     simulated_plots=dict(title="Simulated plots"),
     far=dict(title="Far away"),
 )

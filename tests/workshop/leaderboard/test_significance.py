@@ -65,8 +65,8 @@ def test_holm():
 
 def test_groups_are_of_models_that_cannot_be_told_from_their_leader():
     models = {
-        name: PART.scores(model(share, False, 3), CLASSES)
-        for name, share in {"a": 0.9, "b": 0.895, "c": 0.7, "d": 0.695, "e": 0.3}.items()
+        name: PART.scores(model(share, seed=seed), CLASSES)
+        for seed, (name, share) in enumerate({"a": 0.9, "b": 0.9, "c": 0.7, "d": 0.7, "e": 0.3}.items())
     }
     assert rank_groups(models) == {"a": 1, "b": 1, "c": 2, "d": 2, "e": 3}
     assert rank_groups({}) == {}
