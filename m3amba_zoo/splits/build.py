@@ -142,7 +142,9 @@ def hold_out_validation(
     total, floor = class_counts(scenes, masks), (1 - fraction) / 2
     best, most = None, 0.0
     for groups in ways:
-        made = hold_out(scenes, masks, groups, fraction, guard, seed, floor, together.guard if together else 0.0)
+        made = hold_out(
+            scenes, masks, groups, fraction, guard, seed, floor, together.guard if together else 0.0
+        )
         kept, held = (class_counts(scenes, part) for part in made)
         good = served(total, kept, held, fraction)
         if good > most:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from rasterio.transform import Affine
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -90,8 +89,8 @@ def _in_one_cell(scenes: Sequence[Scene], side: float) -> list[tuple[int, int]]:
     first: dict[tuple[int, int, int], int] = {}
     pairs = []
     for index, (scene, place) in enumerate(zip(scenes, locate(scenes), strict=True)):
-        assert isinstance(scene.transform, Affine)
-        x, y = scene.transform * (scene.shape[1] / 2, scene.shape[0] / 2)
+        assert scene.transform is not None
+        x, y, _ = np.reshape(scene.transform, (3, 3)) @ (scene.shape[1] / 2, scene.shape[0] / 2, 1)
         cell = (place.grid, math.floor(x / side), math.floor(y / side))
         pairs.append((first.setdefault(cell, index), index))
     return pairs

@@ -217,7 +217,13 @@ def by_scene(
     whole = [np.full(scene.shape, groups.numbers[scene.name]) for scene in scenes]
     train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed, footprint=guard, keep=KEEP)
     name = f"by_scene-seed{seed}"
-    given = {"train_fraction": train_fraction, "distance": distance, "region": region, "guard": guard, "step": step}
+    given = {
+        "train_fraction": train_fraction,
+        "distance": distance,
+        "region": region,
+        "guard": guard,
+        "step": step,
+    }
     for option, default in inspect.signature(by_scene).parameters.items():
         if option in given and given[option] != default.default:
             name += f"-{option}{given[option]:g}"

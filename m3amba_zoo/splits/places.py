@@ -1,4 +1,4 @@
-"""Where scenes lie towards each other: scenes of one CRS share one grid of pixels, so distances cross scenes."""
+"""Where scenes lie towards each other: scenes of one CRS share one grid of pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.transform import Affine
 from sklearn.neighbors import KNeighborsClassifier
 
 from m3amba_zoo.scenes.scene import Scene
@@ -22,24 +21,24 @@ class Place(NamedTuple):
 
     Attributes:
         grid: number of the grid. Scenes of one CRS share one; a scene without georeference has its own.
-        to_grid: from the scene's (column, row) to the grid's; whole numbers are the centres of pixels. The
-            grid is that of the first scene of its CRS.
+        to_grid: affine matrix ``(3, 3)`` from the scene's (column, row) to the grid's; whole numbers are the
+            centres of pixels. The grid is that of the first scene of its CRS.
         pixel: side of a pixel of the grid in map units of the CRS, or None without georeference.
     """
 
     grid: int
-    to_grid: Affine
+    to_grid: NDArray[np.float64]
     pixel: float | None
 
     def positions(self, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
         """Return the (row, column) of pixels in the grid, ``(n, 2)``."""
-        x, y = _apply(self.to_grid, columns, rows)
-        return np.stack([y, x], axis=1).round(DECIMALS)
+        return _apply(self.to_grid, rows, columns)
 
     def positions_in(self, other: Place, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
         """Return the (row, column) of this scene's pixels in another scene of the same grid, ``(n, 2)``."""
-        x, y = _apply(~other.to_grid * self.to_grid, columns, rows)
-        return np.stack([y, x], axis=1).round(DECIMALS)
+        same = self.to_grid is other.to_grid
+        to_other = np.eye(3) if same else np.linalg.inv(other.to_grid) @ self.to_grid
+        return _apply(to_other, rows, columns)
 
     def bounds(self, shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return the footprint's (top, left, bottom, right) in the grid, for a scene of this shape."""
@@ -51,16 +50,17 @@ class Place(NamedTuple):
 def locate(scenes: Sequence[Scene]) -> list[Place]:
     """Find the place of each scene."""
     found: list[Place] = []
-    first: dict[CRS, tuple[int, Affine]] = {}
+    first: dict[CRS, tuple[int, NDArray[np.float64]]] = {}
+    to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     for number, scene in enumerate(scenes):
         if scene.crs is None or scene.transform is None:
-            found.append(Place(number, Affine.identity(), None))
+            found.append(Place(number, np.eye(3), None))
             continue
-        grid, transform = first.setdefault(CRS.from_string(scene.crs), (number, scene.transform))
-        to_centre, to_corner = Affine.translation(0.5, 0.5), Affine.translation(-0.5, -0.5)
-        same = scene.transform == transform
-        to_grid = Affine.identity() if same else to_corner * ~transform * scene.transform * to_centre
-        found.append(Place(grid, to_grid, abs(transform.determinant) ** 0.5))
+        to_map = np.reshape(scene.transform, (3, 3)) @ to_centre
+        grid, grid_to_map = first.setdefault(CRS.from_string(scene.crs), (number, to_map))
+        same = np.array_equal(to_map, grid_to_map)
+        to_grid = np.eye(3) if same else np.linalg.solve(grid_to_map, to_map)
+        found.append(Place(grid, to_grid, float(abs(np.linalg.det(grid_to_map[:2, :2])) ** 0.5)))
     return found
 
 
@@ -99,5 +99,7 @@ class NearestTraining:
         return self._nearest[place.grid].predict(place.positions(rows, columns)).astype(np.int64)
 
 
-def _apply(affine: Affine, x: NDArray, y: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+def _apply(affine: NDArray[np.float64], rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
+    """Return the (row, column) to which an affine matrix takes each (column, row), ``(n, 2)``."""
+    moved = np.stack([columns, rows], axis=1) @ affine[:2, :2].T + affine[:2, 2]
+    return moved[:, ::-1].round(DECIMALS)

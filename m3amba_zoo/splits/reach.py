@@ -1,4 +1,4 @@
-"""The guard: which pixels lie so close to a group of pixels that they cannot train if the group is held out."""
+"""The guard: which pixels lie so close to a group that they cannot train if the group is held out."""
 
 from __future__ import annotations
 
@@ -39,28 +39,31 @@ def reach(
             (map units, along rows and columns).
 
     Returns:
-        For each group the numbers of the pixels in reach, sorted, its own among them. Pixels are numbered over
-        the masks of all scenes in a row.
+        For each group the numbers of the pixels in reach, sorted, its own among them. Pixels are numbered
+        over the masks of all scenes in a row.
     """
     places = locate(scenes)
     bounds = np.stack([place.bounds(scene.shape) for place, scene in zip(places, scenes, strict=True)])
     grids = np.array([place.grid for place in places])
     where = [np.nonzero(mask) for mask in masks]
-    found: list[list[NDArray[np.int64]]] = [[] for _ in range(1 + max(int(g.max(initial=-1)) for g in groups))]
+    count = 1 + max(int(numbers.max(initial=-1)) for numbers in groups)
+    found: list[list[NDArray[np.int64]]] = [[] for _ in range(count)]
     start = 0
     for target, (place, mask) in enumerate(zip(places, masks, strict=True)):
         numbers = np.full(mask.shape, -1, dtype=np.int64)
         numbers[mask] = np.arange(start, start + len(groups[target]))
         start += len(groups[target])
         apart = gaps(bounds, bounds[target]).max(axis=1)
-        around = np.flatnonzero((grids == place.grid) & (apart <= guard))
+        around = np.flatnonzero((grids == place.grid) & (apart <= guard)).tolist()
         points = [places[i].positions_in(place, *where[i]) for i in around]
-        _add_near_points(found, numbers, np.concatenate(points), np.concatenate([groups[i] for i in around]), guard)
+        _add_near_points(
+            found, numbers, np.concatenate(points), np.concatenate([groups[i] for i in around]), guard
+        )
         if footprint:
             assert place.pixel is not None
             wide = footprint / place.pixel
             own = place.positions(*where[target])
-            for i in np.flatnonzero((grids == place.grid) & (apart < wide)):
+            for i in np.flatnonzero((grids == place.grid) & (apart < wide)).tolist():
                 inside = ((own > bounds[i][:2] - wide) & (own < bounds[i][2:] + wide)).all(axis=1)
                 for group in np.unique(groups[i]):
                     found[group].append(numbers[mask][inside])

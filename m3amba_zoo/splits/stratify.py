@@ -55,7 +55,7 @@ def grid(shape: tuple[int, int], size: int) -> NDArray[np.int64]:
 
 
 class _Pieces(NamedTuple):
-    """The pixels to divide, in pieces: pixels of one class and one group that are in reach of the same groups.
+    """The pixels to divide, in pieces: those of one class and group that are in reach of the same groups.
 
     Attributes:
         classes: class of each piece, from 0.
@@ -85,8 +85,8 @@ def hold_out(
 
     The search starts with nothing held out. It goes through the groups in random order and holds out or
     takes back each one if every class keeps enough and the division gets better, until none makes it better.
-    One of the best of up to 16 seeded searches is taken. A division is as good as its classes are served; a class is
-    served as well as the worse of its two sides, relative to the pixels that the side should have.
+    One of the best of up to 16 seeded searches is taken. A division is as good as its classes are served; a
+    class is served as well as the worse of its two sides, relative to the pixels that the side should have.
 
     Args:
         scenes: the scenes, for their labels and places.
