@@ -31,10 +31,8 @@ tuning effort; nothing was chosen on test pixels. The plan is `configs/leaderboa
 [leaderboard.csv](../model_cards/leaderboard.csv) has one row per run, `model_cards/runs/` the record of each
 run.
 
-- **Significance** compares each model with the leader, and the leader with the runner-up. *McNemar* pools the
-  test pixels of all seeds that both models have. Neighbouring pixels are not independent, so its p values are
-  too small. *Wilcoxon* is the signed-rank test over the seeds' OA; with five seeds it cannot fall below
-  0.0625.
+- **Significance** compares each model with the leader, and the leader with the runner-up, by
+  Wilcoxon's signed-rank test over the seeds' OA; with five seeds its p cannot fall below 0.0625.
 - **Ahead of its model** is a variant's mean minus that of its model in the first tables, over the seeds that
   both have. The p values beside it compare with the leader of the variant's own table, not with its model.
 - **FLOPs** are those of the whole test divided by the number of mapped pixels (overlapping windows count); a
@@ -137,7 +135,7 @@ def _scores(
     group: str, found: Sequence[Entry], papers: Mapping[str, Mapping[str, str]], main: Sequence[Entry]
 ) -> list[str]:
     """Return the table of scores, significance and published scores."""
-    head = ["model", "OA", "AA", "kappa", "seeds", "McNemar p", "Wilcoxon p"]
+    head = ["model", "OA", "AA", "kappa", "seeds", "Wilcoxon p"]
     apart = {entry.model: entry for entry in main}
     if group == RANDOM:
         head.append("OA gained by leakage")
@@ -151,7 +149,7 @@ def _scores(
         cells = [entry.model]
         if entry.records:
             cells += [_percent(entry, score) for score in SCORES]
-            cells += [f"{len(entry.records)} of {len(entry.runs)}", *_significance(entry, scored)]
+            cells += [f"{len(entry.records)} of {len(entry.runs)}", _significance(entry, scored)]
             if group == RANDOM:
                 cells.append(_ahead(entry, apart.get(entry.model), ["oa"]))
             elif group != MAIN:
@@ -161,7 +159,7 @@ def _scores(
                 cells.append(_ahead(entry, base, SCORES))
         else:
             statuses = sorted({row["status"] for row in entry.rows.values()}) or ["not run yet"]
-            cells += ["-", "-", "-", ", ".join(statuses), "-", "-"] + ["-"] * (group != MAIN)
+            cells += ["-", "-", "-", ", ".join(statuses), "-"] + ["-"] * (group != MAIN)
         if papers:
             paper = papers.get(entry.model) or papers.get(entry.runs[0].base) or {}
             cells += [paper.get("says", "-"), paper.get("comparable", "-")]
@@ -169,9 +167,7 @@ def _scores(
     shown = {name for entry in found for name in (entry.model, entry.runs[0].base)}
     for model, paper in papers.items():
         if model not in shown:
-            rows.append(
-                [model, "-", "-", "-", "no result here", "-", "-", paper["says"], paper["comparable"]]
-            )
+            rows.append([model, "-", "-", "-", "no result here", "-", paper["says"], paper["comparable"]])
     return [*markdown_table(head, rows), ""]
 
 
@@ -181,12 +177,12 @@ def _ahead(entry: Entry, other: Entry | None, scores: Sequence[str]) -> str:
     return "-" if None in found else " / ".join(signed(100 * value) for value in found if value is not None)
 
 
-def _significance(entry: Entry, scored: Sequence[Entry]) -> list[str]:
-    """Return the p values against the leader, or those of the leader against the runner-up."""
+def _significance(entry: Entry, scored: Sequence[Entry]) -> str:
+    """Return the p value against the leader, or that of the leader against the runner-up."""
     if len(scored) < 2:
-        return ["-", "-"]
-    found = compare(entry, scored[1] if entry is scored[0] else scored[0]) or (None, None)
-    return ["-" if p is None else _p(p) for p in found]
+        return "-"
+    found = compare(entry, scored[1] if entry is scored[0] else scored[0])
+    return "-" if found is None else _p(found)
 
 
 def _costs(scored: Sequence[Entry]) -> list[str]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, chi2, wilcoxon
+from scipy.stats import wilcoxon
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.scores import SCORES, unpack_correct
+from m3amba_zoo.evaluation.scores import SCORES
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.table import DONE, FAILED, Key, Row, Table
-
-FEWEST_FOR_CHI2 = 25  # discordant pixels; with fewer the exact test is used
 
 
 @dataclass(frozen=True)
@@ -149,12 +147,8 @@ def mean_difference(first: Entry, second: Entry, score: str) -> float | None:
     return float(np.mean(differences)) if differences else None
 
 
-def compare(first: Entry, second: Entry) -> tuple[float, float | None] | None:
-    """Compare two models on the same test pixels, over the seeds that both have.
-
-    Returns:
-        The p values of McNemar's test, pixels pooled over the seeds, and of Wilcoxon's test over the seeds'
-        OA; None if the models share no seed.
+def compare(first: Entry, second: Entry) -> float | None:
+    """Return the p value of Wilcoxon's test over the OA of the seeds that both models have, else None.
 
     Raises:
         InputError: if the models have different test pixels for a seed.
@@ -162,48 +156,8 @@ def compare(first: Entry, second: Entry) -> tuple[float, float | None] | None:
     shared = seeds_on_same_pixels(first, second)
     if not shared:
         return None
-    right: tuple[list, list] = ([], [])
-    for seed in shared:
-        for pixels, record in zip(right, (first.records[seed], second.records[seed]), strict=True):
-            pixels.append(unpack_correct(record["correct"], record["pixels"]))
     oa = [np.array([entry.records[seed]["oa"] for seed in shared]) for entry in (first, second)]
-    return mcnemar(*(np.concatenate(pixels) for pixels in right)).p, wilcoxon_signed_rank(*oa)
-
-
-class McNemar(NamedTuple):
-    """The result of McNemar's test.
-
-    Attributes:
-        first_only: the number of pixels that only the first model classifies correctly.
-        second_only: the number of pixels that only the second model classifies correctly.
-        p: the two-sided p value.
-    """
-
-    first_only: int
-    second_only: int
-    p: float
-
-
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """Compare which pixels two models classify correctly, in pairs (McNemar, Psychometrika 12:153, 1947).
-
-    If the models differ on fewer than 25 pixels, the exact binomial test is used; else chi squared with
-    Edwards' correction for continuity (Psychometrika 13:185, 1948). The test assumes independent pixels.
-    Neighbouring pixels are not independent, so its p values are too small.
-
-    Args:
-        first: whether the first model classifies each pixel correctly, ``(n,)``.
-        second: likewise for the second model and the same pixels.
-    """
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    differ = only_first + only_second
-    if differ == 0:
-        p = 1.0
-    elif differ < FEWEST_FOR_CHI2:
-        p = float(binomtest(only_first, differ).pvalue)
-    else:
-        p = float(chi2.sf((abs(only_first - only_second) - 1) ** 2 / differ, 1))
-    return McNemar(only_first, only_second, p)
+    return wilcoxon_signed_rank(*oa)
 
 
 def wilcoxon_signed_rank(first: NDArray[np.floating], second: NDArray[np.floating]) -> float | None:

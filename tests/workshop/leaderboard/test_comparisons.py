@@ -1,6 +1,5 @@
 """Comparisons between models: significance, differences over shared seeds, and what fusion adds."""
 
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from m3amba_zoo.errors import InputError
 from workshop.leaderboard.page import fusion
-from workshop.leaderboard.summary import Entry, mcnemar, mean_difference, wilcoxon_signed_rank
+from workshop.leaderboard.summary import Entry, mean_difference, wilcoxon_signed_rank
 
 
 def entry(model, modalities, oa, split="one"):
@@ -46,25 +45,6 @@ def test_a_mean_difference_is_over_shared_seeds():
     other = entry("other", ["hsi"], {1: 0.7, 2: 0.6, 5: 0.1}, split="random")
     assert mean_difference(WHOLE, other, "oa") == pytest.approx(0.2)
     assert mean_difference(WHOLE, entry("none", ["hsi"], {}), "oa") is None
-
-
-def paired(both, first_only, second_only, neither):
-    counts = (both, first_only, second_only, neither)
-    return (np.repeat(values, counts) for values in ([True, True, False, False], [True, False, True, False]))
-
-
-def test_mcnemar_with_many_differences():
-    # Agresti, Categorical Data Analysis, table 10.1 (approval of the prime minister): 794, 150, 86, 570;
-    # (|150 - 86| - 1)^2 / 236 = 16.818, whose upper tail of chi squared (1 df) is erfc(sqrt(x / 2))
-    found = mcnemar(*paired(794, 150, 86, 570))
-    assert found[:2] == (150, 86)
-    assert found.p == pytest.approx(math.erfc(math.sqrt(63**2 / 236 / 2)), rel=1e-9)
-
-
-def test_mcnemar_with_few_differences_is_the_binomial_test():
-    found = mcnemar(*paired(50, 7, 2, 10))
-    assert found.p == pytest.approx(2 * sum(math.comb(9, k) for k in (0, 1, 2)) / 2**9)
-    assert mcnemar(*paired(50, 0, 0, 10)).p == 1
 
 
 def test_wilcoxon_over_seeds():

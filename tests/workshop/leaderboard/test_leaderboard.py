@@ -16,7 +16,6 @@ from small_plan import NETWORK
 from m3amba_zoo.cli import train
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import build_record
-from m3amba_zoo.evaluation.scores import unpack_correct
 from workshop.cli.leaderboard import main
 from workshop.leaderboard import processes
 from workshop.leaderboard.processes import Processes, _resumable
@@ -69,15 +68,7 @@ def test_results_are_compared_on_the_same_pixels_and_the_random_split_apart(kitc
         model: [kitchen.table.record(rows["main", "plots", model, seed]) for seed in range(5)]
         for model in ("good", "hasty")
     }
-    right = {
-        model: np.concatenate([unpack_correct(r["correct"], r["pixels"]) for r in found])
-        for model, found in records.items()
-    }
     oa = {model: np.array([record["oa"] for record in found]) for model, found in records.items()}
-    assert right["good"].sum() == sum(np.trace(r["confusion"]) for r in records["good"])
-    b, c = ((right["good"] & ~right["hasty"]).sum(), (right["hasty"] & ~right["good"]).sum())
-    assert b + c >= 25
-    assert b > c  # so that the test below sees the leader
 
     page = page_of(kitchen)
     ahead = 100 * (oa["good"].mean() - oa["hasty"].mean())
@@ -92,7 +83,7 @@ def test_results_are_compared_on_the_same_pixels_and_the_random_split_apart(kitc
     mean, spread = 100 * oa["hasty"].mean(), 100 * oa["hasty"].std(ddof=1)
     assert cells[1] == f"{mean:.1f} ± {spread:.1f}"
     assert cells[4] == "5 of 5"
-    assert float(cells[6]) == pytest.approx(wilcoxon(oa["hasty"], oa["good"]).pvalue, abs=6e-4)
+    assert float(cells[5]) == pytest.approx(wilcoxon(oa["hasty"], oa["good"]).pvalue, abs=6e-4)
     assert "no: a \\| in it" in apart
     assert "OA gained by leakage" in random
     assert "OA gained" not in apart
