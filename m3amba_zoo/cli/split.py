@@ -18,7 +18,19 @@ from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, audit, build_split
 
 # options passed on to the maker if given; a maker refuses an option that it lacks
-MAKER_OPTIONS = ("size", "guard", "seed", "k", "fraction", "counts", "test_fraction", "train_fraction")
+MAKER_OPTIONS = (
+    "size",
+    "guard",
+    "seed",
+    "k",
+    "fraction",
+    "counts",
+    "test_fraction",
+    "train_fraction",
+    "distance",
+    "region",
+    "step",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,14 +70,28 @@ def _parser() -> argparse.ArgumentParser:
             help=f"one of {', '.join(SPLITS.names())}, or a file",
         )
         command.add_argument("--size", type=int, help="blocks: side of a block in pixels")
-        command.add_argument("--guard", type=int, help="blocks: pixels between train and test")
-        command.add_argument("--seed", type=int, help="of the random choices (default: 0)")
+        command.add_argument(
+            "--guard", type=_number, help="blocks: pixels between train and test; by_scene: map units"
+        )
+        command.add_argument("--seed", type=int, help="of the maker's random choices (default: 0)")
         command.add_argument("--k", type=int, help="per_class: training pixels per class")
         command.add_argument("--fraction", type=float, help="per_class: share of each class that trains")
         command.add_argument("--counts", type=int, nargs="+", help="per_class: training pixels of each class")
         command.add_argument("--test-fraction", type=float, help="blocks: test share of each class")
         command.add_argument("--train-fraction", type=float, help="by_scene: training share of each class")
+        command.add_argument(
+            "--distance", type=float, help="by_scene: nearer scenes are one group (map units)"
+        )
+        command.add_argument("--region", type=float, help="by_scene: side of regions of scenes (map units)")
+        command.add_argument(
+            "--step", type=int, help="blocks, by_scene: test every STEP-th row and column only"
+        )
     return parser
+
+
+def _number(text: str) -> float:
+    """Read a number, whole if it is written so."""
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def _load_scenes(name: str) -> list[Scene]:

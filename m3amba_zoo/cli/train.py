@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CHECKPOINT",
         help="go on from a checkpoint; without CHECKPOINT from the newest one in the work dir",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of training and splits")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of training and of validation pixels")
     parser.add_argument(
         "--amp", action="store_true", help="mixed precision: float16 on CUDA, bfloat16 on a CPU"
     )

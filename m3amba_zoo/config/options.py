@@ -123,14 +123,18 @@ def require_read(config: Config, options: Sequence[str], read: set[str]) -> None
 
 
 def set_seed(config: Config, seed: int, splits: bool = True) -> None:
-    """Set the run's seed and, if ``splits`` is true, each ``seed`` inside a ``split`` of the config."""
+    """Set the run's seed and, if ``splits`` is true, that of each split's ``val`` and ``random``.
+
+    The seed of a split's maker stays: it belongs to the dataset, whose test part is the same for all seeds.
+    """
     config.randomness = {**config.get("randomness", {}), "seed": seed}
     if not splits:
         return
     for node in _dicts(config._cfg_dict):
-        for inner in _dicts(node.get("split")):
-            if "seed" in inner:
-                inner["seed"] = seed
+        split = node.get("split")
+        for key in ("val", "random"):
+            if isinstance(split, Mapping) and isinstance(split.get(key), dict):
+                split[key]["seed"] = seed
 
 
 def config_sha256(config: Config) -> str:

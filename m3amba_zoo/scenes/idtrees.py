@@ -23,6 +23,20 @@ KEPT_NEON_BANDS = np.r_[0:192, 210:283, 315:419]
 WAVELENGTHS = 383.5 + 5.0078 * KEPT_NEON_BANDS
 """Nominal centres of the bands in nm, see ``IDTReeS``."""
 
+LIDAR_FOLDERS = {"height": "CHM", "metrics": "LIDAR"}
+METRICS = (
+    "h_max",
+    "h_p50",
+    "h_mean",
+    "h_std",
+    "h_min",
+    "n_points",
+    "intensity_mean",
+    "intensity_first",
+    "returns_mean",
+)
+"""Bands of the metrics: heights in m above ground, points, intensities (all, first returns), returns."""
+
 MIN_PIXELS, MIN_PLOTS, TAXA_WITH_BOTH = 200, 3, 13
 """The default thresholds, and how many taxa of the published data reach them."""
 
@@ -41,6 +55,9 @@ class IDTReeS(Source):
 
     * ``RemoteSensing/HSI/<plot>.tif``: ``hsi``, 369 x 20 x 20 int16, 1 m, reflectance x 10000.
     * ``RemoteSensing/CHM/<plot>.tif``: ``lidar``, 1 x 20 x 20 float32, canopy height above ground in m.
+    * ``RemoteSensing/LIDAR/<plot>.tif``, made from the published point cloud: ``lidar`` if metrics are asked
+      for in place of the height. 9 x 20 x 20 float32, the bands ``METRICS`` of a pixel's points without noise
+      (classes 7 and 18), heights above the ground of class 2; NaN, the nodata, where no point fell.
     * ``ITC/train_<site>.shp``: 1,215 crowns with ``indvdID``; all are upright boxes around a crown, so
       their corners often show another tree or the ground.
     * ``Field/train_data.csv``: ``indvdID``, ``taxonID``, ``scientificName`` and more; 67 crowns have none.
@@ -60,13 +77,18 @@ class IDTReeS(Source):
     Labels: a pixel has the taxon of the crowns over its centre. If crowns of different taxa overlap there,
     it is unlabelled. Crowns without a taxon are ignored. A taxon is a class if it has at least
     ``min_pixels`` pixels under crowns (overlaps included) in at least ``min_plots`` plots. Classes are in
-    the order of their codes: by default 13, with 17,870 labelled pixels.
+    the order of their codes: by default 13, with 17,870 labelled pixels. The objects are the crowns of one
+    tree (``indvdID``); where crowns overlap, a pixel belongs to the later one in the file.
     """
 
     folder: ClassVar[str] = "idtrees"
 
     def __init__(
-        self, root: str | Path | None = None, min_pixels: int = MIN_PIXELS, min_plots: int = MIN_PLOTS
+        self,
+        root: str | Path | None = None,
+        min_pixels: int = MIN_PIXELS,
+        min_plots: int = MIN_PLOTS,
+        lidar: str = "height",
     ) -> None:
         """Choose the folder and the taxa that become classes.
 
@@ -74,8 +96,15 @@ class IDTReeS(Source):
             root: the folder with ``train``, or ``train`` itself; None searches ``data_roots()``.
             min_pixels: pixels under crowns that a taxon needs to be a class.
             min_plots: plots with such pixels that a taxon needs to be a class.
+            lidar: ``height``, the canopy height, or ``metrics``, the nine metrics of the point cloud.
+
+        Raises:
+            InputError: if ``lidar`` is neither.
         """
         super().__init__(root)
+        if lidar not in LIDAR_FOLDERS:
+            raise InputError(f"idtrees: lidar is {lidar!r}; {' or '.join(LIDAR_FOLDERS)} is expected")
+        self.lidar = lidar
         self.min_pixels, self.min_plots = min_pixels, min_plots
 
     def load(self, rasters: bool = True) -> list[Scene]:
@@ -83,30 +112,33 @@ class IDTReeS(Source):
         base = self.root / "train" if (self.root / "train").is_dir() else self.root
         plots = self._plots(base)
         taxa = _read_taxa(base / "Field" / "train_data.csv")
-        crowns = {site: _read_crowns(base / "ITC" / f"train_{site}.shp", taxa) for site in SITES}
+        crowns = {site: read_polygons(base / "ITC" / f"train_{site}.shp", "indvdID") for site in SITES}
         grids = {plot: read_grid(base / "RemoteSensing" / "CHM" / f"{plot}.tif") for plot in plots}
-        covers = {plot: _cover(crowns[plot.split("_")[0]], grid) for plot, grid in grids.items()}
+        trees = {plot: _cover(crowns[plot.split("_")[0]], grid) for plot, grid in grids.items()}
+        covers = {plot: _by_taxon(cover, taxa) for plot, cover in trees.items()}
         kept = self._choose_taxa(covers)
         names = dict(taxa.values())
         self.classes = tuple(
             LandClass(f"{taxon} ({names[taxon]})", distinct_color(index)) for index, taxon in enumerate(kept)
         )
         numbers: dict[object, int] = {taxon: number for number, taxon in enumerate(kept, start=1)}
+        tree_numbers: dict[object, int] = {tree: number for number, tree in enumerate(taxa, start=1)}
         return [
             Scene(
                 name=plot,
-                rasters=_read_rasters(base, plot) if rasters else {},
+                rasters=self._read_rasters(base, plot) if rasters else {},
                 labels=merge_covers(covers[plot], numbers, grid.shape),
                 classes=self.classes,
                 crs=grid.crs,
                 transform=grid.transform,
+                objects=_number_trees(trees[plot], tree_numbers, grid.shape),
             )
             for plot, grid in grids.items()
         ]
 
     def channels(self) -> dict[str, int]:
-        """Return the bands of the published rasters."""
-        return {"hsi": len(WAVELENGTHS), "lidar": 1}
+        """Return the bands of the published rasters, or of the metrics."""
+        return {"hsi": len(WAVELENGTHS), "lidar": len(METRICS) if self.lidar == "metrics" else 1}
 
     def num_classes(self) -> int:
         """Return the number for the published data; other thresholds count in the files."""
@@ -124,6 +156,12 @@ class IDTReeS(Source):
             "IDTREES_competition_train_v2.zip of the IDTReeS 2020 competition (Zenodo, record 3934932) and "
             "unpack it, with its folder 'train',",
         )
+        if self.lidar == "metrics":
+            self.require_files(
+                [base / "RemoteSensing" / "LIDAR" / f"{plot}.tif" for plot in plots],
+                "the point clouds of the same record, make rasters of their metrics "
+                f"({', '.join(METRICS)}) and put these",
+            )
         for plot in plots:
             if plot.split("_")[0] not in SITES:
                 raise InputError(
@@ -131,6 +169,21 @@ class IDTReeS(Source):
                     f"{' or '.join(SITES)}"
                 )
         return plots
+
+    def _read_rasters(self, base: Path, plot: str) -> dict[str, Raster]:
+        folder = base / "RemoteSensing"
+        hsi = read_georaster(folder / "HSI" / f"{plot}.tif", unit="reflectance x 10000")
+        unit = "m" if self.lidar == "height" else "see METRICS"
+        lidar = read_georaster(folder / LIDAR_FOLDERS[self.lidar] / f"{plot}.tif", unit=unit)
+        expected = self.channels()["lidar"]
+        if len(lidar.raster.data) != expected:
+            raise InputError(f"{lidar.raster.path}: {len(lidar.raster.data)} bands, expected {expected}")
+        require_same_grid(plot, hsi.grid, lidar.grid)
+        bands = METRICS if self.lidar == "metrics" else lidar.raster.bands
+        return {
+            "hsi": replace(hsi.raster, wavelengths=WAVELENGTHS),
+            "lidar": replace(lidar.raster, bands=bands),
+        }
 
     def _choose_taxa(self, covers: dict[str, Covers]) -> list[str]:
         """Return the taxa with enough pixels and plots, in the order of their codes."""
@@ -172,22 +225,26 @@ def _read_taxa(path: Path) -> dict[str, tuple[str, str]]:
         }
 
 
-def _read_crowns(path: Path, taxa: dict[str, tuple[str, str]]) -> Polygons:
-    """Read a site's crowns with their taxon codes, None if the field data lacks the tree."""
-    crowns = read_polygons(path, "indvdID")
-    codes = [taxa[tree][0] if tree in taxa else None for tree in crowns.values]
-    return crowns._replace(values=np.array(codes, object))
-
-
 def _cover(crowns: Polygons, grid: Grid) -> Covers:
     if grid.transform is None:
         raise InputError(f"{grid.path}: no georeference, but crowns are placed by coordinates")
     return cover_by_value(crowns.to_crs(grid.crs), grid.shape, grid.transform)
 
 
-def _read_rasters(base: Path, plot: str) -> dict[str, Raster]:
-    folder = base / "RemoteSensing"
-    hsi = read_georaster(folder / "HSI" / f"{plot}.tif", unit="reflectance x 10000")
-    lidar = read_georaster(folder / "CHM" / f"{plot}.tif", unit="m")
-    require_same_grid(plot, hsi.grid, lidar.grid)
-    return {"hsi": replace(hsi.raster, wavelengths=WAVELENGTHS), "lidar": lidar.raster}
+def _by_taxon(trees: Covers, taxa: dict[str, tuple[str, str]]) -> Covers:
+    """Join the crowns of each taxon; those of trees that the field data lacks are left out."""
+    covers: Covers = {}
+    for tree, mask in trees.items():
+        if tree in taxa:
+            taxon = taxa[str(tree)][0]
+            covers[taxon] = covers[taxon] | mask if taxon in covers else mask
+    return covers
+
+
+def _number_trees(trees: Covers, numbers: dict[object, int], shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Map the number of each pixel's tree, ``(H, W)``; 0 where none of the field data stands."""
+    objects = np.zeros(shape, np.int64)
+    for tree, mask in trees.items():
+        if tree in numbers:
+            objects[mask] = numbers[tree]
+    return objects

@@ -119,6 +119,8 @@ class Scene:
         crs: coordinate reference system as WKT or ``EPSG:n``, or None.
         transform: pixel to map coordinates (rasterio's affine), or None.
         official: boolean ``(H, W)`` masks ``train`` and ``test`` of the published split, or None.
+        objects: ``(H, W)`` int64, the number of the object (a tree, a field) that a pixel belongs to, 0 for
+            none, or None. An object has the same number in every scene of the source that shows it.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Scene:
     crs: str | None = None
     transform: Affine | None = None
     official: Mapping[str, NDArray[np.bool_]] | None = None
+    objects: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         check_number_of_classes(f"scene '{self.name}'", len(self.classes))
@@ -139,6 +142,8 @@ class Scene:
         sizes["the label map"] = self.shape
         sizes |= {f"the official {part} mask": mask.shape for part, mask in (self.official or {}).items()}
         first, size = next(iter(sizes.items()))
+        if self.objects is not None:
+            sizes["the map of objects"] = self.objects.shape
         for what, found in sizes.items():
             if found != size:
                 raise InputError(

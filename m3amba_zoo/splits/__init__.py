@@ -4,11 +4,12 @@ from m3amba_zoo.splits import makers as makers  # registers the makers
 from m3amba_zoo.splits.build import build_split, hold_out_validation
 from m3amba_zoo.splits.leakage import Audit, audit, leaked_pixels
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
-from m3amba_zoo.splits.split import PARTS, Split
+from m3amba_zoo.splits.split import PARTS, HeldOut, Split
 
 __all__ = [
     "PARTS",
     "Audit",
+    "HeldOut",
     "SceneData",
     "Split",
     "audit",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,27 +15,37 @@ from scipy import ndimage
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits.split import PARTS, Split
+from m3amba_zoo.splits.groups import SceneGroups, group_scenes
+from m3amba_zoo.splits.reach import Mask, dilate
+from m3amba_zoo.splits.split import PARTS, HeldOut, Split
 from m3amba_zoo.splits.stratify import (
-    Mask,
     class_counts,
-    dilate,
     grid,
     hold_out,
+    number_apart,
     pixels,
     require_whole,
+    served,
     spread,
+    thin,
 )
 
-FEW_SCENES = 4
+logger = logging.getLogger(__name__)
+FEW_GROUPS = 4
 SMALLEST_BLOCK = 16
+BLOCK_CUTS = (1, 2, 4, 8)
+"""Blocks are made so many times smaller, one after the other, until enough can be held out."""
+ENOUGH = 0.75
+"""The share of what was asked for that is enough, if no class is without."""
 
 
 def build_split(cfg: Mapping[str, Any], scenes: Sequence[Scene]) -> Split:
     """Build a split from ``dict(type=maker, ..., random=dict(...), val=dict(...))``.
 
     ``random`` (optional) has the options of ``deal_at_random``, ``val`` (optional) those of
-    ``hold_out_validation``.
+    ``hold_out_validation``. A run's ``--seed`` is the seed of these two; the maker's own is part of the
+    dataset, so the test part is the same for all seeds. A warning says if validation has less than half of
+    the share asked for, or lacks a class.
 
     Raises:
         InputError: if there is no such maker, an option is wrong or missing, masks do not fit the scenes, or
@@ -56,6 +68,8 @@ def build_split(cfg: Mapping[str, Any], scenes: Sequence[Scene]) -> Split:
     if val is not None:
         _check_options("the split's val", hold_out_validation, val, {"split": split, "scenes": scenes})
         split = hold_out_validation(split, scenes, **val)
+        if split.held_out is not None:
+            _warn_of_little(split.held_out, split.name)
     return split
 
 
@@ -86,57 +100,112 @@ def deal_at_random(split: Split, scenes: Sequence[Scene], seed: int = 0) -> Spli
 
 
 def hold_out_validation(
-    split: Split, scenes: Sequence[Scene], fraction: float, guard: int, seed: int = 0
+    split: Split, scenes: Sequence[Scene], fraction: float, guard: int, seed: int = 0, step: int = 1
 ) -> Split:
     """Move about ``fraction`` of each class's training pixels to validation.
 
-    The groups to move are chosen by ``stratify.hold_out``. They are whole scenes if the split is by scene (no
-    scene both trains and tests) and has more than four training scenes. Otherwise they are regions: sets of
-    training pixels further than ``guard`` from all others, so that moving one costs no pixel. A region larger
-    than four guards is cut into blocks of that size.
+    The groups to move are chosen by ``stratify.hold_out``. They are whole groups of scenes if the split is by
+    scene (no scene both trains and tests) and more than four groups train; the groups, and the guard around
+    their footprints, are those of the split. Otherwise they are regions: sets of training pixels further than
+    ``guard`` from all others, so that moving one costs no pixel. A region larger than four guards is cut into
+    blocks of that size. If much less than the fraction can be moved so, or a class is left without validation
+    pixels, regions are cut into smaller blocks, and the best of these divisions is taken.
 
     Training pixels within ``guard`` pixels (Chebyshev) of a validation pixel are dropped. A class that would
     keep less than half of what it should has no validation pixels, for example a class of one small region.
+    ``Split.held_out`` of the result says what was reached.
+
+    Args:
+        split: a split without validation pixels.
+        scenes: its scenes.
+        fraction: the share of each class's training pixels to move.
+        guard: in pixels; across the scenes of one CRS as well.
+        seed: of the choice.
+        step: only every ``step``-th row and column of what is moved validates; the rest is in no part.
 
     Raises:
         InputError: if the split has validation pixels already, or none can be held out.
     """
     require_whole("val.guard", guard, 0)
+    require_whole("val.step", step, 1)
     if split.count("val"):
         raise InputError(
             f"split '{split.name}' has validation pixels already; val=dict(...) expects a split without"
         )
     masks = [mask for _, mask in split.parts(scenes, "train")]
-    if _is_by_scene(split, scenes):
-        groups = [np.zeros(scene.shape, dtype=np.int64) for scene in scenes]
+    together = _groups_of_scenes(split, scenes)
+    if together is not None:
+        ways = [[np.full(scene.shape, together.numbers[scene.name]) for scene in scenes]]
     else:
-        groups = [_regions(mask, guard) for mask in masks]
-    train, val = hold_out(scenes, masks, groups, fraction, guard, seed, floor=(1 - fraction) / 2)
-    if not any(mask.any() for mask in val):
+        largest = max(4 * guard, SMALLEST_BLOCK)
+        ways = [number_apart([_regions(m, guard, largest // cut) for m in masks]) for cut in BLOCK_CUTS]
+    total, floor = class_counts(scenes, masks), (1 - fraction) / 2
+    best, most = None, 0.0
+    for groups in ways:
+        made = hold_out(
+            scenes, masks, groups, fraction, guard, seed, floor, together.guard if together else 0.0
+        )
+        kept, held = (class_counts(scenes, part) for part in made)
+        good = served(total, kept, held, fraction)
+        if good > most:
+            best, most = made, good
+        if held.sum() >= ENOUGH * fraction * total.sum() and held[total > 0].all():
+            break
+    if best is None:
         raise InputError(
             f"split '{split.name}': no validation pixels can be held out with fraction {fraction:g} and "
             f"guard {guard}, because every class would lose too many training pixels; a smaller guard is "
             "expected"
         )
-    held_out = {
+    scored = thin(best.held, step)
+    without = (total > 0) & (class_counts(scenes, scored) == 0)
+    reached = HeldOut(
+        asked=fraction,
+        share=float(class_counts(scenes, best.held).sum() / total.sum()),
+        classes_without=tuple(scenes[0].classes[index].name for index in np.flatnonzero(without)),
+    )
+    moved = {
         scene.name: {**split.masks[scene.name], "train": mine, "val": theirs}
-        for scene, mine, theirs in zip(scenes, train, val, strict=True)
+        for scene, mine, theirs in zip(scenes, best.kept, scored, strict=True)
     }
-    return Split(f"{split.name}+val{fraction:g}-guard{guard}-seed{seed}", {**split.masks, **held_out})
+    name = f"{split.name}+val{fraction:g}-guard{guard}-seed{seed}" + (f"-step{step}" if step != 1 else "")
+    return replace(split, name=name, masks={**split.masks, **moved}, held_out=reached)
 
 
-def _is_by_scene(split: Split, scenes: Sequence[Scene]) -> bool:
+def _groups_of_scenes(split: Split, scenes: Sequence[Scene]) -> SceneGroups | None:
+    """Return the groups of scenes to hold out of a split by scene; None if regions are to be held out."""
     trains = [bool(mask.any()) for _, mask in split.parts(scenes, "train")]
     tests = [bool(mask.any()) for _, mask in split.parts(scenes, "test")]
-    # with few scenes, a whole one would be too large a share to hold out
-    return sum(trains) > FEW_SCENES and not any(a and b for a, b in zip(trains, tests, strict=True))
+    if any(a and b for a, b in zip(trains, tests, strict=True)):
+        return None
+    groups = split.groups or group_scenes(scenes)
+    training = {groups.numbers[scene.name] for scene, mine in zip(scenes, trains, strict=True) if mine}
+    # with few groups, a whole one would be too large a share to hold out
+    return groups if len(training) > FEW_GROUPS else None
 
 
-def _regions(mask: Mask, guard: int) -> NDArray[np.int64]:
-    """Number the sets of pixels further than ``guard`` from each other, ``(H, W)``; large ones are cut."""
+def _warn_of_little(held_out: HeldOut, name: str) -> None:
+    """Warn if validation has less than half of the share asked for, or lacks a class."""
+    if held_out.share >= held_out.asked / 2 and not held_out.classes_without:
+        return
+    without = ", ".join(held_out.classes_without) or "none"
+    logger.warning(
+        "split '%s': validation has %.1f %% of the training pixels, %g %% were asked for; classes without "
+        "validation pixels: %s",
+        name,
+        100 * held_out.share,
+        100 * held_out.asked,
+        without,
+    )
+
+
+def _regions(mask: Mask, guard: int, size: int) -> NDArray[np.int64]:
+    """Number the sets of pixels further than ``guard`` from each other, ``(H, W)``.
+
+    Those with more than ``size`` rows or columns are cut into blocks of that size.
+    """
     # grown by half the guard, pixels closer than the guard touch: the regions lie more than a guard apart
     regions, _ = ndimage.label(dilate(mask, guard // 2), structure=np.ones((3, 3)))
-    size = max(4 * guard, SMALLEST_BLOCK)
     large = [False] + [max(s.stop - s.start for s in box) > size for box in ndimage.find_objects(regions)]
     block = np.where(np.array(large)[regions], grid(mask.shape, size) + 1, 0)
     return regions.astype(np.int64) * (block.max() + 1) + block

@@ -2,8 +2,8 @@
 
 Neighbouring pixels are nearly copies of each other. A test pixel inside a training window was seen in
 training, and a split whose test pixels lie next to training pixels rewards a model that looks up the nearest
-label (Liang et al. 2017, arXiv 1605.05829; Nalepa et al. 2019, arXiv 1811.03707). By convention, pixels of
-different scenes do not leak into each other, so distances never cross scenes.
+label (Liang et al. 2017, arXiv 1605.05829; Nalepa et al. 2019, arXiv 1811.03707). Scenes of one CRS are
+measured together, by place on the map; a scene without georeference is measured alone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 from rich.console import Group
 from rich.table import Table
 from scipy import ndimage
-from sklearn.neighbors import KNeighborsClassifier
+from scipy.spatial import cKDTree
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Scene, mirrored_indices
+from m3amba_zoo.splits.places import NearestTraining, locate
+from m3amba_zoo.splits.reach import Mask
 from m3amba_zoo.splits.split import PARTS, Split
-from m3amba_zoo.splits.stratify import Mask, class_counts, require_whole
+from m3amba_zoo.splits.stratify import class_counts, require_whole
+
+OVERLAP = 0.01
+"""Footprints overlap if they share more than this share of a pixel; less comes from rounding."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,12 @@ class Audit:
         window: side of a training window in pixels.
         pixels: ``pixels[part][class name]``, counted over all scenes.
         test_pixels: number of test pixels.
-        leaked_pixels: number of test pixels inside any training window.
+        leaked_pixels: number of test pixels whose place lies inside any training window.
         leaked_share: their share of all test pixels.
-        distances: by class name; None for a class without test pixels in scenes that train.
-        apart_pixels: test pixels in scenes without training pixels, which have no distance.
-        position_oa: overall accuracy of a 1-nearest-neighbour classifier on (row, column) alone, a fraction.
+        shared_object_pixels: number of test pixels on an object (``Scene.objects``) that also trains.
+        distances: by class name; None for a class without a test pixel that has a distance.
+        apart_pixels: test pixels without a distance, because no scene of their CRS trains.
+        position_oa: overall accuracy of a 1-nearest-neighbour classifier on the place alone, a fraction.
     """
 
     split: str
@@ -59,6 +65,7 @@ class Audit:
     test_pixels: int
     leaked_pixels: int
     leaked_share: float
+    shared_object_pixels: int
     distances: Mapping[str, Distances | None]
     apart_pixels: int
     position_oa: float
@@ -77,9 +84,10 @@ class Audit:
             table,
             f"{self.leaked_pixels} of {self.test_pixels} test pixels ({self.leaked_share:.1%}) lie in a "
             f"training window of {self.window} x {self.window} pixels",
-            f"{self.apart_pixels} test pixels lie in scenes without training pixels and have no distance",
-            f"position alone (1-nearest-neighbour on row and column) scores {self.position_oa:.1%} OA: the "
-            "floor a model must beat",
+            f"{self.shared_object_pixels} test pixels lie on an object (such as a tree) that also trains",
+            f"{self.apart_pixels} test pixels have no distance, because no scene of their CRS trains",
+            f"position alone (1-nearest-neighbour on the place) scores {self.position_oa:.1%} OA: the floor "
+            "a model must beat",
         )
 
 
@@ -112,9 +120,10 @@ def audit(split: Split, scenes: Sequence[Scene], window: int) -> Audit:
         test_pixels=test_pixels,
         leaked_pixels=leaked,
         leaked_share=leaked / test_pixels,
+        shared_object_pixels=_shared_object_pixels(split, scenes),
         distances=dict(zip(names, distances, strict=True)),
         apart_pixels=apart,
-        position_oa=_position_oa(split, scenes, int(counts["train"].argmax()) + 1),
+        position_oa=_position_oa(split, scenes),
     )
 
 
@@ -122,13 +131,29 @@ def leaked_pixels(split: Split, scenes: Sequence[Scene], window: int) -> int:
     """Count the test pixels that lie inside any training window.
 
     As in training, the window of a pixel (row, column) spans the rows ``row - window // 2`` to
-    ``row - window // 2 + window - 1``, and the columns likewise.
+    ``row - window // 2 + window - 1``, and the columns likewise. A window shows its own scene only, so the
+    windows of another scene show a pixel where the two scenes overlap on the map.
     """
     require_whole("window", window, 1)
-    return sum(
-        int((_windows(parts["train"], window) & parts["test"]).sum())
-        for parts in (split.masks[scene.name] for scene in scenes)
-    )
+    places = locate(scenes)
+    bounds = np.stack([place.bounds(scene.shape) for place, scene in zip(places, scenes, strict=True)])
+    leaked = [np.zeros(int(mask.sum()), bool) for _, mask in split.parts(scenes, "test")]
+    tests = [np.nonzero(mask) for _, mask in split.parts(scenes, "test")]
+    for index, (scene, train) in enumerate(split.parts(scenes, "train")):
+        if not train.any():
+            continue
+        shown = _windows(train, window)
+        leaked[index] |= shown[tests[index]]
+        # footprints that overlap, by more than rounding
+        overlap = (
+            np.minimum(bounds[:, 2:], bounds[index, 2:]) - np.maximum(bounds[:, :2], bounds[index, :2])
+        ).min(axis=1)
+        for other in np.flatnonzero(overlap > OVERLAP):
+            if other != index and places[other].grid == places[index].grid:
+                nearest = places[other].positions_in(places[index], *tests[other]).round().astype(np.int64)
+                inside = ((nearest >= 0) & (nearest < scene.shape)).all(axis=1)
+                leaked[other][inside] |= shown[tuple(nearest[inside].T)]
+    return sum(int(found.sum()) for found in leaked)
 
 
 def _windows(train: Mask, window: int) -> Mask:
@@ -146,40 +171,43 @@ def _windows(train: Mask, window: int) -> Mask:
     return covered
 
 
+def _shared_object_pixels(split: Split, scenes: Sequence[Scene]) -> int:
+    def shown(part: str) -> list[NDArray[np.int64]]:
+        of_part = split.parts(scenes, part)
+        return [scene.objects[mask] for scene, mask in of_part if scene.objects is not None]
+
+    trained = np.unique(np.concatenate([np.zeros(1, np.int64), *shown("train")]))[1:]  # without 0, no object
+    return sum(int(np.isin(objects, trained).sum()) for objects in shown("test"))
+
+
 def _distances(split: Split, scenes: Sequence[Scene]) -> tuple[list[Distances | None], int]:
     """Return the distances of each class, and the number of test pixels without a distance."""
-    found: list[list[NDArray]] = [[] for _ in scenes[0].classes]
-    apart = 0
-    for scene in scenes:
-        train, test = split.masks[scene.name]["train"], split.masks[scene.name]["test"]
-        if not train.any():
-            apart += int(test.sum())
-            continue
-        distance = ndimage.distance_transform_cdt(~train, metric="chessboard")
-        for index, of_class in enumerate(found):
-            of_class.append(distance[test & (scene.labels == index + 1)])
-    pooled = [np.concatenate(of_class) if of_class else np.empty(0) for of_class in found]
+    places = locate(scenes)
+    trains = [np.nonzero(mask) for _, mask in split.parts(scenes, "train")]
+    labels, values, apart = [], [], 0
+    for grid in {place.grid for place in places}:
+        members = [index for index, place in enumerate(places) if place.grid == grid]
+        known = np.concatenate([places[index].positions(*trains[index]) for index in members])
+        nearest = cKDTree(known)
+        for index in members:
+            test = split.masks[scenes[index].name]["test"]
+            if len(known):
+                values.append(nearest.query(places[index].positions(*np.nonzero(test)), p=np.inf)[0])
+                labels.append(scenes[index].labels[test])
+            else:
+                apart += int(test.sum())
+    of_class, distance = np.concatenate(labels), np.concatenate(values)
+    pooled = [distance[of_class == index + 1] for index in range(len(scenes[0].classes))]
     return [
-        Distances(*np.percentile(values, (0, 5, 50, 100)).tolist()) if len(values) else None
-        for values in pooled
+        Distances(*np.percentile(found, (0, 5, 50, 100)).tolist()) if len(found) else None for found in pooled
     ], apart
 
 
-def _position_oa(split: Split, scenes: Sequence[Scene], most_frequent: int) -> float:
-    """Return the accuracy of 1-nearest-neighbour on (row, column), scene by scene; ties go either way.
-
-    In a scene without training pixels, every pixel is given the most frequent training class.
-    """
-    correct = total = 0
-    for scene in scenes:
-        train, test = split.masks[scene.name]["train"], split.masks[scene.name]["test"]
-        truth = scene.labels[test]
-        total += len(truth)
-        if not len(truth):
-            continue
-        if not train.any():
-            correct += int((truth == most_frequent).sum())
-            continue
-        nearest = KNeighborsClassifier(n_neighbors=1).fit(np.argwhere(train), scene.labels[train])
-        correct += int((nearest.predict(np.argwhere(test)) == truth).sum())
-    return correct / total
+def _position_oa(split: Split, scenes: Sequence[Scene]) -> float:
+    """Return the accuracy of the nearest training pixel's class; ties go either way."""
+    nearest = NearestTraining(scenes, [mask for _, mask in split.parts(scenes, "train")])
+    right = [
+        nearest.predict(index, *np.nonzero(mask)) == scene.labels[mask]
+        for index, (scene, mask) in enumerate(split.parts(scenes, "test"))
+    ]
+    return float(np.concatenate(right).mean())

@@ -1,11 +1,12 @@
 """The makers of splits, registered in ``SPLITS``: functions that take the scenes and return a Split.
 
 A config writes ``split=dict(type="blocks", size=32, guard=16, seed=0)``. A split's name records the maker
-and its arguments; a default of ``test_fraction`` or ``train_fraction`` is left out.
+and its arguments, without defaults of those that are not required (the seed is always there).
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,28 +15,39 @@ import numpy as np
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits.groups import SceneGroups, group_scenes
+from m3amba_zoo.splits.reach import Mask
 from m3amba_zoo.splits.split import Split
 from m3amba_zoo.splits.stratify import (
-    Mask,
     class_counts,
     grid,
     hold_out,
+    number_apart,
     pixels,
     require_share,
     require_whole,
     spread,
+    thin,
 )
 
 TEST_FRACTION = 0.3
 TRAIN_FRACTION = 0.6
+KEEP = 2
+"""Groups of a class that train at least, if it has more, so that one of them can validate."""
 
 
-def _assemble(name: str, scenes: Sequence[Scene], train: Sequence[Mask], test: Sequence[Mask]) -> Split:
+def _assemble(
+    name: str,
+    scenes: Sequence[Scene],
+    train: Sequence[Mask],
+    test: Sequence[Mask],
+    groups: SceneGroups | None = None,
+) -> Split:
     masks = {
         scene.name: {"train": mine, "val": np.zeros(scene.shape, dtype=bool), "test": theirs}
         for scene, mine, theirs in zip(scenes, train, test, strict=True)
     }
-    return Split(name, masks)
+    return Split(name, masks, groups)
 
 
 @SPLITS.register_module()
@@ -127,7 +139,12 @@ def per_class(
 
 @SPLITS.register_module()
 def blocks(
-    scenes: Sequence[Scene], size: int, guard: int, seed: int = 0, test_fraction: float = TEST_FRACTION
+    scenes: Sequence[Scene],
+    size: int,
+    guard: int,
+    seed: int = 0,
+    test_fraction: float = TEST_FRACTION,
+    step: int = 1,
 ) -> Split:
     """Cut each scene into blocks and let whole blocks test, each class on both sides if possible.
 
@@ -141,46 +158,76 @@ def blocks(
         guard: in pixels; half the window or more keeps every test pixel out of every training window.
         seed: of the choice of blocks.
         test_fraction: the share of each class's labelled pixels that should test.
+        step: only every ``step``-th row and column of the blocks that test is scored.
     """
     require_whole("size", size, 1)
+    require_whole("step", step, 1)
     require_share("test_fraction", test_fraction)
     labelled = [scene.labelled for scene in scenes]
-    grids = [grid(scene.shape, size) for scene in scenes]
-    train, test = hold_out(scenes, labelled, grids, test_fraction, guard, seed)
+    grids = number_apart([grid(scene.shape, size) for scene in scenes])
+    train, test = hold_out(scenes, labelled, grids, test_fraction, guard, seed, keep=KEEP)
     name = f"blocks-size{size}-guard{guard}-seed{seed}"
     if test_fraction != TEST_FRACTION:
         name += f"-test_fraction{test_fraction:g}"
-    return _assemble(name, scenes, train, test)
+    if step != 1:
+        name += f"-step{step}"
+    return _assemble(name, scenes, train, thin(test, step))
 
 
 @SPLITS.register_module()
-def by_scene(scenes: Sequence[Scene], seed: int = 0, train_fraction: float = TRAIN_FRACTION) -> Split:
-    """Let whole scenes train or test, each class on both sides if possible.
+def by_scene(
+    scenes: Sequence[Scene],
+    seed: int = 0,
+    train_fraction: float = TRAIN_FRACTION,
+    distance: float = 0.0,
+    region: float | None = None,
+    guard: float = 0.0,
+    step: int = 1,
+) -> Split:
+    """Let whole groups of scenes train or test, each class on both sides if possible.
 
-    ``stratify.hold_out`` chooses the scenes. A class of only one scene trains.
+    Scenes that share an object (``Scene.objects``) are one group, and those that ``distance`` or ``region``
+    joins. ``stratify.hold_out`` chooses the groups. A class of only one group trains. Validation pixels that
+    are held out of this split keep to its groups and its guard.
 
     Args:
-        scenes: the scenes, two or more of them with labels.
-        seed: of the choice of scenes.
+        scenes: the scenes, two or more groups of them with labels.
+        seed: of the choice of groups.
         train_fraction: the share of each class's labelled pixels that should train.
+        distance: scenes of one CRS whose footprints are nearer than this are one group (map units).
+        region: scenes of one CRS whose centres lie in one cell of a map grid with cells of this side are one
+            group (map units); for tiles that all touch.
+        guard: training pixels so close to the footprint of a scene that tests are dropped (map units).
+        step: only every ``step``-th row and column of the scenes that test is scored.
 
     Raises:
-        InputError: if fewer than two scenes have labelled pixels.
+        InputError: if fewer than two groups have labelled pixels, or an option in map units is given for
+            scenes without georeference.
     """
     require_share("train_fraction", train_fraction)
+    require_whole("step", step, 1)
+    groups = group_scenes(scenes, distance, region, guard)
     labelled = [scene.labelled for scene in scenes]
-    with_labels = sum(bool(mask.any()) for mask in labelled)
-    if with_labels < 2:
+    found = len({groups.numbers[scene.name] for scene in scenes if scene.labelled.any()})
+    if found < 2:
         raise InputError(
-            f"split 'by_scene' found {with_labels} scenes with labels; two or more are expected "
+            f"split 'by_scene' found {found} groups of scenes with labels; two or more are expected "
             "(a split of type 'blocks' divides one scene)"
         )
-    whole = [np.zeros(scene.shape, dtype=np.int64) for scene in scenes]  # one group per scene
-    train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed)
+    whole = [np.full(scene.shape, groups.numbers[scene.name]) for scene in scenes]
+    train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed, footprint=guard, keep=KEEP)
     name = f"by_scene-seed{seed}"
-    if train_fraction != TRAIN_FRACTION:
-        name += f"-train_fraction{train_fraction:g}"
-    return _assemble(name, scenes, train, test)
+    given = {
+        "train_fraction": train_fraction,
+        "distance": distance,
+        "region": region,
+        "guard": guard,
+        "step": step,
+    }
+    for option, default in inspect.signature(by_scene).parameters.items():
+        if option in given and given[option] != default.default:
+            name += f"-{option}{given[option]:g}"
+    return _assemble(name, scenes, train, thin(test, step), groups)
 
 
 @SPLITS.register_module()

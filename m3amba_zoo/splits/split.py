@@ -5,19 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits.groups import SceneGroups
 from m3amba_zoo.system.whole_file import whole_file
 
 PARTS = ("train", "val", "test")
 Masks = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What holding out validation pixels reached.
+
+    Attributes:
+        asked: the share of the training pixels to hold out.
+        share: the share that was held out; pixels that ``step`` then leaves out count.
+        classes_without: the training classes without a validation pixel.
+    """
+
+    asked: float
+    share: float
+    classes_without: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -27,10 +44,14 @@ class Split:
     Attributes:
         name: says how it was made, for example ``official`` or ``blocks-size32-guard16-seed0``.
         masks: ``masks[scene_name][part]``; ``val`` may be all False.
+        groups: which scenes train or test together, of a split by scene.
+        held_out: what validation reached, if ``hold_out_validation`` made it.
     """
 
     name: str
     masks: Mapping[str, Masks]
+    groups: SceneGroups | None = None
+    held_out: HeldOut | None = None
 
     def __post_init__(self) -> None:
         for scene, parts in self.masks.items():
@@ -51,9 +72,17 @@ class Split:
     @cached_property
     def sha256(self) -> str:
         """Hash of the masks (scene names, shapes, bits); the split's name and file format do not count."""
+        return self._hash(PARTS)
+
+    @cached_property
+    def test_sha256(self) -> str:
+        """Hash of the test masks alone: splits with one test part share it, whatever trains and validates."""
+        return self._hash(("test",))
+
+    def _hash(self, names: Sequence[str]) -> str:
         digest = hashlib.sha256()
         for scene in sorted(self.masks):
-            for part in PARTS:
+            for part in names:
                 mask = self.masks[scene][part]
                 digest.update(json.dumps([scene, part, list(mask.shape)]).encode())
                 digest.update(np.packbits(mask).tobytes())
@@ -103,7 +132,10 @@ class Split:
         arrays = {
             f"{scene}/{part}": mask for scene, parts in self.masks.items() for part, mask in parts.items()
         }
-        header = np.array(json.dumps({"name": self.name, "sha256": self.sha256}))
+        said: dict[str, Any] = {"name": self.name, "sha256": self.sha256}
+        if self.groups is not None:
+            said["groups"] = asdict(self.groups)
+        header = np.array(json.dumps(said))
         with whole_file(path) as aside, aside.open("wb") as file:
             np.savez_compressed(file, header=header, **arrays)  # type: ignore[arg-type]
 
@@ -123,12 +155,13 @@ class Split:
                         scene, part = key.rsplit("/", 1)
                         masks.setdefault(scene, {})[part] = file[key]
             name, sha256 = str(header["name"]), str(header["sha256"])
+            groups = SceneGroups(**header["groups"]) if "groups" in header else None
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such split file") from error
         except Exception as error:  # numpy, zipfile and zlib raise nearly anything on a damaged file
             raise InputError(f"{path}: not a split made by tools/split.py ({error})") from error
         try:
-            split = cls(name, masks)
+            split = cls(name, masks, groups)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         if split.sha256 != sha256:

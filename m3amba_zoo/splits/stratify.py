@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits.reach import Mask, reach
 
-Mask = NDArray[np.bool_]
-ATTEMPTS = 16
+MOST_SEARCHES, ENOUGH_GROUPS = 16, 4096
+"""Searches with up to 256 groups; with more groups each search finds a division about as good as another."""
+SMALLEST_GAIN = 1e-9
+NEARLY = 0.99
+"""The first search that is nearly the best is taken: where one division is best, seeds still differ."""
 
 
 class Division(NamedTuple):
@@ -35,13 +39,6 @@ def require_whole(option: str, value: int, least: int) -> None:
         raise InputError(f"split option {option} is {value!r}; a whole number of {least} or more is expected")
 
 
-def dilate(mask: Mask, distance: int) -> Mask:
-    """Mark every pixel within ``distance`` pixels (Chebyshev) of a pixel of ``mask``."""
-    if not mask.any():
-        return mask
-    return ndimage.maximum_filter(mask, 2 * distance + 1, mode="constant")
-
-
 def class_counts(scenes: Sequence[Scene], masks: Sequence[Mask]) -> NDArray[np.int64]:
     """Count the pixels under the masks (one per scene) by class: ``(K,)``."""
     classes = len(scenes[0].classes)
@@ -57,46 +54,20 @@ def grid(shape: tuple[int, int], size: int) -> NDArray[np.int64]:
     return rows[:, None] * (columns[-1] + 1) + columns
 
 
-def choose_groups(counts: NDArray[np.int64], fraction: float, seed: Sequence[int], pinned: Mask) -> Mask:
-    """Choose the groups to hold out: iterative stratification, weighted by pixels.
+class _Pieces(NamedTuple):
+    """The pixels to divide, in pieces: those of one class and group that are in reach of the same groups.
 
-    After Sechidis, Tsoumakas, Vlahavas 2011, "On the stratification of multi-label data". Every class that
-    has a group ends with pixels on the kept side, and if possible on the held side as well.
-
-    Args:
-        counts: pixels by group and class, ``(G, K)``.
-        fraction: the share of each class's pixels to hold out.
-        seed: of the order of the groups.
-        pinned: groups that must be kept, ``(G,)``.
-
-    Returns:
-        The groups to hold out, ``(G,)``.
+    Attributes:
+        classes: class of each piece, from 0.
+        sizes: its number of pixels.
+        in_reach: for each group the pieces in reach.
+        own: pixels by group and class, ``(G, K)``.
     """
-    order = np.random.default_rng(seed).permutation(len(counts))
-    counts, pinned = counts[order], pinned[order]
-    present = counts > 0
-    kept = counts[pinned].sum(axis=0)
-    held = np.zeros_like(kept)
-    surplus = (1 - 2 * fraction) * counts.sum(axis=0)  # by how much kept exceeds held in the end
-    waiting = present.any(axis=1) & ~pinned
-    left = present[waiting].sum(axis=0)
-    chosen = np.zeros(len(counts), dtype=bool)
-    while waiting.any():
-        # the class with the fewest groups left has the least choice, so it is served first
-        rarest = np.where(left > 0, left, len(counts) + 1).argmin()
-        group = (waiting & present[:, rarest]).argmax()
-        last = present[group] & (left == 1)
-        if (last & (kept == 0)).any():
-            hold = False  # the last chance of one of its classes to train
-        elif kept[rarest] == 0 or held[rarest] == 0:
-            hold = bool(kept[rarest] > 0)  # a side without the class comes first, kept before held
-        else:
-            hold = bool(kept[rarest] - held[rarest] > surplus[rarest])  # the side that lacks more pixels
-        (held if hold else kept)[:] += counts[group]
-        chosen[order[group]] = hold
-        waiting[group] = False
-        left -= present[group]
-    return chosen
+
+    classes: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    in_reach: list[NDArray[np.int64]]
+    own: NDArray[np.int64]
 
 
 def hold_out(
@@ -107,59 +78,113 @@ def hold_out(
     guard: int,
     seed: int,
     floor: float = 0.0,
+    footprint: float = 0.0,
+    keep: int = 1,
 ) -> Division:
-    """Hold out groups of the pixels in ``masks`` and drop kept pixels within ``guard`` of a held one.
+    """Hold out groups of the pixels in ``masks`` and drop kept pixels that are in their reach.
 
-    This takes the best of 16 seeded choices (``choose_groups``). A class is lost if it keeps no more than the
-    share ``floor`` of its pixels. Then all groups within ``guard`` of its pixels are kept, and the choice is
-    made again.
+    The search starts with nothing held out. It goes through the groups in random order and holds out or
+    takes back each one if every class keeps enough and the division gets better, until none makes it better.
+    One of the best of up to 16 seeded searches is taken. A division is as good as its classes are served; a
+    class is served as well as the worse of its two sides, relative to the pixels that the side should have.
 
     Args:
-        scenes: the scenes, for their labels.
+        scenes: the scenes, for their labels and places.
         masks: the labelled pixels to divide, one ``(H, W)`` per scene.
-        groups: the number of each pixel's group, one ``(H, W)`` per scene; no group crosses scenes.
+        groups: the number of each pixel's group, one ``(H, W)`` per scene; a group may cross scenes.
         fraction: the share of each class's pixels to hold out.
-        guard: in pixels, Chebyshev.
-        seed: of the choices.
-        floor: the share of its pixels that each class keeps at least (0: one pixel).
+        guard: in pixels, Chebyshev; across the scenes of one CRS as well.
+        seed: of the search.
+        floor: the share of its pixels that each class keeps more than (0: it keeps one pixel).
+        footprint: in map units; kept pixels so close to the footprint of a scene with held-out pixels are
+            dropped, too.
+        keep: groups of each class that are not held out at least, if the class has more than these.
 
     Raises:
         InputError: if fraction, guard or seed is out of range.
 
     Returns:
-        The kept and the held pixels; no held pixel is within ``guard`` of a kept one.
+        The kept and the held pixels; no kept pixel is in reach of a held one.
     """
     require_share("fraction", fraction)
     require_whole("guard", guard, 0)
     require_whole("seed", seed, 0)
-    # number the groups over all scenes, and only those that hold a pixel
-    starts = np.cumsum([0] + [int(numbers.max()) + 1 for numbers in groups])
-    numbered = [numbers + start for numbers, start in zip(groups, starts, strict=False)]
-    used, group = np.unique(pixels(numbered, masks), return_inverse=True)
-    labels = pixels([scene.labels for scene in scenes], masks)
-    counts = np.zeros((len(used), len(scenes[0].classes)), dtype=np.int64)
-    np.add.at(counts, (group, labels - 1), 1)
-    total = counts.sum(axis=0)
+    used, group = np.unique(pixels(groups, masks), return_inverse=True)
+    ends = np.cumsum([np.count_nonzero(mask) for mask in masks])[:-1]
+    in_reach = reach(scenes, masks, np.split(group, ends), guard, footprint) if len(used) else []
+    classes = pixels([scene.labels for scene in scenes], masks).astype(np.int64) - 1
+    pieces = _cut(classes, group, in_reach, len(scenes[0].classes))
+    searches = max(1, min(MOST_SEARCHES, ENOUGH_GROUPS // max(len(used), 1)))
+    found = [_search(pieces, fraction, floor, keep, (seed, number)) for number in range(searches)]
+    best = max(good for _, good in found)
+    chosen = next(chosen for chosen, good in found if good >= NEARLY * best)
+    kept = np.ones(len(group), dtype=bool)
+    for number in np.flatnonzero(chosen):
+        kept[in_reach[number]] = False
+    return Division(spread(kept, masks), spread(chosen[group], masks))
 
-    def attempt(number: int, pinned: Mask) -> tuple[Division, Mask, tuple[int, float]]:
-        held = spread(choose_groups(counts, fraction, (seed, number), pinned)[group], masks)
-        kept = [mask & ~dilate(out, guard) for mask, out in zip(masks, held, strict=True)]
-        kept_counts, held_counts = class_counts(scenes, kept), class_counts(scenes, held)
-        lost = (total > 0) & (kept_counts <= floor * total)
-        # a class is served as well as the worse of its two sides, relative to the pixels that side should
-        # have; the square root gives the badly served classes the most weight
-        served = np.minimum(kept_counts / (1 - fraction), held_counts / fraction) / np.maximum(total, 1)
-        return Division(kept, held), lost, (-int(lost.sum()), float(np.sqrt(served).sum()))
 
-    pinned = np.zeros(len(used), dtype=bool)
-    while True:  # each round pins more groups, and with all groups pinned no class is lost
-        attempts = (attempt(number, pinned) for number in range(ATTEMPTS))
-        division, lost, _ = max(attempts, key=lambda made: made[2])
-        if not lost.any():
-            return division
-        of_lost = spread(lost[labels - 1], masks)
-        near = [dilate(mask, guard) for mask in of_lost]
-        pinned[group[pixels(near, masks)]] = True
+def served(
+    total: NDArray[np.int64], kept: NDArray[np.int64], held: NDArray[np.int64], fraction: float
+) -> float:
+    """Say how well a division serves the classes: 0 to the number of classes.
+
+    The square root gives the badly served classes the most weight.
+    """
+    shares = np.minimum(kept / (1 - fraction), held / fraction) / np.maximum(total, 1)
+    return float(np.sqrt(shares).sum())
+
+
+def _cut(
+    classes: NDArray[np.int64], group: NDArray[np.int64], in_reach: list[NDArray[np.int64]], count: int
+) -> _Pieces:
+    """Join the pixels that no choice of groups can tell apart."""
+    # random numbers of 64 bits whose sums tell sets apart: of the pixel's class, its group, those it is near
+    code = np.random.default_rng(0).integers(0, 2**64, (2 * len(in_reach) + count), dtype=np.uint64)
+    key = code[classes] + code[count + group]
+    for number, near in enumerate(in_reach):
+        key[near] += code[count + len(in_reach) + number]
+    _, first, piece = np.unique(key, return_index=True, return_inverse=True)
+    own = np.zeros((len(in_reach), count), dtype=np.int64)
+    np.add.at(own, (group, classes), 1)
+    sizes = np.bincount(piece, minlength=len(first))
+    return _Pieces(classes[first], sizes, [np.unique(piece[near]) for near in in_reach], own)
+
+
+def _search(
+    pieces: _Pieces, fraction: float, floor: float, keep: int, seed: Sequence[int]
+) -> tuple[Mask, float]:
+    """Climb to the best division that holding out or taking back one group leads to, and say how good."""
+    total = pieces.own.sum(axis=0)
+    least = np.where(total > 0, floor * total, -1)
+    present = (pieces.own > 0).astype(np.int64)
+    left = present.sum(axis=0)  # groups that are not held out
+    least_left = np.minimum(keep, left - 1)
+    kept, held = total.copy(), np.zeros_like(total)
+    chosen = np.zeros(len(pieces.own), dtype=bool)
+    over = np.zeros(len(pieces.sizes), dtype=np.int64)  # how many held-out groups each piece is in reach of
+    best, last = 0.0, -1
+    order = np.random.default_rng(seed).permutation(len(chosen))
+    for step in itertools.cycle(range(len(order))):
+        group = order[step]
+        if step == last:
+            break  # a whole round without gain
+        if last < 0:
+            last = step
+        sign = -1 if chosen[group] else 1
+        near = pieces.in_reach[group]
+        turned = near[over[near] == (1 if chosen[group] else 0)]
+        change = np.bincount(pieces.classes[turned], pieces.sizes[turned], len(total)).astype(np.int64)
+        new_kept, new_held = kept - sign * change, held + sign * pieces.own[group]
+        new_left = left - sign * present[group]
+        if (new_kept <= least).any() or (new_left < least_left).any():
+            continue
+        good = served(total, new_kept, new_held, fraction)
+        if good > best + SMALLEST_GAIN:
+            kept, held, left, best, last = new_kept, new_held, new_left, good, step
+            chosen[group] = not chosen[group]
+            over[near] += sign
+    return chosen, best
 
 
 def pixels(values: Sequence[NDArray], masks: Sequence[Mask]) -> NDArray:
@@ -176,3 +201,18 @@ def spread(flags: Mask, masks: Sequence[Mask]) -> list[Mask]:
         full[mask] = own
         parts.append(full)
     return parts
+
+
+def number_apart(groups: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Number groups, ``(H, W)`` per scene, so that no two scenes have one in common."""
+    starts = np.cumsum([0] + [int(numbers.max()) + 1 for numbers in groups])
+    return [numbers + start for numbers, start in zip(groups, starts, strict=False)]
+
+
+def thin(masks: Sequence[Mask], step: int) -> list[Mask]:
+    """Keep the pixels of every ``step``-th row and column, because near pixels are nearly copies."""
+    thinned = [np.zeros_like(mask) for mask in masks]
+    for mask, sparse in zip(masks, thinned, strict=True):
+        lattice = np.s_[step // 2 :: step, step // 2 :: step]
+        sparse[lattice] = mask[lattice]
+    return thinned

@@ -17,7 +17,6 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -25,6 +24,7 @@ from sklearn.svm import SVC
 from m3amba_zoo.models.baselines.spectra import PixelSpectra
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits.build import hold_out_validation
+from m3amba_zoo.splits.places import NearestTraining
 from m3amba_zoo.splits.scene_data import SceneData
 
 # share of the training pixels, and guard in pixels, for a search without validation pixels
@@ -205,9 +205,10 @@ class SVM(SpectralClassifier):
 
 @CLASSIFIERS.register_module()
 class Position(PixelClassifier):
-    """The class of the nearest training pixel by row and column: the accuracy that needs no band at all.
+    """The class of the nearest training pixel by place: the accuracy that needs no band at all.
 
-    In a scene without training pixels every pixel gets the most frequent training class.
+    Scenes of one CRS are searched together, by place on the map; a scene without georeference alone. Where no
+    scene trains, every pixel gets the most frequent training class.
 
     Args:
         modalities: of the data; none is read.
@@ -220,23 +221,13 @@ class Position(PixelClassifier):
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Remember the places of the training pixels and their classes."""
-        parts = list(data.split.parts(data.scenes, "train"))
-        labels = np.concatenate([scene.labels[mask] for scene, mask in parts])
-        self._most_frequent = int(np.bincount(labels).argmax())
-        self._nearest = [
-            KNeighborsClassifier(1).fit(np.argwhere(mask), scene.labels[mask]) if mask.any() else None
-            for scene, mask in parts
-        ]
+        train = [mask for _, mask in data.split.parts(data.scenes, "train")]
+        self._nearest = NearestTraining(data.scenes, train)
 
     def probabilities(self, data: SceneData, index: int, start: int, stop: int) -> NDArray[np.float64]:
-        """Return 1 for the class of the nearest training pixel of the scene."""
+        """Return 1 for the class of the nearest training pixel."""
         rows, columns = np.mgrid[start:stop, : data.scenes[index].shape[1]]
-        positions = np.stack([rows.ravel(), columns.ravel()], axis=1)
-        nearest = self._nearest[index]
-        labels = (
-            np.full(len(positions), self._most_frequent) if nearest is None else nearest.predict(positions)
-        )
-        return _certain(labels, len(data.classes))
+        return _certain(self._nearest.predict(index, rows.ravel(), columns.ravel()), len(data.classes))
 
 
 def _certain(labels: NDArray, num_classes: int) -> NDArray[np.float64]:

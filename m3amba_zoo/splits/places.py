@@ -1,0 +1,105 @@
+"""Where scenes lie towards each other: scenes of one CRS share one grid of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from sklearn.neighbors import KNeighborsClassifier
+
+from m3amba_zoo.scenes.scene import Scene
+
+DECIMALS = 6
+"""Places are rounded to a millionth of a pixel, so that tiles of one grid stay on it."""
+
+
+class Place(NamedTuple):
+    """A scene's place in a grid of pixels.
+
+    Attributes:
+        grid: number of the grid. Scenes of one CRS share one; a scene without georeference has its own.
+        to_grid: affine matrix ``(3, 3)`` from the scene's (column, row) to the grid's; whole numbers are the
+            centres of pixels. The grid is that of the first scene of its CRS.
+        pixel: side of a pixel of the grid in map units of the CRS, or None without georeference.
+    """
+
+    grid: int
+    to_grid: NDArray[np.float64]
+    pixel: float | None
+
+    def positions(self, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
+        """Return the (row, column) of pixels in the grid, ``(n, 2)``."""
+        return _apply(self.to_grid, rows, columns)
+
+    def positions_in(self, other: Place, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
+        """Return the (row, column) of this scene's pixels in another scene of the same grid, ``(n, 2)``."""
+        same = self.to_grid is other.to_grid
+        to_other = np.eye(3) if same else np.linalg.inv(other.to_grid) @ self.to_grid
+        return _apply(to_other, rows, columns)
+
+    def bounds(self, shape: tuple[int, int]) -> NDArray[np.float64]:
+        """Return the footprint's (top, left, bottom, right) in the grid, for a scene of this shape."""
+        low, (bottom, right) = -0.5, (side - 0.5 for side in shape)
+        corners = self.positions(np.array([low, low, bottom, bottom]), np.array([low, right, low, right]))
+        return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+
+
+def locate(scenes: Sequence[Scene]) -> list[Place]:
+    """Find the place of each scene."""
+    found: list[Place] = []
+    first: dict[CRS, tuple[int, NDArray[np.float64]]] = {}
+    to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    for number, scene in enumerate(scenes):
+        if scene.crs is None or scene.transform is None:
+            found.append(Place(number, np.eye(3), None))
+            continue
+        to_map = np.reshape(scene.transform, (3, 3)) @ to_centre
+        grid, grid_to_map = first.setdefault(CRS.from_string(scene.crs), (number, to_map))
+        same = np.array_equal(to_map, grid_to_map)
+        to_grid = np.eye(3) if same else np.linalg.solve(grid_to_map, to_map)
+        found.append(Place(grid, to_grid, float(abs(np.linalg.det(grid_to_map[:2, :2])) ** 0.5)))
+    return found
+
+
+def gaps(bounds: NDArray[np.float64], one: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (row, column) gaps between footprints ``(n, 4)`` and one footprint, ``(n, 2)``; 0: none."""
+    return np.maximum(np.maximum(bounds[:, :2] - one[2:], one[:2] - bounds[:, 2:]), 0)
+
+
+class NearestTraining:
+    """The class of the nearest training pixel by place alone, among the scenes of one CRS.
+
+    Where no scene of the CRS trains, it is the most frequent training class.
+
+    Args:
+        scenes: the scenes.
+        train: their training masks, ``(H, W)`` each.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], train: Sequence[NDArray[np.bool_]]) -> None:
+        self.places = locate(scenes)
+        labels = [scene.labels[mask] for scene, mask in zip(scenes, train, strict=True)]
+        self._most_frequent = int(np.bincount(np.concatenate(labels)).argmax())
+        self._nearest: dict[int, KNeighborsClassifier] = {}
+        for grid in {place.grid for place in self.places}:
+            members = [i for i, place in enumerate(self.places) if place.grid == grid and train[i].any()]
+            if members:
+                known = np.concatenate([self.places[i].positions(*np.nonzero(train[i])) for i in members])
+                of_known = np.concatenate([labels[i] for i in members])
+                self._nearest[grid] = KNeighborsClassifier(1).fit(known, of_known)
+
+    def predict(self, index: int, rows: NDArray, columns: NDArray) -> NDArray[np.int64]:
+        """Return the classes 1..K of pixels of the scene ``index``, ``(n,)``."""
+        place = self.places[index]
+        if place.grid not in self._nearest or not len(rows):
+            return np.full(len(rows), self._most_frequent)
+        return self._nearest[place.grid].predict(place.positions(rows, columns)).astype(np.int64)
+
+
+def _apply(affine: NDArray[np.float64], rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
+    """Return the (row, column) to which an affine matrix takes each (column, row), ``(n, 2)``."""
+    moved = np.stack([columns, rows], axis=1) @ affine[:2, :2].T + affine[:2, 2]
+    return moved[:, ::-1].round(DECIMALS)
