@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 import m3amba_zoo.ops.flops as flops  # registers the scans' formulas  # noqa: F401
 from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scene_metric import Evaluation
-from m3amba_zoo.evaluation.scores import SCORES, scores, unpack_correct
+from m3amba_zoo.evaluation.scores import SCORES, confusion_matrix, scores, unpack_predicted
 from m3amba_zoo.splits import leaked_pixels
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.system.whole_file import whole_file
@@ -177,11 +178,17 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def check_scores(record: Mapping[str, Any], name: str) -> None:
-    """Check that each pixel of the part was scored once and that the scores follow from the confusion matrix.
+def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = None) -> None:
+    """Check that each pixel of the part was scored once, and that scores, matrix and predictions agree.
+
+    Args:
+        record: the content of a ``metrics.json``.
+        name: the message's first words.
+        labels: of the scored pixels, see ``scored_pixels``. With them the whole confusion matrix is counted
+            anew, else only its columns.
 
     Raises:
-        InputError: if they do not; the message begins with ``name``.
+        InputError: if they do not.
     """
     confusion = np.array(record["confusion"])
     scored, expected = int(confusion.sum()), record["split"]["pixels"][record["split"]["part"]]
@@ -196,6 +203,31 @@ def check_scores(record: Mapping[str, Any], name: str) -> None:
             raise InputError(
                 f"{name}: {score} is {record[score]}, but the confusion matrix gives {found[score]}"
             )
-    right = int(unpack_correct(record["correct"], scored).sum())
-    if right != np.trace(confusion):
-        raise InputError(f"{name}: {right} pixels are marked as right, expected {np.trace(confusion)}")
+    if "correct" in record:
+        return  # a record of an earlier format, which the next run replaces; it has no predictions
+    predicted = unpack_predicted(record["predicted"], scored)
+    counts = np.bincount(predicted, minlength=len(confusion) + 1)
+    for value in (0, *range(len(confusion) + 1, len(counts))):
+        if counts[value]:
+            raise InputError(
+                f"{name}: {counts[value]} pixels are predicted as class {value}, expected 1 to "
+                f"{len(confusion)}"
+            )
+    for index, entry in enumerate(record["per_class"]):
+        if counts[index + 1] != confusion[:, index].sum():
+            raise InputError(
+                f"{name}: {counts[index + 1]} pixels are predicted as '{entry['name']}', expected "
+                f"{confusion[:, index].sum()}"
+            )
+    if labels is None:
+        return
+    if len(labels) != scored:
+        raise InputError(f"{name}: {scored} pixels were scored, but {len(labels)} have labels")
+    counted = confusion_matrix(labels, predicted, len(confusion))
+    if (counted != confusion).any():
+        row, column = np.argwhere(counted != confusion)[0]
+        names = [entry["name"] for entry in record["per_class"]]
+        raise InputError(
+            f"{name}: {counted[row, column]} pixels of '{names[row]}' are predicted as '{names[column]}', "
+            f"but the confusion matrix has {confusion[row, column]}"
+        )

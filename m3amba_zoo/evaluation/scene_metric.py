@@ -17,7 +17,7 @@ from m3amba_zoo.evaluation.scores import (
     SCORES,
     confusion_matrix,
     expected_calibration_error,
-    pack_correct,
+    pack_predicted,
     scores,
 )
 from m3amba_zoo.evaluation.stitching import SceneLogits
@@ -32,8 +32,8 @@ class Evaluation:
 
     Attributes:
         part: of the split that was scored.
-        scores: ``oa``, ``aa``, ``kappa``, ``per_class``, ``confusion``, ``ece``, ``pixels``,
-            ``correct`` (see ``pack_correct``: scene by scene, each in row-major order).
+        scores: those of ``scores.scores``, ``ece``, ``pixels``, and ``predicted`` (see ``pack_predicted``:
+            scene by scene, each in row-major order, as ``scored_pixels`` lists them).
         class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted.
     """
 
@@ -78,7 +78,7 @@ def evaluate_scenes(
         entry["color"] = list(land_class.color)  # other maps are drawn in the same colours
     result["ece"] = expected_calibration_error(np.concatenate(confidences), truth == predicted)
     result["pixels"] = int(confusion.sum())
-    result["correct"] = pack_correct(truth == predicted)
+    result["predicted"] = pack_predicted(predicted)
     return Evaluation(part, result, class_maps)
 
 

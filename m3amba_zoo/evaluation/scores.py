@@ -1,4 +1,4 @@
-"""Scores of a classification: OA, AA, kappa, those of each class, calibration; which pixels were right."""
+"""Scores of a classification: OA, AA, kappa, those of each class, calibration; the packed predictions."""
 
 from __future__ import annotations
 
@@ -29,38 +29,55 @@ def confusion_matrix(labels: NDArray, predictions: NDArray, num_classes: int) ->
 
 
 def scores(confusion: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, Any]:
-    """Return ``oa``, ``aa``, ``kappa`` (fractions), ``per_class`` and ``confusion``.
+    """Return ``oa``, ``aa``, ``kappa``, ``mean_f1``, ``mean_iou``, ``per_class`` and ``confusion``.
 
-    AA is the mean recall of the classes that have pixels; a class without pixels has recall None.
-    Kappa is Cohen's (Educational and Psychological Measurement 20:37, 1960).
+    Scores are fractions. Those of a class k, with TP = C[k, k], are its recall TP / sum(C[k]) (as
+    ``accuracy``), its ``precision`` TP / sum(C[:, k]), their harmonic mean ``f1``, and the intersection over
+    union ``iou``, TP / (sum(C[k]) + sum(C[:, k]) - TP). AA, mean F1 and mean IoU are means over the classes
+    that have pixels. Kappa is Cohen's (Educational and Psychological Measurement 20:37, 1960).
+
+    A fraction 0 / 0 is 0: every score without pixels, and kappa if labels and predictions are all of one
+    class, which shows nothing beyond chance. Only the recall of a class without pixels is None.
     """
     total = confusion.sum()
     support, predicted = confusion.sum(1), confusion.sum(0)
-    correct = np.diag(confusion)
-    oa = correct.sum() / total
-    chance = (support * predicted).sum() / total**2
-    recall = np.divide(correct, support, out=np.full(len(support), np.nan), where=support > 0)
-    precision = np.divide(correct, predicted, out=np.zeros(len(support)), where=predicted > 0)
-    f1 = np.divide(
-        2 * correct, support + predicted, out=np.zeros(len(support)), where=support + predicted > 0
-    )
+    correct, present = np.diag(confusion), support > 0
+    recall = _ratio(correct, support)
+    of_class = {
+        "precision": _ratio(correct, predicted),
+        "f1": _ratio(2 * correct, support + predicted),
+        "iou": _ratio(correct, support + predicted - correct),
+    }
+    # in exact integers, because kappa divides by what chance leaves over
+    by_chance = sum(int(mine) * int(theirs) for mine, theirs in zip(support, predicted, strict=True))
+    agreed, squared = int(correct.sum()) * int(total), int(total) ** 2
+
+    def mean(values: NDArray[np.float64]) -> float:
+        return float(values[present].mean()) if present.any() else 0.0
+
     per_class = [
         {
             "name": name,
-            "accuracy": None if support[k] == 0 else float(recall[k]),
-            "precision": float(precision[k]),
-            "f1": float(f1[k]),
+            "accuracy": float(recall[k]) if present[k] else None,
+            **{score: float(values[k]) for score, values in of_class.items()},
             "support": int(support[k]),
         }
         for k, name in enumerate(class_names)
     ]
     return {
-        "oa": float(oa),
-        "aa": float(np.nanmean(recall)),
-        "kappa": float((oa - chance) / (1 - chance)) if chance < 1 else 1.0,
+        "oa": int(correct.sum()) / int(total) if total else 0.0,
+        "aa": mean(recall),
+        "kappa": (agreed - by_chance) / (squared - by_chance) if squared > by_chance else 0.0,
+        "mean_f1": mean(of_class["f1"]),
+        "mean_iou": mean(of_class["iou"]),
         "per_class": per_class,
         "confusion": confusion.tolist(),
     }
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divide, with 0 for 0 / 0."""
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
 def expected_calibration_error(
@@ -76,24 +93,24 @@ def expected_calibration_error(
     return float(gap.sum() / max(count.sum(), 1))
 
 
-def pack_correct(correct: NDArray[np.bool_]) -> str:
-    """Pack ``(n,)`` booleans, whether each pixel was right: eight to a byte, compressed, in base64.
+def pack_predicted(predicted: NDArray) -> str:
+    """Pack ``(n,)`` predicted classes, 1..255: a byte per pixel, compressed, in base64.
 
-    A run's record keeps them so that runs can be compared in pairs.
+    A run's record keeps them so that runs can be compared pixel by pixel.
     """
-    return base64.b64encode(zlib.compress(np.packbits(correct).tobytes(), 9)).decode()
+    return base64.b64encode(zlib.compress(predicted.astype(np.uint8).tobytes(), 9)).decode()
 
 
-def unpack_correct(packed: str, pixels: int) -> NDArray[np.bool_]:
-    """Return the ``(pixels,)`` booleans that ``pack_correct`` was given.
+def unpack_predicted(packed: str, pixels: int) -> NDArray[np.uint8]:
+    """Return the ``(pixels,)`` uint8 classes that ``pack_predicted`` was given.
 
     Raises:
         InputError: if the text is damaged, or was packed from another number of pixels.
     """
     try:
-        bits = np.frombuffer(zlib.decompress(base64.b64decode(packed, validate=True)), np.uint8)
+        predicted = np.frombuffer(zlib.decompress(base64.b64decode(packed, validate=True)), np.uint8)
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise InputError(f"the packed correctness of {pixels} pixels is damaged ({error})") from error
-    if len(bits) != -(-pixels // 8):
-        raise InputError(f"the packed correctness has {len(bits)} bytes, expected those of {pixels} pixels")
-    return np.unpackbits(bits, count=pixels).astype(bool)
+        raise InputError(f"the packed predictions of {pixels} pixels are damaged ({error})") from error
+    if len(predicted) != pixels:
+        raise InputError(f"the packed predictions are of {len(predicted)} pixels, expected {pixels}")
+    return predicted

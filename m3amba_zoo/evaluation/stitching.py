@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.models.baselines.classical import PixelClassifier
 from m3amba_zoo.models.baselines.spectra import row_chunks
+from m3amba_zoo.scenes.scene import check_number_of_classes
 from m3amba_zoo.splits.scene_data import SceneData
 
 SMALLEST_PROBABILITY = 1e-12  # keeps the logarithm of a tree's zero finite
@@ -26,9 +27,13 @@ class SceneLogits:
         total: the sum of logits, float32 ``(K, H, W)``.
         count: how many windows were added up, float32 ``(H, W)``.
         top: the scene's row that the first row is.
+
+    Raises:
+        InputError: if there are more than 255 classes, which a class map cannot tell apart.
     """
 
     def __init__(self, num_classes: int, shape: tuple[int, int], top: int = 0) -> None:
+        check_number_of_classes("the model", num_classes)
         self.total = np.zeros((num_classes, *shape), np.float32)
         self.count = np.zeros(shape, np.float32)
         self.top = top

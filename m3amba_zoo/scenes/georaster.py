@@ -21,13 +21,12 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Raster
+from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Raster, check_number_of_classes
 from m3amba_zoo.system.whole_file import whole_file
 
 NM_PER_UNIT = {"nanometers": 1.0, "nm": 1.0, "micrometers": 1000.0, "um": 1000.0, "μm": 1000.0}
 GRID_TOLERANCE = 0.05
 """Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
-MOST_CLASSES = 255
 
 Rgba = tuple[int, int, int, int]
 
@@ -143,8 +142,7 @@ def write_class_map(
     Raises:
         InputError: if the file cannot be written, or there are more than 255 classes.
     """
-    if len(land_classes) > MOST_CLASSES:
-        raise InputError(f"{path}: {len(land_classes)} classes, a class map holds {MOST_CLASSES} at most")
+    check_number_of_classes(str(path), len(land_classes))
     colors: dict[int, Rgba] = {UNLABELLED: (0, 0, 0, 0)}
     colors |= {index: (*entry.color, 255) for index, entry in enumerate(land_classes, start=1)}
     names = {f"CLASS_{index}": entry.name for index, entry in enumerate(land_classes, start=1)}

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import MOST_CLASSES, Grid, read_grid, require_same_grid
+from m3amba_zoo.scenes.georaster import Grid, read_grid, require_same_grid
 from m3amba_zoo.scenes.manifest_entries import LABEL_KEYS, MODALITY_KEYS, RasterEntry, Section, read_yaml
 from m3amba_zoo.scenes.polygons import cover_by_value, merge_covers, read_polygons
-from m3amba_zoo.scenes.scene import LandClass, Scene, distinct_color
+from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color
 from m3amba_zoo.scenes.source import Source
 
 SCENE_KEYS = ("name", "modalities", "labels", "polygons", "train", "test")
@@ -252,10 +252,7 @@ def _classes(top: Section) -> tuple[tuple[LandClass, ...], ClassValues]:
     classes: list[LandClass] = []
     values: ClassValues = []
     entries = top.entries("classes")
-    if len(entries) > MOST_CLASSES:
-        raise InputError(
-            f"{top.where}: 'classes' has {len(entries)} entries; {MOST_CLASSES} at most are expected"
-        )
+    check_number_of_classes(top.where, len(entries))
     for position, entry in enumerate(entries):
         where = f"{top.where}: class {position + 1}"
         section = Section(where, entry, ("name", "color", "values"), ("name",))

@@ -14,6 +14,8 @@ from rasterio.transform import Affine
 from m3amba_zoo.errors import InputError
 
 UNLABELLED = 0
+MOST_CLASSES = 255
+"""Class maps are uint8, and 0 is taken."""
 GOLDEN_SECTION = 0.618033988749895
 SHADES = ((0.75, 0.90), (0.90, 0.60), (0.45, 0.98))
 """Saturation and value, in turn, so that neighbours on the colour circle differ in brightness."""
@@ -24,6 +26,12 @@ class LandClass(NamedTuple):
 
     name: str
     color: tuple[int, int, int]
+
+
+def check_number_of_classes(where: str, count: int) -> None:
+    """Raise InputError, beginning with ``where``, for more classes than a class map can tell apart."""
+    if count > MOST_CLASSES:
+        raise InputError(f"{where}: {count} classes; {MOST_CLASSES} at most are expected")
 
 
 def distinct_color(index: int) -> tuple[int, int, int]:
@@ -125,6 +133,7 @@ class Scene:
     objects: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
+        check_number_of_classes(f"scene '{self.name}'", len(self.classes))
         if self.labels.ndim != 2:
             raise InputError(f"scene '{self.name}': labels have shape {self.labels.shape}, expected (H, W)")
         sizes = {

@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from m3amba_zoo.datasets.windows import WindowGrid
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import SceneLogits, SceneMetric, evaluate_scenes
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import build_split
@@ -85,6 +86,14 @@ def test_pixels_without_window_have_no_class():
     expected[:2, 8:] = True
     assert ((stitched.class_map() > 0) == expected).all()
     assert (np.isnan(stitched.mean()).any(0) == ~expected).all()
+
+
+def test_a_class_map_has_255_classes_at_most():
+    last = SceneLogits(255, (1, 1))
+    last.add(np.arange(255, dtype=np.float32)[:, None, None], 0, 0)
+    assert last.class_map() == 255
+    with pytest.raises(InputError, match="the model: 256 classes; 255 at most are expected"):
+        SceneLogits(256, (1, 1))
 
 
 @pytest.mark.parametrize(("side", "overlap"), WINDOWS)

@@ -38,8 +38,9 @@ def test_a_scene_knows_its_size_and_its_labelled_pixels():
             {"official": {"train": LABELS == 1, "test": LABELS[:1] == 2}},
             r"'plot': the official test mask is 1 x 3 pixels, but raster 'hsi' is 2 x 3",
         ),
+        ({"classes": CLASSES * 128}, r"'plot': 256 classes; 255 at most are expected"),
     ],
-    ids=["axes", "rasters", "labels", "too large", "negative", "mask"],
+    ids=["axes", "rasters", "labels", "too large", "negative", "mask", "classes"],
 )
 def test_what_does_not_belong_together_is_refused(changes, message):
     with pytest.raises(InputError, match=message):

@@ -29,7 +29,7 @@ GOLDEN_SEED = 0
 LARGEST_FILE = 100 * 2**20  # bytes; hosts of git repositories refuse larger files
 LARGEST_MAP = 2**20
 # long entries of a record that only the leaderboard's comparisons of runs need
-LEFT_OUT = ("correct", "confusion", "wavelengths")
+LEFT_OUT = ("predicted", "confusion", "wavelengths")
 # entries of a config about the run's machine; none of them is in config_sha256
 OF_THE_RUN = ("work_dir", "launcher", "resume", "load_from")
 ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")

@@ -82,7 +82,7 @@ def test_the_published_weights_are_those_whose_test_is_published(trained, cards,
     for name, file in (("again", weights), ("raw", "raw.safetensors")):
         test_command.main([str(card / "config.py"), str(file), "--work-dir", name])
     again, tested = record_of(tmp_path / "again"), record_of(work_dir)
-    for key in ("oa", "aa", "kappa", "confusion", "correct", "ece"):
+    for key in ("oa", "aa", "kappa", "confusion", "predicted", "ece"):
         assert again[key] == tested[key]
     assert record_of(tmp_path / "raw")["ece"] != tested["ece"]  # so that the comparison tells them apart
     assert again["config_sha256"] == metrics["runs"][str(metrics["seed"])]["config_sha256"]
@@ -103,7 +103,7 @@ def test_a_card_holds_what_it_should_and_nothing_else(trained, cards, capsys):
     assert Config.fromfile(card / "config.py").load_from is None
     metrics = json.loads((card / "metrics.json").read_text())
     assert list(metrics["runs"]) == [str(seed) for seed in SEEDS]
-    assert not {"correct", "confusion"} & metrics["runs"]["0"].keys()
+    assert not {"predicted", "confusion"} & metrics["runs"]["0"].keys()
     assert str(trained[0].parent) not in metrics["runs"]["0"]["command"]
     assert [entry.name for entry in TrainedModel.from_folder(card).classes] == ["water", "trees", "roofs"]
 
