@@ -1,14 +1,16 @@
-"""The plan of tools/leaderboard.py: which models run on which datasets with which seeds, and how they are tuned."""
+"""The plan of tools/leaderboard.py: models, datasets, seeds, and how settings are chosen."""
 
 seeds = (0, 1, 2, 3, 4)
 
-# title: the heading on the page. test_sha256: the hash of the test part, drawn once, before anything was chosen.
+# title: the heading on the page.
+# test_sha256: the hash of the test part, drawn once, before anything was chosen.
 # block: side in pixels of the blocks that significance draws; a scene that is smaller is one block.
-# search: dimensions of the search space that depend on the dataset (see tuning). settings_of: the dataset whose
-# chosen settings are used. untuned: the configs' own settings are used. focus: a class whose F1 and IoU are shown.
-# val: how validation pixels are held out when tuning, for splits without them. seeds: fewer than the plan's.
-# max_leaked_pixels: how many test pixels training windows may show (default: 0). Official masks have no guard, so
-# theirs is the number that the windows of the dataset's base config show.
+# search: dimensions of the search space that depend on the dataset (see tuning).
+# settings_of: the dataset whose chosen settings are used. untuned: the configs' own settings are used.
+# focus: a class whose F1 and IoU are shown. seeds: fewer than the plan's.
+# val: how validation pixels are held out when tuning, for splits without them.
+# max_leaked_pixels: how many test pixels training windows may show (default: 0). Official masks have no
+# guard, so theirs is the number that the windows of the dataset's base config show.
 datasets = dict(
     idtrees=dict(
         title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test",
@@ -29,7 +31,7 @@ datasets = dict(
         search=dict(window=dict(side=["window=8", "window=16"])),
     ),
     mmlsv2=dict(
-        title="MMLSv2: optical + elevation + thermal, landslides of Valles Marineris (Mars), whole regions test",
+        title="MMLSv2: optical + elevation + thermal, landslides on Mars, whole regions test",
         test_sha256="",
         block=128,
         focus="landslide",
@@ -83,8 +85,8 @@ models = dict(
 )
 
 # How settings are chosen, the same for every model: so many settings (the config as it is, and draws from its
-# space) are scored on validation pixels, with these seeds. A space is a list of parts; a part has dimensions, a
-# dimension its choices, a choice the options that it sets. Models that share a part try the same values of it.
+# space) are scored on validation pixels, with these seeds. A space is a list of parts; a part has dimensions,
+# a dimension its choices, a choice the options that it sets. Models that share a part try the same values.
 # The part "pretreatment" is the choice among the pretreatments in the dataset's file.
 tuning = dict(
     group="main",
@@ -109,10 +111,16 @@ tuning = dict(
         ),
         convnext=dict(drop=["model.backbone.drop_path_rate=0.0", "model.backbone.drop_path_rate=0.2"]),
         endnet=dict(reconstruction=["model.reconstruction=0.3", "model.reconstruction=1.0"]),
-        exvit=dict(depth=["model.depth=1", "model.depth=2"], dropout=["model.dropout=0.1", "model.dropout=0.3"]),
+        exvit=dict(
+            depth=["model.depth=1", "model.depth=2"], dropout=["model.dropout=0.1", "model.dropout=0.3"]
+        ),
         fusatnet=dict(width=["model.width=0.0625", "model.width=0.125"]),
-        mamba_hsi=dict(depth=["model.depth=1", "model.depth=2"], width=["model.embed_dim=32", "model.embed_dim=48"]),
-        mft=dict(depth=["model.depth=1", "model.depth=2"], dropout=["model.dropout=0.1", "model.dropout=0.3"]),
+        mamba_hsi=dict(
+            depth=["model.depth=1", "model.depth=2"], width=["model.embed_dim=32", "model.embed_dim=48"]
+        ),
+        mft=dict(
+            depth=["model.depth=1", "model.depth=2"], dropout=["model.dropout=0.1", "model.dropout=0.3"]
+        ),
         msfmamba=dict(width=["model.dim=32", "model.dim=48"]),
         spectralformer=dict(
             neighbours=["model.neighbours=1", "model.neighbours=3"],
@@ -163,7 +171,7 @@ variants = dict(
     concat=dict(models=["m3amba"], datasets=real, options=["model.neck.fusion=concat"]),
     # the consistency term on unlabelled pixels (transductive)
     consistency=dict(models=["m3amba"], datasets=real, options=["model.loss.consistency=0.1"]),
-    # what the logits of a window network can go through: the eight symmetries of the square, smoothing, an LDA
+    # what the logits of a window network can go through: eight views of the window, smoothing, an LDA
     views=dict(models=["m3amba", "convnext"], datasets=real, options=views),
     smooth=dict(models=["m3amba", "convnext"], datasets=real, options=[*views, "model.posterior.smooth=1.0"]),
     expert=dict(

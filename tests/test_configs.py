@@ -27,9 +27,7 @@ from m3amba_zoo.scenes.source import data_roots
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DATASETS = sorted(
-    path.stem
-    for path in (CONFIGS / "_base_/datasets").glob("*.py")
-    if path.stem not in (*SHARED, OWN_SCENE)
+    path.stem for path in (CONFIGS / "_base_/datasets").glob("*.py") if path.stem not in (*SHARED, OWN_SCENE)
 )
 RECIPES = ["m3amba.py", "m3amba-s.py"]
 RECIPES += sorted(f"baselines/{path.name}" for path in (CONFIGS / "baselines").glob("*.py"))
@@ -142,7 +140,10 @@ def test_what_a_config_says_once_reaches_every_part(tmp_path):
         ("test_dataloader.dataset.split.type=per_class", ["test_dataloader.dataset.split", "'official'"]),
         ("patch=9", ["no 'patch'"]),
         ("windo=9", ["no 'windo'", "'window'"]),
-        ("pretreatment=lgo", ["pretreatment is 'lgo'", "expected one of its pretreatments: standardized, components"]),
+        (
+            "pretreatment=lgo",
+            ["pretreatment is 'lgo'", "expected one of its pretreatments: standardized, components"],
+        ),
         ("modalities=sar", ["modalities names 'sar'", "hsi, lidar"]),
         ("tile=16", ["reads 'tile'"]),
     ],

@@ -172,7 +172,7 @@ def _leave_out_unread(config: Config, part: Any) -> None:
 
 
 def _unread(config: Config, modality: str) -> bool:
-    """Return whether the source has a modality that the config leaves out; other names are mistakes to report."""
+    """Return whether the config leaves out a modality of the source; other names are mistakes to report."""
     return modality not in config.modalities and modality in _source(config).channels()
 
 

@@ -17,8 +17,8 @@ from m3amba_zoo.registry import CLASSIFIERS, SOURCES
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split, build_split, leaked_pixels
 from workshop.leaderboard.plan import Plan, Run
-from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.processes import Processes, Result, RunProgress
+from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
 
 SIMULATED = "simulated"

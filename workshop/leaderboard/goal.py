@@ -63,7 +63,8 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> t
     margin = float(np.mean([100 * drawn[0] for drawn in margins]))
     sentence = (
         f"On average over {' and '.join(goal['datasets'])} {model} is {abs(margin):.2f} points of OA "
-        f"{'ahead of' if margin >= 0 else 'behind'} the best of the others on each{_interval(margins)}; the goal is "
+        f"{'ahead of' if margin >= 0 else 'behind'} the best of the others on each{_interval(margins)}; "
+        "the goal is "
         f"{goal['margin']:.2f} ahead."
     )
     return rows, sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")

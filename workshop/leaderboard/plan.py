@@ -103,7 +103,7 @@ class Run:
 
     @cached_property
     def repeats_itself(self) -> bool:
-        """Whether every seed gives the same result: nothing is random in the model, nor drawn in the split."""
+        """Whether every seed gives the same result: neither the model nor its split draws anything."""
         config = self._stated()
         if not config.get("classifier") or CLASSIFIERS.get(config.classifier.type).random:
             return False

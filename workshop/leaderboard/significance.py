@@ -1,8 +1,8 @@
 """Which differences between models are more than chance: a spatial block bootstrap, and groups by rank.
 
-Neighbouring pixels are not independent, so whole blocks of the test part are drawn, not pixels (Kuensch,
-Annals of Statistics 17:1217, 1989; Roberts et al., Ecography 40:913, 2017). All models and seeds have the same
-test part, so that every draw gives each of them the same blocks.
+Neighbouring pixels are not independent, so whole blocks of the test part are drawn, not pixels (Künsch,
+Annals of Statistics 17:1217, 1989; Roberts et al., Ecography 40:913, 2017). All models and seeds have the
+same test part, so that every draw gives each of them the same blocks.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class FixedPart:
 
 @lru_cache(maxsize=8)
 def _weights(blocks: int) -> Drawn:
-    """Return how often each block is taken: once for the whole part, then in each draw, ``(1 + DRAWS, G)``."""
+    """Return how often each block is taken, ``(1 + DRAWS, G)``: once (the whole part), then in each draw."""
     drawn = np.random.default_rng(0).multinomial(blocks, np.full(blocks, 1 / blocks), size=DRAWS)
     return np.concatenate([np.ones((1, blocks)), drawn])
 

@@ -54,7 +54,7 @@ class Entry:
 
     @cached_property
     def drawn(self) -> Drawn | None:
-        """The mean scores over the seeds, of the test part and of each draw of its blocks; None if unknown."""
+        """The mean scores over the seeds: of the test part, and of each draw of its blocks."""
         if self.part is None or not self.records:
             return None
         return np.mean(

@@ -222,7 +222,8 @@ def check_record(record: Record, run: Run, split_sha256: str) -> None:
         split_sha256: the hash of the split that the run's config makes.
 
     Raises:
-        InputError: if config, seed, part, split or test part differ; if fewer pixels were scored than the split has; if
+        InputError: if config, seed, part, split or test part differ; if fewer pixels were scored than the
+            split has; if
             training windows show more test pixels than the plan allows; or if the scores do not follow from
             the confusion matrix.
     """

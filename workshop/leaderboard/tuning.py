@@ -141,7 +141,7 @@ def settings(plan: Plan, dataset: str, model: str) -> list[Setting]:
 
     The model's search space consists of the parts that the plan names. Each part's dimensions are drawn
     independently of the model, so that models that share a part try the same values of it. The choices of a
-    dimension appear equally often (a Latin hypercube; McKay, Beckman and Conover, Technometrics 21:239, 1979).
+    dimension appear equally often (a Latin hypercube; McKay et al., Technometrics 21:239, 1979).
 
     Raises:
         InputError: if the space has fewer different settings than the plan asks for.

@@ -165,9 +165,7 @@ class SVM(SpectralClassifier):
     def build(self, seed: int, classes: int) -> Pipeline:
         """Return the machine; its gamma is set once the number of bands is known."""
         weight = "balanced" if self.balanced else None
-        return make_pipeline(
-            StandardScaler(), SVC(C=self.settings["C"], class_weight=weight, cache_size=500)
-        )
+        return make_pipeline(StandardScaler(), SVC(C=self.settings["C"], class_weight=weight, cache_size=500))
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Fit on the training pixels, thinned if there are many."""

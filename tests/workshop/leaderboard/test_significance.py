@@ -42,7 +42,7 @@ def test_an_interval_is_as_wide_as_the_blocks_vary(whole_blocks):
 
 
 def test_errors_of_whole_blocks_are_not_counted_pixel_by_pixel():
-    """Two models that differ by luck in few blocks differ on many pixels, which are no independent evidence."""
+    """Models that differ by luck in few blocks differ on many pixels, which are not independent."""
     lucky, unlucky = (PART.scores(model(0.8, True, seed), CLASSES) for seed in (1, 2))
     assert difference(lucky, unlucky)["oa"].p > 0.05
     better, worse = (PART.scores(model(share, False, 3), CLASSES) for share in (0.85, 0.8))
