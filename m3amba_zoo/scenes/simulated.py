@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.augsburg import Augsburg
 from m3amba_zoo.scenes.houston2013 import Houston2013
+from m3amba_zoo.scenes.s2fl import Augsburg
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec, SarSpec, SensorSpec, simulate_scene
 from m3amba_zoo.scenes.source import Source

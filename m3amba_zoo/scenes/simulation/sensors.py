@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Raster
-from m3amba_zoo.scenes.simulation.fields import smooth_field
 from m3amba_zoo.scenes.simulation.ground import TINTS, Ground
+from m3amba_zoo.scenes.simulation.layout import smooth_field
 from m3amba_zoo.scenes.simulation.materials import endmembers
 
 HSI_SNR = 150.0  # of bright ground in the best band
