@@ -12,6 +12,14 @@ from pathlib import Path
 
 from m3amba_zoo.errors import InputError
 
+# glibc's names and numbers (mallopt(3))
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+LARGEST_ON_HEAP = 32 * 2**20  # what mallopt allows
+NEVER = 2**31 - 1
+PAD = 64 * 2**20
+OFFLINE_VARIABLE = "M3AMBA_OFFLINE"
+NOT_OFFLINE = ("", "0", "false", "no", "off")
+
 
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -73,13 +81,6 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
                 path.parent.rmdir()
 
 
-# glibc's names and numbers (mallopt(3))
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
-LARGEST_ON_HEAP = 32 * 2**20  # what mallopt allows
-NEVER = 2**31 - 1
-PAD = 64 * 2**20
-
-
 def keep_freed_memory() -> None:
     """Tell glibc's allocator to reuse freed memory; elsewhere do nothing.
 
@@ -98,10 +99,6 @@ def keep_freed_memory() -> None:
         (M_TOP_PAD, PAD),
     ):
         mallopt(parameter, value)
-
-
-OFFLINE_VARIABLE = "M3AMBA_OFFLINE"
-NOT_OFFLINE = ("", "0", "false", "no", "off")
 
 
 def is_offline() -> bool:

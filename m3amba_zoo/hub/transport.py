@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "M3AMBA_CACHE"
 DIGITS = 12
+INDEX = "index.json"
+SUMS = "SHA256SUMS"
+MIRRORS_VARIABLE = "M3AMBA_MIRRORS"
+CONNECT, SILENCE = 10.0, 30.0  # s, until a mirror takes the connection, and without a byte from it
+TOTAL, SLOWEST = 60.0, 16_000  # s for a file, beside what its size takes at this rate in bytes/s
+REDIRECTS = 5
+CHUNK = 2**18  # bytes
+# a compressed answer could not be compared with the published size
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "m3amba_zoo"}
 
 
 def cached_folder(model: PublishedModel) -> Path:
@@ -113,10 +122,6 @@ def _fetch_files(aside: Path, model: PublishedModel, mirrors: Sequence[str]) -> 
     raise InputError(f"model '{model.name}' could not be fetched: {'; '.join(failures)}")
 
 
-INDEX = "index.json"
-SUMS = "SHA256SUMS"
-
-
 def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
     """Copy a card to ``<into>/<name>`` and return that folder, which appears whole.
 
@@ -173,15 +178,6 @@ def _copy_files(card: Path, model: PublishedModel, into: Path) -> None:
     for file in model.files:
         shutil.copyfile(card / file.path, into / file.path)
     verify_card(into, model)
-
-
-MIRRORS_VARIABLE = "M3AMBA_MIRRORS"
-CONNECT, SILENCE = 10.0, 30.0  # s, until a mirror takes the connection, and without a byte from it
-TOTAL, SLOWEST = 60.0, 16_000  # s for a file, beside what its size takes at this rate in bytes/s
-REDIRECTS = 5
-CHUNK = 2**18  # bytes
-# a compressed answer could not be compared with the published size
-HEADERS = {"Accept-Encoding": "identity", "User-Agent": "m3amba_zoo"}
 
 
 def mirror_names(given: Sequence[str] = ()) -> list[str]:

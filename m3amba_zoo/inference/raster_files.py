@@ -29,6 +29,8 @@ from m3amba_zoo.system import whole_file
 ROWS_AT_ONCE = 32
 SMALLEST_CACHE = 2**20  # bytes; GDAL takes a number below 100 000 for megabytes
 LARGEST_CACHE = 2**29  # bytes, for files whose blocks are very large
+GEOTIFF = (".tif", ".tiff")
+PICTURE = (".png",)
 
 
 class RasterRows:
@@ -140,10 +142,6 @@ def block_cache(rasters: Iterable[RasterRows], rows: int) -> rasterio.Env:
     """
     needed = sum(raster.cached_bytes(rows) for raster in rasters)
     return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))
-
-
-GEOTIFF = (".tif", ".tiff")
-PICTURE = (".png",)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.models.pretreatment import Projection
 from m3amba_zoo.models.window_classifier import WindowClassifier
 
+SAME_BANDS = 0.5  # nm; band centres that differ by no more are the same
+
 
 @dataclass(frozen=True)
 class ModalityFacts:
@@ -165,9 +167,6 @@ def _relate_by_number(modality: str, source: ModelFacts, target: ModelFacts) -> 
         f"'{modality}' has {old.bands} bands in {source.name} and {new.bands} in {target.name}, and the "
         f"wavelengths are unknown for {' and '.join(whose)}; give {wanted}"
     )
-
-
-SAME_BANDS = 0.5  # nm; band centres that differ by no more are the same
 
 
 def resampling_matrix(given: ArrayLike, wanted: ArrayLike) -> NDArray[np.float64]:

@@ -28,6 +28,14 @@ MOST_SCENES = 60
 LONGEST_SIDE = 2000
 """Of scenes with more rows or columns, only every n-th pixel is drawn."""
 DOTS_PER_INCH = 200
+FALSE_COLOR_NM = (860.0, 660.0, 560.0)
+"""Near infrared, red and green, shown as red, green and blue: vegetation is red."""
+SENTINEL2_BANDS = (8, 4, 3)
+FARTHEST_NM = 60.0
+"""A band further than this from a wanted wavelength is not used for it."""
+POLARISATIONS = ("VV", "VH", "HV", "HH")
+STRETCH = (2.0, 98.0)
+"""Percentiles of a band's valid pixels that are drawn black and at full brightness."""
 
 
 def write_maps(
@@ -139,16 +147,6 @@ def _heading(scene: Scene, class_map: NDArray[np.uint8], split: Split) -> str:
         return scene.name
     share = (class_map == scene.labels)[test].mean()
     return f"{scene.name} · OA {share:.3f}, {int(test.sum())} test pixels"
-
-
-FALSE_COLOR_NM = (860.0, 660.0, 560.0)
-"""Near infrared, red and green, shown as red, green and blue: vegetation is red."""
-SENTINEL2_BANDS = (8, 4, 3)
-FARTHEST_NM = 60.0
-"""A band further than this from a wanted wavelength is not used for it."""
-POLARISATIONS = ("VV", "VH", "HV", "HH")
-STRETCH = (2.0, 98.0)
-"""Percentiles of a band's valid pixels that are drawn black and at full brightness."""
 
 
 class Composite(NamedTuple):
