@@ -182,7 +182,7 @@ def test_the_interpreter_is_on_as_triton_says(monkeypatch, value, on):
     from triton import knobs
 
     monkeypatch.setenv("TRITON_INTERPRET", value)
-    assert triton._interpreted() == knobs.runtime.interpret == on
+    assert gpu._interpreted() == knobs.runtime.interpret == on
 
 
 def test_triton_is_not_imported_before_it_is_used():
