@@ -31,11 +31,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-<<<<<<< HEAD
-from m3amba_zoo.config.options import LOADERS, STATED_ONCE, find
-=======
-from m3amba_zoo.config.options import LOADERS, dicts_in, find
->>>>>>> main
+from m3amba_zoo.config.options import LOADERS, STATED_ONCE, dicts_in, find
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import CLASSIFIERS, DATASETS, MODELS, SOURCES
 

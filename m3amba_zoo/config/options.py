@@ -131,18 +131,11 @@ def set_seed(config: Config, seed: int, splits: bool = True) -> None:
     config.randomness = {**config.get("randomness", {}), "seed": seed}
     if not splits:
         return
-<<<<<<< HEAD
-    for node in _dicts(config._cfg_dict):
+    for node in dicts_in(config._cfg_dict):
         split = node.get("split")
         for key in ("val", "random"):
             if isinstance(split, Mapping) and isinstance(split.get(key), dict):
                 split[key]["seed"] = seed
-=======
-    for node in dicts_in(config._cfg_dict):
-        for inner in dicts_in(node.get("split")):
-            if "seed" in inner:
-                inner["seed"] = seed
->>>>>>> main
 
 
 def config_sha256(config: Config) -> str:
