@@ -14,6 +14,7 @@ import numpy as np
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.splits.seen import without_unseen
 from m3amba_zoo.splits.split import Split
 from m3amba_zoo.splits.stratify import (
     Mask,
@@ -187,11 +188,14 @@ def by_scene(scenes: Sequence[Scene], seed: int = 0, train_fraction: float = TRA
 def file(scenes: Sequence[Scene], path: str | Path) -> Split:
     """Read a split saved by ``Split.save`` or ``tools/split.py make``; its name and hash are the file's.
 
+    A split that was made from labels alone loses the pixels that no raster shows, and so has another hash.
+
     Raises:
         InputError: if the file is absent or damaged, or does not fit the scenes.
     """
     split = Split.read(path)
     try:
+        split = without_unseen(split, scenes)
         split.check(scenes)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
