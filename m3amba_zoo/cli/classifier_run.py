@@ -46,8 +46,12 @@ def run_classifier(config: Config) -> None:
             f"{data.split.count('train'):,} training pixels, {data.split.count(part):,} {part} pixels, "
             f"seed {seed}"
         )
+        if data.note:
+            print_line(data.note)
         began = time.perf_counter()
         classifier.fit(data, seed)
+        if classifier.warning:
+            print_line(f"warning: {classifier.warning}")
     fitted = time.perf_counter()
     print_line(f"fitted in {fitted - began:.0f} s; predicting {len(data.scenes)} scenes")
     predicted = predict_scenes(classifier, data)

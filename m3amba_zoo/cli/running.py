@@ -213,6 +213,8 @@ def print_header(runner: Runner, note: str | None) -> None:
     for loop in list(built_loops(runner).values())[:1]:
         if data := (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("data"):
             print_line(f"data: {data.name}, split {data.split.name}")
+            if getattr(data, "note", ""):
+                print_line(data.note)
     print_line(f"log: {_shown(Path(runner.logger.log_file))}")
     if note:
         print_line(note)

@@ -136,24 +136,29 @@ def split_hash(run: Run) -> str:
             f"{run}: 'split' of {config.filename} differs from test_dataloader.dataset.split, so the plan's "
             "options would not reach the data; expected one split"
         )
-    source, split = (json.dumps(dataset[key], sort_keys=True) for key in ("source", "split"))
-    found, leaked = _leak(source, split, _window(config, dataset), SIMULATED in run.dataset)
+    data = _data(*(json.dumps(dataset[key], sort_keys=True) for key in ("source", "split")))
+    if data.simulated and SIMULATED not in run.dataset:
+        raise NoDataError(f"only a simulated stand-in of '{dataset['source']['type']}' is here")
+    leaked = _leaked(data, _window(config, dataset))
     if run.max_leaked_pixels is not None and leaked > run.max_leaked_pixels:
         raise InputError(
-            f"{run}: training windows show {leaked} test pixels of split '{found.name}', but the plan's "
+            f"{run}: training windows show {leaked} test pixels of split '{data.split.name}', but the plan's "
             f"max_leaked_pixels is {run.max_leaked_pixels}"
         )
-    if run.test_sha256 and found.test_sha256 != run.test_sha256:
+    if run.test_sha256 and data.split.test_sha256 != run.test_sha256:
         raise InputError(
-            f"{run}: its config makes a test part with the hash {found.test_sha256}, but the plan has set "
+            f"{run}: its config makes a test part with the hash {data.split.test_sha256}, but the plan has set "
             f"apart {run.test_sha256}"
         )
-    return found.sha256
+    return data.split.sha256
 
 
-def fixed_part(run: Run) -> FixedPart:
-    """Return the test part of a run's dataset, with its blocks."""
-    raise NotImplementedError  # TODO after the merge
+def fixed_part(run: Run, block: int) -> FixedPart:
+    """Return the test part of a run's dataset, cut into blocks of ``block`` x ``block`` pixels."""
+    dataset = run.read().test_dataloader.dataset
+    data = _data(*(json.dumps(dataset[key], sort_keys=True) for key in ("source", "split")))
+    pixels = scored_pixels(data, "test", block)
+    return FixedPart(data.split.test_sha256, pixels.labels.astype(np.uint8), pixels.block.astype(np.int32))
 
 
 def _window(config: Config, dataset: Mapping[str, Any]) -> int:
@@ -167,26 +172,22 @@ def _window(config: Config, dataset: Mapping[str, Any]) -> int:
 
 
 @lru_cache(maxsize=256)
-def _leak(source: str, split: str, window: int, may_be_simulated: bool) -> tuple[Split, int]:
-    scenes = _scenes(source, may_be_simulated)
-    made = _split(source, split, may_be_simulated)
-    return made, leaked_pixels(made, scenes, window)
+def _leaked(data: SceneData, window: int) -> int:
+    return leaked_pixels(data.split, data.scenes, window)
 
 
 @lru_cache(maxsize=64)
-def _split(source: str, split: str, may_be_simulated: bool) -> Split:
-    return build_split(json.loads(split), _scenes(source, may_be_simulated))
+def _data(source_json: str, split_json: str) -> SceneData:
+    """Make a split of a source's scenes, which are kept without their rasters."""
+    source = _source(source_json)
+    return replace(source, split=build_split(json.loads(split_json), source.scenes))
 
 
 @lru_cache(maxsize=16)
-def _scenes(source_json: str, may_be_simulated: bool) -> list[Scene]:
-    """Load a source's scenes with their rasters, to notice absent files, and return the labels alone."""
-    config = json.loads(source_json)
-    source = SOURCES.build(dict(config))
+def _source(source_json: str) -> SceneData:
+    """Load a source's scenes with their rasters, to notice absent files, and keep the labels alone."""
     try:
-        scenes = source.load()
+        scenes = load_scenes(json.loads(source_json))
     except DataNotFoundError as error:
-        raise NoDataError(f"the files of '{config['type']}' are not here") from error
-    if source.simulated and not may_be_simulated:
-        raise NoDataError(f"only a simulated stand-in of '{config['type']}' is here")
-    return [replace(scene, rasters={}) for scene in scenes]
+        raise NoDataError(f"the files of '{json.loads(source_json)['type']}' are not here") from error
+    return scenes

@@ -46,6 +46,11 @@ class PixelClassifier(ABC):
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}
 
+    @property
+    def warning(self) -> str:
+        """After ``fit``, a sentence on the training pixels that users should read; empty if there is none."""
+        return ""
+
     @abstractmethod
     def fit(self, data: SceneData, seed: int) -> None:
         """Fit on the training pixels of the split.
@@ -82,6 +87,11 @@ class SpectralClassifier(PixelClassifier):
         self.spectra = PixelSpectra(modalities, mean, pretreatment)
         self.modalities, self.window = self.spectra.modalities, mean
         self.estimator: Any = None
+
+    @property
+    def warning(self) -> str:
+        """Which classes have next to no data in a modality."""
+        return self.spectra.warning
 
     @abstractmethod
     def build(self, seed: int, classes: int) -> ClassifierMixin:
