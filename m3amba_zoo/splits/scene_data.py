@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,7 @@ class SceneData:
         scenes: with their rasters.
         split: which pixel belongs to which part.
         classes: the class table.
+        simulated: whether the source says that the pixels are.
         unseen: how many labelled pixels were dropped because no raster shows them.
     """
 
@@ -32,6 +33,7 @@ class SceneData:
     scenes: Sequence[Scene]
     split: Split
     classes: tuple[LandClass, ...]
+    simulated: bool = False
     unseen: int = 0
 
     @property
@@ -72,6 +74,13 @@ def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> Scen
 
 @lru_cache(maxsize=2)
 def _load(source_json: str, split_json: str) -> SceneData:
+    loaded = _load_scenes(source_json)
+    return replace(loaded, split=build_split(json.loads(split_json), loaded.scenes))
+
+
+@lru_cache(maxsize=2)
+def _load_scenes(source_json: str) -> SceneData:
+    """Load the scenes, which all splits of a source share; nothing trains or tests yet."""
     config = json.loads(source_json)
     source = SOURCES.build(dict(config))
     scenes = source.load()
@@ -82,4 +91,4 @@ def _load(source_json: str, split_json: str) -> SceneData:
     if source.simulated and "simulated" not in name:
         name = f"simulated_{name}"
     scenes, unseen = drop_unseen(scenes)
-    return SceneData(name, scenes, build_split(json.loads(split_json), scenes), scenes[0].classes, unseen)
+    return SceneData(name, scenes, Split("none", {}), scenes[0].classes, source.simulated, unseen)

@@ -51,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process too
     processes = Processes(args.work_dirs, args.jobs or default_jobs())
     failed = (
-        tune(tuning, tuning_runs(plan, chosen), processes) if args.tune else fill(table, chosen, processes)
+        tune(tuning, tuning_runs(plan, chosen), processes)
+        if args.tune
+        else fill(plan, table, chosen, processes)
     )
     written = tuning.path if args.tune else table.path
     print_line(f"{len(failed)} runs failed; results are in {written}")

@@ -9,19 +9,21 @@ from fnmatch import fnmatch
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 
 from m3amba_zoo.errors import DataNotFoundError, InputError, close_names
+from m3amba_zoo.evaluation.scored_pixels import scored_pixels
 from m3amba_zoo.models.baselines import PixelClassifier
-from m3amba_zoo.registry import CLASSIFIERS, SOURCES
-from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits import Split, build_split, leaked_pixels
+from m3amba_zoo.registry import CLASSIFIERS
+from m3amba_zoo.splits import SceneData, leaked_pixels, load_scene_data
 from workshop.leaderboard.plan import Plan, Run
 from workshop.leaderboard.processes import Processes, Result, RunProgress
 from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
 
 SIMULATED = "simulated"
+BLOCK = 32  # side in pixels of the blocks that significance draws, if the plan does not say
 
 
 class NoDataError(Exception):
@@ -84,7 +86,7 @@ def is_done(row: Row | None, run: Run, split_sha256: str) -> bool:
     )
 
 
-def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result]:
+def fill(plan: Plan, table: Table, runs: Sequence[Run], processes: Processes) -> list[Result]:
     """Run what has no result in the table yet, write each result at once, and return the failures.
 
     If a run's data is not on this machine, its result is kept: it was computed on another machine.
@@ -95,7 +97,7 @@ def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result
     possible, without = prepare(runs)
     rows = table.rows()
     for run in {run.dataset: run for run, _ in possible if run.test_sha256 is not None}.values():
-        table.put_part(run.dataset, fixed_part(run))
+        table.put_part(run.dataset, fixed_part(run, plan.datasets[run.dataset].get("block", BLOCK)))
     for run, reason in without:
         if (rows.get(run.key) or {}).get("status") != DONE:
             table.put_reason(run, NO_DATA, reason)
@@ -136,10 +138,11 @@ def split_hash(run: Run) -> str:
             f"{run}: 'split' of {config.filename} differs from test_dataloader.dataset.split, so the plan's "
             "options would not reach the data; expected one split"
         )
-    data = _data(*(json.dumps(dataset[key], sort_keys=True) for key in ("source", "split")))
+    source, split = (json.dumps(dataset[key], sort_keys=True) for key in ("source", "split"))
+    data = _data(source, split)
     if data.simulated and SIMULATED not in run.dataset:
         raise NoDataError(f"only a simulated stand-in of '{dataset['source']['type']}' is here")
-    leaked = _leaked(data, _window(config, dataset))
+    leaked = _leaked(source, split, _window(config, dataset))
     if run.max_leaked_pixels is not None and leaked > run.max_leaked_pixels:
         raise InputError(
             f"{run}: training windows show {leaked} test pixels of split '{data.split.name}', but the plan's "
@@ -147,8 +150,8 @@ def split_hash(run: Run) -> str:
         )
     if run.test_sha256 and data.split.test_sha256 != run.test_sha256:
         raise InputError(
-            f"{run}: its config makes a test part with the hash {data.split.test_sha256}, but the plan has set "
-            f"apart {run.test_sha256}"
+            f"{run}: its config makes a test part with the hash {data.split.test_sha256}, but the plan has "
+            f"set apart {run.test_sha256}"
         )
     return data.split.sha256
 
@@ -172,22 +175,17 @@ def _window(config: Config, dataset: Mapping[str, Any]) -> int:
 
 
 @lru_cache(maxsize=256)
-def _leaked(data: SceneData, window: int) -> int:
+def _leaked(source_json: str, split_json: str, window: int) -> int:
+    data = _data(source_json, split_json)
     return leaked_pixels(data.split, data.scenes, window)
 
 
 @lru_cache(maxsize=64)
 def _data(source_json: str, split_json: str) -> SceneData:
-    """Make a split of a source's scenes, which are kept without their rasters."""
-    source = _source(source_json)
-    return replace(source, split=build_split(json.loads(split_json), source.scenes))
-
-
-@lru_cache(maxsize=16)
-def _source(source_json: str) -> SceneData:
-    """Load a source's scenes with their rasters, to notice absent files, and keep the labels alone."""
+    """Make a split of a source's scenes, and keep their labels alone."""
+    source = json.loads(source_json)
     try:
-        scenes = load_scenes(json.loads(source_json))
+        data = load_scene_data(source, json.loads(split_json))
     except DataNotFoundError as error:
-        raise NoDataError(f"the files of '{json.loads(source_json)['type']}' are not here") from error
-    return scenes
+        raise NoDataError(f"the files of '{source['type']}' are not here") from error
+    return replace(data, scenes=tuple(replace(scene, rasters={}) for scene in data.scenes))
