@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.index import PublishedModel, index_text, sha256_of, verify_card
+from m3amba_zoo.hub.index import PublishedModel, index_text, verify_card
+from m3amba_zoo.system.digest import sha256_of
 from m3amba_zoo.system.whole_file import whole_folder
 
 INDEX = "index.json"

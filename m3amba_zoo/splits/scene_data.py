@@ -24,12 +24,14 @@ class SceneData:
         scenes: with their rasters.
         split: which pixel belongs to which part.
         classes: the class table.
+        simulated: whether the source says that the pixels are.
     """
 
     name: str
     scenes: Sequence[Scene]
     split: Split
     classes: tuple[LandClass, ...]
+    simulated: bool = False
 
     def check_modalities(self, modalities: Sequence[str]) -> None:
         """Raise InputError if a scene lacks a modality."""
@@ -66,4 +68,6 @@ def _load(source_json: str, split_json: str) -> SceneData:
     name = source.title or config["type"]
     if source.simulated and "simulated" not in name:
         name = f"simulated_{name}"
-    return SceneData(name, scenes, build_split(json.loads(split_json), scenes), scenes[0].classes)
+    return SceneData(
+        name, scenes, build_split(json.loads(split_json), scenes), scenes[0].classes, source.simulated
+    )
