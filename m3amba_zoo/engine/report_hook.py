@@ -47,7 +47,9 @@ class ReportHook(Hook):
         """Note the file of the weights, and what it says of their training."""
         self._file = Path(runner._load_from) if runner._load_from else None
         self._epochs = checkpoint.get("meta", {}).get("epoch")
-        self._extended = checkpoint.get("message_hub", {}).get("runtime_info", {}).get(EXTENDED, [])
+        noted = checkpoint.get("message_hub", {}).get("runtime_info", {})
+        # the best weights may be older than a run's extension
+        self._extended = runner.message_hub.get_info(EXTENDED) or noted.get(EXTENDED, [])
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock; a resumed run goes on from the time of the run before."""
