@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.system.digest import sha256_of
+from m3amba_zoo.system import sha256_of
 
 PACKAGE_INDEX = Path(__file__).with_name("published.json")
 FORMAT = 1

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
-from m3amba_zoo.system.digest import sha256_of
-from m3amba_zoo.system.whole_file import whole_file
+from m3amba_zoo.system import sha256_of, whole_file
 
 CHOICE = "weights.json"
 # the rules

@@ -32,7 +32,7 @@ from m3amba_zoo.hub.trained_model import (
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
-from m3amba_zoo.system.digest import sha256_of
+from m3amba_zoo.system import sha256_of
 from m3amba_zoo.transfer.facts import ModelFacts, describe_model
 from m3amba_zoo.transfer.weights import transfer_weights
 

@@ -23,7 +23,7 @@ from m3amba_zoo.hub.trained_model import find_weights
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import build_split, leaked_pixels
-from m3amba_zoo.system.digest import sha256_of
+from m3amba_zoo.system import sha256_of
 
 PART = "test"
 
