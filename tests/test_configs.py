@@ -266,6 +266,7 @@ def run(config, work_dir, *options, arguments=("--seed", "1")):
 def test_the_demo_ends_with_scores_and_maps_that_say_simulated(tmp_path, capsys):
     record = run("m3amba_demo.py", tmp_path, *SMALL)
     assert "simulated" in record["dataset"]
+    assert record["simulated"] is True
     assert record["seed"] == 1
     assert record["pixels"] == record["split"]["pixels"]["test"] == np.sum(record["confusion"])
     assert len(record["split"]["sha256"]) == 64

@@ -39,7 +39,11 @@ STRETCH = (2.0, 98.0)
 
 
 def write_maps(
-    work_dir: Path, scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split
+    work_dir: Path,
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    split: Split,
+    simulated: bool = False,
 ) -> list[Path]:
     """Write the figure of ``map_figure`` as ``map.png``, and each class map as GeoTIFF ``maps/<scene>.tif``.
 
@@ -48,6 +52,7 @@ def write_maps(
         scenes: see ``map_figure``.
         class_maps: see ``map_figure``.
         split: see ``map_figure``.
+        simulated: see ``map_figure``.
 
     Returns:
         The files written, ``map.png`` first.
@@ -55,7 +60,7 @@ def write_maps(
     Raises:
         InputError: if a file cannot be written.
     """
-    figure = map_figure(scenes, class_maps, split)
+    figure = map_figure(scenes, class_maps, split, simulated)
     png, folder = work_dir / "map.png", work_dir / "maps"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,12 @@ def write_maps(
     return written
 
 
-def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split) -> Figure:
+def map_figure(
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    split: Split,
+    simulated: bool = False,
+) -> Figure:
     """Draw each scene as a strip of panels: its rasters, training and test labels, prediction, errors.
 
     Scenes without test pixels are left out if others have some. At most 60 scenes are drawn. Colours are
@@ -82,6 +92,7 @@ def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint
         scenes: with one class table, with or without rasters.
         class_maps: ``(H, W)`` uint8 by scene name, 1..K the classes, 0 not predicted.
         split: whose test part is scored.
+        simulated: whether the pixels are; the headings then say so.
 
     Returns:
         A figure outside pyplot's state, without a window.
@@ -93,7 +104,7 @@ def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint
     pictures = [_pictures(scene) for scene in drawn]
     strips = [
         Strip(
-            _heading(scene, class_maps[scene.name], split),
+            _heading(scene, class_maps[scene.name], split, simulated),
             [
                 *(Panel(modality, picture.image) for modality, picture in shown.items()),
                 *_label_panels(scene, class_maps[scene.name], split, trained),
@@ -141,12 +152,13 @@ def _label_panels(scene: Scene, class_map: NDArray[np.uint8], split: Split, trai
     return panels
 
 
-def _heading(scene: Scene, class_map: NDArray[np.uint8], split: Split) -> str:
+def _heading(scene: Scene, class_map: NDArray[np.uint8], split: Split, simulated: bool) -> str:
+    name = f"{scene.name} (simulated data)" if simulated else scene.name
     test = split.masks[scene.name]["test"]
     if not test.any():
-        return scene.name
+        return name
     share = (class_map == scene.labels)[test].mean()
-    return f"{scene.name} · OA {share:.3f}, {int(test.sum())} test pixels"
+    return f"{name} · OA {share:.3f}, {int(test.sum())} test pixels"
 
 
 class Composite(NamedTuple):

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from m3amba_zoo.evaluation.record import METRICS_FILE
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.hub.trained_model import METRICS_FILE
 from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO
