@@ -124,11 +124,16 @@ class MMLSv2(Source):
             DataNotFoundError: if the table or a tile's file is absent.
             InputError: if the table is not as expected, or a tile is not in it.
         """
-        table, fetch = self.root / TABLE, "the dataset MMLSv2 (github.com/MAIN-Lab/MMLS_v2), a modality a file,"
+        table, fetch = (
+            self.root / TABLE,
+            "the dataset MMLSv2 (github.com/MAIN-Lab/MMLS_v2), a modality a file,",
+        )
         self.require_files([table], fetch)
         tiles = _read_table(table)
         folders = [LABELS, *(PRODUCTS[name].folder for name in modalities)]
-        self.require_files([self.root / folder / f"{tile}.tif" for folder in folders for tile in tiles], fetch)
+        self.require_files(
+            [self.root / folder / f"{tile}.tif" for folder in folders for tile in tiles], fetch
+        )
         for folder in folders:
             for path in sorted((self.root / folder).glob("*.tif")):
                 if path.stem not in tiles:
@@ -182,8 +187,8 @@ def _labels(cover: GeoRaster, landslide: int) -> NDArray[np.uint8]:
     if foreign.any():
         row, column = np.argwhere(foreign)[0]
         raise InputError(
-            f"{path}: label {labels[row, column]} at row {row}, column {column}; 1 (none) or 2 (landslide) is "
-            "expected"
+            f"{path}: label {labels[row, column]} at row {row}, column {column}; 1 (none) or 2 (landslide) "
+            "is expected"
         )
     if (found := int((labels == 2).sum())) != landslide:
         raise InputError(f"{path}: {found} landslide pixels, but {TABLE} says {landslide}")
