@@ -142,16 +142,40 @@ class PatchClassifier(WindowClassifier):
             patches[modality] = views[windows, :, rows, columns]
         return patches
 
-    def _spectral_and_auxiliary(self) -> tuple[str, str | None]:
-        """Return the first modality, taken as the spectral one, and the second or None.
 
-        Raises:
-            InputError: if there are more than two modalities.
-        """
+class PairClassifier(PatchClassifier):
+    """Base of the networks that fuse two rasters: subclasses define ``pair_logits``.
+
+    Papers on two sensors name a spectral and an auxiliary raster (LiDAR, SAR). The first modality is the
+    spectral raster. All others, band after band in their order, are the auxiliary one, each pretreated on its
+    own before. With one modality there is no auxiliary raster.
+
+    Attributes:
+        pair: the modalities of each of the one or two rasters.
+        pair_channels: the bands of each, after pretreatment.
+
+    Args: as for PatchClassifier.
+    """
+
+    def __init__(self, in_channels: Mapping[str, int], num_classes: int, patch: int, **base: Any) -> None:
+        super().__init__(in_channels, num_classes, patch, **base)
         spectral, *others = self.in_channels
-        if len(others) > 1:
-            raise InputError(
-                f"{type(self).__name__} fuses a spectral and one auxiliary modality, in_channels names "
-                f"{len(self.in_channels)}: {', '.join(self.in_channels)}"
-            )
-        return spectral, others[0] if others else None
+        self.pair = [(spectral,), tuple(others)] if others else [(spectral,)]
+        self.pair_channels = [sum(self.treated_channels[m] for m in names) for names in self.pair]
+
+    @property
+    def pair_names(self) -> list[str]:
+        """The rasters' names: that of the modality, or of several with ``+`` between them."""
+        return ["+".join(names) for names in self.pair]
+
+    @abstractmethod
+    def pair_logits(self, spectral: Tensor, auxiliary: Tensor | None) -> dict[str, Tensor]:
+        """Return logits ``(N, K)`` per stream of patches ``(N, C, P, P)``; ``fused`` is the prediction."""
+
+    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what ``pair_logits`` makes of patches ``(N, C_m, P, P)``."""
+        spectral, *auxiliary = (
+            inputs[names[0]] if len(names) == 1 else torch.cat([inputs[m] for m in names], dim=1)
+            for names in self.pair
+        )
+        return self.pair_logits(spectral, auxiliary[0] if auxiliary else None)

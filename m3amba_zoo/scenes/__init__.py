@@ -3,6 +3,7 @@
 from m3amba_zoo.scenes import houston2013 as houston2013
 from m3amba_zoo.scenes import idtrees as idtrees
 from m3amba_zoo.scenes import manifest as manifest
+from m3amba_zoo.scenes import mmlsv2 as mmlsv2
 from m3amba_zoo.scenes import muufl as muufl
 from m3amba_zoo.scenes import s2fl as s2fl
 from m3amba_zoo.scenes import simulated as simulated

@@ -9,6 +9,7 @@ import contextlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -212,8 +213,14 @@ def _check(file: DatasetReader, path: str | Path) -> None:
 
 
 def _georeference(file: DatasetReader) -> tuple[str | None, Affine | None]:
-    crs = file.crs.to_string() if file.crs else None
+    crs = _crs_name(file.crs.to_wkt()) if file.crs else None
     return crs, None if file.transform.is_identity else file.transform
+
+
+@lru_cache(maxsize=64)
+def _crs_name(wkt: str) -> str:
+    """Return ``EPSG:n`` if the database has the CRS, else WKT; the search in it takes longer than a file."""
+    return CRS.from_wkt(wkt).to_string()
 
 
 def _wavelengths(file: DatasetReader) -> NDArray[np.float64] | None:

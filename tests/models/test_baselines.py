@@ -19,6 +19,7 @@ BANDS = [
     {"hsi": 37, "lidar": 1},
     {"s2": 12, "s1": 2},
     {"hsi": 8, "sar": 4},
+    {"opt": 4, "dem": 1, "therm": 1},
     {"hsi": 20},
     {"lidar": 1},
 ]

@@ -7,6 +7,8 @@ from torch import nn
 from m3amba_zoo.datasets import SceneWindows, TrainWindows
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier
+from m3amba_zoo.registry import MODELS
 
 
 class Probe(PatchClassifier):
@@ -106,3 +108,26 @@ def test_bad_patches_and_inputs_are_named():
     data = {"source": {"type": "tiny"}, "split": {"type": "official"}, "modalities": ("hsi",)}
     with pytest.raises(InputError, match="margin is -1, expected 0 or more"):
         SceneWindows(**data, window=5, margin=-1)
+
+
+PAIR_NETWORKS = ["ExViT", "FusAtNet", "MFT", "MSFMamba", "S2ENet", "TwoBranchCNN"]
+
+
+@pytest.mark.parametrize("name", PAIR_NETWORKS)
+def test_a_network_for_two_rasters_reads_further_modalities_side_by_side(name):
+    """The same weights on dem and therm apart and on one raster that holds both."""
+    small = {"width": 0.125} if name in ("FusAtNet", "TwoBranchCNN") else {}
+    apart, stacked = (
+        MODELS.build({"type": name, "in_channels": bands, "num_classes": 2, "patch": 5, **small}).eval()
+        for bands in ({"opt": 4, "dem": 1, "therm": 1}, {"opt": 4, "both": 2})
+    )
+    assert isinstance(apart, PairClassifier)
+    assert (apart.pair, apart.pair_channels) == ([("opt",), ("dem", "therm")], [4, 2])
+    weights = {key.replace("dem+therm", "both"): value for key, value in apart.state_dict().items()}
+    stacked.load_state_dict(weights)
+    x = torch.rand(3, 6, 6, 6, generator=torch.Generator().manual_seed(0))
+    found = apart({"therm": x[:, 5:], "dem": x[:, 4:5], "opt": x[:, :4]})["fused"]
+    torch.testing.assert_close(found, stacked({"opt": x[:, :4], "both": x[:, 4:]})["fused"])
+    auxiliary = [axes for axes in apart.axes().values() if any("dem" in axis.modalities for axis in axes)]
+    assert all(axis.modalities == ("dem", "therm") for axes in auxiliary for axis in axes)
+    assert auxiliary

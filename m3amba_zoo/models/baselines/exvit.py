@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.baselines.sequences import Attention, EncoderLayer
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier
 from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
@@ -32,7 +32,7 @@ def _separable(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 @MODELS.register_module()
-class ExViT(PatchClassifier):
+class ExViT(PairClassifier):
     """ExViT, the extended vision transformer.
 
     Paper: J. Yao, B. Zhang, C. Li, D. Hong, J. Chanussot, "Extended Vision Transformer (ExViT) for Land Use
@@ -50,17 +50,14 @@ class ExViT(PatchClassifier):
         - With one modality there is no CMA.
 
     Args:
-        in_channels, num_classes, patch: as for every PatchClassifier; at most two modalities.
+        in_channels, num_classes, patch: as for every PairClassifier.
         embed_dim: E.
         depth: encoder layers of each branch.
         heads: of the attention.
         head_dim: length of each head's queries.
         mlp_dim: hidden units of a layer's MLP.
         dropout: after the position embedding, in attention and MLP.
-        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
-
-    Raises:
-        InputError: if there are more than two modalities.
+        **base: data_preprocessor, loss and modalities, as for every PairClassifier.
     """
 
     def __init__(
@@ -77,49 +74,51 @@ class ExViT(PatchClassifier):
         **base: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, **base)
-        self._spectral_and_auxiliary()
-        modalities = list(self.in_channels)
+        names = self.pair_names
         self.stems = nn.ModuleDict()
-        for modality, bands in self.treated_channels.items():
+        for name, modalities, bands in zip(names, self.pair, self.pair_channels, strict=True):
             first = _separable(bands, embed_dim)
             depthwise, norm, _, pointwise, *_ = first
             # the depthwise convolution and its norm have one value per band
-            writes_bands(depthwise, modality)
-            writes_bands(norm, modality)
-            reads_bands(pointwise, modality)
-            self.stems[modality] = nn.Sequential(first, _separable(embed_dim, embed_dim))
+            writes_bands(depthwise, *modalities)
+            writes_bands(norm, *modalities)
+            reads_bands(pointwise, *modalities)
+            self.stems[name] = nn.Sequential(first, _separable(embed_dim, embed_dim))
         self.class_tokens = nn.ParameterDict(
-            {m: undecayed(nn.Parameter(torch.zeros(1, 1, embed_dim))) for m in modalities}
+            {name: undecayed(nn.Parameter(torch.zeros(1, 1, embed_dim))) for name in names}
         )
         self.position = undecayed(nn.Parameter(torch.empty(1, patch**2 + 1, embed_dim).normal_(std=0.02)))
         self.dropout = nn.Dropout(dropout)
         layer = (embed_dim, heads, head_dim, mlp_dim, dropout)
         self.encoders = nn.ModuleDict(
-            {m: nn.Sequential(*(EncoderLayer(*layer) for _ in range(depth))) for m in modalities}
+            {name: nn.Sequential(*(EncoderLayer(*layer) for _ in range(depth))) for name in names}
         )
         self.crossing = nn.ModuleDict(
-            {m: Attention(embed_dim, heads, head_dim, dropout) for m in modalities if len(modalities) == 2}
+            {name: Attention(embed_dim, heads, head_dim, dropout) for name in names if len(names) == 2}
         )
         self.classifiers = nn.ModuleDict(
             {
-                m: writes_classes(nn.Sequential(nn.LayerNorm(embed_dim), nn.Linear(embed_dim, num_classes)))
-                for m in modalities
+                name: writes_classes(
+                    nn.Sequential(nn.LayerNorm(embed_dim), nn.Linear(embed_dim, num_classes))
+                )
+                for name in names
             }
         )
 
-    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def pair_logits(self, spectral: Tensor, auxiliary: Tensor | None) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(N, K)``."""
+        given = [spectral] if auxiliary is None else [spectral, auxiliary]
         tokens = {}
-        for modality, stem in self.stems.items():
-            pixels = stem(inputs[modality]).flatten(2).transpose(1, 2)
-            cls = self.class_tokens[modality].expand(len(pixels), -1, -1)
+        for (name, stem), bands in zip(self.stems.items(), given, strict=True):
+            pixels = stem(bands).flatten(2).transpose(1, 2)
+            cls = self.class_tokens[name].expand(len(pixels), -1, -1)
             x = self.dropout(torch.cat([cls, pixels], dim=1) + self.position)
-            tokens[modality] = self.encoders[modality](x)
+            tokens[name] = self.encoders[name](x)
         if self.crossing:
             first, second = tokens
             tokens = {
                 first: tokens[first] + self.crossing[first](tokens[first], tokens[second]),
                 second: tokens[second] + self.crossing[second](tokens[second], tokens[first]),
             }
-        scores = [self.classifiers[m](x[:, 0] + x[:, 1:].mean(1)) for m, x in tokens.items()]
+        scores = [self.classifiers[name](x[:, 0] + x[:, 1:].mean(1)) for name, x in tokens.items()]
         return {FUSED: torch.stack(scores).sum(0)}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from m3amba_zoo.models.axes import reads_bands, writes_classes
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -22,7 +22,7 @@ CLASSIFIER = (256, 256, 256, 256, 1024)  # before the layer to the classes
 
 
 @MODELS.register_module()
-class FusAtNet(PatchClassifier):
+class FusAtNet(PairClassifier):
     """Dual attention based spectro-spatial multimodal fusion network.
 
     Paper: S. Mohla, S. Pande, B. Banerjee, S. Chaudhuri, "FusAtNet: Dual Attention based SpectroSpatial
@@ -42,12 +42,9 @@ class FusAtNet(PatchClassifier):
         - The paper's weight penalty of 0.01 is left to the optimiser's weight decay.
 
     Args:
-        in_channels, num_classes, patch: as for every PatchClassifier; the first modality is the spectral one.
+        in_channels, num_classes, patch: as for every PairClassifier.
         width: factor on all numbers of filters, for small machines; the paper has 1.
-        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
-
-    Raises:
-        InputError: if there are more than two modalities.
+        **base: data_preprocessor, loss and modalities, as for every PairClassifier.
     """
 
     def __init__(
@@ -59,19 +56,17 @@ class FusAtNet(PatchClassifier):
         **base: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, **base)
-        self.first, self.second = self._spectral_and_auxiliary()
 
         def scaled(filters: Sequence[int]) -> list[int]:
             return [max(1, round(width * n)) for n in filters]
 
-        bands = self.treated_channels[self.first]
-        self.features = reads_bands(_extractor(bands, scaled(FEATURES)), self.first)
+        bands, *others = self.pair_channels
+        self.features = reads_bands(_extractor(bands, scaled(FEATURES)), *self.pair[0])
         spectral_mask = _Mask(bands, scaled(SPECTRAL_MASK), pooled=True)
-        self.spectral_mask = reads_bands(spectral_mask, self.first)
+        self.spectral_mask = reads_bands(spectral_mask, *self.pair[0])
         joint = bands + scaled(FEATURES)[-1]
-        if self.second is not None:
-            auxiliary = self.treated_channels[self.second]
-            self.spatial_mask = reads_bands(_Mask(auxiliary, scaled(SPATIAL_MASK)), self.second)
+        for auxiliary in others:
+            self.spatial_mask = reads_bands(_Mask(auxiliary, scaled(SPATIAL_MASK)), *self.pair[1])
             joint += auxiliary + scaled(FEATURES)[-1]
         self.joint_features = _extractor(joint, scaled(FEATURES))
         self.joint_mask = _Mask(joint, scaled(SPATIAL_MASK))
@@ -87,14 +82,13 @@ class FusAtNet(PatchClassifier):
             writes_classes(nn.Linear(filters[-1], num_classes)),
         )
 
-    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``fused`` logits ``(N, K)`` of patches ``(N, C_m, P, P)``."""
-        x = inputs[self.first]
-        features = self.features(x)
-        given, attended = [x], [features * self.spectral_mask(x)]
-        if self.second is not None:
-            given.append(inputs[self.second])
-            attended.append(features * self.spatial_mask(inputs[self.second]))
+    def pair_logits(self, spectral: Tensor, auxiliary: Tensor | None) -> dict[str, Tensor]:
+        """Return ``fused`` logits ``(N, K)``."""
+        features = self.features(spectral)
+        given, attended = [spectral], [features * self.spectral_mask(spectral)]
+        if auxiliary is not None:
+            given.append(auxiliary)
+            attended.append(features * self.spatial_mask(auxiliary))
         joint = torch.cat([*given, *attended], dim=1)
         return {FUSED: self.classifier(self.joint_features(joint) * self.joint_mask(joint))}
 

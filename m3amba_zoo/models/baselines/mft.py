@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.axes import reads_bands, writes_classes
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier
 from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
@@ -113,7 +113,7 @@ class MFTBlock(nn.Module):
 
 
 @MODELS.register_module()
-class MFT(PatchClassifier):
+class MFT(PairClassifier):
     """MFT, the multimodal fusion transformer.
 
     Paper: S. K. Roy, A. Deria, D. Hong, B. Rasti, A. Plaza, J. Chanussot, "Multimodal Fusion Transformer for
@@ -130,18 +130,17 @@ class MFT(PatchClassifier):
         - With one modality the class token is a learned constant, as in a ViT.
 
     Args:
-        in_channels, num_classes, patch: as for every PatchClassifier; at most two modalities, the spectral
-            one first.
+        in_channels, num_classes, patch: as for every PairClassifier.
         embed_dim: E, a multiple of ``heads`` and of 4.
         tokens: number of tokens of the spectral modality.
         depth: number of blocks.
         heads: of the attention.
         mlp_dim: hidden units of each block's MLP.
         dropout: after the position embedding, in attention and MLP.
-        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
+        **base: data_preprocessor, loss and modalities, as for every PairClassifier.
 
     Raises:
-        InputError: if there are more than two modalities, or ``embed_dim`` is not a multiple as above.
+        InputError: if ``embed_dim`` is not a multiple as above.
     """
 
     def __init__(
@@ -158,20 +157,18 @@ class MFT(PatchClassifier):
         **base: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, **base)
-        self.spectral, self.auxiliary = self._spectral_and_auxiliary()
         if embed_dim % math.lcm(heads, GROUPS):
             raise InputError(
                 f"MFT: embed_dim is {embed_dim}, expected a multiple of {heads} heads and of {GROUPS}"
             )
-        self.stem = SpectralStem(self.treated_channels[self.spectral], embed_dim)
+        bands, *others = self.pair_channels
+        self.stem = SpectralStem(bands, embed_dim)
         self.tokenizer = Tokenizer(embed_dim, tokens)
-        if self.auxiliary is None:
+        if not others:
             self.class_token = undecayed(nn.Parameter(torch.zeros(1, 1, embed_dim)))
         else:
             self.class_tokenizer = nn.Sequential(
-                reads_bands(
-                    nn.Conv2d(self.treated_channels[self.auxiliary], embed_dim, 3, padding=1), self.auxiliary
-                ),
+                reads_bands(nn.Conv2d(*others, embed_dim, 3, padding=1), *self.pair[1]),
                 nn.BatchNorm2d(embed_dim),
                 nn.GELU(),
                 Tokenizer(embed_dim, 1),
@@ -183,12 +180,12 @@ class MFT(PatchClassifier):
         )
         self.classifier = writes_classes(nn.Linear(embed_dim, num_classes))
 
-    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def pair_logits(self, spectral: Tensor, auxiliary: Tensor | None) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(N, K)``."""
-        tokens = self.tokenizer(self.stem(inputs[self.spectral]))
-        if self.auxiliary is None:
+        tokens = self.tokenizer(self.stem(spectral))
+        if auxiliary is None:
             cls = self.class_token.expand(len(tokens), -1, -1)
         else:
-            cls = self.class_tokenizer(inputs[self.auxiliary])
+            cls = self.class_tokenizer(auxiliary)
         x = self.blocks(self.dropout(torch.cat([cls, tokens], dim=1) + self.position))
         return {FUSED: self.classifier(x[:, 0])}

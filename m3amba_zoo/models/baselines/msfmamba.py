@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.models.axes import reads_bands, writes_classes
 from m3amba_zoo.models.baselines.sequences import BothWaysScan
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier
 from m3amba_zoo.models.ss2d import ScanParameters
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.ops import selective_scan_2d
@@ -127,7 +127,7 @@ class SpatialSpectralModule(nn.Module):
 
 
 @MODELS.register_module()
-class MSFMamba(PatchClassifier):
+class MSFMamba(PairClassifier):
     """MSFMamba, multi-scale feature fusion Mamba.
 
     Paper: F. Gao, X. Jin, X. Zhou, J. Dong, Q. Du, "MSFMamba: Multi-Scale Feature Fusion State Space Model
@@ -145,16 +145,12 @@ class MSFMamba(PatchClassifier):
         - With one modality there is no Fus-Mamba.
 
     Args:
-        in_channels, num_classes, patch: as for every PatchClassifier; at most two modalities, the spectral
-            one first.
+        in_channels, num_classes, patch: as for every PairClassifier.
         dim: C.
         depth: number of modules.
         d_state: states of each scan.
         hidden: units of the classifier's hidden layer.
-        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
-
-    Raises:
-        InputError: if there are more than two modalities.
+        **base: data_preprocessor, loss and modalities, as for every PairClassifier.
     """
 
     def __init__(
@@ -169,26 +165,28 @@ class MSFMamba(PatchClassifier):
         **base: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, **base)
-        self._spectral_and_auxiliary()
         self.embeds = nn.ModuleDict(
             {
-                modality: nn.Sequential(
-                    reads_bands(nn.Conv2d(bands, dim, 3, padding=1, bias=False), modality),
+                name: nn.Sequential(
+                    reads_bands(nn.Conv2d(bands, dim, 3, padding=1, bias=False), *modalities),
                     nn.BatchNorm2d(dim),
                     nn.SiLU(),
                 )
-                for modality, bands in self.treated_channels.items()
+                for name, modalities, bands in zip(
+                    self.pair_names, self.pair, self.pair_channels, strict=True
+                )
             }
         )
-        count = len(self.in_channels)
+        count = len(self.pair)
         self.stages = nn.ModuleList(SpatialSpectralModule(dim, d_state, patch, count) for _ in range(depth))
         self.classifier = nn.Sequential(
             nn.Linear(dim * count, hidden), nn.ReLU(), writes_classes(nn.Linear(hidden, num_classes))
         )
 
-    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def pair_logits(self, spectral: Tensor, auxiliary: Tensor | None) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(N, K)``."""
-        maps = [embed(inputs[modality]).permute(0, 2, 3, 1) for modality, embed in self.embeds.items()]
+        given = [spectral] if auxiliary is None else [spectral, auxiliary]
+        maps = [embed(x).permute(0, 2, 3, 1) for embed, x in zip(self.embeds.values(), given, strict=True)]
         for stage in self.stages:
             maps = stage(maps)
         return {FUSED: self.classifier(torch.cat([x.mean((1, 2)) for x in maps], dim=1))}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from m3amba_zoo.models.axes import reads_bands, writes_classes
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -19,7 +19,7 @@ AUXILIARY_WIDTHS = (8, 16, 32)
 
 
 @MODELS.register_module()
-class S2ENet(PatchClassifier):
+class S2ENet(PairClassifier):
     """Spatial-spectral cross-modal enhancement network.
 
     Paper: S. Fang, K. Li, Z. Li, "S2ENet: Spatial-Spectral Cross-Modal Enhancement Network for Classification
@@ -35,11 +35,8 @@ class S2ENet(PatchClassifier):
         - With one modality there is no enhancement: its features are mixed, averaged and classified.
 
     Args:
-        in_channels, num_classes, patch: as for every PatchClassifier; the first modality is the spectral one.
-        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
-
-    Raises:
-        InputError: if there are more than two modalities.
+        in_channels, num_classes, patch: as for every PairClassifier.
+        **base: data_preprocessor, loss and modalities, as for every PairClassifier.
     """
 
     def __init__(
@@ -50,11 +47,10 @@ class S2ENet(PatchClassifier):
         **base: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, **base)
-        self.first, self.second = self._spectral_and_auxiliary()
-        bands, features = self.treated_channels, SPECTRAL_WIDTHS[-1]
-        self.spectral = reads_bands(_branch(bands[self.first], *SPECTRAL_WIDTHS), self.first)
-        if self.second is not None:
-            self.auxiliary = reads_bands(_branch(bands[self.second], *AUXILIARY_WIDTHS), self.second)
+        bands, features = self.pair_channels, SPECTRAL_WIDTHS[-1]
+        self.spectral = reads_bands(_branch(bands[0], *SPECTRAL_WIDTHS), *self.pair[0])
+        if len(self.pair) == 2:
+            self.auxiliary = reads_bands(_branch(bands[1], *AUXILIARY_WIDTHS), *self.pair[1])
             self.spatial_enhancement = SpatialEnhancement(features, patch**2)
             self.spectral_enhancement = SpectralEnhancement(features)
             features += AUXILIARY_WIDTHS[-1]
@@ -64,17 +60,13 @@ class S2ENet(PatchClassifier):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``fused`` logits ``(N, K)`` of patches ``(N, C_m, P, P)``."""
-        features = self.spectral(inputs[self.first])
-        if self.second is not None:
-            auxiliary = self.auxiliary(inputs[self.second])
+    def pair_logits(self, spectral: Tensor, auxiliary: Tensor | None) -> dict[str, Tensor]:
+        """Return ``fused`` logits ``(N, K)``."""
+        features = self.spectral(spectral)
+        if auxiliary is not None:
+            other = self.auxiliary(auxiliary)
             features = torch.cat(
-                [
-                    self.spatial_enhancement(features, auxiliary),
-                    self.spectral_enhancement(auxiliary, features),
-                ],
-                dim=1,
+                [self.spatial_enhancement(features, other), self.spectral_enhancement(other, features)], dim=1
             )
         return {FUSED: self.classifier(self.fusion(features).mean(dim=(2, 3)))}
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.models.axes import reads_bands, writes_classes
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -18,7 +18,7 @@ SLOPE = 0.2  # of the leaky ReLUs
 
 
 @MODELS.register_module()
-class TwoBranchCNN(PatchClassifier):
+class TwoBranchCNN(PairClassifier):
     """Two-branch CNN.
 
     Paper: X. Xu, W. Li, Q. Ran, Q. Du, L. Gao, B. Zhang, "Multisource Remote Sensing Data Classification
@@ -37,14 +37,11 @@ class TwoBranchCNN(PatchClassifier):
         - With one modality the HSI branch classifies alone.
 
     Args:
-        in_channels, num_classes, patch: as for every PatchClassifier; the first modality enters the HSI
-            branch, the second the cascade branch.
+        in_channels, num_classes, patch: as for every PairClassifier; the spectral raster enters the HSI
+            branch, the auxiliary one the cascade branch.
         width: factor on all numbers of filters, for small machines; the paper has 1.
         dropout: before the last layer.
-        **base: data_preprocessor, loss and modalities, as for every PatchClassifier.
-
-    Raises:
-        InputError: if there are more than two modalities.
+        **base: data_preprocessor, loss and modalities, as for every PairClassifier.
     """
 
     def __init__(
@@ -57,9 +54,8 @@ class TwoBranchCNN(PatchClassifier):
         **base: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, patch, **base)
-        self.first, self.second = self._spectral_and_auxiliary()
         narrow, middle, wide, widest = (max(1, round(width * n)) for n in (64, 128, 256, 512))
-        bands = self.treated_channels[self.first]
+        bands, *others = self.pair_channels
         self.spectral_tunnel = nn.Sequential(
             _along_spectrum(1, narrow, 11, bands),
             _along_spectrum(narrow, middle, 3, bands),
@@ -67,16 +63,16 @@ class TwoBranchCNN(PatchClassifier):
             nn.Flatten(),
         )
         self.spatial_tunnel = nn.Sequential(
-            reads_bands(_convolution(bands, wide, 3), self.first),
+            reads_bands(_convolution(bands, wide, 3), *self.pair[0]),
             _convolution(wide, widest, 1),
             nn.MaxPool2d(2, ceil_mode=True),
             nn.Flatten(),
         )
         half, quarter = -(-patch // 2), -(-patch // 4)
         features = middle * -(-bands // 2) + widest * half**2
-        if self.second is not None:
+        for auxiliary in others:
             self.cascade = nn.Sequential(
-                reads_bands(_convolution(self.treated_channels[self.second], narrow, 3), self.second),
+                reads_bands(_convolution(auxiliary, narrow, 3), *self.pair[1]),
                 _CascadeBlock(narrow, narrow),
                 nn.MaxPool2d(2, ceil_mode=True),
                 _CascadeBlock(narrow, middle),
@@ -91,13 +87,12 @@ class TwoBranchCNN(PatchClassifier):
             writes_classes(nn.Linear(middle, num_classes)),
         )
 
-    def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``fused`` logits ``(N, K)`` of patches ``(N, C_m, P, P)``."""
-        x = inputs[self.first]
-        spectrum = x[:, None, :, self.margin, self.margin]
-        features = [self.spectral_tunnel(spectrum), self.spatial_tunnel(x)]
-        if self.second is not None:
-            features.append(self.cascade(inputs[self.second]))
+    def pair_logits(self, spectral: Tensor, auxiliary: Tensor | None) -> dict[str, Tensor]:
+        """Return ``fused`` logits ``(N, K)``."""
+        spectrum = spectral[:, None, :, self.margin, self.margin]
+        features = [self.spectral_tunnel(spectrum), self.spatial_tunnel(spectral)]
+        if auxiliary is not None:
+            features.append(self.cascade(auxiliary))
         return {FUSED: self.classifier(torch.cat(features, dim=1))}
 
 
