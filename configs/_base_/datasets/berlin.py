@@ -4,5 +4,5 @@ _base_ = "windows.py"
 source = dict(type="berlin")
 split = dict(type="official")
 modalities = ["hsi", "sar"]
-window = 32
+window = 11  # the masks have no guard: as large as the largest patch of the other networks
 pretreatment = dict()  # by modality; modalities not listed are standardised
