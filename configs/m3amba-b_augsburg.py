@@ -1,9 +1,9 @@
-"""M3amba as in the paper (CLIP, 70.8 M parameters for Houston 2013) on Augsburg (HSI + SAR); never trained here.
+"""M3amba as in the paper (CLIP) on Augsburg (HSI + SAR); never trained here.
 
 It needs a GPU of 24 GB and CLIP weights.
 
 The paper's windows of 32 x 32 pixels show 42,593 of the 77,533 test pixels (54.9 %) in training, without
-their labels (tools/split.py audit). Its loss reads them: the consistency term compares the streams on all
+their labels (tools/split.py audit). The loss reads them: the consistency term compares the streams on all
 pixels, so that runs are transductive; model.loss.consistency=0 takes it out.
 """
 

@@ -1,9 +1,9 @@
-"""M3amba as in the paper (CLIP, 70.8 M parameters for Houston 2013) on MUUFL Gulfport (HSI + LiDAR); never trained here.
+"""M3amba as in the paper (CLIP) on MUUFL Gulfport (HSI + LiDAR); never trained here.
 
 It needs a GPU of 24 GB and CLIP weights.
 
-The split's guard keeps test pixels out of its windows of 32 x 32 pixels. Its loss reads pixels without a label:
-the consistency term compares the streams on all pixels, so that runs are transductive;
+The split's guard keeps test pixels out of the paper's windows of 32 x 32 pixels. The loss reads unlabelled
+pixels: the consistency term compares the streams on all pixels, so that runs are transductive;
 model.loss.consistency=0 takes it out.
 """
 

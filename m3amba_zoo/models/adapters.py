@@ -68,9 +68,9 @@ class ClipAdapter(Adapter):
 
     Args:
         in_channels, embed_dim, window: as for every adapter.
-        feature_dim: F, length of the encoder's feature (512 for ViT-B/32). None builds no layers of the prior:
-            nothing would read them in a model without an encoder, and processes that train together wait for
-            a gradient of every parameter.
+        feature_dim: F, length of the encoder's feature (512 for ViT-B/32). None builds no layers of a prior:
+            in a model without an encoder nothing reads them, and processes that train together wait for a
+            gradient of every parameter.
         image_size: G, side of the encoder's image in pixels (224). None builds no pseudo-RGB layer: the model
             then has no encoder, and gets precomputed features or none.
     """

@@ -43,8 +43,8 @@ class StreamLoss(nn.Module):
         super().__init__()
         if cross_entropy <= 0 or consistency < 0 or streams < 0:
             raise InputError(
-                f"StreamLoss: cross_entropy is {cross_entropy}, expected above 0; consistency is {consistency} "
-                f"and streams is {streams}, expected 0 or above"
+                f"StreamLoss: cross_entropy is {cross_entropy}, expected above 0; consistency is "
+                f"{consistency} and streams is {streams}, expected 0 or above"
             )
         self.cross_entropy = cross_entropy
         self.consistency = consistency
@@ -93,7 +93,8 @@ class StreamLoss(nn.Module):
             ]
             if not distances:
                 raise InputError(
-                    f"StreamLoss: consistency is {self.consistency}, but the network has the fused stream alone"
+                    f"StreamLoss: consistency is {self.consistency}, but the network has the fused stream "
+                    "alone"
                 )
             losses["loss_consistency"] = self.consistency * torch.stack(distances).sum()
         return losses

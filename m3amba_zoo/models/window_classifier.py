@@ -63,8 +63,8 @@ class WindowClassifier(BaseModel):
         self.loss = MODELS.build(loss or {"type": "StreamLoss"})
         if not isinstance(getattr(self.loss, "transductive", None), bool):
             raise InputError(
-                f"loss {type(self.loss).__name__} does not say whether it reads pixels without a label; expected "
-                "an attribute transductive, True or False"
+                f"loss {type(self.loss).__name__} does not say whether it reads pixels without a label; "
+                "expected an attribute transductive, True or False"
             )
         shapes = {"in_channels": self.in_channels, "num_classes": num_classes}
         self.posterior = MODELS.build(posterior, default_args=shapes) if posterior else None

@@ -1,6 +1,6 @@
 """A training step of every network: what it trains gets a gradient, and what it reads is what it says.
 
-Processes that train together wait for a gradient of every trained parameter: one that nothing reads ends them.
+Processes that train together wait for the gradient of every trained parameter; none may be without a reader.
 """
 
 import itertools
@@ -47,10 +47,12 @@ def m3amba_of(bands, fusion="cross", encoder=None, **loss):
 
 
 def gradients(model, labelled):
-    """Return the gradient, or None, of each trained parameter after a step on windows with or without labels."""
+    """Return each trained parameter's gradient, or None, after a step on windows with or without labels."""
     side = getattr(model, "patch", 8)
     generator = torch.Generator().manual_seed(0)
-    inputs = {m: torch.randn(4, n, side, side, generator=generator) for m, n in model.treated_channels.items()}
+    inputs = {
+        m: torch.randn(4, n, side, side, generator=generator) for m, n in model.treated_channels.items()
+    }
     labels = torch.randint(1, model.num_classes + 1, (4, side, side), generator=generator)
     model.zero_grad()
     sum(model.train()(inputs, mode="loss", labels=labels * labelled).values()).backward()
@@ -99,7 +101,13 @@ def test_m3ambas_ablations(fusion, bands):
 def test_a_backbones_layers_behind_its_last_output_are_frozen(outputs):
     backbone = {**CONVNEXT, "out_indices": outputs}
     model = MODELS.build(
-        {"type": "BackboneClassifier", "in_channels": ONE, "num_classes": 3, "window": 8, "backbone": backbone}
+        {
+            "type": "BackboneClassifier",
+            "in_channels": ONE,
+            "num_classes": 3,
+            "window": 8,
+            "backbone": backbone,
+        }
     )
     assert_a_step_is_as_declared(model, transductive=False)
     trained = {name for name, value in model.named_parameters() if value.requires_grad}
@@ -108,9 +116,11 @@ def test_a_backbones_layers_behind_its_last_output_are_frozen(outputs):
 
 
 def test_losses_that_cannot_be_declared_are_refused():
-    with pytest.raises(InputError, match="consistency is 0.1, but the network has the fused stream alone"):
-        StreamLoss(consistency=0.1)({"fused": torch.zeros(1, 2, 1, 1)}, torch.ones(1, 1, 1, dtype=torch.int64))
-    with pytest.raises(InputError, match="consistency is -0.1"):
+    with pytest.raises(InputError, match=r"consistency is 0\.1, but the network has the fused stream alone"):
+        StreamLoss(consistency=0.1)(
+            {"fused": torch.zeros(1, 2, 1, 1)}, torch.ones(1, 1, 1, dtype=torch.int64)
+        )
+    with pytest.raises(InputError, match=r"consistency is -0\.1"):
         StreamLoss(consistency=-0.1)
     config = m3amba_of(ONE)
     with pytest.raises(InputError, match="loss CrossEntropyLoss does not say whether"):
