@@ -138,7 +138,7 @@ def _describe(runner: Runner, info: dict[str, Any], epochs: int | None) -> dict[
         "parameters": sum(p.numel() for p in model.parameters()),
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "clip": encoder.description if encoder else "none",
-        "transductive": bool(getattr(getattr(model, "loss", None), "transductive", False)),
+        "transductive": bool(getattr(model, "transductive", False)),
         "epochs": epochs,
         **{key: value for key, value in started.items() if value},
     }

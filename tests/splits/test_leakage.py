@@ -1,5 +1,6 @@
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ from rich.console import Console
 from scipy.io import loadmat
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import LandClass, Scene, mirrored_indices
 from m3amba_zoo.scenes.source import data_roots
 from m3amba_zoo.splits import Split, audit, build_split, leaked_pixels
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def make_split(masks):
@@ -113,6 +117,18 @@ def houston():
     train, test = (loadmat(folder / f"{key}.mat")[key] for key in ("TRLabel", "TSLabel"))
     classes = tuple(LandClass(str(index), (0, 0, 0)) for index in range(1, 16))
     return [Scene("houston2013", {}, train + test, classes, official={"train": train > 0, "test": test > 0})]
+
+
+@pytest.mark.parametrize("source", ["houston2013", "augsburg"])
+def test_the_readme_says_what_the_shipped_windows_show(source):
+    if not any((root / source).is_dir() for root in data_roots()):
+        pytest.skip(f"the official masks of {source} are in no data root ($M3AMBA_DATA, ../shared/data)")
+    scenes = SOURCES.build({"type": source}).load(rasters=False)
+    split = build_split({"type": "official"}, scenes)
+    found = [audit(split, scenes, window) for window in (11, 16, 32)]
+    shown = " | ".join(f"{each.leaked_pixels:,} ({100 * each.leaked_share:.1f} %)" for each in found)
+    line = f"| `{source}` | official | {found[0].test_pixels:,} | {shown} |"
+    assert line in (REPOSITORY / "README.md").read_text().splitlines()
 
 
 def test_houston_leaks_as_measured_before(houston):

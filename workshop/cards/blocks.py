@@ -61,7 +61,7 @@ def _scores(trained: Trained, card: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"Split of the shipped weights: {_split(card['split'])}")
     yield f"Selection: {escape(card['selection'])}."
     if any(record["model"]["transductive"] for record in trained.runs.values()):
-        yield "Transductive: the loss reads unlabelled pixels."
+        yield "Transductive: the loss also reads unlabelled pixels, the leaked test pixels among them."
     yield from ("", f"![Composite, reference, prediction and errors]({MAP})", "")
     yield from ("<details><summary>Accuracy of each class, shipped weights, %</summary>", "")
     rows = [

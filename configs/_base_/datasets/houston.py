@@ -4,4 +4,4 @@ _base_ = "hyperspectral.py"
 source = dict(type="houston2013")
 split = dict(type="official")
 modalities = ["hsi", "lidar"]
-window = 32
+window = 11  # the masks have no guard: as large as the largest patch of the other networks
