@@ -52,8 +52,10 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> t
             continue
         best = others[0]  # entries are sorted by mean OA
         ahead = [100 * (own.mean(score) - best.mean(score)) for score in SCORES]
-        drawn = own.drawn is not None and best.drawn is not None
-        margins.append(own.drawn[:, 0] - best.drawn[:, 0] if drawn else np.array([ahead[0] / 100]))
+        if own.drawn is None or best.drawn is None:
+            margins.append(np.array(ahead[:1]) / 100)
+        else:
+            margins.append(own.drawn[:, 0] - best.drawn[:, 0])
         networks = [entry for entry in others if entry.values("model", "parameters")]
         network = f"{_seconds(networks[0])} ({networks[0].model})" if networks else "-"
         leads = " / ".join(map(signed, ahead)) + _interval(margins[-1:])

@@ -168,7 +168,7 @@ class MFT(PairClassifier):
             self.class_token = undecayed(nn.Parameter(torch.zeros(1, 1, embed_dim)))
         else:
             self.class_tokenizer = nn.Sequential(
-                reads_bands(nn.Conv2d(*others, embed_dim, 3, padding=1), *self.pair[1]),
+                reads_bands(nn.Conv2d(others[0], embed_dim, 3, padding=1), *self.pair[1]),
                 nn.BatchNorm2d(embed_dim),
                 nn.GELU(),
                 Tokenizer(embed_dim, 1),
