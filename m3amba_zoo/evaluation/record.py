@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,11 @@ def build_record(
             "name": data.split.name,
             "part": evaluation.part,
             "sha256": data.split.sha256,
+            "test_sha256": data.split.test_sha256,
             "leaked_pixels": leaked_pixels(data.split, data.scenes, window),
             "window": window,
             "pixels": {part: data.split.count(part) for part in ("train", "val", "test")},
+            "val": data.split.held_out and asdict(data.split.held_out),
         },
         "selection": selection,
         "weights": weights and dict(weights),
