@@ -98,7 +98,7 @@ def _introduction(plan: Plan, table: Table) -> str:
         return Path(os.path.relpath(path)).as_posix()
 
     return INTRODUCTION.format(
-        option="" if plan.path == DEFAULT_PLAN else f" --plan {shown(plan.path)}",
+        option="" if plan.path.resolve() == DEFAULT_PLAN.resolve() else f" --plan {shown(plan.path)}",
         plan=shown(plan.path),
         table=shown(table.path),
         budget=plan.tuning.get("settings", "no"),
