@@ -212,8 +212,8 @@ def by_scene(
     found = len({groups.numbers[scene.name] for scene in scenes if scene.labelled.any()})
     if found < 2:
         raise InputError(
-            f"split 'by_scene' found {found} groups of scenes with labels; two or more are expected "
-            "(a split of type 'blocks' divides one scene)"
+            f"split 'by_scene': the scenes with labels form {found} group(s); two or more are expected (a "
+            "split of type 'blocks' divides one scene)"
         )
     whole = [np.full(scene.shape, groups.numbers[scene.name]) for scene in scenes]
     train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed, footprint=guard, keep=KEEP)

@@ -3,13 +3,14 @@
 _base_ = "windows.py"
 
 source = dict(type="idtrees")
-# The test part is the same for all seeds. Plots that share a crown or are nearer than 10 m are one group: 59
-# groups, which are 78 m or more apart. The seed draws groups for validation from the rest.
+# The test part is the same for all seeds. Plots that share a crown or are nearer than 10 m are one group: 58
+# groups, more than 70 m apart. Of the maker's seeds 0 to 11, 3 gives the classes the most even shares of the
+# test part, which is all that was looked at. --seed draws groups for validation from the rest.
 split = dict(
     type="by_scene",
     train_fraction=0.65,
     distance=10.0,
-    seed=0,
+    seed=3,
     val=dict(fraction=0.25, guard=10, seed=0),
 )
 modalities = ["hsi", "lidar"]

@@ -2,7 +2,7 @@
 _base_ = "windows.py"
 
 source = dict(type="terramind", modalities=("s2", "s1"))
-# The test part is the same for all seeds; the seed draws validation blocks from the rest.
+# The test part is the same for all seeds; --seed draws validation blocks from the rest.
 split = dict(type="blocks", size=32, guard=8, seed=0, val=dict(fraction=0.25, guard=8, seed=0))
 modalities = ["s2", "s1"]
 window = 16
