@@ -14,19 +14,19 @@ seeds = (0, 1, 2, 3, 4)
 datasets = dict(
     idtrees=dict(
         title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test",
-        test_sha256="",
+        test_sha256="d086c2bb02643aef224a904c8ff0cc339e367d1551d075045a8069cb5338a8a7",
         block=20,
         search=dict(window=dict(side=["window=8", "window=12"])),
     ),
     idtrees_metrics=dict(
         title="IDTReeS with nine LiDAR metrics in place of one height; the settings of IDTReeS",
-        test_sha256="",
+        test_sha256="d086c2bb02643aef224a904c8ff0cc339e367d1551d075045a8069cb5338a8a7",
         block=20,
         settings_of="idtrees",
     ),
     terramind=dict(
         title="TerraMind: Sentinel-2 + Sentinel-1, 7 classes, blocks of 32 pixels with a guard of 8",
-        test_sha256="",
+        test_sha256="58c49ce4a23f9f07be0cbe8150dea6671bf7212b0384eae9bcc3e20b47309672",
         block=32,
         search=dict(window=dict(side=["window=8", "window=16"])),
     ),
