@@ -15,7 +15,7 @@ from m3amba_zoo.errors import DataNotFoundError, InputError, close_names
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.registry import CLASSIFIERS, SOURCES
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits import Split, build_split, leaked_pixels
+from m3amba_zoo.splits import Split, build_split, drop_unseen, leaked_pixels
 from workshop.leaderboard.plan import Plan, Run
 from workshop.leaderboard.processes import Processes, Result, RunProgress
 from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
@@ -176,4 +176,4 @@ def _scenes(source_json: str, may_be_simulated: bool) -> list[Scene]:
         raise NoDataError(f"the files of '{config['type']}' are not here") from error
     if source.simulated and not may_be_simulated:
         raise NoDataError(f"only a simulated stand-in of '{config['type']}' is here")
-    return [replace(scene, rasters={}) for scene in scenes]
+    return [replace(scene, rasters={}) for scene in drop_unseen(scenes)[0]]
