@@ -17,9 +17,9 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.host_files import MatArray, Place
 from m3amba_zoo.scenes.muufl import MUUFL, RETURNS, STRUCT_FILE
 from m3amba_zoo.scenes.scene import UNLABELLED, Scene
-from m3amba_zoo.scenes.simulation import simulate_scene
+from m3amba_zoo.scenes.simulated import simulate_scene
 from m3amba_zoo.scenes.standard_scene import MARKER, StandardScene
-from m3amba_zoo.system.whole_file import whole_folder
+from m3amba_zoo.system import whole_folder
 
 
 def simulate_stand_in(source: StandardScene, seed: int = 0) -> Scene:

@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _get(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     """Fetch models, after a check that each name is known and has weights."""
-    from m3amba_zoo.hub.export import copy_card
     from m3amba_zoo.hub.resolve import find_card, find_whole_card, own_cards
+    from m3amba_zoo.hub.transport import copy_card
 
     own = {} if args.to else own_cards()
     for name in args.names:
@@ -161,8 +161,8 @@ def _golden(folder: Path) -> str:
 
 def _export(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     """Write a mirror, after all cards were found complete."""
-    from m3amba_zoo.hub.export import export_mirror, require_new_folder
     from m3amba_zoo.hub.resolve import find_whole_card
+    from m3amba_zoo.hub.transport import export_mirror, require_new_folder
 
     chosen = {name: _known(name, models) for name in args.names or models}
     if not chosen:

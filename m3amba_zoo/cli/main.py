@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.system.memory import keep_freed_memory
+from m3amba_zoo.system import keep_freed_memory
 
 COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2

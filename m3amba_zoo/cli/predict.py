@@ -17,8 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from m3amba_zoo.inference.prediction import GEOTIFF, PICTURE, check_output
     from m3amba_zoo.inference.predictor import Predictor
+    from m3amba_zoo.inference.raster_files import GEOTIFF, PICTURE, check_output
 
     rasters = _rasters(args.raster)
     check_output(args.out, (*GEOTIFF, *PICTURE))

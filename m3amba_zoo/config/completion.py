@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from m3amba_zoo.config.options import LOADERS, find
+from m3amba_zoo.config.options import LOADERS, dicts_in, find
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import DATASETS, MODELS, SOURCES
 
@@ -141,7 +141,7 @@ def _leave_out_unread(config: Config, part: Any) -> None:
     """Remove the pretreatments of modalities that are not read from a model's or classifier's config."""
     if config.get("source") is None:
         return
-    for node in _mappings(part):
+    for node in dicts_in(part):
         steps = node.get(PRETREATMENT)
         if isinstance(steps, dict) and (unread := set(steps) - set(config.modalities)):
             for name in unread & set(_source(config).channels()):  # other names are mistakes to report
@@ -165,16 +165,6 @@ def _arguments(registry: Registry, part: Any) -> dict[str, Any]:
             passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
             takes = {**(takes if passes_on else {}), **{p.name: p.default for p in parameters}}
     return takes
-
-
-def _mappings(node: Any) -> Iterator[Any]:
-    if isinstance(node, Mapping):
-        yield node
-        for child in node.values():
-            yield from _mappings(child)
-    elif isinstance(node, (list, tuple)):
-        for child in node:
-            yield from _mappings(child)
 
 
 def _plain(value: Any) -> Any:

@@ -127,8 +127,8 @@ def set_seed(config: Config, seed: int, splits: bool = True) -> None:
     config.randomness = {**config.get("randomness", {}), "seed": seed}
     if not splits:
         return
-    for node in _dicts(config._cfg_dict):
-        for inner in _dicts(node.get("split")):
+    for node in dicts_in(config._cfg_dict):
+        for inner in dicts_in(node.get("split")):
             if "seed" in inner:
                 inner["seed"] = seed
 
@@ -167,6 +167,15 @@ def find(config: Config | Mapping[str, Any], place: str) -> tuple[Any, str]:
     return (node if isinstance(node, Mapping) else None), key
 
 
+def dicts_in(node: Any) -> Iterator[dict]:
+    """Yield every dict of a config, from the outside in."""
+    if isinstance(node, dict):
+        yield node
+    children = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
+    for child in children:
+        yield from dicts_in(child)
+
+
 def _key(option: str) -> str:
     key, equals, _ = option.partition("=")
     if not equals or not key:
@@ -196,12 +205,3 @@ def _require_known(config: Config, key: str) -> None:
         )
     hint = close_names(top, known) or f"expected an entry of the config, such as {', '.join(DECISIVE[:4])}"
     raise InputError(f"--cfg-options: {config.filename} has no '{top}'; {hint}")
-
-
-def _dicts(node: Any) -> Iterator[dict]:
-    """Yield every dict of a config, from the outside in."""
-    if isinstance(node, dict):
-        yield node
-    children = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
-    for child in children:
-        yield from _dicts(child)

@@ -23,7 +23,7 @@ from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, check_fit, named_checkpoint, read_checkpoint
 from m3amba_zoo.registry import HOOKS
-from m3amba_zoo.system.whole_file import whole_file
+from m3amba_zoo.system import whole_file
 
 SEEDED_SPLITS = "seeded_splits"  # the message hub's note that the run's seed was also its splits'
 PLAIN = (str, bytes, bool, int, float, type(None), torch.Tensor)

@@ -25,7 +25,7 @@ from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.evaluation.scores import SCORES, scores, unpack_correct
 from m3amba_zoo.splits import leaked_pixels
 from m3amba_zoo.splits.scene_data import SceneData
-from m3amba_zoo.system.whole_file import whole_file
+from m3amba_zoo.system import whole_file
 
 PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numba", "scikit-learn")
 PROCESS_STATUS = Path("/proc/self/status")

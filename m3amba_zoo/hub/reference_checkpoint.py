@@ -32,7 +32,7 @@ from m3amba_zoo.hub.trained_model import CONFIG
 from m3amba_zoo.models.ss2d import DIRECTIONS
 from m3amba_zoo.models.weights import check_fit, read_plain
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.system.whole_file import whole_folder
+from m3amba_zoo.system import whole_folder
 
 MODALITIES = ("hsi", "lidar")  # the authors' names
 BEFORE_CLIP = ".pseudo_rgb."

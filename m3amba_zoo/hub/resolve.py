@@ -17,12 +17,18 @@ from torch import nn
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.hub import index
-from m3amba_zoo.hub.cache import cached_folder, fetch_card
 from m3amba_zoo.hub.index import PublishedModel, lacks, read_index, sha256_of, verify_card
-from m3amba_zoo.hub.mirrors import MIRRORS_VARIABLE, is_remote, mirror_names, shown
 from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS_FILE, README, TrainedModel, visible_files
+from m3amba_zoo.hub.transport import (
+    MIRRORS_VARIABLE,
+    cached_folder,
+    fetch_card,
+    is_remote,
+    mirror_names,
+    shown,
+)
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
-from m3amba_zoo.system.offline import OFFLINE_VARIABLE, is_offline
+from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
 
 WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"

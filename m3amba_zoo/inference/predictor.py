@@ -16,8 +16,7 @@ from m3amba_zoo.datasets.windows import Window, WindowGrid
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.hub import TrainedModel, find_model
-from m3amba_zoo.inference.prediction import Prediction
-from m3amba_zoo.inference.raster_rows import RasterRows, block_cache, some_value
+from m3amba_zoo.inference.raster_files import Prediction, RasterRows, block_cache, some_value
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
 from m3amba_zoo.scenes.scene import Raster

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import BACKBONES
-from m3amba_zoo.system.offline import OFFLINE_VARIABLE, is_offline
+from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
 
 RANDOM = "random"
 # names of open_clip's own downloads in the cache, best first

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.ops.cpu import CpuBackend
-from m3amba_zoo.ops.mamba_ssm import MambaSsmBackend
+from m3amba_zoo.ops.gpu import MambaSsmBackend, TritonBackend
 from m3amba_zoo.ops.reference import ReferenceBackend
-from m3amba_zoo.ops.triton import TritonBackend
 
 ENVIRONMENT_VARIABLE = "M3AMBA_SCAN_BACKEND"
 ON_REQUEST = "runs on request only"  # a remark of backends()

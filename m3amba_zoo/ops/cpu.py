@@ -177,7 +177,7 @@ def _import_failure() -> str | None:
 
 def _run(kernel: Any, items: int, updates: int, *arguments: object) -> None:
     """Run a kernel over its items, on as many threads as its ``updates`` of the state keep busy."""
-    from m3amba_zoo.ops.compilation import compile_for
+    from m3amba_zoo.ops.cpu_numba import compile_for
 
     compile_for(kernel, (0, items, *arguments))
     share(kernel, items, min(torch.get_num_threads(), items, 1 + updates // UPDATES_PER_THREAD), *arguments)

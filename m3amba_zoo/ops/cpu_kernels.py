@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from m3amba_zoo.ops.compilation import kernel
+from m3amba_zoo.ops.cpu_numba import LANES, fill, kernel, load, prefetch, spread, store, transpose
 from m3amba_zoo.ops.cpu_tile import (
     STEPS,
     ZERO,
@@ -34,7 +34,6 @@ from m3amba_zoo.ops.cpu_tile import (
     through_slope,
     unpack,
 )
-from m3amba_zoo.ops.simd import LANES, fill, load, prefetch, spread, store, transpose
 
 
 @njit

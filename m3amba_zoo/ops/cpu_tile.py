@@ -12,7 +12,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from m3amba_zoo.ops.simd import LANES, exp2_product, fill, load, sigmoid, softplus, spread, store, sum_lanes
+from m3amba_zoo.ops.cpu_numba import (
+    LANES,
+    exp2_product,
+    fill,
+    load,
+    sigmoid,
+    softplus,
+    spread,
+    store,
+    sum_lanes,
+)
 
 STEPS = 16
 ZERO = np.float32(0)

@@ -1,11 +1,10 @@
 """Data at rest: scenes, and the sources that read them. Importing this package registers the sources."""
 
-from m3amba_zoo.scenes import augsburg as augsburg
-from m3amba_zoo.scenes import berlin as berlin
 from m3amba_zoo.scenes import houston2013 as houston2013
 from m3amba_zoo.scenes import idtrees as idtrees
 from m3amba_zoo.scenes import manifest as manifest
 from m3amba_zoo.scenes import muufl as muufl
+from m3amba_zoo.scenes import s2fl as s2fl
 from m3amba_zoo.scenes import simulated as simulated
 from m3amba_zoo.scenes import terramind as terramind
 from m3amba_zoo.scenes import trento as trento

@@ -22,7 +22,7 @@ from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Raster
-from m3amba_zoo.system.whole_file import whole_file
+from m3amba_zoo.system import whole_file
 
 NM_PER_UNIT = {"nanometers": 1.0, "nm": 1.0, "micrometers": 1000.0, "um": 1000.0, "μm": 1000.0}
 GRID_TOLERANCE = 0.05

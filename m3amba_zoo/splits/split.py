@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.system.whole_file import whole_file
+from m3amba_zoo.system import whole_file
 
 PARTS = ("train", "val", "test")
 Masks = Mapping[str, NDArray[np.bool_]]

@@ -15,8 +15,7 @@ from m3amba_zoo.models.axes import Axis
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.models.weights import matching_names
 from m3amba_zoo.models.window_classifier import WindowClassifier
-from m3amba_zoo.transfer.facts import ModelFacts, relate
-from m3amba_zoo.transfer.resampling import along_axis
+from m3amba_zoo.transfer.facts import ModelFacts, along_axis, relate
 
 FITTED = ("data_preprocessor.", "posterior.")  # what is fitted on training pixels, not learnt by gradients
 STEPS = "data_preprocessor.steps"

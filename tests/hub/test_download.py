@@ -13,7 +13,7 @@ import pytest
 from published import NAME
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub import mirrors
+from m3amba_zoo.hub import transport
 
 GZIP = {"Content_Encoding": "gzip"}
 
@@ -30,9 +30,9 @@ def server(published):
 
 @pytest.fixture
 def hasty(monkeypatch):
-    monkeypatch.setattr(mirrors, "SILENCE", 0.5)
-    monkeypatch.setattr(mirrors, "TOTAL", 3)
-    monkeypatch.setattr(mirrors, "SLOWEST", 10**9)
+    monkeypatch.setattr(transport, "SILENCE", 0.5)
+    monkeypatch.setattr(transport, "TOTAL", 3)
+    monkeypatch.setattr(transport, "SLOWEST", 10**9)
 
 
 def _start(published, server, said):
@@ -100,7 +100,7 @@ def test_of_a_bad_answer_nothing_is_left_or_executed_and_the_next_mirror_is_aske
     path = published.weights() if part == "weights" else f"/{NAME}/config.py"
     server.answers[path] = answer
     if answer is hostile.trickle:
-        mirrors.TOTAL = 0.2  # what hasty set is undone after the test
+        transport.TOTAL = 0.2  # what hasty set is undone after the test
     address = server.url.replace("//", "//user:secret@") + "/{model}/{file}?token=secret"
     with pytest.raises(InputError, match=says) as caught:
         published.fetch(address)

@@ -1,4 +1,4 @@
-"""The choice of a backend, and the CPU backend's threads, forks and compilation."""
+"""The choice of a backend, and the CPU backend's threads, forks and cpu_numba."""
 
 import importlib
 import logging
@@ -14,7 +14,7 @@ from m3amba_zoo.ops import backend as choice
 from m3amba_zoo.ops import (
     backends,
     cpu,
-    mamba_ssm,
+    gpu,
     selective_scan,
     selective_scan_2d,
     set_default_backend,
@@ -22,7 +22,7 @@ from m3amba_zoo.ops import (
 from m3amba_zoo.ops.reference import ReferenceBackend
 
 pytest.importorskip("numba")
-compilation = importlib.import_module("m3amba_zoo.ops.compilation")
+cpu_numba = importlib.import_module("m3amba_zoo.ops.cpu_numba")
 
 
 def normal(*shape):
@@ -162,12 +162,12 @@ def test_compilation_is_said_aloud_and_survives_a_full_disk(caplog, monkeypatch)
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compilation._PackageCache, "save_overload", refuse)
-    monkeypatch.setattr(compilation._PackageCache, "load_overload", lambda *_: None)
-    kernel = compilation.kernel(double)
+    monkeypatch.setattr(cpu_numba._PackageCache, "save_overload", refuse)
+    monkeypatch.setattr(cpu_numba._PackageCache, "load_overload", lambda *_: None)
+    kernel = cpu_numba.kernel(double)
     with caplog.at_level(logging.WARNING):
-        compilation.compile_for(kernel, (2,))
-        compilation.compile_for(kernel, (2,))
+        cpu_numba.compile_for(kernel, (2,))
+        cpu_numba.compile_for(kernel, (2,))
     assert kernel(2) == 4
     (line,) = (record.message for record in caplog.records)
     assert re.match("compiled the CPU scan .* in .* s; it could not be kept .* No space left", line)
@@ -177,9 +177,9 @@ def test_kernels_compile_where_nothing_can_be_cached(monkeypatch):
     def refuse(*_):
         raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(compilation._PackageCache, "__init__", refuse)
-    kernel = compilation.kernel(double)
-    compilation.compile_for(kernel, (3,))
+    monkeypatch.setattr(cpu_numba._PackageCache, "__init__", refuse)
+    kernel = cpu_numba.kernel(double)
+    cpu_numba.compile_for(kernel, (3,))
     assert kernel(3) == 6
 
 
@@ -207,8 +207,8 @@ def test_mamba_ssm_is_called_as_its_interface_asks(monkeypatch):
     module = types.ModuleType("mamba_ssm.ops.selective_scan_interface")
     module.SelectiveScanFn = FakeSelectiveScanFn
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(mamba_ssm, "_import", mamba_ssm._import.__wrapped__)
-    monkeypatch.setattr(mamba_ssm.MambaSsmBackend, "unavailable_reason", lambda *_: None)
+    monkeypatch.setattr(gpu, "_import_mamba_ssm", gpu._import_mamba_ssm.__wrapped__)
+    monkeypatch.setattr(gpu.MambaSsmBackend, "unavailable_reason", lambda *_: None)
     inputs = map_inputs(d=6)
     expected = gradients(inputs)
     monkeypatch.setenv(choice.ENVIRONMENT_VARIABLE, "mamba_ssm")

@@ -24,7 +24,7 @@ from scan_cases import (
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.ops import backends, selective_scan, selective_scan_2d, triton
+from m3amba_zoo.ops import backends, gpu, selective_scan, selective_scan_2d
 from m3amba_zoo.ops.backend import BACKENDS, ENVIRONMENT_VARIABLE, choose
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
@@ -39,7 +39,7 @@ def interpreter():
 
 def interpret():
     os.environ["TRITON_INTERPRET"] = "1"
-    triton.CHUNK = 4  # small, so that a short scan has several, the last one not full
+    gpu.CHUNK = 4  # small, so that a short scan has several, the last one not full
     torch.set_num_threads(1)
 
 
@@ -48,16 +48,14 @@ def kernels(request, interpreter, monkeypatch):
     """Run found_by_the_kernels."""
     if request.param == "interpreted":
         return lambda *given: interpreter.submit(found_by_the_kernels, *given).result()
-    monkeypatch.setattr(triton, "_processors", lambda device: 1)
-    monkeypatch.setattr(
-        triton, "PROGRAMS_PER_PROCESSOR", triton.PROGRAMS_PER_PROCESSOR
-    )  # restored at the end
+    monkeypatch.setattr(gpu, "_processors", lambda device: 1)
+    monkeypatch.setattr(gpu, "PROGRAMS_PER_PROCESSOR", gpu.PROGRAMS_PER_PROCESSOR)  # restored at the end
     return lambda scan, inputs, *given: found_by_the_kernels(scan, [x.cuda() for x in inputs], *given)
 
 
 def found_by_the_kernels(scan, inputs, programs, options):
     """Return output and gradients as numpy, for a device that wants so many programs."""
-    triton.PROGRAMS_PER_PROCESSOR = programs
+    gpu.PROGRAMS_PER_PROCESSOR = programs
     return [x.detach().float().cpu().numpy() for x in output_and_gradients(scan, inputs, "triton", **options)]
 
 
@@ -151,7 +149,7 @@ def test_it_says_why_it_cannot_serve(monkeypatch):
     )
     monkeypatch.setattr(torch.version, "hip", "7.0")
     assert "this torch is built for ROCm, the backend runs on CUDA devices" in backends()["triton"]
-    monkeypatch.setattr(triton, "find_spec", lambda name: None)
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
     assert "triton is not installed" in backends()["triton"]
 
 
@@ -164,7 +162,7 @@ def test_a_driver_that_triton_cannot_build_is_a_reason(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(triton, "_failure", triton._failure.__wrapped__)
+    monkeypatch.setattr(gpu, "_failure", gpu._failure.__wrapped__)
     monkeypatch.setattr(DriverConfig, "active", property(fail))
     reason = "triton cannot reach the GPU: RuntimeError: Failed to find C compiler."
     assert BACKENDS["triton"].unavailable_reason() == reason
@@ -184,7 +182,7 @@ def test_the_interpreter_is_on_as_triton_says(monkeypatch, value, on):
     from triton import knobs
 
     monkeypatch.setenv("TRITON_INTERPRET", value)
-    assert triton._interpreted() == knobs.runtime.interpret == on
+    assert gpu._interpreted() == knobs.runtime.interpret == on
 
 
 def test_triton_is_not_imported_before_it_is_used():

@@ -14,7 +14,7 @@ if not CUOBJDUMP.is_file():
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from m3amba_zoo.ops.triton import BACKWARD_REGISTERS, CHUNK, FORWARD_CHANNELS  # noqa: E402
+from m3amba_zoo.ops.gpu import BACKWARD_REGISTERS, CHUNK, FORWARD_CHANNELS  # noqa: E402
 from m3amba_zoo.ops.triton_kernels import backward, forward  # noqa: E402
 
 H100 = GPUTarget("cuda", 90, 32)

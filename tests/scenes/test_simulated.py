@@ -11,11 +11,12 @@ from source_counts import check_counts
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.augsburg import Augsburg
 from m3amba_zoo.scenes.houston2013 import Houston2013
 from m3amba_zoo.scenes.muufl import MUUFL
+from m3amba_zoo.scenes.s2fl import Augsburg
 from m3amba_zoo.scenes.scene import LandClass, Scene
-from m3amba_zoo.scenes.simulation import DsmSpec, HsiSpec, LidarSpec, SarSpec, simulate_scene
+from m3amba_zoo.scenes.simulated import simulate_scene
+from m3amba_zoo.scenes.simulation import DsmSpec, HsiSpec, LidarSpec, SarSpec
 from m3amba_zoo.scenes.simulation.materials import cover_of
 
 UNKNOWN = tuple(LandClass(name, (9, 9, 9)) for name in ("lava", "ice sheet", "salt pan"))

@@ -13,10 +13,9 @@ from source_counts import check_counts
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.augsburg import Augsburg
-from m3amba_zoo.scenes.berlin import Berlin
 from m3amba_zoo.scenes.houston2013 import Houston2013
 from m3amba_zoo.scenes.muufl import MUUFL
+from m3amba_zoo.scenes.s2fl import Augsburg, Berlin
 from m3amba_zoo.scenes.trento import Trento
 
 STANDARD_SCENES = (Houston2013, Augsburg, Berlin, MUUFL, Trento)

@@ -14,8 +14,7 @@ from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.splits import Split, build_split
 from m3amba_zoo.visualization import maps as maps_module
-from m3amba_zoo.visualization.composite import composite
-from m3amba_zoo.visualization.maps import CORRECT, WRONG, map_figure, write_maps
+from m3amba_zoo.visualization.maps import CORRECT, WRONG, composite, map_figure, write_maps
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import pytest
 import scipy.io
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.augsburg import Augsburg
-from m3amba_zoo.scenes.berlin import Berlin
 from m3amba_zoo.scenes.houston2013 import Houston2013
 from m3amba_zoo.scenes.muufl import MUUFL
+from m3amba_zoo.scenes.s2fl import Augsburg, Berlin
 from m3amba_zoo.scenes.standard_scene import MARKER
 from m3amba_zoo.scenes.trento import Trento
 from workshop.cli import simulate

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from m3amba_zoo.datasets.windows import WindowGrid
 from m3amba_zoo.inference import Predictor
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.system.memory import keep_freed_memory
+from m3amba_zoo.system import keep_freed_memory
 from workshop.benchmarks import fresh_process
 from workshop.benchmarks.measuring import MEBIBYTE, peak_mebibytes
 from workshop.benchmarks.section import Row, Section

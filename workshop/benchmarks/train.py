@@ -13,7 +13,7 @@ import torch
 
 from m3amba_zoo.config import read_raw
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.system.memory import keep_freed_memory
+from m3amba_zoo.system import keep_freed_memory
 from workshop.benchmarks import fresh_process
 from workshop.benchmarks.measuring import median_seconds, peak_mebibytes
 from workshop.benchmarks.section import Row, Section

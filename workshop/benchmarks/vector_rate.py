@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from m3amba_zoo.ops.compilation import compile_for, kernel
 from m3amba_zoo.ops.cpu import share
-from m3amba_zoo.ops.simd import LANES, fill, load, store
+from m3amba_zoo.ops.cpu_numba import LANES, compile_for, fill, kernel, load, store
 from workshop.benchmarks.measuring import median_seconds
 
 CHAINS = 10  # hides a latency of 4 cycles on two units, and fits AVX2's 16 registers of 8 numbers

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     from m3amba_zoo.cli.running import print_line
-    from m3amba_zoo.system.whole_file import whole_file
+    from m3amba_zoo.system import whole_file
     from workshop.leaderboard.board import fill, select
     from workshop.leaderboard.goal import filled_readme, readme_path
     from workshop.leaderboard.page import of_main, render, sum_up

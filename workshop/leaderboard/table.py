@@ -14,7 +14,7 @@ from filelock import FileLock
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import check_scores, read_record
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.system.whole_file import whole_file
+from m3amba_zoo.system import whole_file
 from workshop.leaderboard.plan import Run
 
 DONE, FAILED, NO_DATA = "done", "failed", "no data here"

@@ -17,7 +17,7 @@ from m3amba_zoo.evaluation.record import write_json
 from m3amba_zoo.hub.golden import check_golden
 from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS_FILE, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
-from m3amba_zoo.system.whole_file import whole_file
+from m3amba_zoo.system import whole_file
 from workshop.cards.files import MAP, read_card_files
 from workshop.publishing.golden_file import golden_file
 from workshop.publishing.golden_input import draw_input

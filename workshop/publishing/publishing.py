@@ -12,7 +12,7 @@ from m3amba_zoo.hub.golden import check_golden
 from m3amba_zoo.hub.index import NAME, PACKAGE_INDEX
 from m3amba_zoo.hub.resolve import CHECKOUT_CARDS
 from m3amba_zoo.hub.trained_model import README
-from m3amba_zoo.system.whole_file import whole_folder
+from m3amba_zoo.system import whole_folder
 from workshop.cards import build_card, build_catalogue, check_card, new_card
 from workshop.publishing.card_files import write_card_files
 from workshop.publishing.runs import TrainedRun, check_splits, median_run, read_runs

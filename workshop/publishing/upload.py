@@ -7,7 +7,7 @@ from pathlib import Path
 
 from m3amba_zoo.errors import InputError, one_line
 from m3amba_zoo.hub.golden import check_golden
-from m3amba_zoo.system.offline import OFFLINE_VARIABLE, is_offline
+from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
 from workshop.cards import check_card
 
 TOKEN_VARIABLE = "HF_TOKEN"  # huggingface_hub's

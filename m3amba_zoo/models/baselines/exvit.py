@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
-from m3amba_zoo.models.baselines.transformer import Attention, EncoderLayer
+from m3amba_zoo.models.baselines.sequences import Attention, EncoderLayer
 from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED

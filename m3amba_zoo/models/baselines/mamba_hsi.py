@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.axes import reads_bands, writes_classes
-from m3amba_zoo.models.baselines.mamba import Mamba
+from m3amba_zoo.models.baselines.sequences import Mamba
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import MODELS
 

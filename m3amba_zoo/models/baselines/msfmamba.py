@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.models.axes import reads_bands, writes_classes
-from m3amba_zoo.models.baselines.mamba import BothWaysScan
+from m3amba_zoo.models.baselines.sequences import BothWaysScan
 from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.ss2d import ScanParameters
 from m3amba_zoo.models.window_classifier import FUSED

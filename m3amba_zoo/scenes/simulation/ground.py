@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from m3amba_zoo.scenes.simulation.fields import smooth_field
-from m3amba_zoo.scenes.simulation.layout import Layout
+from m3amba_zoo.scenes.simulation.layout import Layout, smooth_field
 from m3amba_zoo.scenes.simulation.materials import Cover
 
 PIXEL = 2.5  # m, ground sampling distance, as in Houston 2013

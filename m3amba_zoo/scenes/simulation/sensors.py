@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Raster
-from m3amba_zoo.scenes.simulation.fields import smooth_field
 from m3amba_zoo.scenes.simulation.ground import TINTS, Ground
+from m3amba_zoo.scenes.simulation.layout import smooth_field
 from m3amba_zoo.scenes.simulation.materials import endmembers
 
 HSI_SNR = 150.0  # of bright ground in the best band
@@ -42,6 +42,19 @@ PLANTS = ("canopy",)  # materials that let part of a laser pulse through
 
 SAR_BANDS = ("VV intensity", "VH intensity", "real part of VV VH*", "imaginary part of VV VH*")
 OBJECT_DB = 1.2  # standard deviation between objects of a class, dB
+
+
+class SensorSpec(Protocol):
+    """A sensor: anything that records the ground as a raster."""
+
+    @property
+    def bands(self) -> int:
+        """Number of bands of the raster."""
+        ...
+
+    def observe(self, ground: Ground, rng: np.random.Generator) -> Raster:
+        """Record the ground."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from m3amba_zoo.inference import raster_rows
-from m3amba_zoo.inference.raster_rows import RasterRows, block_cache
+from m3amba_zoo.inference import raster_files
+from m3amba_zoo.inference.raster_files import RasterRows, block_cache
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_cache_holds_the_blocks_that_a_row_of_windows_touches(options, rows_
 
 @pytest.mark.parametrize(
     ("bands", "expected"),
-    [(300, 300 * 64 * 512 * 2), (1, raster_rows.SMALLEST_CACHE), (9000, raster_rows.LARGEST_CACHE)],
+    [(300, 300 * 64 * 512 * 2), (1, raster_files.SMALLEST_CACHE), (9000, raster_files.LARGEST_CACHE)],
 )
 def test_the_cache_has_a_least_and_a_largest_size(bands, expected, tmp_path):
     profile = {"transform": from_origin(0, 0, 2, 2), "height": 64, "width": 512, "sparse_ok": True}

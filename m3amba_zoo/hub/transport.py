@@ -1,4 +1,7 @@
-"""Mirrors: places that serve the files of cards as ``<mirror>/<model>/<file>``.
+"""Cards between machines: fetched from mirrors into the cache, copied to a folder, exported as a mirror.
+
+A mirror serves the files of cards as ``<mirror>/<model>/<file>``. The cache holds
+``<cache>/<name>-<12 digits of the card's digest>/``, each one whole or absent.
 
 No library does the transfer, since none caps the size: pooch, huggingface_hub, and requests when it follows
 redirects, all read an answer to its end. Cards are small, so a file is held in memory until it is compared.
@@ -9,20 +12,31 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
+import sys
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
+import platformdirs
+from filelock import FileLock, Timeout
+from rich.filesize import decimal
+
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.index import PublishedFile
+from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text, sha256_of, verify_card
+from m3amba_zoo.system import whole_folder
 
 if TYPE_CHECKING:
     import requests
 
+CACHE_VARIABLE = "M3AMBA_CACHE"
+DIGITS = 12
+INDEX = "index.json"
+SUMS = "SHA256SUMS"
 MIRRORS_VARIABLE = "M3AMBA_MIRRORS"
 CONNECT, SILENCE = 10.0, 30.0  # s, until a mirror takes the connection, and without a byte from it
 TOTAL, SLOWEST = 60.0, 16_000  # s for a file, beside what its size takes at this rate in bytes/s
@@ -30,6 +44,140 @@ REDIRECTS = 5
 CHUNK = 2**18  # bytes
 # a compressed answer could not be compared with the published size
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "m3amba_zoo"}
+
+
+def cached_folder(model: PublishedModel) -> Path:
+    """Return the folder of a card in the cache, whether or not it is there.
+
+    The cache is ``$M3AMBA_CACHE``, else ``m3amba_zoo`` in the user's cache folder, such as ``~/.cache``.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    cache = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("m3amba_zoo", False))
+    return cache / f"{model.name}-{model.digest[:DIGITS]}"
+
+
+def fetch_card(model: PublishedModel, mirrors: Sequence[str]) -> Path:
+    """Fetch a card into the cache, once for all processes that want it at the same time.
+
+    Args:
+        model: what the package's index lists.
+        mirrors: their addresses, asked in turn; each is asked only for the files that are still missing.
+
+    Returns:
+        The card's folder, all of its files compared with the index.
+
+    Raises:
+        InputError: if no mirror serves the card or the cache cannot be written; nothing is left behind.
+    """
+    folder = cached_folder(model)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            with suppress(InputError):
+                verify_card(folder, model)  # another process may have fetched it meanwhile
+                return folder
+            _assemble(folder, model, mirrors)
+    except OSError as error:
+        raise InputError(
+            f"{folder.parent}: the cache cannot be written ({error.strerror or error}); "
+            f"${CACHE_VARIABLE} can name another folder"
+        ) from error
+    return folder
+
+
+def _locked(folder: Path) -> AbstractContextManager[object]:
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    try:
+        return lock.acquire(timeout=1)
+    except Timeout:
+        print(f"waiting for another process that fetches {folder.name}", file=sys.stderr)
+        return lock.acquire()
+
+
+def _assemble(folder: Path, model: PublishedModel, mirrors: Sequence[str]) -> None:
+    size = decimal(sum(file.size for file in model.files))
+    print(f"fetching {model.name}, {size}", file=sys.stderr)
+    aside = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
+    aside.mkdir()
+    try:
+        _fetch_files(aside, model, mirrors)
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fetch_files(aside: Path, model: PublishedModel, mirrors: Sequence[str]) -> None:
+    failures = []
+    for mirror in mirrors:
+        try:
+            for file in sorted(model.files, key=lambda file: file.size):  # a bad mirror fails early
+                if not (aside / file.path).exists():
+                    (aside / file.path).write_bytes(fetch_file(mirror, model.name, file))
+            verify_card(aside, model)
+            return
+        except InputError as error:
+            failures.append(str(error))
+    raise InputError(f"model '{model.name}' could not be fetched: {'; '.join(failures)}")
+
+
+def copy_card(card: Path, model: PublishedModel, into: Path) -> Path:
+    """Copy a card to ``<into>/<name>`` and return that folder, which appears whole.
+
+    Raises:
+        InputError: if something else has that name already, or the folder cannot be written.
+    """
+    target = into / model.name
+    if target.exists():
+        try:
+            verify_card(target, model)
+        except InputError as error:
+            raise InputError(
+                f"{target}: exists already, but not as published ({error}): remove it first"
+            ) from error
+        return target
+    with whole_folder(target) as aside:
+        _copy_files(card, model, aside)
+    return target
+
+
+def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel], target: Path) -> None:
+    """Write a tree that any web server, USB stick or object store can serve as a mirror.
+
+    It holds ``<name>/<file>`` of each card, ``index.json``, and ``SHA256SUMS`` for ``sha256sum -c``. The last
+    two are for people: downloads are compared with the index in the package.
+
+    Args:
+        cards: the folder of each card, by name.
+        models: what was published under these names.
+        target: a new or empty folder.
+
+    Raises:
+        InputError: if the folder is not empty or cannot be written; nothing is left behind.
+    """
+    require_new_folder(target)
+    with whole_folder(target) as aside:
+        for name, card in sorted(cards.items()):
+            (aside / name).mkdir()
+            _copy_files(card, models[name], aside / name)
+        (aside / INDEX).write_text(index_text({name: models[name] for name in cards}), encoding="utf-8")
+        sums = {f"{name}/{file.path}": file.sha256 for name in cards for file in models[name].files}
+        sums[INDEX] = sha256_of(aside / INDEX)
+        lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(sums.items()))
+        (aside / SUMS).write_bytes(lines.encode())
+
+
+def require_new_folder(target: Path) -> None:
+    """Raise InputError if the path exists and is not an empty folder."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: exists already, expected a new or empty folder to export to")
+
+
+def _copy_files(card: Path, model: PublishedModel, into: Path) -> None:
+    for file in model.files:
+        shutil.copyfile(card / file.path, into / file.path)
+    verify_card(into, model)
 
 
 def mirror_names(given: Sequence[str] = ()) -> list[str]:

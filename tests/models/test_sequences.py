@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from m3amba_zoo import ops
-from m3amba_zoo.models.baselines.mamba import BothWaysScan, Mamba, SequenceScan
 from m3amba_zoo.models.baselines.msfmamba import FusionBlock
+from m3amba_zoo.models.baselines.sequences import BothWaysScan, Mamba, SequenceScan
 
 
 def test_mamba_reads_the_past_alone():

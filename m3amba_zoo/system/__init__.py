@@ -1,1 +1,0 @@
-"""What is asked of the machine: whole files, memory, whether the network may be used."""
