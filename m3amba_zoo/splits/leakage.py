@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Scene, mirrored_indices
-from m3amba_zoo.splits.places import NearestTraining, locate
+from m3amba_zoo.splits.places import NearestTraining, gaps, locate
 from m3amba_zoo.splits.reach import Mask
 from m3amba_zoo.splits.split import PARTS, Split
 from m3amba_zoo.splits.stratify import class_counts, require_whole
@@ -144,11 +144,8 @@ def leaked_pixels(split: Split, scenes: Sequence[Scene], window: int) -> int:
             continue
         shown = _windows(train, window)
         leaked[index] |= shown[tests[index]]
-        # footprints that overlap, by more than rounding
-        overlap = (
-            np.minimum(bounds[:, 2:], bounds[index, 2:]) - np.maximum(bounds[:, :2], bounds[index, :2])
-        ).min(axis=1)
-        for other in np.flatnonzero(overlap > OVERLAP):
+        gap = gaps(bounds, bounds[index]).max(axis=1)
+        for other in np.flatnonzero(gap < -OVERLAP):
             if other != index and places[other].grid == places[index].grid:
                 nearest = places[other].positions_in(places[index], *tests[other]).round().astype(np.int64)
                 inside = ((nearest >= 0) & (nearest < scene.shape)).all(axis=1)

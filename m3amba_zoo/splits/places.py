@@ -65,8 +65,11 @@ def locate(scenes: Sequence[Scene]) -> list[Place]:
 
 
 def gaps(bounds: NDArray[np.float64], one: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (row, column) gaps between footprints ``(n, 4)`` and one footprint, ``(n, 2)``; 0: none."""
-    return np.maximum(np.maximum(bounds[:, :2] - one[2:], one[:2] - bounds[:, 2:]), 0)
+    """Return the (row, column) gaps between footprints ``(n, 4)`` and one footprint, ``(n, 2)``.
+
+    A gap below 0 is an overlap. Footprints overlap if both gaps are below 0.
+    """
+    return np.maximum(bounds[:, :2] - one[2:], one[:2] - bounds[:, 2:])
 
 
 class NearestTraining:

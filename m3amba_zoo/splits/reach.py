@@ -46,6 +46,7 @@ def reach(
     bounds = np.stack([place.bounds(scene.shape) for place, scene in zip(places, scenes, strict=True)])
     grids = np.array([place.grid for place in places])
     where = [np.nonzero(mask) for mask in masks]
+    members = [np.unique(numbers).tolist() for numbers in groups]
     count = 1 + max(int(numbers.max(initial=-1)) for numbers in groups)
     found: list[list[NDArray[np.int64]]] = [[] for _ in range(count)]
     start = 0
@@ -53,39 +54,38 @@ def reach(
         numbers = np.full(mask.shape, -1, dtype=np.int64)
         numbers[mask] = np.arange(start, start + len(groups[target]))
         start += len(groups[target])
-        apart = gaps(bounds, bounds[target]).max(axis=1)
-        around = np.flatnonzero((grids == place.grid) & (apart <= guard)).tolist()
-        points = [places[i].positions_in(place, *where[i]) for i in around]
-        _add_near_points(
-            found, numbers, np.concatenate(points), np.concatenate([groups[i] for i in around]), guard
-        )
+        gap = np.where(grids == place.grid, gaps(bounds, bounds[target]).max(axis=1), np.inf)
+        gap[target] = -np.inf
+        around = np.flatnonzero(gap < guard).tolist()
+        points = np.concatenate([places[i].positions_in(place, *where[i]) for i in around])
+        near = _near_points(numbers, points, np.concatenate([groups[i] for i in around]), guard)
         if footprint:
             assert place.pixel is not None
             wide = footprint / place.pixel
-            own = place.positions(*where[target])
-            for i in np.flatnonzero((grids == place.grid) & (apart < wide)).tolist():
-                inside = ((own > bounds[i][:2] - wide) & (own < bounds[i][2:] + wide)).all(axis=1)
-                for group in np.unique(groups[i]):
-                    found[group].append(numbers[mask][inside])
-    return [np.unique(np.concatenate(parts)) for parts in found]
+            around = np.flatnonzero(gap < wide).tolist()
+            for group, inside in _near_footprints(
+                place.positions(*where[target]),
+                {i: (bounds[i] + (-wide, -wide, wide, wide), members[i]) for i in around},
+            ).items():
+                near[group] = np.union1d(near.get(group, []), numbers[mask][inside]).astype(np.int64)
+        for group, hit in near.items():
+            found[group].append(hit)
+    return [np.concatenate(parts) for parts in found]
 
 
-def _add_near_points(
-    found: list[list[NDArray[np.int64]]],
-    numbers: NDArray[np.int64],
-    points: NDArray[np.float64],
-    groups: NDArray[np.int64],
-    guard: int,
-) -> None:
-    """Add to each group the numbers of a scene's pixels within the guard of the group's points."""
+def _near_points(
+    numbers: NDArray[np.int64], points: NDArray[np.float64], groups: NDArray[np.int64], guard: int
+) -> dict[int, NDArray[np.int64]]:
+    """Return, by group, the numbers of a scene's pixels within the guard of the group's points."""
     shape = np.array(numbers.shape)
     near = ((points > -guard - 1) & (points < shape + guard)).all(axis=1)
     if not near.any():
-        return
+        return {}
     points, groups = points[near], groups[near]
     order = np.argsort(groups, kind="stable")
     members, starts = np.unique(groups[order], return_index=True)
-    for group, mine in zip(members, np.split(points[order], starts[1:]), strict=True):
+    found = {}
+    for group, mine in zip(members.tolist(), np.split(points[order], starts[1:]), strict=True):
         # a point between pixels counts as all pixels around it: the guard is never too narrow
         low, high = np.floor(mine).astype(np.int64), np.ceil(mine).astype(np.int64)
         first, last = low.min(axis=0) - guard, high.max(axis=0) + guard + 1
@@ -94,9 +94,19 @@ def _add_near_points(
             for columns in (low[:, 1], high[:, 1]):
                 canvas[rows - first[0], columns - first[1]] = True
         begin, end = np.maximum(first, 0), np.minimum(last, shape)
-        if (begin >= end).any():
-            continue
         cut = tuple(slice(b - f, e - f) for b, e, f in zip(begin, end, first, strict=True))
-        window = numbers[begin[0] : end[0], begin[1] : end[1]]
-        hit = window[dilate(canvas, guard)[cut]]
-        found[group].append(hit[hit >= 0])
+        hit = numbers[begin[0] : end[0], begin[1] : end[1]][dilate(canvas, guard)[cut]]
+        found[group] = hit[hit >= 0]
+    return found
+
+
+def _near_footprints(
+    positions: NDArray[np.float64], footprints: dict[int, tuple[NDArray[np.float64], list[int]]]
+) -> dict[int, Mask]:
+    """Mark, by group, the positions inside one of its footprints: bounds and the groups inside, by scene."""
+    found: dict[int, Mask] = {}
+    for bounds, groups in footprints.values():
+        inside = ((positions > bounds[:2]) & (positions < bounds[2:])).all(axis=1)
+        for group in groups:
+            found[group] = np.logical_or(found.get(group, False), inside)
+    return found

@@ -145,10 +145,9 @@ def _cut(
     for number, near in enumerate(in_reach):
         key[near] += code[count + len(in_reach) + number]
     _, first, piece = np.unique(key, return_index=True, return_inverse=True)
-    own = np.zeros((len(in_reach), count), dtype=np.int64)
-    np.add.at(own, (group, classes), 1)
-    sizes = np.bincount(piece, minlength=len(first))
-    return _Pieces(classes[first], sizes, [np.unique(piece[near]) for near in in_reach], own)
+    own = np.bincount(group * count + classes, minlength=len(in_reach) * count).reshape(-1, count)
+    pieces_near = [np.flatnonzero(np.bincount(piece[near], minlength=len(first))) for near in in_reach]
+    return _Pieces(classes[first], np.bincount(piece, minlength=len(first)), pieces_near, own)
 
 
 def _search(
