@@ -1,36 +1,65 @@
-"""The plan of tools/leaderboard.py: which models run on which datasets with which seeds."""
+"""The plan of tools/leaderboard.py: models, datasets, seeds, and how settings are chosen."""
 
 seeds = (0, 1, 2, 3, 4)
 
-# title: the heading on the page. val: how tuning pixels are held out of the training pixels.
+# title: the heading on the page.
+# test_sha256: the hash of the test part, drawn once, before anything was chosen.
+# block: side in pixels of the blocks that significance draws; a scene that is smaller is one block.
+# search: dimensions of the search space that depend on the dataset (see tuning).
+# settings_of: the dataset whose chosen settings are used. untuned: the configs' own settings are used.
+# focus: a class whose F1 and IoU are shown. seeds: fewer than the plan's.
+# val: how validation pixels are held out when tuning, for splits without them.
 # max_leaked_pixels: how many test pixels training windows may show (default: 0). Official masks have no
 # guard, so theirs is the number that the windows of the dataset's base config show.
 datasets = dict(
     idtrees=dict(
-        title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test (60/40)",
-        val=dict(fraction=0.3, guard=10),
+        title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test",
+        test_sha256="",
+        block=20,
+        search=dict(window=dict(side=["window=8", "window=12"])),
+    ),
+    idtrees_metrics=dict(
+        title="IDTReeS with nine LiDAR metrics in place of one height; the settings of IDTReeS",
+        test_sha256="",
+        block=20,
+        settings_of="idtrees",
     ),
     terramind=dict(
         title="TerraMind: Sentinel-2 + Sentinel-1, 7 classes, blocks of 32 pixels with a guard of 8",
-        val=dict(fraction=0.25, guard=8),
+        test_sha256="",
+        block=32,
+        search=dict(window=dict(side=["window=8", "window=16"])),
+    ),
+    mmlsv2=dict(
+        title="MMLSv2: optical + elevation + thermal, landslides on Mars, whole regions test",
+        test_sha256="",
+        block=128,
+        focus="landslide",
+        search=dict(window=dict(side=["window=16", "window=32"])),
     ),
     simulated_houston=dict(
         title="Simulated Houston-like scene: HSI + LiDAR, 15 classes, official-style masks (simulated)",
-        val=dict(fraction=0.3, guard=8),
+        block=16,
+        untuned=True,
+        seeds=(0, 1, 2),
         max_leaked_pixels=353,
     ),
     simulated_augsburg=dict(
         title="Simulated Augsburg-like scene: HSI + SAR, 7 classes, official-style masks (simulated)",
-        val=dict(fraction=0.3, guard=8),
+        block=16,
+        untuned=True,
+        seeds=(0, 1, 2),
         max_leaked_pixels=165,
     ),
     houston=dict(
         title="Houston 2013: HSI + LiDAR, 15 classes, the contest's official split",
+        block=32,
         val=dict(fraction=0.3, guard=4),
         max_leaked_pixels=6247,
     ),
     augsburg=dict(
         title="Augsburg: HSI + SAR, 7 classes, the official split",
+        block=32,
         val=dict(fraction=0.3, guard=4),
         max_leaked_pixels=42593,
     ),
@@ -38,43 +67,118 @@ datasets = dict(
 
 # A recipe, which takes every dataset, or a config per dataset, if the name contains {dataset}.
 models = dict(
-    m3amba="m3amba_{dataset}.py",
+    m3amba="m3amba.py",
     convnext="baselines/convnext.py",
     endnet="baselines/endnet.py",
     exvit="baselines/exvit.py",
     fusatnet="baselines/fusatnet.py",
     lda="baselines/lda.py",
-    lda3="baselines/lda3.py",
     mamba_hsi="baselines/mamba_hsi.py",
     mft="baselines/mft.py",
     msfmamba="baselines/msfmamba.py",
     position="baselines/position.py",
     random_forest="baselines/random_forest.py",
-    random_forest3="baselines/random_forest3.py",
     s2enet="baselines/s2enet.py",
     spectralformer="baselines/spectralformer.py",
     svm="baselines/svm.py",
-    svm3="baselines/svm3.py",
     two_branch_cnn="baselines/two_branch_cnn.py",
 )
 
+# How settings are chosen, the same for every model: so many settings (the config as it is, and draws from its
+# space) are scored on validation pixels, with these seeds. A space is a list of parts; a part has dimensions,
+# a dimension its choices, a choice the options that it sets. Models that share a part try the same values.
+# The part "pretreatment" is the choice among the pretreatments in the dataset's file.
+tuning = dict(
+    group="main",
+    settings=8,
+    seeds=(0, 1),
+    parts=dict(
+        network=dict(
+            rate=[f"optim_wrapper.optimizer.lr={rate}" for rate in (3e-4, 1e-3, 3e-3)],
+            classes=["train_dataloader.dataset.balanced=True", "train_dataloader.dataset.balanced=False"],
+            # the weights averaged over the last steps, of which 34 have half of the weight
+            averaging=["", "default_hooks.averaging.type=EMAHook default_hooks.averaging.momentum=0.02"],
+        ),
+        patch=dict(side=["model.patch=7", "model.patch=11"]),
+        pixel=dict(
+            mean=["classifier.mean=1", "classifier.mean=3", "classifier.mean=5"],
+            classes=["classifier.balanced=False", "classifier.balanced=True"],
+        ),
+        m3amba=dict(
+            depth=["model.neck.depth=1", "model.neck.depth=2"],
+            width=["model.embed_dim=48", "model.embed_dim=64"],
+            streams=["model.loss.streams=0.5", "model.loss.streams=1.0"],
+        ),
+        convnext=dict(drop=["model.backbone.drop_path_rate=0.0", "model.backbone.drop_path_rate=0.2"]),
+        endnet=dict(reconstruction=["model.reconstruction=0.3", "model.reconstruction=1.0"]),
+        exvit=dict(
+            depth=["model.depth=1", "model.depth=2"], dropout=["model.dropout=0.1", "model.dropout=0.3"]
+        ),
+        fusatnet=dict(width=["model.width=0.0625", "model.width=0.125"]),
+        mamba_hsi=dict(
+            depth=["model.depth=1", "model.depth=2"], width=["model.embed_dim=32", "model.embed_dim=48"]
+        ),
+        mft=dict(
+            depth=["model.depth=1", "model.depth=2"], dropout=["model.dropout=0.1", "model.dropout=0.3"]
+        ),
+        msfmamba=dict(width=["model.dim=32", "model.dim=48"]),
+        spectralformer=dict(
+            neighbours=["model.neighbours=1", "model.neighbours=3"],
+            dropout=["model.dropout=0.1", "model.dropout=0.3"],
+        ),
+        two_branch_cnn=dict(
+            width=["model.width=0.25", "model.width=0.5"], dropout=["model.dropout=0.3", "model.dropout=0.5"]
+        ),
+        random_forest=dict(leaf=["classifier.leaf=1", "classifier.leaf=4", "classifier.leaf=16"]),
+        svm=dict(
+            cost=[f"classifier.cost={cost}" for cost in (1, 10, 100, 1000)],
+            gamma=[f"classifier.gamma={gamma}" for gamma in (0.03, 0.1, 0.3, 1)],
+        ),
+    ),
+    spaces=dict(
+        m3amba=["pretreatment", "network", "window", "m3amba"],
+        convnext=["pretreatment", "network", "window", "convnext"],
+        endnet=["pretreatment", "network", "endnet"],
+        exvit=["pretreatment", "network", "patch", "exvit"],
+        fusatnet=["pretreatment", "network", "patch", "fusatnet"],
+        lda=["pretreatment", "pixel"],
+        mamba_hsi=["pretreatment", "network", "window", "mamba_hsi"],
+        mft=["pretreatment", "network", "patch", "mft"],
+        msfmamba=["pretreatment", "network", "patch", "msfmamba"],
+        random_forest=["pretreatment", "pixel", "random_forest"],
+        s2enet=["pretreatment", "network", "patch"],
+        spectralformer=["pretreatment", "network", "patch", "spectralformer"],
+        svm=["pretreatment", "pixel", "svm"],
+        two_branch_cnn=["pretreatment", "network", "patch", "two_branch_cnn"],
+    ),
+)
+
 # Variants by name: their models, their datasets, and the options or the config that define them.
-real = ["idtrees", "terramind"]
+real = ["idtrees", "terramind", "mmlsv2"]
 fusing = ["m3amba", "endnet", "exvit", "fusatnet", "mft", "msfmamba", "s2enet", "two_branch_cnn"]
+views = ["model.posterior.type=Posterior", "model.posterior.views=8"]
 variants = dict(
     hsi=dict(models=fusing, datasets=["idtrees"], options=["modalities=hsi"]),
-    lidar=dict(models=fusing, datasets=["idtrees"], options=["modalities=lidar"]),
+    lidar=dict(models=fusing, datasets=["idtrees", "idtrees_metrics"], options=["modalities=lidar"]),
     s1=dict(models=fusing, datasets=["terramind"], options=["modalities=s1"]),
     s2=dict(models=fusing, datasets=["terramind"], options=["modalities=s2"]),
-    dem=dict(models=["m3amba"], datasets=["terramind"], config="m3amba_{dataset}_dem.py"),
+    elevation=dict(models=["m3amba"], datasets=["terramind"], config="m3amba_{dataset}_dem.py"),
+    opt=dict(models=["m3amba"], datasets=["mmlsv2"], options=["modalities=opt"]),
+    dem=dict(models=["m3amba"], datasets=["mmlsv2"], options=["modalities=dem"]),
+    therm=dict(models=["m3amba"], datasets=["mmlsv2"], options=["modalities=therm"]),
     # plain SS2D: the streams do not read the fused stream, which is their sum or their concatenation
     sum=dict(models=["m3amba"], datasets=real, options=["model.neck.fusion=sum"]),
     concat=dict(models=["m3amba"], datasets=real, options=["model.neck.fusion=concat"]),
     # the consistency term on unlabelled pixels (transductive)
     consistency=dict(models=["m3amba"], datasets=real, options=["model.loss.consistency=0.1"]),
-    # the last step's weights, and logits without Posterior
-    logits=dict(models=["m3amba"], datasets=real, options=["model.posterior=None", "custom_hooks=[]"]),
-    noexpert=dict(models=["m3amba"], datasets=["idtrees"], options=["model.posterior.expert=None"]),
+    # what the logits of a window network can go through: eight views of the window, smoothing, an LDA
+    views=dict(models=["m3amba", "convnext"], datasets=real, options=views),
+    smooth=dict(models=["m3amba", "convnext"], datasets=real, options=[*views, "model.posterior.smooth=1.0"]),
+    expert=dict(
+        models=["m3amba", "convnext"],
+        datasets=["idtrees"],
+        options=[*views, "model.posterior.expert.type=DiscriminantExpert", "model.posterior.expert.mean=3"],
+    ),
     # the paper's adapter with a small random image tower: the prior's path without the knowledge of CLIP
     prior=dict(
         models=["m3amba"],
@@ -86,17 +190,17 @@ variants = dict(
             "model.encoder.weights=random",
         ],
     ),
-    # the averaged weights and the Posterior of M3amba
-    posterior=dict(models=["convnext"], datasets=real, config="baselines/convnext_posterior.py"),
 )
 
 # options: changes of each config. max_leaked_pixels: of all datasets in the group; None allows any number.
+# datasets, seeds: fewer than the plan's. own_test_parts: each run draws its own.
 groups = dict(
     main=dict(title="Splits that keep training and test apart"),
     ablation=dict(
         title="Ablations and single modalities",
         note="Variants of a model on the splits above, with the model's tuned setting.",
         variants=list(variants),
+        seeds=(0, 1, 2),
     ),
     random=dict(
         title="Random split: how far leakage flatters",
@@ -105,18 +209,18 @@ groups = dict(
             "figures measure the leak, not the models: do not compare them with those above."
         ),
         options=["split.random.seed=0"],  # --seed replaces the 0
+        datasets=["idtrees", "terramind"],
+        seeds=(0, 1),
         max_leaked_pixels=None,
+        own_test_parts=True,
     ),
 )
-
-# The grid for each network on each dataset; classical classifiers choose their settings themselves.
-tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(3e-4, 1e-3, 3e-3), seed=0)
 
 # The page compares this model with the best other one; margin is the lead that the paper claims on real data.
 # shown: the models in the block "results" of the readme (a path relative to this file) and their names there.
 goal = dict(
     model="m3amba",
-    datasets=("idtrees", "terramind"),
+    datasets=("idtrees", "idtrees_metrics", "terramind", "mmlsv2"),
     margin=5.98,
     readme="../README.md",
     shown=dict(
@@ -124,9 +228,9 @@ goal = dict(
         two_branch_cnn="two-branch CNN",
         mamba_hsi="MambaHSI",
         convnext="ConvNeXt (mmpretrain)",
-        random_forest3="random forest, 3 x 3 means",
+        random_forest="random forest",
         mft="MFT",
-        lda3="shrinkage LDA, 3 x 3 means",
+        lda="shrinkage LDA",
         position="position alone (leak floor)",
     ),
 )

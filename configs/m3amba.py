@@ -7,4 +7,4 @@ _base_ = [
     "_base_/schedules/adamw.py",
 ]
 
-model = dict(data_preprocessor=dict(pretreatment=_base_.pretreatment))
+train_cfg = dict(max_epochs=_base_.get("epochs", 20))

@@ -1,9 +1,10 @@
-"""What is asked of the machine: files written in full or not at all, freed memory, the offline switch."""
+"""What is asked of the machine: whole files, their sha256, freed memory, the offline switch."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import shutil
 import sys
@@ -79,6 +80,15 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
         if first:
             with contextlib.suppress(OSError):  # not empty if the folder was written
                 path.parent.rmdir()
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's sha256, 64 hexadecimal digits; raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def keep_freed_memory() -> None:

@@ -6,7 +6,7 @@ _base_ = [
     "schedules/adamw.py",
 ]
 
-model = dict(data_preprocessor=dict(type="RasterPreprocessor", pretreatment=_base_.pretreatment))
+model = dict(data_preprocessor=dict(type="RasterPreprocessor"))
 train_dataloader = dict(batch_size=64, dataset=dict(windows_per_epoch=1920))
 test_dataloader = dict(batch_size=4, dataset=dict(overlap=0.0, whole_scenes=False))
 train_cfg = dict(max_epochs=12)

@@ -5,5 +5,5 @@ _base_ = [
     "schedules/adamw.py",
 ]
 
-model = dict(data_preprocessor=dict(type="RasterPreprocessor", pretreatment=_base_.pretreatment))
+model = dict(data_preprocessor=dict(type="RasterPreprocessor"))
 train_cfg = dict(max_epochs=_base_.get("epochs", 20))

@@ -3,8 +3,5 @@
 _base_ = "../_base_/patch_recipe.py"
 
 model = dict(type="MSFMamba", patch=7, dim=32, depth=1, d_state=8)
-# as in the paper, unless the dataset has its own pretreatment or does not name its modalities
-if _base_.get("modalities") and not _base_.pretreatment:
-    spectral = _base_.modalities[0]
-    model["data_preprocessor"] = dict(pretreatment={spectral: [dict(type="PCA", components=30)]})
-    del spectral
+if "components" in _base_.get("pretreatments", {}):
+    pretreatment = "components"  # as in the paper

@@ -2,4 +2,4 @@
 
 _base_ = "../_base_/pixel_recipe.py"
 
-classifier = dict(_delete_=True, type="Position")
+classifier = dict(type="Position")

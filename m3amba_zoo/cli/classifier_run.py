@@ -11,7 +11,7 @@ from mmengine.config import Config
 from m3amba_zoo.cli.running import name_of, print_line, require, starting
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
-from m3amba_zoo.evaluation.record import build_record, write_json
+from m3amba_zoo.evaluation.record import METRICS_FILE, build_record, write_json
 from m3amba_zoo.evaluation.stitching import predict_scenes
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.registry import CLASSIFIERS
@@ -47,8 +47,12 @@ def run_classifier(config: Config) -> None:
             f"{data.split.count('train'):,} training pixels, {data.split.count(part):,} {part} pixels, "
             f"seed {seed}"
         )
+        if data.note:
+            print_line(data.note)
         began = time.perf_counter()
         classifier.fit(data, seed)
+        if classifier.warning:
+            print_line(f"warning: {classifier.warning}")
     fitted = time.perf_counter()
     print_line(f"fitted in {fitted - began:.0f} s; predicting")
     predicted = predict_scenes(classifier, data, None if dataset.get("whole_scenes", True) else part)
@@ -70,8 +74,8 @@ def run_classifier(config: Config) -> None:
         record["ece"] = None  # it gives one class with certainty: no calibration to measure
     work_dir = Path(config.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
-    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split)
-    write_json(work_dir / "metrics.json", record)  # last, because this file marks complete results
+    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated)
+    write_json(work_dir / METRICS_FILE, record)  # last, because this file marks complete results
     print_line(f"wrote metrics.json, map.png and maps/ ({len(evaluation.class_maps)} files) to {work_dir}")
 
 

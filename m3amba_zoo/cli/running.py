@@ -130,11 +130,16 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
         raise
 
 
-def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
+def build_runner(config: Config, loops: tuple[str, ...], resumed: Path | None = None) -> Runner:
     """Build the Runner that the config names (``runner_type``, else MMEngine's) and its loops.
 
     All data is loaded and checked now, so that an error in the test data does not appear after an hour of
-    training.
+    training. What is resumed is no part of the config, whose hash is that of the training.
+
+    Args:
+        config: of the run.
+        loops: to build, such as ``train_loop``.
+        resumed: the checkpoint to go on from.
 
     Raises:
         InputError: if the optimiser is not registered, or the run lacks something that the zoo's parts need.
@@ -148,6 +153,8 @@ def build_runner(config: Config, loops: tuple[str, ...]) -> Runner:
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:  # MMEngine does not check it
         raise InputError(f"{config.filename}: {_unknown(optimizer, OPTIMIZERS.name)}")
     runner = RUNNERS.build(config)
+    if resumed is not None:
+        runner._resume, runner._load_from = True, str(resumed)
     for loop in loops:
         getattr(runner, loop)  # MMEngine builds a loop at first access
     check_parts(runner)
@@ -213,6 +220,8 @@ def print_header(runner: Runner, note: str | None) -> None:
     for loop in list(built_loops(runner).values())[:1]:
         if data := (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("data"):
             print_line(f"data: {data.name}, split {data.split.name}")
+            if getattr(data, "note", ""):
+                print_line(data.note)
     print_line(f"log: {_shown(Path(runner.logger.log_file))}")
     if note:
         print_line(note)

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_amp,
         starting,
     )
-    from m3amba_zoo.engine.any_runner import has_hook, has_trained
+    from m3amba_zoo.engine.any_runner import has_trained
     from m3amba_zoo.engine.checkpoint import (
         SEEDED_SPLITS,
         SafeCheckpointHook,
@@ -47,25 +47,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         from m3amba_zoo.cli.classifier_run import run_classifier
 
         file = args.resume not in (None, "auto")
-        for option, given in {"--amp": args.amp, "--no-test": args.no_test, "--resume FILE": file}.items():
+        refused = {
+            "--amp": args.amp,
+            "--no-test": args.no_test,
+            "--resume FILE": file,
+            "--extend": args.extend,
+        }
+        for option, given in refused.items():
             if given:
                 raise InputError(f"{option}: {config.filename} has a classical classifier, leave it out")
         run_classifier(config)
         return 0
     if args.amp:
         set_amp(config)
-    resumed = _set_resume(config, args.resume, args.seed) if args.resume else None
+    if args.extend and not args.resume:
+        raise InputError("--extend needs --resume, which says what is to be extended")
+    path = _find_resumed(config, args.resume)
+    note = _set_resume(config, path, args.seed) if args.resume else None
     test = not args.no_test and config.get("test_dataloader") is not None
     before = files_of(config.work_dir)
     runner = None
     with starting(config, started=lambda: runner is not None and has_trained(runner)):
         # a resumed run has weights already
-        start = (
-            InitFromHook.from_config(config.init_from)
-            if config.get("init_from") and not config.get("resume")
-            else None
-        )
-        runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",))
+        start = None
+        if config.get("init_from") and path is None and not config.get("resume"):
+            start = InitFromHook.from_config(config.init_from)
+        runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",), path)
         # checkpoints keep this; a checkpoint that is resumed brings its own value
         runner.message_hub.update_info(SEEDED_SPLITS, args.seed is not None)
         if start is not None:
@@ -73,9 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # what this call resumes is no part of the config, which is written when training starts
         runner.cfg.resume = False
         runner.cfg.load_from = None if config.get("resume") else config.get("load_from")
-        print_header(runner, resumed)
-        resumable = has_hook(runner, SafeCheckpointHook)
-        if not resumable:
+        print_header(runner, note)
+        safe = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
+        for hook in safe:
+            hook.extend = args.extend
+        if not safe:
             runner.logger.warning(
                 "checkpoints will hold pickled objects, which 'test' and '--resume' refuse; set "
                 "default_hooks.checkpoint.type='SafeCheckpointHook' to avoid them"
@@ -86,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 load_final_weights(runner)
                 print_scores(runner.test())
         except KeyboardInterrupt:
-            if resumable and latest_checkpoint(config.work_dir):
+            if safe and latest_checkpoint(config.work_dir):
                 raise KeyboardInterrupt("add --resume to the command to go on") from None
             raise
     print_written(runner, before)
@@ -109,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         const="auto",
         metavar="CHECKPOINT",
         help="go on from a checkpoint; without CHECKPOINT from the newest one in the work dir",
+    )
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="with --resume, after a change of the config: the schedule starts anew over the epochs that are "
+        "left, and metrics.json says so",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of training and of validation pixels")
     parser.add_argument(
@@ -161,20 +176,28 @@ def _set_start(config: Config, args: argparse.Namespace) -> None:
             raise InputError(
                 f"{config.filename}: {key} is for networks; a classical classifier has no weights"
             )
-    if start and config.get("load_from") and not config.get("resume"):
+    if start and config.get("load_from") and not (args.resume or config.get("resume")):
         raise InputError("init_from and load_from are both given, expected one of them")
 
 
-def _set_resume(config: Config, resume: str, seed: int | None) -> str:
-    """Set up resuming, with the checkpoint's seed and frozen parameters; return a line to print.
+def _find_resumed(config: Config, resume: str | None) -> Path | None:
+    """Return the checkpoint to resume; None if there is none in the work dir, or none is wanted."""
+    from m3amba_zoo.engine.checkpoint import latest_checkpoint
+
+    if resume == "auto":
+        return latest_checkpoint(config.work_dir)
+    return Path(resume) if resume else None
+
+
+def _set_resume(config: Config, path: Path | None, seed: int | None) -> str:
+    """Give the config the seed and the frozen parameters of a checkpoint; return a line to print.
 
     Raises:
         InputError: if the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
     """
     from m3amba_zoo.config.options import FREEZE, set_seed
-    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, latest_checkpoint, read_meta
+    from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, read_meta
 
-    path = latest_checkpoint(config.work_dir) if resume == "auto" else Path(resume)
     if path is None:
         return f"nothing to resume in {config.work_dir}: training starts anew"
     meta = read_meta(path)
@@ -193,5 +216,4 @@ def _set_resume(config: Config, resume: str, seed: int | None) -> str:
         )
     if frozen:
         config[FREEZE] = frozen
-    config.resume, config.load_from = True, str(path)
     return f"resumes {path}, epoch {meta.get('epoch')}"

@@ -7,6 +7,7 @@ A config states at its top level
     modalities  the rasters to read, an ordered list (default: all of the source)
     window      rows and columns of a window in pixels
     tile        rows and columns of the test windows of patch-wise models in pixels (default: 32)
+    pretreatment    steps by modality, or the name of an entry in ``pretreatments``
 
 and ``complete`` derives
 
@@ -16,7 +17,8 @@ and ``complete`` derives
     model.window, *_dataloader.dataset.window           for models that classify windows
     train_dataloader.dataset.window = model.patch       for models that classify the centre of a patch
     test_dataloader.dataset.window = tile, .margin = model.patch // 2
-    pretreatments                                       without those of modalities that are not read
+    model.data_preprocessor.pretreatment, classifier.pretreatment
+                                                        without the steps of modalities that are not read
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from m3amba_zoo.config.options import LOADERS, dicts_in, find
+from m3amba_zoo.config.options import LOADERS, STATED_ONCE, dicts_in, find
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.registry import DATASETS, MODELS, SOURCES
+from m3amba_zoo.registry import CLASSIFIERS, DATASETS, MODELS, SOURCES
 
 DEFAULT_TILE = 32
-PRETREATMENT = "pretreatment"
+PRETREATMENT, PRETREATMENTS = "pretreatment", "pretreatments"
 
 
 def complete(config: Config) -> set[str]:
@@ -67,6 +69,11 @@ def complete(config: Config) -> set[str]:
         used.add("window")
         _enter(config, "model.window", top.get("window"), "window")
     _enter_channels(config, takes)
+    steps = _pretreatment(config)
+    for registry, place in zip((MODELS, CLASSIFIERS), STATED_ONCE[PRETREATMENT], strict=True):
+        if PRETREATMENT in _arguments(registry, find(config, place)[0]):
+            used.add(PRETREATMENT)
+            _enter(config, place, steps, PRETREATMENT)
     for part in ("model", "classifier"):
         _leave_out_unread(config, top.get(part))
     return used
@@ -99,6 +106,22 @@ def _stated_for(config: Config, loader: str, takes: Mapping[str, Any]) -> dict[s
             "margin": (patch // 2, "model.patch"),
         }
     return stated
+
+
+def _pretreatment(config: Config) -> Any:
+    """Return the steps by modality; None, if nothing is said, leaves those of model or classifier."""
+    stated = config.get(PRETREATMENT)
+    if isinstance(stated, str):
+        known = config.get(PRETREATMENTS) or {}
+        if stated not in known:
+            raise InputError(
+                f"{config.filename}: {PRETREATMENT} is '{stated}', expected one of its {PRETREATMENTS}: "
+                f"{', '.join(known) or 'none'}"
+            )
+        stated = known[stated]
+    if not isinstance(stated, Mapping) or config.get("source") is None:
+        return stated or None
+    return {name: steps for name, steps in stated.items() if not _unread(config, name)} or None
 
 
 def _enter_channels(config: Config, takes: Mapping[str, Any]) -> None:
@@ -143,9 +166,14 @@ def _leave_out_unread(config: Config, part: Any) -> None:
         return
     for node in dicts_in(part):
         steps = node.get(PRETREATMENT)
-        if isinstance(steps, dict) and (unread := set(steps) - set(config.modalities)):
-            for name in unread & set(_source(config).channels()):  # other names are mistakes to report
+        if isinstance(steps, dict):
+            for name in [name for name in steps if _unread(config, name)]:
                 del steps[name]
+
+
+def _unread(config: Config, modality: str) -> bool:
+    """Return whether the config leaves out a modality of the source; other names are mistakes to report."""
+    return modality not in config.modalities and modality in _source(config).channels()
 
 
 def _source(config: Config) -> Any:

@@ -69,6 +69,7 @@ STATED_ONCE: dict[str, tuple[str, ...]] = {
     ),
     "window": ("model.window", *(f"{name}.dataset.window" for name in LOADERS)),
     "tile": tuple(f"{name}.dataset.window" for name in LOADERS[1:]),
+    "pretreatment": ("model.data_preprocessor.pretreatment", "classifier.pretreatment"),
     "model.patch": ("train_dataloader.dataset.window", *(f"{name}.dataset.margin" for name in LOADERS[1:])),
 }
 
@@ -137,8 +138,8 @@ def set_seed(config: Config, seed: int, splits: bool = True) -> None:
                 split[key]["seed"] = seed
 
 
-def config_sha256(config: Config) -> str:
-    """Return the sha256 of the keys that decide a run's result, without work dir, log and display.
+def decisive(config: Config) -> dict[str, Any]:
+    """Return the keys that decide a run's result, without work dir, log and display, as plain containers.
 
     A classical classifier is decided by its own settings, its data and the seed, because it reads no windows.
     The model's ``modalities`` are left out, because they repeat those of the data.
@@ -158,8 +159,30 @@ def config_sha256(config: Config) -> str:
         plain["load_from"] = None  # the run that is resumed, which has the same config
     hooks = plain.get("default_hooks") or {}
     plain["default_hooks"] = {name: hook for name, hook in hooks.items() if name not in DISPLAY_HOOKS}
-    decisive = {key: plain[key] for key in DECISIVE if plain.get(key) not in (None, {}, [])}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=repr).encode()).hexdigest()
+    return {key: plain[key] for key in DECISIVE if plain.get(key) not in (None, {}, [])}
+
+
+def config_sha256(config: Config, extended: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the sha256 of the keys that decide a run's result.
+
+    Args:
+        config: completed, as ``read_config`` returns it.
+        extended: what ``--extend`` changed; such a run is none of the config alone, and has another hash.
+    """
+    content = decisive(config)
+    if extended:
+        content["extended"] = list(extended)
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def flat(node: Any, place: str = "") -> dict[str, Any]:
+    """Return the leaves of nested dicts and lists by their place, such as ``optim_wrapper.optimizer.lr``."""
+    entries: Any = enumerate(node) if isinstance(node, (list, tuple)) else ()
+    entries = node.items() if isinstance(node, Mapping) else entries
+    if not node or not isinstance(node, (Mapping, list, tuple)):
+        return {place: node}
+    below = (flat(entry, f"{place}.{key}" if place else str(key)) for key, entry in entries)
+    return {name: leaf for leaves in below for name, leaf in leaves.items()}
 
 
 def find(config: Config | Mapping[str, Any], place: str) -> tuple[Any, str]:

@@ -24,6 +24,7 @@ DATASET_VARIABLE = "M3AMBA_DATASET"
 """Recipes contain ``{{$M3AMBA_DATASET:...}}`` in place of the dataset's file."""
 SCENE_VARIABLE = "M3AMBA_SCENE"
 DATASET_FOLDER = Path("_base_", "datasets")
+SHARED = ("windows", "hyperspectral")  # what datasets inherit from
 OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
 CHECKOUT_CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _READING = threading.RLock()  # a file is read with variables of the process
@@ -99,7 +100,7 @@ def _find_dataset(config: Path, name: str) -> Path:
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
         raise InputError(f"--data {name}: no folder {DATASET_FOLDER} beside or above {config}")
-    known = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("windows", OWN_SCENE))
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem not in (*SHARED, OWN_SCENE))
     if name not in (*known, OWN_SCENE):
         hint = close_names(name, known) or f"known: {', '.join(known)}"
         raise InputError(f"--data {name}: no such dataset in {folder}; {hint}")

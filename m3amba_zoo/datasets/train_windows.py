@@ -91,7 +91,8 @@ class TrainWindows(Dataset):
             check_window(scene, window, mirror_small_scenes)
             rows, columns = np.nonzero(mask)
             classes = scene.labels[rows, columns]
-            pixels.append(np.stack([np.full_like(rows, index), rows, columns, classes], axis=1))
+            of_scene = np.stack([np.full_like(rows, index), rows, columns, classes], axis=1)
+            pixels.append(of_scene.astype(np.int32))  # there are millions
             self._labels.append(np.where(mask, scene.labels, 0))
         self._pixels = np.concatenate(pixels)  # (n, 4): scene, row, column, class
         self._by_class = [np.flatnonzero(self._pixels[:, 3] == k) for k in np.unique(self._pixels[:, 3])]
@@ -106,7 +107,9 @@ class TrainWindows(Dataset):
 
     def _center(self, draw: Draw, generator: np.random.Generator) -> NDArray:
         if self.balanced:
-            members = self._by_class[draw.position % len(self._by_class)]
+            # counted on over epochs: one may have fewer windows than there are classes
+            turn = draw.epoch * self.windows_per_epoch + draw.position
+            members = self._by_class[turn % len(self._by_class)]
             return self._pixels[generator.choice(members)]
         return self._pixels[generator.integers(len(self._pixels))]
 
@@ -127,18 +130,48 @@ class TrainWindows(Dataset):
     def training_pixels(self) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
         """Return the bands of all training pixels, ``(n, C)`` by modality, and their classes ``(n,)``.
 
-        Pixels with nodata in any raster are left out.
+        A value that is missing is NaN.
         """
         inputs: dict[str, list[NDArray]] = {m: [] for m in self.modalities}
-        classes = []
         for scene, mask in self.data.split.parts(self.data.scenes, "train"):
-            valid = mask.copy()
-            for m in self.modalities:
-                valid &= ~scene.rasters[m].missing().any(axis=0)
-            for m in self.modalities:
-                inputs[m].append(scene.rasters[m].data[:, valid].T.astype(np.float32))
-            classes.append(scene.labels[valid].astype(np.int64))
-        return {m: np.concatenate(parts) for m, parts in inputs.items()}, np.concatenate(classes)
+            for m, parts in inputs.items():
+                raster = scene.rasters[m]
+                pixels = raster.data[:, mask].T.astype(np.float32)
+                pixels[raster.missing()[:, mask].T] = np.nan
+                parts.append(pixels)
+        return {m: np.concatenate(parts) for m, parts in inputs.items()}, self._pixels[:, 3].astype(np.int64)
+
+    def label_frequencies(self, margin: int = 0) -> NDArray[np.float64]:
+        """Return each class's share of the labels that windows show, ``(K,)``: the mean over all draws.
+
+        It follows from the labels alone: each training pixel counts as often as a window that shows it is
+        drawn. Augmentations are taken to keep it, as flips do.
+
+        Args:
+            margin: rows and columns on each side of a window whose labels the model does not read.
+        """
+        by_class = np.bincount(self._pixels[:, 3])
+        counts = np.zeros(len(self.data.classes))
+        side = self.window - 2 * margin
+        for labels in self._labels:
+            drawn = np.zeros(labels.shape)  # how often a window is drawn around each pixel
+            anchors = labels > 0
+            drawn[anchors] = 1 / by_class[labels[anchors]] if self.balanced else 1.0
+            shown = _sums_over_windows(drawn, side)[anchors]
+            counts += np.bincount(labels[anchors], shown, minlength=len(counts) + 1)[1:]
+        return counts / counts.sum()
+
+
+def _sums_over_windows(drawn: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return ``(H, W)``: the sum of ``drawn`` over all pixels whose window shows the pixel."""
+    for axis in (0, 1):
+        before = -window_origin(0, side)  # pixels of a window before its centre, ``side - before - 1`` after
+        width = [(0, 0), (0, 0)]
+        width[axis] = (side - before, before)
+        total = np.cumsum(np.pad(drawn, width), axis=axis)
+        length = drawn.shape[axis]
+        drawn = np.take(total, range(side, side + length), axis) - np.take(total, range(length), axis)
+    return drawn
 
 
 @DATA_SAMPLERS.register_module()

@@ -28,7 +28,8 @@ Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
 
 ``SafeCheckpointHook`` replaces ``CheckpointHook`` (plain values only; the older file goes last), and
 ``AmpOptimWrapper`` replaces MMEngine's, which refuses CPUs. The other hooks are additions: ``DataCheckHook``,
-``FitPreprocessorHook``, ``EpochSeedHook``, ``FiniteLossHook``, ``ProgressHook``, ``ReportHook``.
+``FitPreprocessorHook``, ``EpochSeedHook``, ``FiniteLossHook``, ``ProgressHook``, ``ReportHook``; so is
+``MatrixDecayConstructor``, under which weight decay spares norms, biases and the scans' A and D.
 """
 
 from m3amba_zoo.engine.checkpoint import SafeCheckpointHook, latest_checkpoint, load_final_weights
@@ -36,7 +37,13 @@ from m3amba_zoo.engine.checks import DataCheckHook, check_parts
 from m3amba_zoo.engine.console import ProgressHook
 from m3amba_zoo.engine.report_hook import ReportHook
 from m3amba_zoo.engine.runner import ZooRunner
-from m3amba_zoo.engine.training import AmpOptimWrapper, EpochSeedHook, FiniteLossHook, FitPreprocessorHook
+from m3amba_zoo.engine.training import (
+    AmpOptimWrapper,
+    EpochSeedHook,
+    FiniteLossHook,
+    FitPreprocessorHook,
+    MatrixDecayConstructor,
+)
 
 __all__ = [
     "AmpOptimWrapper",
@@ -44,6 +51,7 @@ __all__ = [
     "EpochSeedHook",
     "FiniteLossHook",
     "FitPreprocessorHook",
+    "MatrixDecayConstructor",
     "ProgressHook",
     "ReportHook",
     "SafeCheckpointHook",

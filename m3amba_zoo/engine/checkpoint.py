@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
+from m3amba_zoo.engine.resuming import DECIDED_BY, decided_by, go_on, resumed_file
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record import METRICS_FILE
+from m3amba_zoo.models.chosen_weights import BEST, LAST, forget_choice, read_choice, write_choice
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, check_fit, named_checkpoint, read_checkpoint
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.system import whole_file
@@ -113,23 +117,48 @@ def load_into(runner: Runner, checkpoint: dict[str, Any], path: str | Path) -> N
     runner.logger.info(f"Load checkpoint from {path}")
 
 
+def note_choice(runner: Runner, written: Path | None = None) -> None:
+    """Write which weights a run stands for so far: the best by the first score of ``save_best``, or the last.
+
+    Args:
+        runner: trains; nothing is written where it has no checkpoint yet.
+        written: the file that has changed; None means that any may have.
+
+    Raises:
+        InputError: if the answer cannot be written.
+    """
+    hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
+    if hook is None or not is_main_process():
+        return
+    rules = {"last_ckpt": LAST}
+    if hook.save_best:
+        first, *others = hook.key_indicators
+        rules = {f"best_ckpt_{first}" if others else "best_ckpt": BEST.format(first), **rules}
+    known = {key: runner.message_hub.get_info(key) for key in rules}
+    for key, path in known.items():
+        if path and Path(path).is_file():
+            if written is None or written == Path(path):
+                write_choice(runner.work_dir, Path(path), rules[key])
+            return
+
+
 def load_final_weights(runner: Runner) -> None:
-    """Load the weights that a training chose from their file: the best if it kept them, else the last.
+    """Load the weights that a training chose from their file, as ``weights.json`` in the work dir names it.
 
     The test so sees what the file holds: the averaged weights, where the run keeps an average.
     """
-    barrier()  # the main process has written the file
-    resumed, runner._resume = runner._resume, False  # EMAHook would else take the file's raw weights
     # MMEngine's CheckpointHook pickles its own objects: such a file is trusted if this very run wrote it
-    plain = resumed or has_hook(runner, SafeCheckpointHook)
-    named = (runner.message_hub.get_info(key) for key in ("best_ckpt", "last_ckpt"))
-    for path in (Path(name) for name in named if name):
-        # a run that was moved and resumed has its best checkpoint in the new work dir
-        for file in (path, Path(runner.work_dir) / path.name) if plain else (path,):
-            if file.is_file():
-                read = read_checkpoint(file, "cpu") if plain else torch.load(file, "cpu", weights_only=False)
-                load_into(runner, read, file)
-                return
+    plain = runner._resume or has_hook(runner, SafeCheckpointHook)
+    if not has_hook(runner, SafeCheckpointHook) and is_main_process():
+        forget_choice(runner.work_dir)
+        note_choice(runner)
+    barrier()  # the main process has written the files
+    chosen = read_choice(runner.work_dir)
+    if chosen is not None:
+        runner._resume = False  # EMAHook would else take the file's raw weights
+        runner._load_from = str(chosen.path)
+        read = read_checkpoint if plain else partial(torch.load, weights_only=False)
+        load_into(runner, read(chosen.path, map_location="cpu"), chosen.path)
 
 
 @HOOKS.register_module()
@@ -141,7 +170,11 @@ class SafeCheckpointHook(CheckpointHook):
     - Older checkpoints are removed only once the new one is written.
     - The message hub's histories are stored as tensors; what is not plain in it is left out.
     - The dataset's meta information is left out: it holds the scenes themselves.
+    - Each checkpoint says what decided it, and a run that is to resume it with something else is refused.
+    - ``weights.json`` in the work dir names the weights that the run stands for so far.
     """
+
+    extend = False  # whether a changed config is meant where the Runner resumes (`--resume --extend`)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -150,26 +183,27 @@ class SafeCheckpointHook(CheckpointHook):
             raise InputError(f"default_hooks.checkpoint: SafeCheckpointHook has no '{unknown}'")
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare, and keep the scenes out of the message hub, which is copied at every save."""
+        """Prepare, and keep the scenes out of the message hub, which is copied at every save.
+
+        What the work dir says of an earlier training's weights and scores goes.
+        """
+        if runner._resume:
+            _find_moved(runner)
         super().before_train(runner)
         runner.message_hub.pop_info("dataset_meta")
-        self._forget_best_of_others()
-        if is_main_process():
-            for leftover in Path(self.out_dir).glob("*.pth.*.part"):  # of a run that was killed as it wrote
-                leftover.unlink(missing_ok=True)
-
-    def _forget_best_of_others(self) -> None:
-        """Drop paths that a resumed checkpoint names in another work dir: those files are not this run's."""
-        if not self._is_own(getattr(self, "best_ckpt_path", None)):
-            self.best_ckpt_path = None
-        best = getattr(self, "best_ckpt_path_dict", {})
-        best.update((score, None) for score, path in best.items() if not self._is_own(path))
-
-    def _is_own(self, path: str | None) -> bool:
-        return path is not None and Path(path).parent.resolve() == Path(self.out_dir).resolve()
+        if not is_main_process():
+            return
+        for leftover in Path(self.out_dir).glob("*.pth.*.part"):  # of a run that was killed as it wrote
+            leftover.unlink(missing_ok=True)
+        forget_choice(runner.work_dir)
+        if runner._resume:
+            note_choice(runner)
+        else:
+            (Path(runner.work_dir) / METRICS_FILE).unlink(missing_ok=True)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make the checkpoint plain."""
+        checkpoint["meta"][DECIDED_BY] = decided_by(runner)
         checkpoint["meta"]["data"] = describe_data(checkpoint["meta"].pop("dataset_meta", None) or {})
         hub = checkpoint["message_hub"]
         hub["log_scalars"] = {name: _pack(history) for name, history in hub["log_scalars"].items()}
@@ -193,6 +227,8 @@ class SafeCheckpointHook(CheckpointHook):
             checkpoint["message_hub"]["log_scalars"] = {
                 name: _unpack(packed) for name, packed in scalars.items()
             }
+        if runner._resume and "message_hub" in checkpoint:
+            go_on(runner, checkpoint, self.extend)
         if runner._resume:  # MMEngine would miss it and warn of another dataset; see check_data
             checkpoint["meta"]["dataset_meta"] = getattr(runner.train_dataloader.dataset, "metainfo", None)
 
@@ -213,6 +249,7 @@ class SafeCheckpointHook(CheckpointHook):
         if is_main_process():
             with durable_file(Path(runner.work_dir) / LAST_CHECKPOINT) as pointer:
                 pointer.write_text(self.last_ckpt)
+            note_choice(runner, Path(self.last_ckpt))
             for old in superseded:
                 (Path(self.out_dir) / self.filename_tmpl.format(old)).unlink(missing_ok=True)
 
@@ -224,14 +261,55 @@ class SafeCheckpointHook(CheckpointHook):
         return kept[: -self.max_keep_ckpts]
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        # MMEngine's removes the old checkpoint before it writes the new one, unless it does not know it
-        previous = getattr(self, "best_ckpt_path", None)
-        self.best_ckpt_path = None
+        # MMEngine's removes the old checkpoints before it writes the new ones, unless it does not know them
+        if not self.save_best:
+            return
+        previous = self._best
+        self._best = dict.fromkeys(previous)
         super()._save_best_checkpoint(runner, metrics)
-        if self.best_ckpt_path is None:
-            self.best_ckpt_path = previous
-        elif previous not in (None, self.best_ckpt_path) and is_main_process():
-            Path(previous).unlink(missing_ok=True)
+        new = {score: path for score, path in self._best.items() if path is not None}
+        self._best = {**previous, **new}
+        if not (new and is_main_process()):
+            return
+        note_choice(runner)
+        for score in new:
+            path = previous.get(score)
+            # a resumed run's may be in another work dir
+            if path is not None and path != new[score] and self._is_own(path):
+                Path(path).unlink(missing_ok=True)
+
+    @property
+    def _best(self) -> dict[str, str | None]:
+        """The best checkpoint by score, as MMEngine's hook keeps it: for one score, or for several."""
+        several = len(self.key_indicators) > 1
+        return dict(self.best_ckpt_path_dict) if several else {"": self.best_ckpt_path}
+
+    @_best.setter
+    def _best(self, paths: dict[str, str | None]) -> None:
+        if len(self.key_indicators) > 1:
+            self.best_ckpt_path_dict = paths
+        else:
+            self.best_ckpt_path = paths[""]
+
+    def _is_own(self, path: str) -> bool:
+        return Path(path).parent.resolve() == Path(self.out_dir).resolve()
+
+
+def _find_moved(runner: Runner) -> None:
+    """Put into the message hub where a resumed run's checkpoints are now: with it, or where it wrote them.
+
+    A best checkpoint that is gone is forgotten with its score, so that a new one is chosen.
+    """
+    hub, folder = runner.message_hub, resumed_file(runner).parent
+    for key in [key for key in hub.runtime_info if key == "last_ckpt" or key.startswith("best_ckpt")]:
+        named = Path(str(hub.get_info(key)))
+        found = next((path for path in (folder / named.name, named) if path.is_file()), None)
+        if found is not None:
+            hub.update_info(key, str(found.absolute()))
+        elif key != "last_ckpt":
+            runner.logger.warning(f"{named}: the best checkpoint so far is gone; a new one will be chosen")
+            hub.pop_info(key)
+            hub.pop_info(key.replace("ckpt", "score", 1))
 
 
 def _pack(history: HistoryBuffer) -> dict[str, torch.Tensor]:

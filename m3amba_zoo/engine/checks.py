@@ -17,6 +17,7 @@ from m3amba_zoo.engine.report_hook import ReportHook
 from m3amba_zoo.engine.training import FiniteLossHook, FitPreprocessorHook, FreezeHook
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
+from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.splits import leaked_pixels
@@ -60,6 +61,8 @@ def _info(loop: BaseLoop) -> Mapping[str, Any]:
 def _needed_info(runner: Runner, name: str, loop: BaseLoop) -> list[str]:
     """Return the entries of a dataset's ``metainfo`` that hooks and metrics read."""
     needed = []
+    if name == "train" and _fits(runner):
+        needed += ["data"]
     if has_hook(runner, DataCheckHook) and name == "train":
         needed += ["data", "window"]
     metrics = getattr(getattr(loop, "evaluator", None), "metrics", ())
@@ -74,7 +77,7 @@ def _needed_info(runner: Runner, name: str, loop: BaseLoop) -> list[str]:
 
 
 def _check_draws(runner: Runner, loop: BaseLoop, where: str) -> None:
-    """Raise InputError unless training windows can be drawn, and the pretreatment fitted on the data."""
+    """Raise InputError unless training windows can be drawn, and what is fitted be fitted on the data."""
     loader = loop.dataloader
     sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
     if isinstance(loader.dataset, TrainWindows):
@@ -86,10 +89,22 @@ def _check_draws(runner: Runner, loop: BaseLoop, where: str) -> None:
             raise InputError(
                 f"{where}, but default_hooks.sampler_seed is None: each epoch would draw the same windows"
             )
-    fitted = isinstance(getattr(bare_model(runner), "data_preprocessor", None), RasterPreprocessor)
-    fitted = fitted and has_hook(runner, FitPreprocessorHook)
-    if fitted and not hasattr(loader.dataset, "training_pixels"):
-        raise InputError(f"{where} without training_pixels(), on which the model's pretreatment is fitted")
+    for method, use in _fits(runner).items():
+        if not hasattr(loader.dataset, method):
+            raise InputError(f"{where} without {method}(), {use}")
+
+
+def _fits(runner: Runner) -> dict[str, str]:
+    """Return the methods of the training dataset that ``FitPreprocessorHook`` calls, and what for."""
+    model = bare_model(runner)
+    methods: dict[str, str] = {}
+    if not has_hook(runner, FitPreprocessorHook):
+        return methods
+    if isinstance(getattr(model, "data_preprocessor", None), RasterPreprocessor):
+        methods["training_pixels"] = "on which the model's pretreatment is fitted"
+        if isinstance(getattr(model, "posterior", None), Posterior):
+            methods["label_frequencies"] = "by which the model's Posterior divides"
+    return methods
 
 
 @HOOKS.register_module()

@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE, INIT_FROM
 from m3amba_zoo.engine.any_runner import bare_model
-from m3amba_zoo.evaluation.record import build_record, count_flops, mapped_pixels, write_json
+from m3amba_zoo.engine.resuming import EXTENDED
+from m3amba_zoo.evaluation.record import (
+    METRICS_FILE,
+    build_record,
+    count_flops,
+    mapped_pixels,
+    write_json,
+)
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
+from m3amba_zoo.models.chosen_weights import LAST, tested_weights
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.visualization.maps import write_maps
 
@@ -32,10 +40,16 @@ class ReportHook(Hook):
         self._before_resuming = 0.0
         self._batch: Any = None
         self._epochs: int | None = None
+        self._file: Path | None = None
+        self._extended: list[dict[str, Any]] = []
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Note for how many epochs the weights were trained, where their file says so."""
+        """Note the file of the weights, and what it says of their training."""
+        self._file = Path(runner._load_from) if runner._load_from else None
         self._epochs = checkpoint.get("meta", {}).get("epoch")
+        noted = checkpoint.get("message_hub", {}).get("runtime_info", {})
+        # the best weights may be older than a run's extension
+        self._extended = runner.message_hub.get_info(EXTENDED) or noted.get(EXTENDED, [])
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock; a resumed run goes on from the time of the run before."""
@@ -51,7 +65,9 @@ class ReportHook(Hook):
         runner.message_hub.update_info(TRAIN_SECONDS, seconds)
 
     def after_train(self, runner: Runner) -> None:
-        """Stop the clock."""
+        """Stop the clock; the weights are those of this run now, whatever it started from."""
+        self._file, self._epochs = None, runner.epoch
+        self._extended = runner.message_hub.get_info(EXTENDED, [])
         self._timing["train"] = self._before_resuming + time.perf_counter() - self._started
 
     def before_test(self, runner: Runner) -> None:
@@ -72,35 +88,30 @@ class ReportHook(Hook):
         if metric is None or metric.evaluation is None or not is_main_process():
             return
         info = runner.test_dataloader.dataset.metainfo
-        work_dir = Path(runner.work_dir)
+        data, work_dir = info["data"], Path(runner.work_dir)
+        weights = None if self._file is None else tested_weights(self._file, work_dir)
         record = build_record(
             metric.evaluation,
-            info["data"],
+            data,
             runner.cfg,
             window=_training_window(runner, info),
             model={
                 **_describe(runner, info, self._epochs),
                 "flops_per_pixel": self._flops(runner) / mapped_pixels(metric.evaluation),
             },
-            selection=_selection(runner),
+            selection=LAST if weights is None else weights.rule,
             seed=runner.seed,
             timing=self._timing,
+            weights=weights and {"file": weights.path.name, "sha256": weights.sha256, "epoch": self._epochs},
+            extended=self._extended,
         )
-        write_maps(work_dir, info["data"].scenes, metric.evaluation.class_maps, info["data"].split)
-        write_json(work_dir / "metrics.json", record)  # last: with it the results are complete
+        write_maps(work_dir, data.scenes, metric.evaluation.class_maps, data.split, data.simulated)
+        write_json(work_dir / METRICS_FILE, record)  # last: with it the results are complete
 
     def _flops(self, runner: Runner) -> float:
-        """Return the operations of the whole test: those of one batch, scaled up to all windows."""
+        """Return the operations of the whole test: those of the first batch per window, times all windows."""
         counted = count_flops(lambda: runner.model.test_step(self._batch))
         return counted / len(self._batch["scene"]) * len(runner.test_dataloader.dataset)
-
-
-def _selection(runner: Runner) -> str:
-    """Say which rule chose the weights."""
-    for hook in runner.hooks:
-        if isinstance(hook, CheckpointHook) and hook.save_best:
-            return f"best {hook.save_best} on validation pixels"
-    return "last epoch, number of epochs fixed beforehand"
 
 
 def _training_window(runner: Runner, info: dict[str, Any]) -> int:
@@ -127,7 +138,7 @@ def _describe(runner: Runner, info: dict[str, Any], epochs: int | None) -> dict[
         "parameters": sum(p.numel() for p in model.parameters()),
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "clip": encoder.description if encoder else "none",
-        "transductive": bool(getattr(getattr(model, "loss", None), "transductive", False)),
+        "transductive": bool(getattr(model, "transductive", False)),
         "epochs": epochs,
         **{key: value for key, value in started.items() if value},
     }

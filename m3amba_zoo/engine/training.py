@@ -1,4 +1,4 @@
-"""What a training has beyond MMEngine's: seeds, fits, checked losses, frozen parts, mixed precision."""
+"""What a training has beyond MMEngine's: seeds, fits, checked losses, decay, frozen parts, precision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 from torch.amp import GradScaler
@@ -22,9 +22,10 @@ from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.posterior import Posterior
-from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.preprocessor import RasterPreprocessor, data_warning
+from m3amba_zoo.models.weight_decay import decays
 from m3amba_zoo.models.weights import matching_names
-from m3amba_zoo.registry import HOOKS, OPTIM_WRAPPERS
+from m3amba_zoo.registry import HOOKS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -73,11 +74,17 @@ class FitPreprocessorHook(Hook):
                 "data_preprocessor=dict(type='RasterPreprocessor') is expected"
             )
         if isinstance(preprocessor, RasterPreprocessor) and not preprocessor.fitted:
-            pixels, labels = runner.train_dataloader.dataset.training_pixels()
-            preprocessor.fit(pixels, labels)
+            dataset = runner.train_dataloader.dataset
+            data = dataset.metainfo["data"]
+            pixels, labels = dataset.training_pixels()
+            names = {modality: data.band_names(modality) for modality in pixels}
+            preprocessor.fit(pixels, labels, names)
             if isinstance(posterior, Posterior):
-                posterior.fit(pixels, labels)
+                frequencies = dataset.label_frequencies(getattr(model, "margin", 0))
+                posterior.fit(pixels, labels, frequencies, names)
             runner.logger.info(f"pretreatment fitted on {len(labels)} training pixels")
+            if warning := data_warning(pixels, labels, [entry.name for entry in data.classes]):
+                runner.logger.warning(warning)
 
 
 @HOOKS.register_module()
@@ -129,6 +136,32 @@ def freeze(model: nn.Module, patterns: Sequence[str] | None) -> None:
         raise InputError(f"freeze: {', '.join(patterns)} leaves no parameter to train")
     for name in frozen:
         parameters[name].requires_grad_(False)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class MatrixDecayConstructor(DefaultOptimWrapperConstructor):
+    """Builds the optimiser that the config asks for, with weight decay on matrices and kernels alone.
+
+    Norms, biases and what a model marks (``models/weight_decay.py``) get none, even if ``paramwise_cfg``
+    names them. A config asks for it by ``optim_wrapper.constructor``.
+    """
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Return the optimiser's wrapper; each group of parameters is divided into those with and without."""
+        wrapper = super().__call__(model)
+        groups = wrapper.optimizer.param_groups
+        groups[:] = [part for group in groups for part in _by_decay(group)]
+        return wrapper
+
+
+def _by_decay(group: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the parts of an optimiser's group that decay and that do not, without empty ones."""
+    with_decay = [parameter for parameter in group["params"] if decays(parameter)]
+    without = [parameter for parameter in group["params"] if not decays(parameter)]
+    if with_decay:
+        yield {**group, "params": with_decay}
+    if without:
+        yield {**group, "params": without, "weight_decay": 0.0}
 
 
 def leave_out_frozen(optim_wrapper: Any) -> None:

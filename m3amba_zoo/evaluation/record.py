@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from m3amba_zoo.splits import leaked_pixels
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.system import whole_file
 
+METRICS_FILE = "metrics.json"
 PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numba", "scikit-learn")
 PROCESS_STATUS = Path("/proc/self/status")
 MEBIBYTE = 2**20
@@ -43,6 +45,8 @@ def build_record(
     selection: str,
     seed: int,
     timing: Mapping[str, float],
+    weights: Mapping[str, Any] | None = None,
+    extended: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the content of ``metrics.json``.
 
@@ -55,28 +59,35 @@ def build_record(
         selection: the rule that chose the weights, in words.
         seed: of the run.
         timing: seconds by stage.
+        weights: ``file``, ``sha256`` and ``epoch`` of the weights that were scored; None if there is no file.
+        extended: what was changed in the training, with the epoch and the config's hash before it.
     """
     return {
         **evaluation.scores,
         "dataset": data.name,
+        "simulated": data.simulated,
         "modalities": (modalities := list(model.get("modalities", []))),
         "wavelengths": _wavelengths(data, modalities),
         "split": {
             "name": data.split.name,
             "part": evaluation.part,
             "sha256": data.split.sha256,
+            "test_sha256": data.split.test_sha256,
             "leaked_pixels": leaked_pixels(data.split, data.scenes, window),
             "window": window,
             "pixels": {part: data.split.count(part) for part in ("train", "val", "test")},
+            "val": data.split.held_out and asdict(data.split.held_out),
         },
         "selection": selection,
+        "weights": weights and dict(weights),
         "seed": seed,
         "model": dict(model),
         "timing_s": {stage: round(seconds, 2) for stage, seconds in timing.items()},
         "pixels_per_second": round(mapped_pixels(evaluation) / max(timing["test"], 1e-9), 1),
         "memory_mib": memory_mib(),
         "threads": torch.get_num_threads(),
-        "config_sha256": config_sha256(config),
+        "extended": list(extended),
+        "config_sha256": config_sha256(config, extended),
         "versions": _versions(),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "commit": _commit(),

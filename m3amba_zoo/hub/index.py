@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.system import sha256_of
 
 PACKAGE_INDEX = Path(__file__).with_name("published.json")
 FORMAT = 1
@@ -86,15 +87,6 @@ class PublishedModel:
             if file.path == path:
                 return file
         raise InputError(f"model '{self.name}' has no file '{path}'")
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's sha256, 64 hexadecimal digits; raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def lacks(folder: Path, names: Iterable[str]) -> list[str]:

@@ -27,12 +27,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.index import sha256_of
 from m3amba_zoo.hub.trained_model import CONFIG
 from m3amba_zoo.models.ss2d import DIRECTIONS
 from m3amba_zoo.models.weights import check_fit, read_plain
 from m3amba_zoo.registry import MODELS
-from m3amba_zoo.system import whole_folder
+from m3amba_zoo.system import sha256_of, whole_folder
 
 MODALITIES = ("hsi", "lidar")  # the authors' names
 BEFORE_CLIP = ".pseudo_rgb."

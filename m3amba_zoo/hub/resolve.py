@@ -16,9 +16,10 @@ from typing import NamedTuple
 from torch import nn
 
 from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.evaluation.record import METRICS_FILE
 from m3amba_zoo.hub import index
-from m3amba_zoo.hub.index import PublishedModel, lacks, read_index, sha256_of, verify_card
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS_FILE, README, TrainedModel, visible_files
+from m3amba_zoo.hub.index import PublishedModel, lacks, read_index, verify_card
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README, TrainedModel, visible_files
 from m3amba_zoo.hub.transport import (
     MIRRORS_VARIABLE,
     cached_folder,
@@ -28,7 +29,7 @@ from m3amba_zoo.hub.transport import (
     shown,
 )
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
-from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
+from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline, sha256_of
 
 WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"

@@ -10,13 +10,14 @@ from mmengine.config import Config
 
 from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record import read_record
-from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights, named_checkpoint
+from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
+from m3amba_zoo.models.chosen_weights import trained_weights
+from m3amba_zoo.models.weights import load_weights
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 
-CONFIG, README, METRICS_FILE = "config.py", "README.md", "metrics.json"
+CONFIG, README = "config.py", "README.md"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
 EXPECTED = "a work dir of tools/train.py is expected, or a folder with config.py and a .safetensors file"
 
@@ -55,7 +56,7 @@ class TrainedModel(NamedTuple):
             raise InputError(f"{folder}: holds {found}; {EXPECTED}")
         config, model = _build_model(configs[0])
         if pretrained:
-            load_weights(model, find_weights(folder, config))
+            load_weights(model, find_weights(folder))
         return cls(
             model, _window(config, configs[0]), _read_classes(folder / METRICS_FILE, model.num_classes)
         )
@@ -78,19 +79,14 @@ def visible_files(folder: Path, pattern: str) -> list[Path]:
     return [path for path in sorted(folder.glob(pattern)) if not path.name.startswith(".")]
 
 
-def find_weights(folder: Path, config: Config) -> Path:
-    """Return the weights file of a training (the best one if it was kept, else the last), or of a card.
+def find_weights(folder: Path) -> Path:
+    """Return the weights that a training chose, or a card's.
 
     Raises:
-        InputError: if a training has no checkpoint, or a card does not have exactly one weights file.
+        InputError: as in ``trained_weights``; or if a card does not have exactly one weights file.
     """
-    pointer = folder / LAST_CHECKPOINT
-    if pointer.is_file():
-        best = list(folder.glob("best_*.pth"))
-        hook = config.get("default_hooks", {}).get("checkpoint") or {}
-        if hook.get("save_best") and len(best) == 1:
-            return best[0]
-        return named_checkpoint(pointer)
+    if trained := trained_weights(folder):
+        return trained
     weights = [path for path in visible_files(folder, "*.safetensors") if path.name != GOLDEN]
     if len(weights) != 1:
         names = ", ".join(path.name for path in weights)

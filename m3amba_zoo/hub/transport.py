@@ -27,8 +27,8 @@ from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text, sha256_of, verify_card
-from m3amba_zoo.system import whole_folder
+from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text, verify_card
+from m3amba_zoo.system import sha256_of, whole_folder
 
 if TYPE_CHECKING:
     import requests

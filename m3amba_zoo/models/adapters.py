@@ -7,7 +7,7 @@ M3amba's adapter (arXiv 2503.06446) surrounds a frozen CLIP image encoder. For a
     prior_m    = LayerNorm(Conv1x1(C_m -> E)(Conv1x1(1 -> C_m)(Linear(F -> S S)(f_m))))
     token_m    = LayerNorm(Conv1x1(C_m -> E)(x_m))                        (B, S, S, E)
 
-Without an encoder the tokens also serve as the prior.
+Without an encoder's feature the tokens also serve as the prior.
 
 Shape suffixes: B batch, C bands after pretreatment, S rows and columns of a window, H and W rows and
 columns, E embed_dim, F length of the encoder's feature, G side of the encoder's image.
@@ -68,7 +68,9 @@ class ClipAdapter(Adapter):
 
     Args:
         in_channels, embed_dim, window: as for every adapter.
-        feature_dim: F, length of the encoder's feature (512 for ViT-B/32).
+        feature_dim: F, length of the encoder's feature (512 for ViT-B/32). None builds no layers of a prior:
+            in a model without an encoder nothing reads them, and processes that train together wait for a
+            gradient of every parameter.
         image_size: G, side of the encoder's image in pixels (224). None builds no pseudo-RGB layer: the model
             then has no encoder, and gets precomputed features or none.
     """
@@ -80,17 +82,19 @@ class ClipAdapter(Adapter):
         in_channels: int,
         embed_dim: int,
         window: int,
-        feature_dim: int = 512,
+        feature_dim: int | None = None,
         image_size: int | None = None,
     ) -> None:
         super().__init__(in_channels, embed_dim, window)
         self.image_size = image_size
         self.pseudo_rgb = reads_bands(nn.Conv2d(in_channels, 3, 1)) if image_size else None
-        self.prior_map = nn.Linear(feature_dim, window * window)
-        nn.init.trunc_normal_(self.prior_map.weight, std=0.02)
-        nn.init.zeros_(self.prior_map.bias)
-        self.prior_bands = writes_bands(nn.Conv2d(1, in_channels, 1))
-        self.prior_embed = ChannelLastEmbed(in_channels, embed_dim)
+        self.has_prior = feature_dim is not None
+        if feature_dim is not None:
+            self.prior_map = nn.Linear(feature_dim, window * window)
+            nn.init.trunc_normal_(self.prior_map.weight, std=0.02)
+            nn.init.zeros_(self.prior_map.bias)
+            self.prior_bands = writes_bands(nn.Conv2d(1, in_channels, 1))
+            self.prior_embed = ChannelLastEmbed(in_channels, embed_dim)
         self.token_embed = ChannelLastEmbed(in_channels, embed_dim)
 
     def encoder_input(self, x_BCSS: Tensor) -> Tensor | None:
@@ -104,11 +108,16 @@ class ClipAdapter(Adapter):
         """Return tokens and prior, each ``(B, S, S, E)``; without a feature the tokens are both.
 
         Raises:
-            InputError: if a feature is given and the window is not S x S.
+            InputError: if a feature is given and the window is not S x S, or the prior was not built.
         """
         token = self.token_embed(x_BCSS)
         if feature_BF is None:
             return token, token
+        if not self.has_prior:
+            raise InputError(
+                "a feature of the encoder is given, but the adapter was built without feature_dim and has no "
+                "layer that reads it"
+            )
         if x_BCSS.shape[-2:] != (self.window, self.window):
             raise InputError(
                 f"a window of {x_BCSS.shape[-2]} x {x_BCSS.shape[-1]} pixels was given, but the CLIP prior "

@@ -35,6 +35,7 @@ from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import ADAPTERS, BACKBONES, HEADS, MODELS, NECKS
 
 MLP_RATIO = 4
+CLIP_FEATURES = 512  # the length of ViT-B/32's
 CROSS, SUM, CONCAT = "cross", "sum", "concat"
 
 
@@ -57,8 +58,9 @@ def m3amba(
         d_state: N.
         window: S.
         clip: the frozen encoder: a config of ``ClipImageEncoder`` without its type, or its ``weights`` alone
-            (a file, ``"openai"``, ``"random"``). None builds no encoder: then give ``clip_features`` to the
-            model, or the tokens also serve as the semantic prior.
+            (a file, ``"openai"``, ``"random"``). None builds no encoder, but all layers of the prior: then
+            give ``clip_features`` to the model. Without them the tokens also serve as the semantic prior, and
+            its layers get no gradient.
 
     Returns:
         A module called as ``model(inputs, clip_features=None, mode="tensor")``.
@@ -70,7 +72,8 @@ def m3amba(
         num_classes=num_classes,
         embed_dim=embed_dim,
         window=window,
-        adapter={"type": "ClipAdapter"},
+        # with an encoder the length of its feature is the encoder's
+        adapter={"type": "ClipAdapter", **({"feature_dim": CLIP_FEATURES} if clip is None else {})},
         neck={"type": "CrossMamba", "depth": depth, "d_state": d_state},
         encoder=None if clip is None else {"type": "ClipImageEncoder", **clip},
     )
@@ -94,7 +97,7 @@ class M3amba(WindowClassifier):
 
     Raises:
         InputError: if a part is not registered, an adapter is given for a modality that the model does not
-            have, or no adapter uses the encoder.
+            have, or nothing would read the encoder's features.
     """
 
     def __init__(
@@ -131,13 +134,20 @@ class M3amba(WindowClassifier):
             raise InputError("an encoder is configured, but no adapter uses it; ClipAdapter is expected")
         streams = {"modalities": list(self.in_channels), "embed_dim": embed_dim}
         self.neck = NECKS.build(neck, default_args=streams)
+        if self.encoder and not getattr(self.neck, "reads_prior", True):
+            raise InputError(
+                f"an encoder is configured, but {type(self.neck).__name__} reads no prior with model.neck = "
+                f"{dict(neck)}; add model.encoder=None"
+            )
+        # a loss may read the fused stream alone
+        read = (*self.in_channels, FUSED) if getattr(self.loss, "reads_modalities", True) else (FUSED,)
         self.heads = nn.ModuleDict(
             {
                 stream: HEADS.build(
                     head or {"type": "StreamHead"},
                     default_args={"embed_dim": embed_dim, "num_classes": num_classes},
                 )
-                for stream in (*self.in_channels, FUSED)
+                for stream in read
             }
         )
 
@@ -155,7 +165,7 @@ class M3amba(WindowClassifier):
     def logits(
         self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Return logits ``(B, K, S, S)`` per stream, ``fused`` among them.
+        """Return logits ``(B, K, S, S)`` per stream that the loss reads, ``fused`` among them.
 
         Raises:
             InputError: if a modality is missing.
@@ -197,10 +207,13 @@ class CrossMamba(nn.Module):
         d_state: N.
         drop_path: rate of the last layer; it rises linearly from 0.
         fusion: ``cross`` is M3amba's. The others are for ablation, with streams of plain SS2D that never read
-            z: ``sum`` makes z from their sum as M3amba does, ``concat`` from a linear map of them side by
-            side.
+            z, which therefore only the last layer makes: ``sum`` from their sum as M3amba does, ``concat``
+            from a linear map of them side by side.
         checkpointing: whether training keeps only a block's inputs and runs the block again in the backward
             pass (arXiv 1604.06174): the same gradients for less memory and more time.
+
+    Attributes:
+        reads_prior: whether the prior z_0 has a part in the output.
 
     Raises:
         InputError: if ``fusion`` is unknown.
@@ -219,16 +232,17 @@ class CrossMamba(nn.Module):
         super().__init__()
         if fusion not in (CROSS, SUM, CONCAT):
             raise InputError(f"CrossMamba: fusion is '{fusion}', expected '{CROSS}', '{SUM}' or '{CONCAT}'")
-        self.fusion, self.checkpointing = fusion, checkpointing
+        self.fusion, self.depth, self.checkpointing = fusion, depth, checkpointing
+        self.reads_prior = fusion == CROSS
         rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
         block = CrossBlock if fusion == CROSS else Block
         self.streams = nn.ModuleDict(
             {m: nn.ModuleList(block(embed_dim, d_state, rate) for rate in rates) for m in modalities}
         )
         if fusion == CONCAT:
-            width = len(modalities) * embed_dim
-            self.joins = nn.ModuleList(MapLinear(width, embed_dim) for _ in rates)
-        self.fused = nn.ModuleList(Block(embed_dim, d_state, rate) for rate in rates)
+            self.join = MapLinear(len(modalities) * embed_dim, embed_dim)
+        read = rates if fusion == CROSS else rates[-1:]  # of the layers whose z is read
+        self.fused = nn.ModuleList(Block(embed_dim, d_state, rate) for rate in read)
         self.apply(_init)
 
     def forward(self, tokens: Mapping[str, Tensor], prior_BHWE: Tensor) -> dict[str, Tensor]:
@@ -236,22 +250,24 @@ class CrossMamba(nn.Module):
 
         Args:
             tokens: ``(B, H, W, E)`` per modality.
-            prior_BHWE: z_0, the sum of the modalities' priors.
+            prior_BHWE: z_0, the sum of the modalities' priors; only ``cross`` reads it.
 
         Returns:
             ``(B, H, W, E)`` per modality and under ``fused``.
         """
         x, z = dict(tokens), prior_BHWE
-        for index, fuse in enumerate(self.fused):
+        for index in range(self.depth):
             for modality, blocks in self.streams.items():
                 read = (x[modality], z) if self.fusion == CROSS else (x[modality],)
                 x[modality] = self._run(cast(nn.ModuleList, blocks)[index], *read)
-            z = self._run(fuse, self._join(index, list(x.values())))
+            if self.fusion == CROSS or index == self.depth - 1:
+                fuse = self.fused[index if self.fusion == CROSS else 0]
+                z = self._run(fuse, self._join(list(x.values())))
         return {**x, FUSED: z}
 
-    def _join(self, index: int, streams_BHWE: Sequence[Tensor]) -> Tensor:
+    def _join(self, streams_BHWE: Sequence[Tensor]) -> Tensor:
         if self.fusion == CONCAT:
-            return self.joins[index](torch.cat(tuple(streams_BHWE), dim=-1))
+            return self.join(torch.cat(tuple(streams_BHWE), dim=-1))
         return torch.stack(tuple(streams_BHWE)).sum(0)
 
     def _run(self, block: nn.Module, *inputs: Tensor) -> Tensor:

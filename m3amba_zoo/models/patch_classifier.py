@@ -53,6 +53,8 @@ class PatchClassifier(WindowClassifier):
     def patch_losses(self, inputs: Mapping[str, Tensor], labels_N: Tensor) -> dict[str, Tensor]:
         """Return the terms of the loss; models with more terms than the logits' override this.
 
+        A term that reads patches whose label is 0 makes a model transductive.
+
         Args:
             inputs: patches ``(N, C_m, P, P)``.
             labels_N: int64, of the centre pixels, 0 unlabelled.

@@ -23,8 +23,9 @@ class Posterior(nn.Module):
     """Turns the logits of a WindowClassifier into posteriors when it predicts; training does not use it.
 
     1. ``views``: the posteriors of a window and of its mirrored and rotated copies are averaged.
-    2. ``prior_power`` t: they are divided by the class frequencies of the training pixels to the power t
-       (logit adjustment, arXiv 2007.07314), because the network has learnt these frequencies.
+    2. ``prior_power`` t: they are divided by the class frequencies to the power t (logit adjustment, arXiv
+       2007.07314): those of the labels that training windows show, because the network has learnt these. A
+       class that training never shows stays as it is.
     3. ``smooth``: they are averaged over neighbours with Gaussian weights, only within the window, so that
        no pixels are read that the network does not read.
     4. ``expert``: the result is the geometric mean of them and an expert's posteriors (logarithmic opinion
@@ -69,12 +70,27 @@ class Posterior(nn.Module):
         self.expert = MODELS.build(expert, default_args=shapes) if expert else None
         self.register_buffer("frequencies", torch.full((num_classes,), 1 / num_classes))
 
-    def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
-        """Count the training pixels' classes and fit the expert on their bands ``(n, C_m)`` per modality."""
-        counts = np.bincount(labels, minlength=len(self.frequencies) + 1)[1:]
-        self.frequencies.copy_(torch.from_numpy(counts / counts.sum()).clamp(min=SMALLEST))
+    def fit(
+        self,
+        pixels: Mapping[str, NDArray[np.float32]],
+        labels: NDArray[np.int64],
+        frequencies: NDArray[np.float64],
+        names: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Keep the class frequencies and fit the expert.
+
+        Args:
+            pixels: the training pixels' bands, ``(n, C_m)`` per modality, NaN where a value is missing.
+            labels: their classes, ``(n,)``, 1..K.
+            frequencies: of the classes in the labels that training windows show, ``(K,)``.
+            names: of the bands per modality, for messages.
+
+        Raises:
+            InputError: if the expert's pretreatment cannot be fitted.
+        """
+        self.frequencies.copy_(torch.from_numpy(frequencies))
         if self.expert is not None:
-            self.expert.fit(pixels, labels)
+            self.expert.fit(pixels, labels, names)
 
     def forward(
         self,
@@ -97,7 +113,8 @@ class Posterior(nn.Module):
             for turn, turn_back in list(_symmetries())[: self.views]
         ]
         posterior = torch.stack(views).mean(0)
-        posterior = posterior / self.frequencies.view(-1, 1, 1) ** self.prior_power
+        divisor = torch.where(self.frequencies > 0, self.frequencies, 1.0) ** self.prior_power
+        posterior = posterior / divisor.view(-1, 1, 1)
         posterior = _smoothed(_normalised(posterior), self.smooth)
         if self.expert is not None:
             if bands is None:
@@ -185,11 +202,19 @@ class DiscriminantExpert(nn.Module):
         self.register_buffer("weight", torch.zeros(num_classes, sum(self.preprocessor.out_channels.values())))
         self.register_buffer("bias", torch.zeros(num_classes))
 
-    def fit(self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> None:
-        """Fit scikit-learn's LDA on bands ``(n, C_m)`` per modality with classes ``(n,)``, 1..K."""
+    def fit(
+        self,
+        pixels: Mapping[str, NDArray[np.float32]],
+        labels: NDArray[np.int64],
+        names: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Fit scikit-learn's LDA on bands ``(n, C_m)`` per modality with classes ``(n,)``, 1..K.
+
+        Missing values (NaN) are imputed as when it predicts. ``names`` are those of the bands, for messages.
+        """
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-        treated = self.preprocessor.fit(pixels, labels)
+        treated = self.preprocessor.fit(pixels, labels, names)
         bands = np.concatenate([treated[m] for m in self.modalities], axis=1).astype(np.float64)
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(bands, labels)
         coefficients, intercepts = lda.coef_, lda.intercept_

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.pretreatment import Pretreatment
+from m3amba_zoo.models.pretreatment import Pretreatment, SelectBands
 from m3amba_zoo.registry import MODELS
+
+FEW = 0.01  # of a class's training pixels: fewer with data in a modality tell next to nothing of the class
 
 
 @MODELS.register_module()
 class RasterPreprocessor(BaseDataPreprocessor):
-    """Applies each modality's pretreatment on the model's device; missing pixels (NaN) become 0, the mean.
+    """Applies each modality's pretreatment on the model's device; missing values (NaN) become 0, the mean.
 
     The steps are fitted once on training pixels (``FitPreprocessorHook``); their state is part of the
     model's state dict, so that it stays with the weights.
@@ -66,31 +68,43 @@ class RasterPreprocessor(BaseDataPreprocessor):
         }
 
     def fit(
-        self, pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]
+        self,
+        pixels: Mapping[str, NDArray[np.float32]],
+        labels: NDArray[np.int64],
+        names: Mapping[str, Sequence[str]] | None = None,
     ) -> dict[str, NDArray[np.float32]]:
-        """Fit the steps in order on training pixels ``(n, C)`` per modality with classes ``(n,)``.
+        """Fit the steps in order, those of each modality on the training pixels and bands that it has.
+
+        Args:
+            pixels: ``(n, C)`` per modality, NaN where a value is missing.
+            labels: classes, ``(n,)``.
+            names: of the bands per modality, for messages; None numbers them from 0.
 
         Returns:
-            The pixels pretreated, ``(n, out_channels)`` per modality.
+            The pixels pretreated, ``(n, out_channels)`` per modality, as ``transform`` gives them.
 
         Raises:
-            InputError: if there are other numbers of bands than ``in_channels``, a constant band or too few
-                pixels.
+            InputError: if there are other numbers of bands than ``in_channels``, a band that no pixel has, a
+                constant band, or too few pixels.
         """
         if len(labels) == 0:
-            raise InputError("no training pixel has data in all modalities: there is nothing to fit on")
+            raise InputError("there are no training pixels to fit the pretreatment on")
         training = self.training
         self.eval()  # each step is fitted on what it gets at inference, without augmentation
         treated = {}
         for modality, steps in self._steps():
             x = pixels[modality]
             self.check_channels(modality, x.shape[1])
+            of_bands = np.array(names[modality]) if names else np.arange(x.shape[1]).astype(str)
+            _check_bands_exist(x, steps, modality, of_bands)
             for step in steps:
                 if not step.carried:
-                    step.fit(x, labels, modality)
+                    step.fit(x, labels, modality, of_bands)
                 given = torch.from_numpy(x).to(self.fitted.device)
                 x = step(given.T[None, :, :, None])[0, :, :, 0].T.cpu().numpy()
-            treated[modality] = x
+                kept = step.of_treated(of_bands)
+                of_bands = np.arange(x.shape[1]).astype(str) if kept is None else kept
+            treated[modality] = np.nan_to_num(x, nan=0.0)
         self.train(training)
         self.fitted.fill_(True)
         return treated
@@ -139,3 +153,58 @@ class RasterPreprocessor(BaseDataPreprocessor):
             given = batch["inputs"]  # type: ignore[call-overload, index]
             bands = {} if training else {"bands": given}
             return {**batch, **bands, "inputs": self.transform(given)}  # type: ignore[dict-item, index, call-overload]
+
+
+def data_warning(
+    pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], classes: Sequence[str]
+) -> str:
+    """Return a sentence on the classes of which next to no training pixel has data in some modality.
+
+    All that a model can learn of such a class there is that data is missing.
+
+    Args:
+        pixels: ``(n, C)`` per modality, NaN where a value is missing.
+        labels: classes, ``(n,)``, 1..K.
+        classes: the K names.
+
+    Returns:
+        The sentence, with class, modality and counts; empty if there are no such classes.
+    """
+    found = []
+    for modality, bands in pixels.items():
+        shown = ~np.logical_and.reduce(np.isnan(bands), axis=1)
+        for label, name in enumerate(classes, start=1):
+            of_class = labels == label
+            have, count = int(shown[of_class].sum()), int(of_class.sum())
+            if have < FEW * count:
+                found.append(f"'{modality}' at {have} of {count} training pixels of '{name}'")
+    return f"next to no data of a class in a modality: {'; '.join(found)}" if found else ""
+
+
+def _check_bands_exist(
+    x: NDArray[np.float32], steps: Sequence[Pretreatment], modality: str, names: NDArray
+) -> None:
+    """Raise InputError if all training pixels ``(n, C)`` lack a band that the first step does not drop."""
+    missing: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(x))
+    dropped = np.zeros_like(missing)
+    if steps and isinstance(steps[0], SelectBands):
+        dropped = ~np.isin(np.arange(len(missing)), steps[0].kept.cpu())
+    lacking = missing & ~dropped
+    if not lacking.any():
+        return
+    if missing.all():
+        raise InputError(
+            f"'{modality}' has no value at any of the {len(x)} training pixels; expected other training "
+            f"pixels, or modalities without '{modality}'"
+        )
+    bands = ", ".join(names[a] if a == b else f"{names[a]} to {names[b]}" for a, b in _runs(lacking))
+    raise InputError(
+        f"band {bands} of '{modality}' is missing at all {len(x)} training pixels; to leave it out, begin "
+        f"pretreatment['{modality}'] with dict(type='SelectBands', drop={_runs(missing | dropped)})"
+    )
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return first and last index of each run of True."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return [(int(first), int(after) - 1) for first, after in edges.reshape(-1, 2)]

@@ -1,7 +1,7 @@
 """The steps of the bands' pretreatment, fitted on training pixels and kept with the weights.
 
 Each step has ``out_channels``, ``fit`` on training pixels ``(n, C)``, and ``forward`` on windows
-``(B, C, S, S)``. Missing pixels are NaN and stay NaN.
+``(B, C, S, S)``. Missing values are NaN and stay NaN; a step is fitted on the values that are there.
 """
 
 from __future__ import annotations
@@ -34,16 +34,31 @@ class Pretreatment(nn.Module):
         super().__init__()
         self.in_channels = self.out_channels = in_channels
 
-    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
-        """Fit on training pixels ``(n, C)`` with classes ``(n,)``; most steps have nothing to fit.
+    def fit(
+        self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str, names: NDArray[np.str_]
+    ) -> None:
+        """Fit on training pixels; most steps have nothing to fit.
+
+        Args:
+            pixels: ``(n, C)``, NaN where a value is missing.
+            labels: classes, ``(n,)``.
+            modality: its name, for messages.
+            names: of the bands, ``(C,)``, for messages.
 
         Raises:
             InputError: if the pixels do not allow it; the message names the modality.
         """
 
-    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Return those of the outgoing bands, ``(out_channels,)``; None if these are not bands any more."""
-        return wavelengths if self.out_channels == self.in_channels else None
+    def of_treated(self, of_bands: NDArray) -> NDArray | None:
+        """Return what is known of the outgoing bands, ``(out_channels,)``, such as wavelengths or names.
+
+        Args:
+            of_bands: the same of the incoming bands, ``(C,)``.
+
+        Returns:
+            None if what goes out are not bands any more.
+        """
+        return of_bands if self.out_channels == self.in_channels else None
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
         """Return ``(B, out_channels, S, S)``."""
@@ -75,9 +90,9 @@ class SelectBands(Pretreatment):
         self.register_buffer("kept", keep.nonzero().flatten(), persistent=False)
         self.out_channels = int(keep.sum())
 
-    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return those of the kept bands."""
-        return wavelengths[self.kept.cpu().numpy()]
+    def of_treated(self, of_bands: NDArray) -> NDArray:
+        """Return what is known of the kept bands."""
+        return of_bands[self.kept.cpu().numpy()]
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
         """Return the kept bands."""
@@ -86,11 +101,17 @@ class SelectBands(Pretreatment):
 
 @MODELS.register_module()
 class UnitNorm(Pretreatment):
-    """Divide each pixel's spectrum by its Euclidean norm, which removes illumination."""
+    """Divide each pixel's spectrum by its Euclidean norm, which removes illumination.
+
+    Missing bands count as the mean square of the others: the bands that are there stay comparable with those
+    of whole spectra.
+    """
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
         """Return spectra of norm 1 (all-zero ones stay zero)."""
-        return x_BCSS / x_BCSS.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        norm = x_BCSS.nan_to_num(nan=0.0).norm(dim=1, keepdim=True)
+        present = (~x_BCSS.isnan()).sum(dim=1, keepdim=True).clamp(min=1)
+        return x_BCSS / (norm * (self.in_channels / present).sqrt()).clamp(min=1e-12)
 
 
 @MODELS.register_module()
@@ -113,9 +134,9 @@ class CenteredLog(Pretreatment):
         self.floor = floor
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
-        """Return logarithms with mean 0 over the bands of each pixel."""
+        """Return logarithms with mean 0 over the bands that each pixel has."""
         logarithm = x_BCSS.clamp(min=self.floor).log()
-        return logarithm - logarithm.mean(dim=1, keepdim=True)
+        return logarithm - logarithm.nanmean(dim=1, keepdim=True)
 
 
 @MODELS.register_module()
@@ -172,10 +193,10 @@ class Derivative(Pretreatment):
         self.register_buffer("kernel", kernel.view(1, 1, -1), persistent=False)
         self.out_channels = in_channels - length + 1
 
-    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the centres of the local fits."""
+    def of_treated(self, of_bands: NDArray) -> NDArray:
+        """Return what is known of the centres of the local fits."""
         lost = (self.in_channels - self.out_channels) // 2
-        return wavelengths[lost : len(wavelengths) - lost]
+        return of_bands[lost : len(of_bands) - lost]
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
         """Return ``(B, C - length + 1, S, S)``."""
@@ -187,7 +208,7 @@ class Derivative(Pretreatment):
 
 @MODELS.register_module()
 class Standardize(Pretreatment):
-    """Subtract each band's mean over the training pixels and divide by its standard deviation."""
+    """Subtract each band's mean and divide by its deviation, both over the training pixels that have it."""
 
     mean: Tensor
     std: Tensor
@@ -197,17 +218,25 @@ class Standardize(Pretreatment):
         self.register_buffer("mean", torch.zeros(in_channels))
         self.register_buffer("std", torch.ones(in_channels))
 
-    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
+    def fit(
+        self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str, names: NDArray[np.str_]
+    ) -> None:
         """Take mean and standard deviation.
 
         Raises:
-            InputError: if a band is constant.
+            InputError: if a band is missing at all pixels, or constant.
         """
-        mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
+        present = (~np.isnan(pixels)).sum(0)
+        for band in np.flatnonzero(present == 0):
+            raise InputError(
+                f"band {names[band]} of '{modality}' is missing at all {len(pixels)} training pixels"
+            )
+        mean: NDArray[np.float64] = np.nanmean(pixels, 0, dtype=np.float64)
+        std: NDArray[np.float64] = np.nanstd(pixels, 0, dtype=np.float64)
         for band in np.flatnonzero(std <= 1e-6 * np.abs(mean)):
             raise InputError(
-                f"band {band} of '{modality}' is constant ({mean[band]:g}) over the {len(pixels)} training "
-                "pixels; drop it with a SelectBands step, or correct the data"
+                f"band {names[band]} of '{modality}' is constant ({mean[band]:g}) over the {present[band]} "
+                "training pixels; drop it with a SelectBands step, or correct the data"
             )
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(std))
@@ -219,6 +248,8 @@ class Standardize(Pretreatment):
 
 class Projection(Pretreatment):
     """Base of the fitted affine maps of each pixel's bands.
+
+    They are fitted on the pixels that have all bands. A pixel that lacks one gives NaN in all components.
 
     Args:
         in_channels: bands that come in.
@@ -239,8 +270,8 @@ class Projection(Pretreatment):
         self.register_buffer("bias", torch.zeros(components))
         self.out_channels = components
 
-    def treated_wavelengths(self, wavelengths: NDArray[np.float64]) -> None:
-        """Return None: components have no wavelengths."""
+    def of_treated(self, of_bands: NDArray) -> None:
+        """Return None: components are no bands."""
 
     def _set(self, weight: NDArray, bias: NDArray) -> None:
         self.weight.copy_(torch.from_numpy(weight))
@@ -264,17 +295,21 @@ class PCA(Projection):
         super().__init__(in_channels, components)
         self.whiten = whiten
 
-    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
+    def fit(
+        self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str, names: NDArray[np.str_]
+    ) -> None:
         """Fit scikit-learn's PCA.
 
         Raises:
-            InputError: if there are not more pixels than components.
+            InputError: if there are not more pixels with all bands than components.
         """
         from sklearn.decomposition import PCA as SklearnPCA
 
+        pixels = pixels[_whole(pixels)]
         if len(pixels) <= self.out_channels:
             raise InputError(
-                f"PCA of '{modality}': {self.out_channels} components asked of {len(pixels)} training pixels"
+                f"PCA of '{modality}': {self.out_channels} components asked of {len(pixels)} training pixels "
+                "with all bands"
             )
         fitted = SklearnPCA(self.out_channels, svd_solver="full").fit(pixels.astype(np.float64))
         scale = np.sqrt(fitted.explained_variance_)[:, None] if self.whiten else 1.0
@@ -290,19 +325,23 @@ class Discriminants(Projection):
         components: how many to keep, at most classes - 1.
     """
 
-    def fit(self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str) -> None:
+    def fit(
+        self, pixels: NDArray[np.float32], labels: NDArray[np.int64], modality: str, names: NDArray[np.str_]
+    ) -> None:
         """Fit scikit-learn's LinearDiscriminantAnalysis and keep its projection.
 
         Raises:
-            InputError: if there are more components than classes - 1.
+            InputError: if there are more components than classes, of pixels with all bands, minus 1.
         """
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+        whole = _whole(pixels)
+        pixels, labels = pixels[whole], labels[whole]
         classes = len(np.unique(labels))
         if self.out_channels > classes - 1:
             raise InputError(
                 f"Discriminants of '{modality}': {self.out_channels} components asked of {classes} classes "
-                f"(at most {classes - 1})"
+                f"that have training pixels with all bands (at most {max(classes - 1, 0)})"
             )
         lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(
             pixels.astype(np.float64), labels
@@ -311,3 +350,8 @@ class Discriminants(Projection):
         projected = pixels @ weight.T
         weight = weight / projected.std(0)[:, None]
         self._set(weight, -(weight @ pixels.mean(0, dtype=np.float64)))
+
+
+def _whole(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which pixels ``(n,)`` have all bands."""
+    return ~np.logical_or.reduce(np.isnan(pixels), axis=1)

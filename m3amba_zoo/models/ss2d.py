@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.models.map_linear import MapLinear, map_linear
+from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.ops import selective_scan_2d
 
 DIRECTIONS = 4
@@ -129,10 +130,11 @@ class ScanParameters(nn.Module):
         )
         log_dt = torch.empty(directions, inner).uniform_(math.log(DT_MIN), math.log(DT_MAX))
         dt = log_dt.exp().clamp(min=DT_FLOOR)
-        self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+        inverse_softplus = dt + torch.log(-torch.expm1(-dt))
+        self.dt_bias = undecayed(nn.Parameter(inverse_softplus))
         states = torch.arange(1, d_state + 1, dtype=torch.float32)
-        self.A_log = nn.Parameter(states.log().repeat(directions, inner, 1))
-        self.D = nn.Parameter(torch.ones(directions, inner))
+        self.A_log = undecayed(nn.Parameter(states.log().repeat(directions, inner, 1)))
+        self.D = undecayed(nn.Parameter(torch.ones(directions, inner)))
 
     @property
     def A(self) -> Tensor:

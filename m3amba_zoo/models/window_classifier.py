@@ -29,15 +29,16 @@ class WindowClassifier(BaseModel):
         in_channels: bands per modality, as the scene holds them.
         num_classes: K.
         data_preprocessor: pretreatment of the bands, or its config; None passes windows through.
-        loss: config of the loss.
+        loss: config of the loss, called as ``loss(logits, labels)`` like ``StreamLoss``. Its attribute
+            ``transductive`` says whether it reads pixels without a label.
         posterior: config of a Posterior, which turns logits into posteriors at prediction; None leaves logits
             as they are.
         modalities: names in order, the spectral one first; None takes the order of ``in_channels``. A config
             needs it because MMEngine sorts the keys of the configs that it writes.
 
     Raises:
-        InputError: if a modality has no bands or is called ``fused``, or ``modalities`` has other names than
-            ``in_channels``.
+        InputError: if a modality has no bands or is called ``fused``, ``modalities`` has other names than
+            ``in_channels``, or the loss does not say whether it is transductive.
     """
 
     margin = 0
@@ -60,12 +61,22 @@ class WindowClassifier(BaseModel):
         # pretreatment may change the number of bands (a PCA, dropped bands)
         self.treated_channels: dict[str, int] = getattr(data_preprocessor, "out_channels", self.in_channels)
         self.loss = MODELS.build(loss or {"type": "StreamLoss"})
+        if not isinstance(getattr(self.loss, "transductive", None), bool):
+            raise InputError(
+                f"loss {type(self.loss).__name__} does not say whether it reads pixels without a label; "
+                "expected an attribute transductive, True or False"
+            )
         shapes = {"in_channels": self.in_channels, "num_classes": num_classes}
         self.posterior = MODELS.build(posterior, default_args=shapes) if posterior else None
 
     @abstractmethod
     def logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return logits ``(B, K, S, S)`` per stream; the key ``fused`` is the prediction."""
+
+    @property
+    def transductive(self) -> bool:
+        """Whether pixels without a training label enter the loss; a model with a term that does says True."""
+        return self.loss.transductive
 
     def axes(self) -> dict[str, tuple[Axis, ...]]:
         """Return the axes along which bands or classes lie, by name of parameter or buffer."""

@@ -19,6 +19,7 @@ from m3amba_zoo.ops.reference import refusal
 
 LANES = STEPS = 16
 LOG2_E = np.float32(1.4426950408889634)
+LARGEST_RATE = np.finfo(np.float32).max / np.float32(2)  # its product with log2(e) does not overflow
 # Gradients that channels share are summed in at least this many separate parts, so that threads find work in
 # a small batch. The shapes alone decide the number: the order of a sum decides its last bits.
 SHARED_GRADIENT_ITEMS = 8
@@ -47,7 +48,7 @@ class CpuBackend:
         y = torch.empty(u.shape, dtype=torch.float32)
         _run(
             cpu_kernels.sequence_forward, b * groups * _blocks(d // groups), u.numel() * n,
-            _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
+            _flat(u), _flat(delta), _rates(A), _steps_first(B), _steps_first(C),
             _flat(D), _flat(bias), _flat(y), d, length, n, groups, softplus,
         )  # fmt: skip
         return y.to(u.dtype)
@@ -64,7 +65,7 @@ class CpuBackend:
         dB, dC = (torch.zeros(parts, b, groups, length, _blocks(n) * LANES) for _ in "BC")
         _run(
             cpu_kernels.sequence_backward, b * groups * parts, u.numel() * n,
-            _flat(grad), _flat(u), _flat(delta), _flat(A) * LOG2_E, _steps_first(B), _steps_first(C),
+            _flat(grad), _flat(u), _flat(delta), _rates(A), _steps_first(B), _steps_first(C),
             _flat(D), _flat(bias), *map(_flat, (du, ddelta, dA, dB, dC, dD, dbias)),
             d, length, n, groups, parts, softplus,
         )  # fmt: skip
@@ -81,7 +82,7 @@ class CpuBackend:
         (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
         _run(
             cpu_kernels.map_forward, b * _blocks(d), 4 * u.numel() * n,
-            _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows, _flat(D),
+            _flat(u), dt_rows, _flat(weight), _flat(bias), _rates(A), B_rows, C_rows, _flat(D),
             _flat(y), _orders(height, width), strides, d, height * width, n, rank,
         )  # fmt: skip
         return y.to(u.dtype)
@@ -101,7 +102,7 @@ class CpuBackend:
         (dt_rows, B_rows, C_rows), strides = _rows(dt, B, C)
         _run(
             cpu_kernels.map_backward, b * parts, 4 * u.numel() * n,
-            _flat(grad), _flat(u), dt_rows, _flat(weight), _flat(bias), _flat(A) * LOG2_E, B_rows, C_rows,
+            _flat(grad), _flat(u), dt_rows, _flat(weight), _flat(bias), _rates(A), B_rows, C_rows,
             _flat(D), *map(_flat, (du, ddt, dweight, dbias, dA, dB, dC, dD)),
             _orders(height, width), strides, d, height * width, n, rank, parts,
         )  # fmt: skip
@@ -199,6 +200,11 @@ def _parts(blocks: int, sequences: int) -> int:
 
 def _flat(tensor: Tensor) -> NDArray[np.float32]:
     return tensor.detach().to(torch.float32).contiguous().view(-1).numpy()
+
+
+def _rates(A: Tensor) -> NDArray[np.float32]:
+    """Return A times log2(e), flat; finite where A is."""
+    return np.clip(_flat(A), -LARGEST_RATE, LARGEST_RATE) * LOG2_E
 
 
 def _steps_first(tensor: Tensor) -> NDArray[np.float32]:

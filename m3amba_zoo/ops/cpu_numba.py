@@ -49,6 +49,7 @@ _LOG2_E = 1.4426950408889634
 # adding 1.5 * 2^23 rounds a float32 to an integer and leaves that integer in the low bits
 _ROUNDER = float(3 * 2**22)
 _MIN_EXPONENT, _MAX_EXPONENT = -125, 127  # the mantissa is at least 2^-0.5: no denormal numbers
+_LEAST_SCALED = -160  # 2^-160 is 0
 _AVX512_SCALE = "llvm.x86.avx512.mask.scalef.ps.512"  # x, y -> x 2^floor(y), exact at every limit
 
 intrinsic: Callable[[Callable], Any] = numba_intrinsic  # numba's own type hints miss how kernels call one
@@ -130,19 +131,32 @@ def _larger(builder, bound, x):
     return builder.select(builder.fcmp_ordered(">", bound, x), bound, x)
 
 
+def _bounded(builder, x, least, greatest=None):
+    """Return x within bounds, or NaN if x is NaN."""
+    x = _larger(builder, _constant(least), x)
+    if greatest is None:
+        return x
+    greatest = _constant(greatest)
+    return builder.select(builder.fcmp_ordered("<", greatest, x), greatest, x)
+
+
 def _exp2_product(context, builder, a, b):
+    scales = "+avx512f" in context.codegen().magic_tuple()[2]  # one instruction, which knows infinity
     shifted = _fused(builder, a, b, _constant(_ROUNDER))
+    limits = (_LEAST_SCALED,) if scales else (_MIN_EXPONENT, _MAX_EXPONENT)
+    shifted = _bounded(builder, shifted, *(_ROUNDER + limit for limit in limits))
     whole = builder.fsub(shifted, _constant(_ROUNDER))
-    mantissa = _polynomial(builder, _fused(builder, a, b, builder.fneg(whole)), _EXP2)
-    if "+avx512f" in context.codegen().magic_tuple()[2]:  # one instruction instead of four
+    fraction = _fused(builder, a, b, builder.fneg(whole))
+    fraction = _bounded(
+        builder, fraction, *((-0.5,) if scales else (-0.5, 0.5))
+    )  # beyond the limits it is none
+    mantissa = _polynomial(builder, fraction, _EXP2)
+    if scales:
         mask = ir.IntType(16)
         function = ir.FunctionType(_FLOATS, [_FLOATS, _FLOATS, _FLOATS, mask, _INT])
         scale = cgutils.get_or_insert_function(builder.module, function, _AVX512_SCALE)
         as_it_is_set = ir.Constant(_INT, 4)  # the rounding
         return builder.call(scale, [mantissa, whole, whole, ir.Constant(mask, -1), as_it_is_set])
-    shifted = _larger(builder, _constant(_ROUNDER + _MIN_EXPONENT), shifted)
-    greatest = _constant(_ROUNDER + _MAX_EXPONENT)
-    shifted = builder.select(builder.fcmp_ordered("<", greatest, shifted), greatest, shifted)
     exponent = builder.shl(builder.bitcast(shifted, _INTS), _integers([23] * LANES))
     return builder.bitcast(builder.add(builder.bitcast(mantissa, _INTS), exponent), _FLOATS)
 

@@ -4,6 +4,7 @@ from m3amba_zoo.splits import makers as makers  # registers the makers
 from m3amba_zoo.splits.build import build_split, hold_out_validation
 from m3amba_zoo.splits.leakage import Audit, audit, leaked_pixels
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
+from m3amba_zoo.splits.seen import drop_unseen
 from m3amba_zoo.splits.split import PARTS, HeldOut, Split
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Split",
     "audit",
     "build_split",
+    "drop_unseen",
     "hold_out_validation",
     "leaked_pixels",
     "load_scene_data",

@@ -17,6 +17,7 @@ from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.groups import SceneGroups, group_scenes
 from m3amba_zoo.splits.reach import Mask
+from m3amba_zoo.splits.seen import without_unseen
 from m3amba_zoo.splits.split import Split
 from m3amba_zoo.splits.stratify import (
     class_counts,
@@ -211,8 +212,8 @@ def by_scene(
     found = len({groups.numbers[scene.name] for scene in scenes if scene.labelled.any()})
     if found < 2:
         raise InputError(
-            f"split 'by_scene' found {found} groups of scenes with labels; two or more are expected "
-            "(a split of type 'blocks' divides one scene)"
+            f"split 'by_scene': the scenes with labels form {found} group(s); two or more are expected (a "
+            "split of type 'blocks' divides one scene)"
         )
     whole = [np.full(scene.shape, groups.numbers[scene.name]) for scene in scenes]
     train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed, footprint=guard, keep=KEEP)
@@ -234,11 +235,14 @@ def by_scene(
 def file(scenes: Sequence[Scene], path: str | Path) -> Split:
     """Read a split saved by ``Split.save`` or ``tools/split.py make``; its name and hash are the file's.
 
+    A split that was made from labels alone loses the pixels that no raster shows, and so has another hash.
+
     Raises:
         InputError: if the file is absent or damaged, or does not fit the scenes.
     """
     split = Split.read(path)
     try:
+        split = without_unseen(split, scenes)
         split.check(scenes)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits.build import build_split
+from m3amba_zoo.splits.seen import drop_unseen
 from m3amba_zoo.splits.split import Split
 
 
@@ -24,12 +25,21 @@ class SceneData:
         scenes: with their rasters.
         split: which pixel belongs to which part.
         classes: the class table.
+        simulated: whether the source says that the pixels are.
+        unseen: how many labelled pixels were dropped because no raster shows them.
     """
 
     name: str
     scenes: Sequence[Scene]
     split: Split
     classes: tuple[LandClass, ...]
+    simulated: bool = False
+    unseen: int = 0
+
+    @property
+    def note(self) -> str:
+        """A sentence on the pixels that were dropped; empty if there are none."""
+        return f"{self.unseen:,} labelled pixels are left out, no raster shows them" if self.unseen else ""
 
     def check_modalities(self, modalities: Sequence[str]) -> None:
         """Raise InputError if a scene lacks a modality."""
@@ -41,9 +51,16 @@ class SceneData:
                         f"(it has: {', '.join(scene.rasters)})"
                     )
 
+    def band_names(self, modality: str) -> list[str]:
+        """Name a modality's bands for messages: their index from 0, with name or wavelength if known."""
+        raster = self.scenes[0].rasters[modality]
+        return [raster.band_name(index) for index in range(len(raster.data))]
+
 
 def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> SceneData:
     """Build a source and a split from their configs; the last two results are kept for the next caller.
+
+    Pixels that no raster shows are unlabelled, see ``drop_unseen``; they are in no part of the split.
 
     Args:
         source: config of a part of ``SOURCES``.
@@ -57,6 +74,13 @@ def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> Scen
 
 @lru_cache(maxsize=2)
 def _load(source_json: str, split_json: str) -> SceneData:
+    loaded = _load_scenes(source_json)
+    return replace(loaded, split=build_split(json.loads(split_json), loaded.scenes))
+
+
+@lru_cache(maxsize=2)
+def _load_scenes(source_json: str) -> SceneData:
+    """Load the scenes, which all splits of a source share; nothing trains or tests yet."""
     config = json.loads(source_json)
     source = SOURCES.build(dict(config))
     scenes = source.load()
@@ -66,4 +90,5 @@ def _load(source_json: str, split_json: str) -> SceneData:
     name = source.title or config["type"]
     if source.simulated and "simulated" not in name:
         name = f"simulated_{name}"
-    return SceneData(name, scenes, build_split(json.loads(split_json), scenes), scenes[0].classes)
+    scenes, unseen = drop_unseen(scenes)
+    return SceneData(name, scenes, Split("none", {}), scenes[0].classes, source.simulated, unseen)

@@ -16,7 +16,7 @@ from m3amba_zoo.splits.reach import Mask, reach
 MOST_SEARCHES, ENOUGH_GROUPS = 16, 4096
 """Searches with up to 256 groups; with more groups each search finds a division about as good as another."""
 SMALLEST_GAIN = 1e-9
-NEARLY = 0.99
+NEARLY = 0.98
 """The first search that is nearly the best is taken: where one division is best, seeds still differ."""
 
 

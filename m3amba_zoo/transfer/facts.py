@@ -98,7 +98,7 @@ def _describe_modality(
                 steps.append(index)
             elif not projections:
                 bands = step.out_channels
-                wavelengths = None if wavelengths is None else step.treated_wavelengths(wavelengths)
+                wavelengths = None if wavelengths is None else step.of_treated(wavelengths)
     elif treated != bands:  # a user's own preprocessor does not say which bands it gives
         bands, wavelengths = treated, None
     return ModalityFacts(bands, wavelengths, treated, tuple(projections), tuple(steps))

@@ -21,11 +21,9 @@ from m3amba_zoo.config.options import INIT_FROM
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import check_data, describe_data
 from m3amba_zoo.errors import InputError, close_names
-from m3amba_zoo.evaluation.record import read_record
-from m3amba_zoo.hub.index import sha256_of
+from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.hub.resolve import find_model
 from m3amba_zoo.hub.trained_model import (
-    METRICS_FILE,
     TrainedModel,
     find_weights,
     read_own_record,
@@ -34,6 +32,7 @@ from m3amba_zoo.hub.trained_model import (
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.splits.scene_data import SceneData, load_scene_data
+from m3amba_zoo.system import sha256_of
 from m3amba_zoo.transfer.facts import ModelFacts, describe_model
 from m3amba_zoo.transfer.weights import transfer_weights
 
@@ -225,7 +224,7 @@ def open_source(given: str, config: str | Path | None = None) -> SourceModel:
     folder = find_model(given)
     trained = TrainedModel.from_folder(folder)
     read = read_config(visible_files(folder, "*.py")[0])
-    return SourceModel(given, trained, read, find_weights(folder, read))
+    return SourceModel(given, trained, read, find_weights(folder))
 
 
 def _read_wavelengths(given: Any, bands: int, of_what: str) -> NDArray[np.float64]:

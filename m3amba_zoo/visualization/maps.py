@@ -38,7 +38,11 @@ STRETCH = (2.0, 98.0)
 
 
 def write_maps(
-    work_dir: Path, scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split
+    work_dir: Path,
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    split: Split,
+    simulated: bool = False,
 ) -> list[Path]:
     """Write the figure of ``map_figure`` as ``map.png``, and each class map as GeoTIFF ``maps/<scene>.tif``.
 
@@ -47,6 +51,7 @@ def write_maps(
         scenes: see ``map_figure``.
         class_maps: see ``map_figure``.
         split: see ``map_figure``.
+        simulated: see ``map_figure``.
 
     Returns:
         The files written, ``map.png`` first.
@@ -54,7 +59,7 @@ def write_maps(
     Raises:
         InputError: if a file cannot be written.
     """
-    figure = map_figure(scenes, class_maps, split)
+    figure = map_figure(scenes, class_maps, split, simulated)
     png, folder = work_dir / "map.png", work_dir / "maps"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +76,12 @@ def write_maps(
     return written
 
 
-def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split) -> Figure:
+def map_figure(
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    split: Split,
+    simulated: bool = False,
+) -> Figure:
     """Draw each scene as a strip of panels: its rasters, training and test labels, prediction, errors.
 
     Scenes without test pixels are left out if others have some. Scenes that touch are one strip. At most 60
@@ -81,6 +91,7 @@ def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint
         scenes: with one class table, with or without rasters.
         class_maps: ``(H, W)`` uint8 by scene name, 1..K the classes, 0 not predicted.
         split: whose test part is scored.
+        simulated: whether the pixels are; the headings then say so.
 
     Returns:
         A figure outside pyplot's state, without a window.
@@ -95,7 +106,7 @@ def map_figure(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint
     ]
     strips = [
         Strip(
-            _heading(picture.scenes, class_maps, split),
+            _heading(picture.scenes, class_maps, split, simulated),
             [
                 *(Panel(modality, drawn.image) for modality, drawn in shown.items()),
                 *_label_panels(picture, trained),
@@ -128,10 +139,14 @@ def _label_panels(picture: Picture, trained: bool) -> list[Panel]:
     return panels
 
 
-def _heading(scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split) -> str:
+def _heading(
+    scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split, simulated: bool
+) -> str:
     name, more = scenes[0].name, len(scenes) - 1
     if more:
         name += f" and {more} that join{'s' * (more == 1)} it"
+    if simulated:
+        name += " (simulated data)"
     tests = [split.masks[scene.name]["test"] for scene in scenes]
     right = [class_maps[s.name][test] == s.labels[test] for s, test in zip(scenes, tests, strict=True)]
     judged = np.concatenate(right)

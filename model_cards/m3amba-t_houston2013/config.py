@@ -23,7 +23,7 @@ model = dict(
     neck=dict(d_state=8, depth=2, drop_path=0.1, type='CrossMamba'),
     num_classes=15,
     type='M3amba',
-    window=32)
+    window=11)
 num_classes = 15
 optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
@@ -52,7 +52,7 @@ test_dataloader = dict(
         source=dict(type='houston2013'),
         split=dict(type='official'),
         type='SceneWindows',
-        window=32),
+        window=11),
     num_workers=0,
     sampler=dict(round_up=False, shuffle=False, type='DefaultSampler'))
 test_evaluator = dict(type='SceneMetric')
@@ -71,8 +71,8 @@ train_dataloader = dict(
         source=dict(type='houston2013'),
         split=dict(type='official'),
         type='TrainWindows',
-        window=32,
+        window=11,
         windows_per_epoch=512),
     num_workers=0,
     sampler=dict(type='DrawSampler'))
-window = 32
+window = 11

@@ -198,7 +198,7 @@ def test_resuming_elsewhere_removes_nothing_of_the_old_work_dir(config, monkeypa
     train(config, "--no-test", "--work-dir", "old", "--cfg-options", "train_cfg.max_epochs=2")
     before = sorted(Path("old").glob("*.pth"))
     assert any(path.name.startswith("best_") for path in before)
-    train(config, "--no-test", "--work-dir", "new", "--resume", "old/epoch_2.pth",
+    train(config, "--no-test", "--work-dir", "new", "--resume", "old/epoch_2.pth", "--extend",
           "--cfg-options", "train_cfg.max_epochs=4")  # fmt: skip
     assert sorted(Path("old").glob("*.pth")) == before
     assert {path.name for path in Path("new").glob("best_toy_oa*")} == {"best_toy_oa_epoch_4.pth"}
@@ -245,8 +245,8 @@ def test_a_full_disk_keeps_the_checkpoint_before(config, monkeypatch):
 def test_testing_and_resuming_take_the_seeds_of_the_training(config, options):
     config.write_text(config.read_text().replace("seed=0", "seed=1"))
     train(config, "--no-test", "--work-dir", "run", *options)
-    train(config, "--no-test", "--work-dir", "run", "--resume", "--cfg-options", "train_cfg.max_epochs=4")
-    assert check(config, "run/epoch_4.pth") == 0
+    train(config, "--no-test", "--work-dir", "run", "--resume")
+    assert check(config, "run/epoch_3.pth") == 0
 
 
 def test_resuming_in_an_empty_or_moved_work_dir(config, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.datasets import Draw, SceneWindows, TrainWindows
-from m3amba_zoo.datasets.windows import cut_raster
+from m3amba_zoo.datasets.windows import cut_labels, cut_raster
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import SceneLogits
 from m3amba_zoo.registry import TRANSFORMS
@@ -93,11 +93,39 @@ def test_windows_of_a_part_alone_cover_that_part():
         assert (seen | ~mask).all()
 
 
-def test_nodata_becomes_nan_and_is_left_out_of_the_training_pixels():
+def test_an_epoch_with_fewer_windows_than_classes_goes_on_where_the_last_one_ended():
+    dataset = train_windows(window=1, windows_per_epoch=2)
+    drawn = [dataset[Draw(0, epoch, turn)]["labels"].item() for epoch in range(3) for turn in range(2)]
+    assert drawn == [1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("window", "margin"), [(1, 0), (6, 0), (7, 0), (7, 3), (32, 0)])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_frequencies_are_those_of_the_labels_that_all_windows_show(window, margin, balanced):
+    dataset = train_windows(window=window, balanced=balanced, mirror_small_scenes=True)
+    parts = list(dataset.data.split.parts(dataset.data.scenes, "train"))
+    of_class = sum(np.bincount(scene.labels[mask], minlength=4) for scene, mask in parts)
+    shown = np.zeros(4)
+    for scene, mask in parts:
+        labels = np.where(mask, scene.labels, 0)
+        for row, column in np.argwhere(mask):
+            cut = cut_labels(labels, row - window // 2, column - window // 2, window)
+            inner = cut[margin : window - margin, margin : window - margin]
+            weight = 1 / of_class[labels[row, column]] if balanced else 1
+            shown += weight * np.bincount(inner.ravel(), minlength=4)
+    np.testing.assert_allclose(dataset.label_frequencies(margin), shown[1:] / shown[1:].sum(), rtol=1e-9)
+    if balanced and window - 2 * margin == 1:
+        np.testing.assert_allclose(dataset.label_frequencies(margin), 1 / 3)
+
+
+def test_nodata_becomes_nan_in_windows_and_in_training_pixels():
     dataset = train_windows(window=20, mirror_small_scenes=True)
     pixels, labels = dataset.training_pixels()
-    assert len(labels) == dataset.data.split.count("train") - 3  # one pixel a scene
-    assert pixels["hsi"].min() > 0
+    assert len(labels) == dataset.data.split.count("train")
+    missing = np.isnan(pixels["hsi"])
+    assert missing.all(axis=1).sum() == missing.any(axis=1).sum() == 3  # one pixel a scene
+    assert np.nanmin(pixels["hsi"]) > 0
+    assert not np.isnan(pixels["sar"]).any()
     windows = SceneWindows(**COMMON, window=5)
     assert np.isnan(windows[0]["inputs"]["hsi"].numpy()[:, 0, 0]).all()
 

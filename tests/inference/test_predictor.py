@@ -18,6 +18,7 @@ from m3amba_zoo.datasets import SceneWindows, TrainWindows
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import SceneMetric
 from m3amba_zoo.inference import Predictor
+from m3amba_zoo.models.chosen_weights import write_choice
 from m3amba_zoo.registry import MODELS
 
 DATA = {
@@ -217,17 +218,15 @@ def test_a_folder_with_config_and_safetensors_serves_too(work_dir, files, tmp_pa
     assert card.classes[2].name == "class 3"
 
 
-def test_the_best_weights_are_taken_where_the_training_kept_them(tmp_path):
+def test_the_weights_are_taken_that_the_training_chose(tmp_path):
     model = write_work_dir(tmp_path / "work")
     for parameter in model.parameters():
         parameter.data.zero_()
     torch.save({"state_dict": model.state_dict()}, tmp_path / "work" / "best_oa_epoch_2.pth")
-    last = Predictor(tmp_path / "work", device="cpu")  # left there by another training
-    assert any(parameter.any() for parameter in last.model.parameters())
-    hooks = {"checkpoint": {"type": "SafeCheckpointHook", "save_best": "oa"}}
-    Config({**config(), "default_hooks": hooks}).dump(tmp_path / "work" / "m3amba_tiny.py")
-    best = Predictor(tmp_path / "work", device="cpu")
-    assert not any(parameter.any() for parameter in best.model.parameters())
+    for file, zero in (("best_oa_epoch_2.pth", True), ("epoch_3.pth", False)):
+        write_choice(tmp_path / "work", tmp_path / "work" / file, "a rule")
+        chosen = Predictor(tmp_path / "work", device="cpu")
+        assert any(parameter.any() for parameter in chosen.model.parameters()) != zero
 
 
 def test_probabilities_agree_with_the_map_and_pixels_without_data_stay_empty(work_dir, files, tmp_path):

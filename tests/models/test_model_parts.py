@@ -19,6 +19,12 @@ def test_every_adapter_turns_bands_into_tokens_and_a_prior(name):
     assert sum(p.grad is not None for p in adapter.parameters()) > 0
 
 
+def test_a_feature_that_no_layer_would_read_is_refused():
+    adapter = ADAPTERS.build({"type": "ClipAdapter", "in_channels": 3, "embed_dim": 16, "window": 8})
+    with pytest.raises(InputError, match="built without feature_dim"):
+        adapter(torch.randn(2, 3, 8, 8), torch.randn(2, 512))
+
+
 def test_loss_counts_labelled_pixels_only_and_consistency_all_of_them():
     logits = {m: torch.randn(2, 3, 4, 4) for m in ("hsi", "sar", "fused")}
     labels = torch.zeros(2, 4, 4, dtype=torch.int64)

@@ -22,6 +22,10 @@ def pixels(count=400, classes=CLASSES, seed=0):
     return {"hsi": x[:, :4], "lidar": x[:, 4:]}, labels
 
 
+def even(classes):
+    return np.full(classes, 1 / classes)
+
+
 def windows(x):
     return {m: torch.from_numpy(bands).T.reshape(1, -1, 20, 20).float() for m, bands in x.items()}
 
@@ -45,12 +49,20 @@ def test_all_views_together_turn_with_the_window():
 
 def test_prior_power_one_undoes_the_class_frequencies():
     x, labels = pixels()
-    frequencies = torch.from_numpy(np.bincount(labels)[1:] / len(labels)).float()
+    frequencies = torch.tensor([0.5, 0.4, 0.1])  # of the windows' labels, not of the pixels'
     posterior = Posterior(BANDS, CLASSES, prior_power=1.0)
-    posterior.fit(x, labels)
+    posterior.fit(x, labels, frequencies.numpy())
     learnt = frequencies.log().view(1, -1, 1, 1).expand(1, CLASSES, 20, 20)
-    even = posterior(lambda _: learnt, windows(x)).exp()
-    torch.testing.assert_close(even, torch.full_like(even, 1 / CLASSES))
+    found = posterior(lambda _: learnt, windows(x)).exp()
+    torch.testing.assert_close(found, torch.full_like(found, 1 / CLASSES))
+
+
+def test_a_class_that_training_never_shows_is_not_divided():
+    posterior = Posterior(BANDS, 2, prior_power=0.5)
+    posterior.fit(*pixels(), np.array([1.0, 0.0]))
+    logits = torch.tensor([0.9, 0.1]).log().view(1, 2, 1, 1)
+    found = posterior(lambda _: logits, windows(pixels()[0])).exp().flatten()
+    torch.testing.assert_close(found, torch.tensor([0.9, 0.1]))
 
 
 EXPERT = {"type": "DiscriminantExpert", "pretreatment": {"hsi": [], "lidar": []}}
@@ -60,7 +72,7 @@ EXPERT = {"type": "DiscriminantExpert", "pretreatment": {"hsi": [], "lidar": []}
 def test_the_expert_is_scikit_learns_lda_and_travels_with_the_weights(classes):
     x, labels = pixels(classes=classes)
     fitted = Posterior(BANDS, classes, expert=EXPERT)
-    fitted.fit(x, labels)
+    fitted.fit(x, labels, even(classes))
     loaded = Posterior(BANDS, classes, expert=EXPERT)
     loaded.load_state_dict(fitted.state_dict())
     bands = np.concatenate([x["hsi"], x["lidar"]], axis=1)
@@ -89,10 +101,23 @@ def test_the_expert_reads_means_of_bands_that_are_there_before_its_pretreatment(
     torch.testing.assert_close(found[..., 5:6, 5:6], single(of_hole), rtol=1e-3, atol=1e-5)
 
 
+def test_the_expert_is_fitted_on_the_values_that_it_imputes():
+    x, labels = pixels()
+    x["lidar"][labels == 1] = np.nan  # a whole class
+    x["hsi"][::7, 2] = np.nan
+    posterior = Posterior(BANDS, CLASSES, expert={"type": "DiscriminantExpert"})
+    posterior.fit(x, labels, even(CLASSES))
+    bands = np.concatenate([x["hsi"], x["lidar"]], axis=1)
+    imputed = np.nan_to_num((bands - np.nanmean(bands, 0)) / np.nanstd(bands, 0))
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(imputed, labels)
+    expected = torch.from_numpy(lda.predict_proba(imputed).T).float().view(1, CLASSES, 20, 20)
+    torch.testing.assert_close(posterior.expert(windows(x)), expected, rtol=1e-3, atol=1e-4)
+
+
 def test_an_expert_gives_next_to_no_probability_to_a_class_without_training_pixels():
     x, labels = pixels()
     posterior = Posterior(BANDS, CLASSES + 1, expert=EXPERT)
-    posterior.fit(x, labels)
+    posterior.fit(x, labels, even(CLASSES + 1))
     assert posterior.expert(windows(x))[:, CLASSES].max() == 0
     found = posterior(lambda _: torch.zeros(1, CLASSES + 1, 20, 20), windows(x), windows(x))
     assert found.isfinite().all()
@@ -138,7 +163,7 @@ def test_a_classifier_predicts_through_it_and_trains_without_it():
         "posterior": {"type": "Posterior", "views": 8, "expert": EXPERT, "smooth": 1.0},
     }
     model = MODELS.build(config).eval()
-    model.posterior.fit(*pixels())
+    model.posterior.fit(*pixels(), even(CLASSES))
     inputs = {m: torch.randn(2, bands, 8, 8) for m, bands in BANDS.items()}
     with torch.no_grad():
         bands = {m: x + 1 for m, x in inputs.items()}

@@ -99,6 +99,58 @@ def test_windows_are_shifted_as_a_whole_and_in_training_alone():
     torch.testing.assert_close(shifted.transform(windows)["hsi"], plain.transform(windows)["hsi"])
 
 
+def test_each_modality_is_fitted_on_the_pixels_and_bands_that_it_has():
+    x, labels = pixels()
+    x["hsi"][::3, 2] = np.nan
+    x["lidar"] = np.where(labels == 1, np.nan, 5.0 * labels)[:, None].astype(np.float32)
+    preprocessor = RasterPreprocessor({"hsi": 8, "lidar": 1}, {"hsi": STEPS["PCA"]})
+    treated = preprocessor.fit(x, labels)
+    standardize = preprocessor.steps_of("hsi")[0]
+    np.testing.assert_allclose(standardize.mean, np.nanmean(x["hsi"].astype(float), 0), rtol=1e-6)
+    heights = treated["lidar"][:, 0]
+    assert (heights[labels == 1] == 0).all()
+    np.testing.assert_allclose([heights.mean(), heights[labels != 1].std()], [0, 1], atol=1e-5)
+    whole = np.arange(len(labels)) % 3 > 0
+    standardized = (x["hsi"] - standardize.mean.numpy()) / standardize.std.numpy()
+    of_whole = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS["PCA"][1:]})
+    expected = of_whole.fit({"hsi": standardized[whole]}, labels[whole])["hsi"]
+    np.testing.assert_allclose(treated["hsi"][whole], expected, atol=1e-4)
+    assert (treated["hsi"][~whole] == 0).all()
+    discriminants = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS["Discriminants"]})
+    assert (discriminants.fit(x, labels)["hsi"][~whole] == 0).all()
+
+
+def test_the_bands_that_a_pixel_has_are_treated_as_if_it_had_all():
+    flat = torch.full((1, 4, 1, 2), 3.0)
+    flat[0, 1:3, 0, 1] = torch.nan
+    for step, value in (("UnitNorm", 0.5), ("CenteredLog", 0.0)):
+        found = RasterPreprocessor({"hsi": 4}, {"hsi": STEPS[step]}).transform({"hsi": flat})["hsi"]
+        torch.testing.assert_close(found[0, :, 0, 0], torch.full((4,), value))
+        torch.testing.assert_close(found[0, :, 0, 1], torch.tensor([value, 0, 0, value]))
+
+
+def test_a_band_that_no_pixel_has_is_named_with_the_step_that_leaves_it_out():
+    x, labels = pixels()
+    x["hsi"][:, [2, 3, 6]] = np.nan
+    names = {"hsi": [f"{i} ({400 + i} nm)" for i in range(8)]}
+    plain = RasterPreprocessor({"hsi": 8})
+    with pytest.raises(InputError) as caught:
+        plain.fit(x, labels, names)
+    assert "band 2 (402 nm) to 3 (403 nm), 6 (406 nm) of 'hsi' is missing at all 300" in str(caught.value)
+    step = "dict(type='SelectBands', drop=[(2, 3), (6, 6)])"
+    assert f"begin pretreatment['hsi'] with {step}" in str(caught.value)
+    some = RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "SelectBands", "drop": [(1, 2)]}]})
+    with pytest.raises(InputError, match=r"band 3 .*, 6 .*drop=\[\(1, 3\), \(6, 6\)\]\)"):
+        some.fit(x, labels, names)
+    RasterPreprocessor({"hsi": 8}, {"hsi": [eval(step), {"type": "Standardize"}]}).fit(x, labels)
+    x["hsi"][:, 5] = 7
+    with pytest.raises(InputError, match=r"band 5 \(405 nm\) of 'hsi' is constant"):
+        RasterPreprocessor({"hsi": 8}, {"hsi": [eval(step), {"type": "Standardize"}]}).fit(x, labels, names)
+    x["hsi"][:] = np.nan
+    with pytest.raises(InputError, match="'hsi' has no value at any of the 300 training pixels"):
+        plain.fit(x, labels)
+
+
 def test_bad_bands_are_named():
     x, labels = pixels()
     x["hsi"][:, 2] = 7

@@ -75,6 +75,20 @@ def test_extreme_steps_stay_exact():
     assert not y[0, 4].isnan().any()
 
 
+@pytest.mark.parametrize("size", [1e12, 1e17, 1e30, 3e38])
+def test_decays_beyond_every_limit_are_zero_as_in_the_reference(size):
+    u, delta, A, B, C, D, bias = sequence_inputs(1, 16, 20, 4, 1)
+    A[8:] *= size
+    A.clamp_(min=-3e38)
+    delta = delta.abs() + 1
+    delta[0, :4] *= min(size, 1e30)  # through softplus; y stays finite
+    inputs = [u, delta, A, B, C, D, bias.abs()]
+    found, expected = (selective_scan(*inputs, backend=name) for name in ("cpu", "reference"))
+    assert_close([found], [expected.double()], (1e-5, 1e-4))
+    gradients = output_and_gradients(selective_scan, inputs, "cpu")
+    assert all(x[..., 4:8, :].isfinite().all() for x in gradients[:2])
+
+
 def test_optional_inputs_and_one_group_without_its_axis():
     u, delta, A, B, C, _, _ = sequence_inputs(2, 6, 5, 3, 1)
     y = selective_scan(u, delta, A, B[:, 0], C[:, 0])

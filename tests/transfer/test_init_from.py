@@ -118,7 +118,7 @@ def test_a_resumed_run_keeps_its_start_and_does_not_take_it_again(trained, capsy
     options = ["--init-from", str(trained / "epoch_1.pth")]
     train("houston", 12, "run", *options, "--freeze", "neck.*", "--no-test")
     capsys.readouterr()
-    longer = ["--resume", "--cfg-options", "train_cfg.max_epochs=2"]
+    longer = ["--resume", "--extend", "--cfg-options", "train_cfg.max_epochs=3"]
     with pytest.raises(
         InputError, match=r"freeze is \['heads.fused.*'\], but run/epoch_1.pth was trained with"
     ):

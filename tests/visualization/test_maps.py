@@ -74,6 +74,12 @@ def test_scenes_without_test_pixels_are_left_out_and_of_many_the_first_are_drawn
     assert 0.5 < width / height < 2
 
 
+def test_headings_say_that_the_data_is_simulated(run):
+    for simulated in (True, False):
+        said = [text.get_text() for text in map_figure(*run, simulated).texts]
+        assert sum("(simulated data)" in text for text in said) == (3 if simulated else 0)
+
+
 def test_wide_scenes_are_stacked(run):
     scene = SOURCES.build({"type": "tiny", "height": 20, "width": 110, "scenes": 1}).load()[0]
     split = build_split({"type": "official"}, [scene])

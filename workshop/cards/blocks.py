@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from m3amba_zoo.evaluation.record import METRICS_FILE
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.hub.trained_model import METRICS_FILE
 from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO
@@ -61,7 +61,7 @@ def _scores(trained: Trained, card: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"Split of the shipped weights: {_split(card['split'])}")
     yield f"Selection: {escape(card['selection'])}."
     if any(record["model"]["transductive"] for record in trained.runs.values()):
-        yield "Transductive: the loss reads unlabelled pixels."
+        yield "Transductive: the loss also reads unlabelled pixels, the leaked test pixels among them."
     yield from ("", f"![Composite, reference, prediction and errors]({MAP})", "")
     yield from ("<details><summary>Accuracy of each class, shipped weights, %</summary>", "")
     rows = [

@@ -19,8 +19,10 @@ from safetensors import SafetensorError, safe_open
 
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.index import NAME, PublishedFile, sha256_of
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, METRICS_FILE, README
+from m3amba_zoo.evaluation.record import METRICS_FILE
+from m3amba_zoo.hub.index import NAME, PublishedFile
+from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
+from m3amba_zoo.system import sha256_of
 from workshop.cards.document import read_text
 
 FRONT_MATTER_SCHEMA, METRICS_SCHEMA = "schema.json", "metrics.schema.json"

@@ -25,16 +25,16 @@ def front_matter(files: CardFiles, written: Mapping[str, Any]) -> dict[str, Any]
     """Return a card's front matter: ``written`` with its generated keys replaced from the files.
 
     Raises:
-        InputError: if only one of the names of card and dataset says that the data is simulated, or the
+        InputError: if the card's name says that the data is simulated and it is not, or the reverse, or the
             front matter describes an input that the model does not have.
     """
     card = _mapping(written.get(ZOO))
     trained, data = files.trained, _data(files)
-    simulated = SIMULATED in data["dataset"]
+    simulated = _is_simulated(files, data["dataset"])
     if simulated != (SIMULATED in files.name):
         raise InputError(
-            f"{files.folder}: the dataset is '{data['dataset']}'; either both names or neither must have the "
-            f"word '{SIMULATED}'"
+            f"{files.folder}: the data '{data['dataset']}' is {'' if simulated else 'not '}{SIMULATED}; the "
+            f"card's name must {'' if simulated else 'not '}have this word"
         )
     generated: dict[str, Any] = {
         "base": files.name.partition("_")[0],
@@ -75,6 +75,12 @@ def _data(files: CardFiles) -> dict[str, Any]:
         shipped = files.trained.shipped
         return {"dataset": shipped["dataset"], "modalities": list(shipped["modalities"])}
     return {"dataset": _test_data(files, "source"), "modalities": list(files.bands)}
+
+
+def _is_simulated(files: CardFiles, dataset: str) -> bool:
+    """Return what the record says of the data; earlier versions, and cards without weights, have the name."""
+    record = files.trained.shipped if files.trained is not None else {}
+    return bool(record.get(SIMULATED, SIMULATED in dataset))
 
 
 def _test_data(files: CardFiles, part: str) -> str:

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs = plan.runs(tuning.chosen(plan))
     if args.page:
         summed = sum_up(plan, table, runs)
-        texts = {args.page: render(plan, summed)}
+        texts = {args.page: render(plan, table, summed)}
         readme = readme_path(plan) if args.page == PAGE else None  # a page elsewhere is a preview
         if readme is not None:
             texts[readme] = filled_readme(plan, of_main(summed), readme)
@@ -51,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process too
     processes = Processes(args.work_dirs, args.jobs or default_jobs())
     failed = (
-        tune(tuning, tuning_runs(plan, chosen), processes) if args.tune else fill(table, chosen, processes)
+        tune(tuning, tuning_runs(plan, chosen), processes)
+        if args.tune
+        else fill(plan, table, chosen, processes)
     )
     written = tuning.path if args.tune else table.path
     print_line(f"{len(failed)} runs failed; results are in {written}")
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="instead, try the plan's grid for each network on validation pixels",
+        help="instead, try each model's settings on validation pixels",
     )
     parser.add_argument("--dry-run", action="store_true", help="list the runs and stop")
     parser.add_argument(

@@ -9,18 +9,21 @@ from fnmatch import fnmatch
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 
 from m3amba_zoo.errors import DataNotFoundError, InputError, close_names
+from m3amba_zoo.evaluation.scored_pixels import scored_pixels
 from m3amba_zoo.models.baselines import PixelClassifier
-from m3amba_zoo.registry import CLASSIFIERS, SOURCES
-from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits import Split, build_split, leaked_pixels
+from m3amba_zoo.registry import CLASSIFIERS
+from m3amba_zoo.splits import SceneData, leaked_pixels, load_scene_data
 from workshop.leaderboard.plan import Plan, Run
 from workshop.leaderboard.processes import Processes, Result, RunProgress
+from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
 
 SIMULATED = "simulated"
+BLOCK = 32  # side in pixels of the blocks that significance draws, if the plan does not say
 
 
 class NoDataError(Exception):
@@ -83,7 +86,7 @@ def is_done(row: Row | None, run: Run, split_sha256: str) -> bool:
     )
 
 
-def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result]:
+def fill(plan: Plan, table: Table, runs: Sequence[Run], processes: Processes) -> list[Result]:
     """Run what has no result in the table yet, write each result at once, and return the failures.
 
     If a run's data is not on this machine, its result is kept: it was computed on another machine.
@@ -93,13 +96,15 @@ def fill(table: Table, runs: Sequence[Run], processes: Processes) -> list[Result
     """
     possible, without = prepare(runs)
     rows = table.rows()
+    for run in {run.dataset: run for run, _ in possible if run.test_sha256 is not None}.values():
+        table.put_part(run.dataset, fixed_part(run, plan.datasets[run.dataset].get("block", BLOCK)))
     for run, reason in without:
         if (rows.get(run.key) or {}).get("status") != DONE:
             table.put_reason(run, NO_DATA, reason)
     left = [(run, sha256) for run, sha256 in possible if not is_done(rows.get(run.key), run, sha256)]
     hashes = {run.key: sha256 for run, sha256 in left}
     failed = []
-    with RunProgress(len(left), len(possible) - len(left), len(without)) as progress:
+    with RunProgress(len(left), len(possible) - len(left), without) as progress:
         found = processes.results(
             left,
             progress.started,
@@ -120,8 +125,8 @@ def split_hash(run: Run) -> str:
 
     Raises:
         NoDataError: if the data is not on this machine, or only a simulated stand-in of it is.
-        InputError: if the config cannot be read or has no data, if the split cannot be made, or if it leaks
-            more than the plan allows.
+        InputError: if the config cannot be read or has no data, if the split cannot be made or has another
+            test part than the plan's, or if it leaks more than the plan allows.
     """
     config = run.read()
     dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
@@ -134,13 +139,29 @@ def split_hash(run: Run) -> str:
             "options would not reach the data; expected one split"
         )
     source, split = (json.dumps(dataset[key], sort_keys=True) for key in ("source", "split"))
-    found, leaked = _leak(source, split, _window(config, dataset), SIMULATED in run.dataset)
+    data = _data(source, split)
+    if data.simulated and SIMULATED not in run.dataset:
+        raise NoDataError(f"only a simulated stand-in of '{dataset['source']['type']}' is here")
+    leaked = _leaked(source, split, _window(config, dataset))
     if run.max_leaked_pixels is not None and leaked > run.max_leaked_pixels:
         raise InputError(
-            f"{run}: training windows show {leaked} test pixels of split '{found.name}', but the plan's "
+            f"{run}: training windows show {leaked} test pixels of split '{data.split.name}', but the plan's "
             f"max_leaked_pixels is {run.max_leaked_pixels}"
         )
-    return found.sha256
+    if run.test_sha256 and data.split.test_sha256 != run.test_sha256:
+        raise InputError(
+            f"{run}: its config makes a test part with the hash {data.split.test_sha256}, but the plan has "
+            f"set apart {run.test_sha256}"
+        )
+    return data.split.sha256
+
+
+def fixed_part(run: Run, block: int) -> FixedPart:
+    """Return the test part of a run's dataset, cut into blocks of ``block`` x ``block`` pixels."""
+    dataset = run.read().test_dataloader.dataset
+    data = _data(*(json.dumps(dataset[key], sort_keys=True) for key in ("source", "split")))
+    pixels = scored_pixels(data, "test", block)
+    return FixedPart(data.split.test_sha256, pixels.labels.astype(np.uint8), pixels.block.astype(np.int32))
 
 
 def _window(config: Config, dataset: Mapping[str, Any]) -> int:
@@ -154,26 +175,17 @@ def _window(config: Config, dataset: Mapping[str, Any]) -> int:
 
 
 @lru_cache(maxsize=256)
-def _leak(source: str, split: str, window: int, may_be_simulated: bool) -> tuple[Split, int]:
-    scenes = _scenes(source, may_be_simulated)
-    made = _split(source, split, may_be_simulated)
-    return made, leaked_pixels(made, scenes, window)
+def _leaked(source_json: str, split_json: str, window: int) -> int:
+    data = _data(source_json, split_json)
+    return leaked_pixels(data.split, data.scenes, window)
 
 
 @lru_cache(maxsize=64)
-def _split(source: str, split: str, may_be_simulated: bool) -> Split:
-    return build_split(json.loads(split), _scenes(source, may_be_simulated))
-
-
-@lru_cache(maxsize=16)
-def _scenes(source_json: str, may_be_simulated: bool) -> list[Scene]:
-    """Load a source's scenes with their rasters, to notice absent files, and return the labels alone."""
-    config = json.loads(source_json)
-    source = SOURCES.build(dict(config))
+def _data(source_json: str, split_json: str) -> SceneData:
+    """Make a split of a source's scenes, and keep their labels alone."""
+    source = json.loads(source_json)
     try:
-        scenes = source.load()
+        data = load_scene_data(source, json.loads(split_json))
     except DataNotFoundError as error:
-        raise NoDataError(f"the files of '{config['type']}' are not here") from error
-    if source.simulated and not may_be_simulated:
-        raise NoDataError(f"only a simulated stand-in of '{config['type']}' is here")
-    return [replace(scene, rasters={}) for scene in scenes]
+        raise NoDataError(f"the files of '{source['type']}' are not here") from error
+    return replace(data, scenes=tuple(replace(scene, rasters={}) for scene in data.scenes))

@@ -13,6 +13,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
 from workshop.cards.document import read_text, replace_blocks, table
 from workshop.leaderboard.plan import Plan
+from workshop.leaderboard.significance import Drawn
 from workshop.leaderboard.summary import Entry, signed
 
 HEAD = (
@@ -20,7 +21,7 @@ HEAD = (
     "its OA / AA / kappa",
     "best of the others",
     "OA / AA / kappa",
-    "ahead by, points",
+    "ahead by, points [95 % interval of OA]",
     "its training, s",
     "training of the best network of the others, s",
 )
@@ -39,7 +40,7 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> t
     """
     model = goal["model"]
     rows: list[list[str]] = []
-    margins = []
+    margins: list[Drawn] = []
     waiting: set[str] = set()
     for dataset in goal["datasets"]:
         entries = found.get(dataset, [])
@@ -51,17 +52,21 @@ def standing(goal: Mapping[str, Any], found: Mapping[str, Sequence[Entry]]) -> t
             continue
         best = others[0]  # entries are sorted by mean OA
         ahead = [100 * (own.mean(score) - best.mean(score)) for score in SCORES]
-        margins.append(ahead[0])
+        if own.drawn is None or best.drawn is None:
+            margins.append(np.array(ahead[:1]) / 100)
+        else:
+            margins.append(own.drawn[:, 0] - best.drawn[:, 0])
         networks = [entry for entry in others if entry.values("model", "parameters")]
         network = f"{_seconds(networks[0])} ({networks[0].model})" if networks else "-"
-        leads = " / ".join(map(signed, ahead))
+        leads = " / ".join(map(signed, ahead)) + _interval(margins[-1:])
         rows.append([dataset, own.percents, best.model, best.percents, leads, _seconds(own), network])
     if len(margins) < len(goal["datasets"]):
         return rows, f"The margin is known once {' and '.join(goal['datasets'])} have been run."
-    margin = float(np.mean(margins))
+    margin = float(np.mean([100 * drawn[0] for drawn in margins]))
     sentence = (
         f"On average over {' and '.join(goal['datasets'])} {model} is {abs(margin):.2f} points of OA "
-        f"{'ahead of' if margin >= 0 else 'behind'} the best of the others on each; the goal is "
+        f"{'ahead of' if margin >= 0 else 'behind'} the best of the others on each{_interval(margins)}; "
+        "the goal is "
         f"{goal['margin']:.2f} ahead."
     )
     return rows, sentence + (f" Not complete yet: {', '.join(sorted(waiting))}." if waiting else "")
@@ -108,6 +113,14 @@ def _overview(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> list[str]:
         rows.append((mean, [name, *scores, "-" if np.isinf(mean) else f"{mean:.1f}"]))
     rows.sort(key=lambda row: -row[0])
     return table(["OA / AA / kappa, %", *titles, "mean OA"], [cells for _, cells in rows])
+
+
+def _interval(margins: Sequence[Drawn]) -> str:
+    """Return the 95 % interval of a mean margin in points, of independent datasets; empty if unknown."""
+    if min(map(len, margins)) < 2:
+        return ""
+    low, high = np.percentile(100 * np.mean(margins, axis=0)[1:], (2.5, 97.5))
+    return f" [{signed(low)}, {signed(high)}]"
 
 
 def _complete(entries: Sequence[Entry], model: str) -> Entry | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,12 @@ from mmengine.config import Config
 
 from m3amba_zoo.config import apply_options, complete, config_sha256, read_raw, set_seed
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import CLASSIFIERS
 
+DEFAULT_PLAN = Path("configs", "leaderboard.py")
 PLACE = "{dataset}"
+Tuned = Mapping[tuple[str, str], tuple[str, ...]]
+"""The options chosen for a dataset and model."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,10 @@ class Run:
         options: ``KEY=VALUE`` changes of the config.
         part: the part of the split that is scored.
         max_leaked_pixels: how many test pixels its training windows may show; None for any number.
-        tuned: the setting that was chosen on validation pixels; empty if none was.
-        label: the name of the run's folder; empty for ``seedN``.
+        test_sha256: the hash of the test part that the plan sets apart for all runs of the dataset; empty if
+            the plan does not say, None if each run has its own.
+        tuned: the options of the setting that was chosen on validation pixels; empty if none was.
+        setting: the number of the try in a tuning; None for other runs.
     """
 
     group: str
@@ -51,8 +57,9 @@ class Run:
     options: tuple[str, ...] = ()
     part: str = "test"
     max_leaked_pixels: int | None = 0
-    tuned: str = ""
-    label: str = ""
+    test_sha256: str | None = ""
+    tuned: tuple[str, ...] = ()
+    setting: int | None = None
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -62,12 +69,13 @@ class Run:
     @property
     def place(self) -> Path:
         """The relative path of its files."""
-        return Path(self.group, self.dataset, self.model, self.label or f"seed{self.seed}")
+        try_ = "" if self.setting is None else f"setting{self.setting}-"
+        return Path(self.group, self.dataset, self.model, f"{try_}seed{self.seed}")
 
     @property
     def all_options(self) -> tuple[str, ...]:
-        """The options, including the tuned setting."""
-        return (*self.options, self.tuned) if self.tuned else self.options
+        """The tuned setting's options, then the run's own."""
+        return (*self.tuned, *self.options)
 
     @property
     def arguments(self) -> list[str]:
@@ -82,11 +90,25 @@ class Run:
         Raises:
             InputError: if the config cannot be read, or an option does not fit.
         """
-        config = copy.deepcopy(_read(self.folder / self.config, self.data))
-        apply_options(config, self.all_options)
+        config = self._stated()
         set_seed(config, self.seed)
         complete(config)
         return config
+
+    def _stated(self) -> Config:
+        """Return the config with the run's options, before its seed and what follows from it."""
+        config = copy.deepcopy(_read(self.folder / self.config, self.data))
+        apply_options(config, self.all_options)
+        return config
+
+    @cached_property
+    def repeats_itself(self) -> bool:
+        """Whether every seed gives the same result: neither the model nor its split draws anything."""
+        config = self._stated()
+        if not config.get("classifier") or CLASSIFIERS.get(config.classifier.type).random:
+            return False
+        split = config.get("split") or config.test_dataloader.dataset.split
+        return not {"val", "random"} & split.keys()
 
     @cached_property
     def config_sha256(self) -> str:
@@ -116,11 +138,11 @@ class Plan:
     papers: Mapping[str, Mapping[str, Mapping[str, str]]]
     goal: Mapping[str, Any]
 
-    def runs(self, tuned: Mapping[tuple[str, str], str] | None = None) -> list[Run]:
+    def runs(self, tuned: Tuned | None = None) -> list[Run]:
         """List the runs in the plan's order.
 
         Args:
-            tuned: the chosen option by dataset and model, for the runs of these models and their variants.
+            tuned: the chosen options by dataset and model, for the runs of these models and their variants.
 
         Raises:
             InputError: if a config is absent.
@@ -132,29 +154,40 @@ class Plan:
             for run in self._runs(group, dataset, tuned or {})
         ]
 
-    def _runs(self, group: str, dataset: str, tuned: Mapping[tuple[str, str], str]) -> Iterator[Run]:
-        entry = self.groups[group]
-        leak = entry.get("max_leaked_pixels", self.datasets[dataset].get("max_leaked_pixels", 0))
+    def raw(self, model: str, dataset: str) -> Config:
+        """Return a model's config on a dataset as its files state it."""
+        config = self.models[model]
+        return _read(self.path.parent / config.replace(PLACE, dataset), None if PLACE in config else dataset)
+
+    def _runs(self, group: str, dataset: str, tuned: Tuned) -> Iterator[Run]:
+        entry, about = self.groups[group], self.datasets[dataset]
+        if dataset not in entry.get("datasets", self.datasets):
+            return
+        seeds = [seed for seed in entry.get("seeds", self.seeds) if seed in about.get("seeds", self.seeds)]
+        leak = entry.get("max_leaked_pixels", about.get("max_leaked_pixels", 0))
         for model, base, config, options in self._members(entry, dataset):
             path = self.path.parent / config.replace(PLACE, dataset)
             if PLACE in config and not path.is_file():
                 continue  # such a model may lack a config for some datasets
             if not path.is_file():
                 raise InputError(f"{self.path}: model '{model}' has the config {config}, which is absent")
-            for seed in self.seeds:
-                yield Run(
-                    group,
-                    dataset,
-                    model,
-                    base,
-                    seed,
-                    self.path.parent,
-                    config.replace(PLACE, dataset),
-                    None if PLACE in config else dataset,
-                    (*entry.get("options", ()), *options),
-                    max_leaked_pixels=leak,
-                    tuned=tuned.get((dataset, base), ""),
-                )
+            first = Run(
+                group,
+                dataset,
+                model,
+                base,
+                seeds[0],
+                self.path.parent,
+                config.replace(PLACE, dataset),
+                None if PLACE in config else dataset,
+                (*entry.get("options", ()), *options),
+                max_leaked_pixels=leak,
+                test_sha256=None if entry.get("own_test_parts") else about.get("test_sha256", ""),
+                tuned=tuned.get((about.get("settings_of", dataset), base), ()),
+            )
+            yield first
+            if not first.repeats_itself:
+                yield from (replace(first, seed=seed) for seed in seeds[1:])
 
     def _members(
         self, group: Mapping[str, Any], dataset: str

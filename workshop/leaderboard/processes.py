@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -145,10 +146,10 @@ class RunProgress:
     Args:
         total: the number of runs to do.
         done: the number of runs that were done before.
-        without: the number of runs without data.
+        without: the runs without data, with the reasons.
     """
 
-    def __init__(self, total: int, done: int, without: int) -> None:
+    def __init__(self, total: int, done: int, without: Sequence[tuple[Run, str]]) -> None:
         self.total, self.ends = total, 0
         self._started: dict[Run, float] = {}
         self._lock = threading.Lock()
@@ -162,7 +163,10 @@ class RunProgress:
             disable=not get_console().is_terminal,
         )
         self._task = self._bar.add_task("runs", total=total, names="")
-        print_line(f"{total} runs to do, {done} done, {without} without data here")
+        print_line(f"{total} runs to do, {done} done, {len(without)} without data here")
+        for reason, runs in groupby(sorted(without, key=_reason), _reason):
+            datasets = dict.fromkeys(run.dataset for run, _ in runs)
+            print_line(f"not run: {', '.join(datasets)}, because {reason}")
 
     def __enter__(self) -> RunProgress:
         self._bar.start()
@@ -195,6 +199,10 @@ class RunProgress:
     def _show(self) -> None:
         names = ", ".join(str(run) for run in self._started)
         self._bar.update(self._task, completed=self.ends, names=names)
+
+
+def _reason(skipped: tuple[Run, str]) -> str:
+    return skipped[1]
 
 
 def cores() -> int:

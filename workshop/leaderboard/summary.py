@@ -1,18 +1,18 @@
-"""A model's runs on a dataset summed up, and compared in pairs with those of another model."""
+"""A model's runs on a dataset summed up, and its means compared with those of another model."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import wilcoxon
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.evaluation.scores import SCORES, unpack_predicted
 from workshop.leaderboard.plan import Run
+from workshop.leaderboard.significance import Drawn, FixedPart
 from workshop.leaderboard.table import DONE, FAILED, Key, Row, Table
 
 
@@ -25,12 +25,14 @@ class Entry:
         runs: the plan's runs of it, one per seed.
         rows: the rows of the table by seed; a run that was never started has none.
         records: the records of finished runs by seed.
+        part: the dataset's test part; None if runs have their own, or it is not known.
     """
 
     model: str
     runs: Sequence[Run]
     rows: Mapping[int, Row]
     records: Mapping[int, Mapping[str, Any]]
+    part: FixedPart | None = None
 
     @property
     def complete(self) -> bool:
@@ -48,6 +50,21 @@ class Entry:
         return any(
             run.seed in self.records and self.rows[run.seed]["config_sha256"] != run.config_sha256
             for run in self.runs
+        )
+
+    @cached_property
+    def drawn(self) -> Drawn | None:
+        """The mean scores over the seeds: of the test part, and of each draw of its blocks."""
+        if self.part is None or not self.records:
+            return None
+        return np.mean(
+            [
+                self.part.scores(
+                    unpack_predicted(record["predicted"], record["pixels"]), len(record["confusion"])
+                )
+                for record in self.records.values()
+            ],
+            axis=0,
         )
 
     def over(self, seeds: Collection[int]) -> Entry:
@@ -79,6 +96,13 @@ class Entry:
         values = self.values(*path)
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
+    def of_class(self, name: str, score: str) -> float:
+        """Return the mean over the seeds of a class's score, such as ``f1``."""
+        found = [
+            c[score] for record in self.records.values() for c in record["per_class"] if c["name"] == name
+        ]
+        return float(np.mean(found))
+
     def accuracy(self, index: int) -> float | None:
         """Return a class's mean accuracy over the seeds that have test pixels of it, None if none has."""
         values = [record["per_class"][index]["accuracy"] for record in self.records.values()]
@@ -101,7 +125,7 @@ def entries(table: Table, rows: Mapping[Key, Row], runs: Sequence[Run]) -> list[
     for model, of_model in by_model.items():
         known = {run.seed: rows[run.key] for run in of_model if run.key in rows}
         records = {seed: table.record(row) for seed, row in known.items() if row["status"] == DONE}
-        found.append(Entry(model, of_model, known, records))
+        found.append(Entry(model, of_model, known, records, _part(table, of_model[0], records)))
     return sorted(
         found,
         key=lambda entry: (
@@ -147,33 +171,8 @@ def mean_difference(first: Entry, second: Entry, score: str) -> float | None:
     return float(np.mean(differences)) if differences else None
 
 
-def compare(first: Entry, second: Entry) -> float | None:
-    """Return the p value of Wilcoxon's test over the OA of the seeds that both models have, else None.
-
-    Raises:
-        InputError: if the models have different test pixels for a seed.
-    """
-    shared = seeds_on_same_pixels(first, second)
-    if not shared:
-        return None
-    oa = [np.array([entry.records[seed]["oa"] for seed in shared]) for entry in (first, second)]
-    return wilcoxon_signed_rank(*oa)
-
-
-def wilcoxon_signed_rank(first: NDArray[np.floating], second: NDArray[np.floating]) -> float | None:
-    """Return the two-sided p value of Wilcoxon's signed-rank test (Biometrics Bulletin 1:80, 1945).
-
-    With five pairs the smallest possible value is 0.0625.
-
-    Args:
-        first: a score of the first model for each seed, ``(n,)``.
-        second: likewise for the second model, the same seeds in the same order.
-
-    Returns:
-        None with fewer than two pairs, and 1 if all pairs are equal.
-    """
-    if len(first) < 2:
-        return None
-    if np.array_equal(first, second):
-        return 1.0
-    return float(wilcoxon(first, second).pvalue)
+def _part(table: Table, run: Run, records: Mapping[int, Mapping[str, Any]]) -> FixedPart | None:
+    """Return the dataset's test part if all results are of it."""
+    part = None if run.test_sha256 is None else table.part(run.dataset)
+    tested = {record["split"]["test_sha256"] for record in records.values()}
+    return part if part is not None and tested == {part.sha256} else None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from m3amba_zoo.errors import InputError
@@ -16,6 +17,7 @@ from m3amba_zoo.evaluation.record import check_scores, read_record
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.system import whole_file
 from workshop.leaderboard.plan import Run
+from workshop.leaderboard.significance import FixedPart
 
 DONE, FAILED, NO_DATA = "done", "failed", "no data here"
 STATUSES = (DONE, FAILED, NO_DATA)
@@ -30,6 +32,7 @@ COLUMNS = (
     "group",
     "per_class",
     "split_sha256",
+    "test_sha256",
     "leaked_pixels",
     "window",
     "selection",
@@ -66,7 +69,7 @@ class Table:
     Every change is written at once, under a lock that several leaderboards share.
 
     Args:
-        path: the CSV file; records are in the folder ``runs`` beside it.
+        path: the CSV file; beside it ``runs`` holds the records, ``test_parts`` the pixels that were tested.
     """
 
     def __init__(self, path: Path) -> None:
@@ -119,13 +122,38 @@ class Table:
         group, dataset, model, seed = key
         return self.records / group / dataset / model / f"seed{seed}.json"
 
+    def part(self, dataset: str) -> FixedPart | None:
+        """Read the dataset's test part; None if it was not kept yet.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        path = self._part_path(dataset)
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return FixedPart(str(file["sha256"]), file["labels"], file["blocks"])
+        except Exception as error:  # numpy, zipfile and zlib raise nearly anything on a damaged file
+            raise InputError(f"{path}: not a test part that the leaderboard kept ({error})") from error
+
+    def put_part(self, dataset: str, part: FixedPart) -> None:
+        """Keep a dataset's test part, for comparisons where the data is not."""
+        path = self._part_path(dataset)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as aside, aside.open("wb") as file:
+            np.savez_compressed(file, sha256=np.array(part.sha256), labels=part.labels, blocks=part.blocks)
+
+    def _part_path(self, dataset: str) -> Path:
+        return self.path.parent / "test_parts" / f"{dataset}.npz"
+
     def put(self, run: Run, record: Record) -> None:
         """Keep a run's record and write its row.
 
         Raises:
             InputError: if a file cannot be written, or as ``rows`` does.
         """
-        kept = {RUN: {**_named(run), "options": list(run.all_options), "tuned": run.tuned}, **record}
+        kept = {RUN: {**_named(run), "options": list(run.all_options), "tuned": list(run.tuned)}, **record}
         path = self.record_path(run.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as aside:
@@ -140,7 +168,7 @@ class Table:
                 **_named(run),
                 "seed": str(run.seed),
                 "options": " ".join(run.all_options),
-                "tuned": run.tuned,
+                "tuned": " ".join(run.tuned),
                 "config_sha256": run.config_sha256,
                 "status": status,
                 "reason": reason,
@@ -194,7 +222,8 @@ def check_record(record: Record, run: Run, split_sha256: str) -> None:
         split_sha256: the hash of the split that the run's config makes.
 
     Raises:
-        InputError: if config, seed, part or split differ; if fewer pixels were scored than the split has; if
+        InputError: if config, seed, part, split or test part differ; if fewer pixels were scored than the
+            split has; if
             training windows show more test pixels than the plan allows; or if the scores do not follow from
             the confusion matrix.
     """
@@ -210,6 +239,11 @@ def check_record(record: Record, run: Run, split_sha256: str) -> None:
         if split["sha256"] != split_sha256:
             raise InputError(
                 f"{run}: the record's split is {split['sha256'][:8]}, but the config makes {split_sha256[:8]}"
+            )
+        if run.test_sha256 and split["test_sha256"] != run.test_sha256:
+            raise InputError(
+                f"{run}: the record's test part is {split['test_sha256'][:8]}, but the plan's is "
+                f"{run.test_sha256[:8]}"
             )
         if run.max_leaked_pixels is not None and split["leaked_pixels"] > run.max_leaked_pixels:
             raise InputError(
@@ -239,10 +273,11 @@ def _done_row(record: Record) -> Row:
         "group": run["group"],
         "per_class": " ".join(_fraction(entry["accuracy"]) for entry in record["per_class"]),
         "split_sha256": split["sha256"],
+        "test_sha256": split["test_sha256"],
         "leaked_pixels": str(split["leaked_pixels"]),
         "window": str(split["window"]),
         "selection": record["selection"],
-        "tuned": run["tuned"],
+        "tuned": " ".join(run["tuned"]),
         "transductive": str(model["transductive"]).lower(),
         "parameters": _number(model["parameters"]),
         "trained_parameters": _number(model["trained_parameters"]),

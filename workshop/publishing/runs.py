@@ -16,13 +16,14 @@ from typing import Any
 from mmengine.config import Config
 
 from m3amba_zoo.config import config_sha256, read_config, set_seed
+from m3amba_zoo.config.options import flat
 from m3amba_zoo.errors import DataNotFoundError, InputError
-from m3amba_zoo.evaluation.record import check_scores, read_record
-from m3amba_zoo.hub.trained_model import METRICS_FILE, find_weights
-from m3amba_zoo.models.weights import read_checkpoint
+from m3amba_zoo.evaluation.record import METRICS_FILE, check_scores, read_record
+from m3amba_zoo.hub.trained_model import find_weights
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import build_split, leaked_pixels
+from m3amba_zoo.system import sha256_of
 
 PART = "test"
 
@@ -91,7 +92,7 @@ def check_splits(runs: Sequence[TrainedRun]) -> bool:
         dataset = run.config.test_dataloader.dataset.to_dict()
         source = json.dumps(dataset["source"], sort_keys=True)
         if source not in scenes:
-            scenes[source] = _load(dataset["source"], "simulated" in str(run.record["dataset"]))
+            scenes[source] = _load(dataset["source"], run.record["simulated"])
         loaded = scenes[source]
         if loaded is None:
             return False
@@ -124,8 +125,8 @@ def _read_run(work_dir: Path) -> TrainedRun:
             raise InputError(f"{configs[0]}: has no '{key}', expected the config of a training with its test")
     try:
         _check_record(work_dir, config, record)
-        weights = find_weights(work_dir, config)
-        _check_weights(work_dir, config, record, weights)
+        weights = find_weights(work_dir)
+        _check_weights(record, weights)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{work_dir / METRICS_FILE}: lacks or misplaces {error}") from error
     return TrainedRun(work_dir, config, record, weights)
@@ -134,6 +135,12 @@ def _read_run(work_dir: Path) -> TrainedRun:
 def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> None:
     """Raise InputError unless a record matches its config and follows the protocol of test and selection."""
     path = work_dir / METRICS_FILE
+    if extended := record["extended"]:
+        first = extended[0]
+        raise InputError(
+            f"{path}: the training was extended after epoch {first['epoch']} ({', '.join(first['changed'])} "
+            "changed), so that no config gives this result; train it afresh"
+        )
     if record["config_sha256"] != config_sha256(config):
         raise InputError(
             f"{path}: is of another config (sha256 {record['config_sha256'][:8]}) than the one in its folder "
@@ -146,7 +153,7 @@ def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> Non
             f"{path}: was written by a later test ({record['command']}), not by the training; run the "
             "training again with --resume, which tests its weights"
         )
-    if _keeps_best(config, record):
+    if record["selection"].startswith("best"):
         part = config.val_dataloader.dataset.get("part", PART)  # test is the datasets' default
         if part == PART or not record["split"]["pixels"][part]:
             raise InputError(
@@ -156,25 +163,14 @@ def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> Non
     check_scores(record, str(path))
 
 
-def _check_weights(work_dir: Path, config: Config, record: dict[str, Any], weights: Path) -> None:
+def _check_weights(record: dict[str, Any], weights: Path) -> None:
     """Raise InputError unless a checkpoint is the one that was tested."""
-    best = sorted(path.name for path in work_dir.glob("best_*.pth"))
-    if _keeps_best(config, record) and weights.name not in best:
-        found = ", ".join(best) or "none"
+    tested, found = record["weights"]["sha256"], sha256_of(weights)
+    if found != tested:
         raise InputError(
-            f"{work_dir}: expected one best_*.pth, the checkpoint that was tested, found {found}"
+            f"{weights}: the training chose these weights (sha256 {found[:8]}), but {METRICS_FILE} is of "
+            f"{record['weights']['file']} ({tested[:8]}); run the training again with --resume"
         )
-    trained, tested = read_checkpoint(weights, "meta")["meta"].get("epoch"), record["model"]["epochs"]
-    if trained != tested:
-        raise InputError(
-            f"{weights}: holds the weights of epoch {trained}, but {METRICS_FILE} is of epoch "
-            f"{tested}; run the training again with --resume"
-        )
-
-
-def _keeps_best(config: Config, record: dict[str, Any]) -> bool:
-    hook = config.get("default_hooks", {}).get("checkpoint") or {}
-    return bool(hook.get("save_best")) or record["selection"].startswith("best")
 
 
 def _seedless(config: Config) -> str:
@@ -186,12 +182,6 @@ def _seedless(config: Config) -> str:
 
 def _first_difference(run: TrainedRun, other: TrainedRun) -> str:
     """Return where the configs of two runs differ, as text."""
-
-    def flat(node: Any, place: str = "") -> dict[str, Any]:
-        if not isinstance(node, dict):
-            return {place: node}
-        return {k: v for key, entry in node.items() for k, v in flat(entry, f"{place}.{key}").items()}
-
     configs = [copy.deepcopy(each.config) for each in (run, other)]
     for config in configs:
         set_seed(config, 0)
@@ -199,7 +189,7 @@ def _first_difference(run: TrainedRun, other: TrainedRun) -> str:
     first, second = (flat(config._cfg_dict.to_dict()) for config in configs)
     for place in [*first, *second]:
         if first.get(place) != second.get(place):
-            return f"{place[1:]} is {second.get(place)!r} and {first.get(place)!r}"
+            return f"{place} is {second.get(place)!r} and {first.get(place)!r}"
     return "their seeds are set in different places"
 
 

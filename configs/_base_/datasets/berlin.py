@@ -1,8 +1,7 @@
 # Berlin (HSI + SAR), official split: about 2,820 training and 461,851 test pixels.
-_base_ = "windows.py"
+_base_ = "hyperspectral.py"
 
 source = dict(type="berlin")
 split = dict(type="official")
 modalities = ["hsi", "sar"]
-window = 32
-pretreatment = dict()  # by modality; modalities not listed are standardised
+window = 11  # the masks have no guard: as large as the largest patch of the other networks

@@ -1,5 +1,6 @@
 # M3amba as in the paper (arXiv 2503.06446): 70.8 M parameters for Houston 2013, without the frozen CLIP.
-# The paper does not give the weights of the two loss terms; we chose these.
+# Never trained here. The paper does not give the weights of the two loss terms; we chose these. The
+# consistency term reads unlabelled pixels, those of the test area too (transductive).
 model = dict(
     type="M3amba",
     embed_dim=384,

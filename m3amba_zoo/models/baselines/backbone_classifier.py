@@ -27,6 +27,7 @@ class BackboneClassifier(WindowClassifier):
 
     Deviations:
         - The backbone starts from random weights because pretrained ones are for three bands.
+        - Its layers that no map of ``out_indices`` depends on are frozen.
 
     Args:
         in_channels, num_classes: as for every WindowClassifier.
@@ -61,7 +62,11 @@ class BackboneClassifier(WindowClassifier):
         )
 
     def _try_out(self, window: Tensor) -> int:
-        """Return the number of channels of the backbone's outputs, and mark its layers that read bands."""
+        """Return the number of channels of the backbone's outputs.
+
+        Marks its layers that read bands, and freezes what its outputs do not depend on: processes that train
+        together wait for a gradient of every other parameter.
+        """
 
         def note(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
             if given[0] is window:
@@ -72,8 +77,7 @@ class BackboneClassifier(WindowClassifier):
         training = self.backbone.training
         self.backbone.eval()  # a forward in training would change the running means of BatchNorm
         try:
-            with torch.no_grad():
-                maps = self.backbone(window)
+            maps = self.backbone(window)
         except RuntimeError as error:
             raise InputError(
                 f"{type(self.backbone).__name__} cannot read windows of {window.shape[-1]} pixels: {error}"
@@ -89,6 +93,11 @@ class BackboneClassifier(WindowClassifier):
                     f"{type(self.backbone).__name__} returns {found}, feature maps (B, C, h, w) are expected "
                     "(ConvNeXt: gap_before_final_norm=False; VisionTransformer: out_type='featmap')"
                 )
+        trained = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
+        if trained:
+            read = torch.autograd.grad(sum(x.sum() for x in maps), trained, allow_unused=True)
+            for parameter, gradient in zip(trained, read, strict=True):
+                parameter.requires_grad_(gradient is not None)
         return sum(x.shape[1] for x in maps)
 
     def logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,28 +7,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from m3amba_zoo.models.baselines.spectra import PixelSpectra
 from m3amba_zoo.registry import CLASSIFIERS
-from m3amba_zoo.splits.build import hold_out_validation
 from m3amba_zoo.splits.places import NearestTraining
 from m3amba_zoo.splits.scene_data import SceneData
-
-# share of the training pixels, and guard in pixels, for a search without validation pixels
-HELD_OUT, HELD_OUT_GUARD = 0.3, 4
 
 
 class PixelClassifier(ABC):
@@ -36,6 +30,7 @@ class PixelClassifier(ABC):
 
     Attributes:
         probabilistic: whether it estimates probabilities; otherwise the predicted class gets 1.
+        random: whether its fit depends on the seed.
         selection: the rule that chose its settings, in words.
         modalities: the rasters that it reads.
         window: side of the square that it reads around a pixel, in pixels.
@@ -43,12 +38,18 @@ class PixelClassifier(ABC):
     """
 
     probabilistic: bool = True
+    random: bool = True
     selection: str = "settings fixed beforehand"
     modalities: tuple[str, ...] = ()
     window: int = 1
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}
+
+    @property
+    def warning(self) -> str:
+        """After ``fit``, a sentence on the training pixels that users should read; empty if there is none."""
+        return ""
 
     @abstractmethod
     def fit(self, data: SceneData, seed: int) -> None:
@@ -68,6 +69,8 @@ class SpectralClassifier(PixelClassifier):
 
     Args:
         modalities, mean, pretreatment: as for ``PixelSpectra``.
+        balanced: whether each class weighs as much as the others, instead of by its number of pixels.
+        most_pixels: larger sets of training pixels are thinned at random to about this number; None keeps all.
 
     Raises:
         InputError: as for ``PixelSpectra``.
@@ -78,20 +81,36 @@ class SpectralClassifier(PixelClassifier):
         modalities: Sequence[str],
         mean: int = 1,
         pretreatment: Mapping[str, Sequence[dict]] | None = None,
+        balanced: bool = False,
+        most_pixels: int | None = None,
     ) -> None:
         super().__init__()
+        self.balanced, self.most_pixels = balanced, most_pixels
         self.spectra = PixelSpectra(modalities, mean, pretreatment)
         self.modalities, self.window = self.spectra.modalities, mean
         self.estimator: Any = None
 
+    @property
+    def warning(self) -> str:
+        """Which classes have next to no data in a modality."""
+        return self.spectra.warning
+
     @abstractmethod
-    def build(self, seed: int) -> ClassifierMixin:
-        """Return the estimator, not fitted."""
+    def build(self, seed: int, classes: int) -> ClassifierMixin:
+        """Return the estimator, not fitted, for a number of classes in the training pixels."""
 
     def fit(self, data: SceneData, seed: int) -> None:
-        """Fit on all training pixels."""
+        """Fit on the training pixels, thinned if there are many."""
+        pixels, labels = self.training_pixels(data, seed)
+        self.estimator = self.build(seed, len(np.unique(labels))).fit(pixels, labels)
+
+    def training_pixels(self, data: SceneData, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the training pixels to fit on, ``(n, C)``, and their classes ``(n,)``."""
         pixels, labels = self.spectra.fit(data)
-        self.estimator = self.build(seed).fit(pixels, labels)
+        if self.most_pixels is not None:
+            pixels, labels = _thin(pixels, labels, self.most_pixels, np.random.default_rng(seed))
+            self.settings["training_pixels"] = len(labels)
+        return pixels, labels
 
     def probabilities(self, data: SceneData, index: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return the estimator's probabilities, or 1 for the class that it predicts."""
@@ -106,21 +125,27 @@ class SpectralClassifier(PixelClassifier):
 
 @CLASSIFIERS.register_module()
 class RandomForest(SpectralClassifier):
-    """Random forest of fully grown trees (Breiman, Machine Learning 45:5, 2001).
+    """Random forest (Breiman, Machine Learning 45:5, 2001).
 
     Args:
         trees: number of trees.
-        **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
+        leaf: the fewest training pixels in a leaf.
+        most_pixels: as for every ``SpectralClassifier``; a fully grown forest's memory grows with it.
+        **kwargs: modalities, mean, pretreatment and balanced, as for every ``SpectralClassifier``.
     """
 
-    def __init__(self, trees: int = 200, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.settings = {"trees": trees}
+    def __init__(self, trees: int = 200, leaf: int = 1, most_pixels: int = 200_000, **kwargs: Any) -> None:
+        super().__init__(most_pixels=most_pixels, **kwargs)
+        self.settings = {"trees": trees, "leaf": leaf}
 
-    def build(self, seed: int) -> ClassifierMixin:
+    def build(self, seed: int, classes: int) -> ClassifierMixin:
         """Return the forest; its trees grow on torch's number of threads."""
         return RandomForestClassifier(
-            self.settings["trees"], random_state=seed, n_jobs=torch.get_num_threads()
+            self.settings["trees"],
+            min_samples_leaf=self.settings["leaf"],
+            class_weight="balanced" if self.balanced else None,
+            random_state=seed,
+            n_jobs=torch.get_num_threads(),
         )
 
 
@@ -128,79 +153,45 @@ class RandomForest(SpectralClassifier):
 class ShrinkageLDA(SpectralClassifier):
     """Linear discriminant analysis, its covariance shrunk by Ledoit and Wolf (JMVA 88:365, 2004)."""
 
-    def build(self, seed: int) -> ClassifierMixin:
+    random = False
+
+    def build(self, seed: int, classes: int) -> ClassifierMixin:
         """Return the discriminant; nothing in it is random."""
         self.settings = {"solver": "lsqr", "shrinkage": "auto"}
-        return LinearDiscriminantAnalysis(**self.settings)
+        priors = np.full(classes, 1 / classes) if self.balanced else None
+        return LinearDiscriminantAnalysis(**self.settings, priors=priors)
 
 
 @CLASSIFIERS.register_module()
 class SVM(SpectralClassifier):
     """Support vector machine with a radial basis function, on standardised bands.
 
-    C and gamma are those with the best overall accuracy on validation pixels: the split's, or if it has none,
-    pixels held out of the training pixels (whole scenes or regions). Then it is fitted again on the training
-    pixels.
-
     Args:
-        costs: values of C to try.
-        gammas: values of gamma to try, times the number of bands.
-        most_pixels: larger sets of training pixels are thinned at random to about this number, because
-            libsvm's time grows with the square of it.
-        most_search_pixels: likewise for the training and the validation pixels of the search.
-        **kwargs: modalities, mean and pretreatment, as for every ``SpectralClassifier``.
+        cost: C.
+        gamma: times the number of bands.
+        most_pixels: as for every ``SpectralClassifier``; libsvm's time grows with the square of it.
+        **kwargs: modalities, mean, pretreatment and balanced, as for every ``SpectralClassifier``.
     """
 
     probabilistic = False
 
     def __init__(
-        self,
-        costs: Sequence[float] = (1.0, 10.0, 100.0, 1000.0),
-        gammas: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0),
-        most_pixels: int = 12_000,
-        most_search_pixels: int = 4_000,
-        **kwargs: Any,
+        self, cost: float = 10.0, gamma: float = 0.3, most_pixels: int = 12_000, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.costs, self.gammas = list(costs), list(gammas)
-        self.most_pixels, self.most_search_pixels = most_pixels, most_search_pixels
+        super().__init__(most_pixels=most_pixels, **kwargs)
+        self.settings = {"C": cost, "gamma times bands": gamma}
 
-    def build(self, seed: int) -> Pipeline:
-        """Return the machine before C and gamma are chosen."""
-        return make_pipeline(StandardScaler(), SVC(cache_size=500))
+    def build(self, seed: int, classes: int) -> Pipeline:
+        """Return the machine; its gamma is set once the number of bands is known."""
+        weight = "balanced" if self.balanced else None
+        return make_pipeline(StandardScaler(), SVC(C=self.settings["C"], class_weight=weight, cache_size=500))
 
     def fit(self, data: SceneData, seed: int) -> None:
-        """Choose C and gamma, then fit on the training pixels."""
-        search = data
-        if data.split.count("val"):
-            self.selection = "C and gamma by overall accuracy on the split's validation pixels"
-        else:
-            held_out = hold_out_validation(data.split, data.scenes, HELD_OUT, HELD_OUT_GUARD, seed)
-            search = replace(data, split=held_out)
-            self.selection = "C and gamma by overall accuracy on pixels held out of the training pixels"
-        generator = np.random.default_rng(seed)
-        machine = self.build(seed)
-        chosen = self._choose(machine, search, generator)
-        pixels, labels = _thin(*self.spectra.fit(data), self.most_pixels, generator)
-        self.estimator = clone(machine).set_params(**chosen).fit(pixels, labels)
-        self.settings = {
-            "C": chosen["svc__C"],
-            "gamma": chosen["svc__gamma"],
-            "training_pixels": len(labels),
-        }
-
-    def _choose(
-        self, machine: Pipeline, search: SceneData, generator: np.random.Generator
-    ) -> dict[str, float]:
-        train, train_labels = _thin(*self.spectra.fit(search), self.most_search_pixels, generator)
-        of_val = self.spectra.of_part(search, "val")
-        val, val_labels = _thin(*of_val, self.most_search_pixels, generator)
-        bands = train.shape[1]
-        fold = (np.arange(len(train)), np.arange(len(train), len(train) + len(val)))
-        grid = {"svc__C": self.costs, "svc__gamma": [factor / bands for factor in self.gammas]}
-        found = GridSearchCV(machine, grid, scoring="accuracy", cv=[fold], refit=False)
-        found.fit(np.concatenate([train, val]), np.concatenate([train_labels, val_labels]))
-        return found.best_params_
+        """Fit on the training pixels, thinned if there are many."""
+        pixels, labels = self.training_pixels(data, seed)
+        gamma = self.settings["gamma times bands"] / pixels.shape[1]
+        machine = self.build(seed, len(np.unique(labels))).set_params(svc__gamma=gamma)
+        self.estimator = machine.fit(pixels, labels)
 
 
 @CLASSIFIERS.register_module()
@@ -215,6 +206,7 @@ class Position(PixelClassifier):
     """
 
     probabilistic = False
+    random = False
 
     def __init__(self, modalities: Sequence[str] = ()) -> None:
         super().__init__()

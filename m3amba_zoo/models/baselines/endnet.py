@@ -72,12 +72,14 @@ class EndNet(PatchClassifier):
         return {FUSED: self.classifier(self._code(inputs))}
 
     def patch_losses(self, inputs: Mapping[str, Tensor], labels_N: Tensor) -> dict[str, Tensor]:
-        """Return the classification's terms and ``loss_reconstruct_<modality>``."""
+        """Return the classification's terms and ``loss_reconstruct_<modality>``, of labelled pixels alone."""
         code = self._code(inputs)
         losses = self.loss({FUSED: self.classifier(code)[:, :, None, None]}, labels_N[:, None, None])
+        labelled = labels_N > 0
         for modality, decoder in self.decoders.items():
-            error = F.mse_loss(decoder(code).float(), inputs[modality].flatten(1).float())
-            losses[f"loss_reconstruct_{modality}"] = self.reconstruction * error
+            error = F.mse_loss(decoder(code).float(), inputs[modality].flatten(1).float(), reduction="none")
+            mean = (error.mean(1) * labelled).sum() / labelled.sum().clamp(min=1)
+            losses[f"loss_reconstruct_{modality}"] = self.reconstruction * mean
         return losses
 
     def _code(self, inputs: Mapping[str, Tensor]) -> Tensor:

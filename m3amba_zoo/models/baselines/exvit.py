@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.baselines.sequences import Attention, EncoderLayer
 from m3amba_zoo.models.patch_classifier import PairClassifier
+from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -84,9 +85,9 @@ class ExViT(PairClassifier):
             reads_bands(pointwise, *modalities)
             self.stems[name] = nn.Sequential(first, _separable(embed_dim, embed_dim))
         self.class_tokens = nn.ParameterDict(
-            {name: nn.Parameter(torch.zeros(1, 1, embed_dim)) for name in names}
+            {name: undecayed(nn.Parameter(torch.zeros(1, 1, embed_dim))) for name in names}
         )
-        self.position = nn.Parameter(torch.empty(1, patch**2 + 1, embed_dim).normal_(std=0.02))
+        self.position = undecayed(nn.Parameter(torch.empty(1, patch**2 + 1, embed_dim).normal_(std=0.02)))
         self.dropout = nn.Dropout(dropout)
         layer = (embed_dim, heads, head_dim, mlp_dim, dropout)
         self.encoders = nn.ModuleDict(

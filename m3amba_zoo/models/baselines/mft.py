@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.axes import reads_bands, writes_classes
 from m3amba_zoo.models.patch_classifier import PairClassifier
+from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -164,15 +165,15 @@ class MFT(PairClassifier):
         self.stem = SpectralStem(bands, embed_dim)
         self.tokenizer = Tokenizer(embed_dim, tokens)
         if not others:
-            self.class_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
+            self.class_token = undecayed(nn.Parameter(torch.zeros(1, 1, embed_dim)))
         else:
             self.class_tokenizer = nn.Sequential(
-                reads_bands(nn.Conv2d(*others, embed_dim, 3, padding=1), *self.pair[1]),
+                reads_bands(nn.Conv2d(others[0], embed_dim, 3, padding=1), *self.pair[1]),
                 nn.BatchNorm2d(embed_dim),
                 nn.GELU(),
                 Tokenizer(embed_dim, 1),
             )
-        self.position = nn.Parameter(torch.empty(1, tokens + 1, embed_dim).normal_(std=0.02))
+        self.position = undecayed(nn.Parameter(torch.empty(1, tokens + 1, embed_dim).normal_(std=0.02)))
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.Sequential(
             *(MFTBlock(embed_dim, heads, mlp_dim, dropout) for _ in range(depth)), nn.LayerNorm(embed_dim)

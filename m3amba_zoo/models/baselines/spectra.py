@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.preprocessor import RasterPreprocessor, data_warning
 from m3amba_zoo.scenes.scene import Raster, Scene
 from m3amba_zoo.splits.scene_data import SceneData
 
@@ -27,6 +27,9 @@ def row_chunks(scene: Scene) -> Iterator[tuple[int, int]]:
 
 class PixelSpectra:
     """The bands of pixels, averaged over squares, then pretreated like those of the networks.
+
+    Attributes:
+        warning: after ``fit``, a sentence on classes without data in a modality; empty if there are none.
 
     Args:
         modalities: names of the rasters, in order.
@@ -54,6 +57,7 @@ class PixelSpectra:
         self.modalities, self.mean = tuple(modalities), mean
         self.pretreatment = pretreatment
         self.preprocessor: RasterPreprocessor | None = None
+        self.warning = ""
 
     def fit(self, data: SceneData) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Fit the pretreatment on the training pixels and return these, as ``of_part`` does.
@@ -74,8 +78,8 @@ class PixelSpectra:
                     )
         preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()  # evaluation mode: no augmentation
         pixels, labels = self._raw_of_part(data, "train")
-        whole = ~np.any([np.isnan(values).any(axis=1) for values in pixels.values()], axis=0)
-        preprocessor.fit({modality: values[whole] for modality, values in pixels.items()}, labels[whole])
+        self.warning = data_warning(pixels, labels, [entry.name for entry in data.classes])
+        preprocessor.fit(pixels, labels, {modality: data.band_names(modality) for modality in pixels})
         self.preprocessor = preprocessor
         return self._pretreat_pixels(pixels), labels
 

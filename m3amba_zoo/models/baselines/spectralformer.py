@@ -16,6 +16,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.axes import writes_classes
 from m3amba_zoo.models.baselines.sequences import EncoderLayer
 from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 
@@ -94,8 +95,8 @@ class SpectralFormer(PatchClassifier):
         self.read = [spectral]
         bands = self.treated_channels[spectral]
         self.embed = GroupwiseEmbedding(neighbours, patch**2, embed_dim)
-        self.class_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
-        self.position = nn.Parameter(torch.empty(1, bands + 1, embed_dim).normal_(std=0.02))
+        self.class_token = undecayed(nn.Parameter(torch.zeros(1, 1, embed_dim)))
+        self.position = undecayed(nn.Parameter(torch.empty(1, bands + 1, embed_dim).normal_(std=0.02)))
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
             EncoderLayer(embed_dim, heads, head_dim, mlp_dim, dropout) for _ in range(depth)

@@ -31,6 +31,7 @@ def make_record(config, seed, class_names=("grass", "roof")):
         **found,
         "pixels": int(confusion.sum()),
         "dataset": "simulated_toy",
+        "simulated": True,
         "modalities": ["hsi", "lidar"],
         "split": {
             "name": f"blocks-seed{seed}",

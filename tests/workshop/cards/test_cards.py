@@ -61,6 +61,17 @@ def test_a_card_matches_its_files(folder):
     assert card.data.m3amba_zoo["provenance"]["hours"] == 1.0
 
 
+def test_a_card_says_that_the_loss_read_test_pixels(folder):
+    says = "Transductive: the loss also reads unlabelled pixels, the leaked test pixels among them."
+    assert says not in (folder / "README.md").read_text()
+    metrics = read_metrics(folder)
+    for record in metrics["runs"].values():
+        record["model"]["transductive"] = True
+    write_metrics(folder, metrics)
+    build_card(folder)
+    assert says in (folder / "README.md").read_text().splitlines()
+
+
 def test_building_again_keeps_text_written_by_hand(folder):
     path = folder / "README.md"
     replace(path, "# m3amba-t_simulated-toy", "# A toy")
@@ -227,7 +238,13 @@ def test_simulated_data_is_named_so(tmp_path):
     folder = make_card(tmp_path).rename(tmp_path / "m3amba-t_toy")
     weights = next(folder.glob(f"{NAME}-*"))
     weights.rename(folder / weights.name.replace(NAME, folder.name))
-    with pytest.raises(InputError, match="must have the word 'simulated'"):
+
+    def rename_data(metrics):  # it is simulated whatever its name is
+        for record in metrics["runs"].values():
+            record["dataset"] = "toy"
+
+    edit_metrics(folder, rename_data)
+    with pytest.raises(InputError, match="the data 'toy' is simulated; the card's name must have this word"):
         new_card(folder)
 
 

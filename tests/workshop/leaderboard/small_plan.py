@@ -9,23 +9,34 @@ BASES = Path(__file__).parents[3] / "configs" / "_base_"
 PLAN = """
 seeds = (0, 1, 2, 3, 4)
 datasets = dict(
-    plots=dict(title="Plots", val=dict(fraction=0.4, guard=0)),
+    plots=dict(title="Plots", block=8),
     simulated_plots=dict(title="Simulated plots"),
     far=dict(title="Far away"),
 )
 models = MODELS
 groups = dict(
     main=dict(title="Apart"),
-    random=dict(title="Random", options=["split.random.seed=0"], max_leaked_pixels=None),
+    random=dict(
+        title="Random", options=["split.random.seed=0"], max_leaked_pixels=None, own_test_parts=True
+    ),
 )
-tuning = dict(group="main", key="optim_wrapper.optimizer.lr", values=(1e-6, 1e-2), seed=0)
+tuning = dict(
+    group="main",
+    settings=2,
+    seeds=(0, 1),
+    parts=dict(
+        network=dict(rate=["optim_wrapper.optimizer.lr=0.01"]),
+        pixel=dict(mean=["classifier.mean=1", "classifier.mean=3"]),
+    ),
+    spaces=dict(net=["network"], good=["pixel"]),
+)
 goal = dict(model="good", datasets=("plots",), margin=1.5)
 papers = dict(plots=dict(good=dict(says="99.9 / - / -", comparable="no: a | in it")))
 """
 CONFIG = """
 _base_ = [{bases}]
 custom_imports = dict(imports=["fake_models"])
-split = dict(type="by_scene", seed=0)
+split = dict(type="by_scene", seed=0, val=dict(fraction=0.3, guard=0, seed=0))
 source = {source}
 window = 4
 """

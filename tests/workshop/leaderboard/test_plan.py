@@ -6,10 +6,11 @@ import pytest
 
 from m3amba_zoo.errors import InputError
 from workshop.cli.leaderboard import main
+from workshop.leaderboard.board import NoDataError, split_hash
 from workshop.leaderboard.goal import filled_readme, readme_path
 from workshop.leaderboard.page import of_main, render, sum_up
 from workshop.leaderboard.plan import read_plan
-from workshop.leaderboard.table import Table
+from workshop.leaderboard.table import DONE, Table
 from workshop.leaderboard.tuning import TuningTable, tuning_runs
 
 REPOSITORY = Path(__file__).parents[3]
@@ -56,13 +57,15 @@ def test_only_names_what_there_is(kitchen):
         main(kitchen.arguments("--seeds", "7"))
 
 
-def test_the_committed_table_and_page_are_fresh():
+def test_the_committed_table_and_page_are_fresh(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
     plan = read_plan(REPOSITORY / "configs" / "leaderboard.py")
     cards = REPOSITORY / "model_cards"
     tuning = TuningTable(cards / "tuning.csv")
-    runs = plan.runs(tuning.chosen(plan))
-    for run in tuning_runs(plan, runs):
-        row = tuning.rows().get((run.dataset, run.model, run.label), {"config_sha256": run.config_sha256})
+    rows, runs = tuning.rows(), plan.runs(tuning.chosen(plan))
+    tries = {(run.dataset, run.model, run.setting, run.seed): run for run in tuning_runs(plan, runs)}
+    for key, row in rows.items():
+        run = tries[key]
         assert row["config_sha256"] == run.config_sha256, f"stale: tune {run.model} on {run.dataset} again"
     summed = sum_up(plan, Table(cards / "leaderboard.csv"), runs)
     readme = readme_path(plan)
@@ -72,6 +75,34 @@ def test_the_committed_table_and_page_are_fresh():
     }
     for path, text in made.items():
         assert path.read_text() == text, f"{path} is stale: run `python tools/leaderboard.py --page`"
+
+
+def test_no_pixel_of_a_test_part_was_in_any_try():
+    """The parts of a split never share a pixel, so that the hash of the test part proves it."""
+    plan = read_plan(REPOSITORY / "configs" / "leaderboard.py")
+    apart = {name: about["test_sha256"] for name, about in plan.datasets.items() if "test_sha256" in about}
+    assert {"idtrees", "terramind", "mmlsv2"} <= apart.keys()
+    tries = TuningTable(REPOSITORY / "model_cards/tuning.csv").rows().values()
+    results = [row for key, row in Table(REPOSITORY / "model_cards/leaderboard.csv").rows().items()]
+    for row in [*tries, *(row for row in results if row["group"] != "random")]:
+        if row["status"] == DONE and row["dataset"] in apart:
+            assert (row["test_sha256"], row["leaked_pixels"]) == (apart[row["dataset"]], "0"), row
+    for row in tries:
+        assert row["part"] == "val"
+
+
+@pytest.mark.parametrize("dataset", ["idtrees", "terramind", "mmlsv2"])
+def test_the_splits_of_tries_are_those_that_configs_make(dataset):
+    plan = read_plan(REPOSITORY / "configs" / "leaderboard.py")
+    rows = TuningTable(REPOSITORY / "model_cards/tuning.csv").rows()
+    tries = {r.seed: r for r in tuning_runs(plan, plan.runs()) if (r.dataset, r.model) == (dataset, "lda")}
+    for run in tries.values():
+        try:
+            sha256 = split_hash(run)  # refuses another test part than the plan's
+        except NoDataError as error:
+            pytest.skip(str(error))
+        made = {row["split_sha256"] for key, row in rows.items() if (key[0], key[3]) == (dataset, run.seed)}
+        assert made <= {sha256, ""}
 
 
 def test_each_model_meets_each_dataset_of_the_plan():

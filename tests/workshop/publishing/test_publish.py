@@ -160,8 +160,8 @@ REFUSALS = {
     "another split": (lambda runs: other_split(runs[2], sha256="0" * 64), "its split is 00000000"),
     "scores that do not follow": (lambda runs: change(runs[0], oa=0.99), "the confusion matrix gives"),
     "an older test": (
-        lambda runs: change(runs[0], model={**record_of(runs[0])["model"], "epochs": 2}),
-        "is of epoch 2",
+        lambda runs: change(runs[0], weights={"file": "epoch_2.pth", "sha256": "0" * 64, "epoch": 2}),
+        "the training chose these weights .* metrics.json is of epoch_2.pth",
     ),
     "a later test": (lambda runs: change(runs[0], timing_s={"test": 1.0}), "was written by a later test"),
     "chosen on test pixels": (
@@ -176,11 +176,14 @@ REFUSALS = {
         "optim_wrapper.files.0 is '/home/me/x', a path of this machine",
     ),
     "no test": (lambda runs: (runs[1] / "metrics.json").unlink(), "metrics.json: cannot be read"),
-    "no weights": (lambda runs: (runs[1] / "last_checkpoint").unlink(), "holds no weights"),
+    "no weights": (
+        lambda runs: [(runs[1] / name).unlink() for name in ("last_checkpoint", "weights.json")],
+        "holds no weights",
+    ),
     "no map": (lambda runs: [(run / "map.png").unlink() for run in runs], "map.png: does not exist"),
-    "a pickle": (
+    "other weights": (
         lambda runs: [torch.save({"state_dict": SimpleNamespace()}, run / "epoch_3.pth") for run in runs],
-        "holds a pickled",
+        "names epoch_3.pth with sha256",
     ),
     "no work dir": (lambda runs: shutil.rmtree(runs[0]), "does not exist, expected the work dir"),
 }

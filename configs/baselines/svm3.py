@@ -1,5 +1,0 @@
-"""RBF-SVM on 3 x 3 means."""
-
-_base_ = "../_base_/pixel_recipe.py"
-
-classifier = dict(type="SVM", mean=3)

@@ -1,0 +1,161 @@
+"""Going on from a checkpoint: with the same config as before, or extended by name and recorded as such."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from m3amba_zoo.config import config_sha256, read_config
+from m3amba_zoo.config.options import decisive, flat
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
+
+DECIDED_BY = "decided_by"  # the entry of a checkpoint's meta
+EXTENDED = "extended"  # the message hub's list of what was changed at which epoch
+SHOWN = 6
+# of what decides a result, the part that comes after training
+OF_THE_TEST = ("test_dataloader", "test_cfg", "test_evaluator")
+# which checkpoints are kept decides nothing; `save_best` and `rule` do
+OF_FILES = ("interval", "max_keep_ckpts", "save_last", "save_begin", "out_dir", "filename_tmpl")
+
+
+def decided_by(runner: Runner) -> dict[str, Any]:
+    """Return what decides a training's weights, as its checkpoints keep it.
+
+    ``config_sha256`` is the one that its results name, ``processes`` their number, ``config`` the part of the
+    config that decides the weights, as JSON.
+    """
+    return _decided_by(runner.cfg, runner.world_size, runner.message_hub.get_info(EXTENDED, []))
+
+
+def resumed_file(runner: Runner) -> Path:
+    """Return the checkpoint that a Runner resumes: the one it was given, else the last of its work dir."""
+    return Path(runner._load_from or named_checkpoint(Path(runner.work_dir) / LAST_CHECKPOINT))
+
+
+def go_on(runner: Runner, checkpoint: dict[str, Any], extend: bool) -> None:
+    """Check that a checkpoint may be resumed; where it is to be extended, lay the schedule anew.
+
+    Args:
+        runner: resumes the checkpoint.
+        checkpoint: as it was read; its schedule, the optimiser's settings and the record of what was changed
+            are replaced if it is extended.
+        extend: whether a changed config is meant.
+
+    Raises:
+        InputError: if what decides the weights differs, or nothing says what it was, and it is not to be
+            extended; or if no epoch is left to extend it by.
+    """
+    path, meta = resumed_file(runner), checkpoint["meta"]
+    before = meta.get(DECIDED_BY) or _written_beside(path, runner.world_size)
+    changed = _changed(before, decided_by(runner)) if before else None
+    if changed == {}:
+        return
+    if changed is None:
+        what = "does not say what it was trained with (an earlier version wrote it)"
+    else:
+        places = [f"{place} was {old!r} and is {new!r}" for place, (old, new) in changed.items()]
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        what = f"was trained with another config: {', '.join(places[:SHOWN])}{more}"
+    if not extend:
+        raise InputError(
+            f"{path}: {what}; --resume goes on with the same config only, --resume --extend lays the "
+            "schedule anew over the epochs that are left and records it, another --work-dir trains afresh"
+        )
+    runner.logger.warning(f"{path} is extended: it {what}; the schedule starts anew")
+    _lay_anew(runner, checkpoint, changed or {})
+    noted = {
+        "epoch": meta["epoch"],
+        "config_sha256": (before or {}).get("config_sha256"),
+        "changed": {place: list(values) for place, values in (changed or {}).items()},
+    }
+    hub = checkpoint["message_hub"]
+    hub["runtime_info"][EXTENDED] = [*hub["runtime_info"].get(EXTENDED, []), noted]
+    hub["resumed_keys"][EXTENDED] = True
+
+
+def _of_training(config: Config) -> dict[str, Any]:
+    """Return what decides a training's weights, without the seed, which a checkpoint brings itself."""
+    kept = {key: value for key, value in decisive(config).items() if key not in OF_THE_TEST}
+    hooks = dict(kept.get("default_hooks") or {})
+    hooks["checkpoint"] = {k: v for k, v in (hooks.get("checkpoint") or {}).items() if k not in OF_FILES}
+    kept["default_hooks"] = hooks
+    kept["randomness"] = {k: v for k, v in (kept.get("randomness") or {}).items() if k != "seed"}
+    return kept
+
+
+def _written_beside(path: Path, processes: int) -> dict[str, Any] | None:
+    """Return what decided a training from the config in its work dir, for checkpoints of earlier versions."""
+    configs = [file for file in sorted(path.parent.glob("*.py")) if not file.name.startswith(".")]
+    return _decided_by(read_config(configs[0]), processes) if len(configs) == 1 else None
+
+
+def _decided_by(config: Config, processes: int, extended: Sequence[Any] = ()) -> dict[str, Any]:
+    return {
+        "config_sha256": config_sha256(config, extended),
+        "processes": processes,
+        "config": json.dumps(_of_training(config), default=repr),
+    }
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the old and the new value of each place of the config that differs, None where it is absent."""
+    old, new = (flat({**json.loads(one["config"]), "processes": one["processes"]}) for one in (before, now))
+    places = [place for place in {**old, **new} if old.get(place) != new.get(place)]
+    return {place: (old.get(place), new.get(place)) for place in places}
+
+
+def _lay_anew(runner: Runner, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -> None:
+    """Build the schedule for what is left of the training, and give the optimiser the config's settings.
+
+    The optimiser keeps its state (AdamW's moments) where it is of the same kind and has the same groups.
+    """
+    loop, done = runner.train_loop, checkpoint["meta"]
+    whole = loop._max_epochs, loop._max_iters
+    if isinstance(loop, IterBasedTrainLoop):
+        left = 1, loop.max_iters - done["iter"]
+    else:
+        epochs = loop.max_epochs - done["epoch"]
+        left = epochs, epochs * len(loop.dataloader)
+    if min(left) <= 0:
+        raise InputError(
+            f"--extend: {resumed_file(runner)} has {done['epoch']} epochs and {done['iter']} iterations, and "
+            "train_cfg asks for no more; raise train_cfg.max_epochs"
+        )
+    runner.optim_wrapper = wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    several = isinstance(wrapper, OptimWrapperDict)
+    wrappers = dict(wrapper.items()) if several else {"": wrapper}
+    for one in wrappers.values():
+        for group in one.param_groups:  # the schedule over the whole training has changed them already
+            first = {key: value for key, value in group.items() if key.startswith("initial_")}
+            group.update((key.removeprefix("initial_"), value) for key, value in first.items())
+    if runner.cfg.get("param_scheduler") is not None:
+        loop._max_epochs, loop._max_iters = left  # where a part of the schedule ends that does not say it
+        try:
+            runner.param_schedulers = runner.build_param_scheduler(runner.cfg.param_scheduler)
+        finally:
+            loop._max_epochs, loop._max_iters = whole
+    checkpoint.pop("param_schedulers", None)
+    saved = checkpoint["optimizer"] if several else {"": checkpoint["optimizer"]}
+    other_kind = any(place.endswith("optimizer.type") for place in changed)
+    if other_kind or any(not _keep_state(one, saved.get(name)) for name, one in wrappers.items()):
+        checkpoint.pop("optimizer")
+        runner.logger.warning("the optimiser is another one than before: it starts without its state")
+
+
+def _keep_state(wrapper: OptimWrapper, saved: dict[str, Any] | None) -> bool:
+    """Put an optimiser's settings into its saved state; return False if they have other groups."""
+    groups = wrapper.optimizer.param_groups
+    if not saved or [len(g["params"]) for g in groups] != [len(g["params"]) for g in saved["param_groups"]]:
+        return False
+    saved["param_groups"] = [
+        {**group, "params": old["params"]} for group, old in zip(groups, saved["param_groups"], strict=True)
+    ]
+    saved.pop("base_param_settings", None)
+    return True
