@@ -22,7 +22,8 @@ from m3amba_zoo.visualization.maps import write_maps
 def run_classifier(config: Config) -> None:
     """Fit, predict and score a classifier, and write ``metrics.json`` and maps to the work dir.
 
-    ``test_dataloader.dataset`` names the data, its split and the part that is scored.
+    ``test_dataloader.dataset`` names the data, its split and the part that is scored. With its
+    ``whole_scenes=False`` only the scenes that have pixels of the part are predicted.
 
     Raises:
         InputError: if the config names no data or an unknown classifier, or the data lacks a modality or
@@ -53,8 +54,8 @@ def run_classifier(config: Config) -> None:
         if classifier.warning:
             print_line(f"warning: {classifier.warning}")
     fitted = time.perf_counter()
-    print_line(f"fitted in {fitted - began:.0f} s; predicting {len(data.scenes)} scenes")
-    predicted = predict_scenes(classifier, data)
+    print_line(f"fitted in {fitted - began:.0f} s; predicting")
+    predicted = predict_scenes(classifier, data, None if dataset.get("whole_scenes", True) else part)
     timing = {"train": fitted - began, "test": time.perf_counter() - fitted}
     evaluation = evaluate_scenes(predicted, data.scenes, data.split, part)
     found = evaluation.scores
@@ -75,7 +76,7 @@ def run_classifier(config: Config) -> None:
     work_dir.mkdir(parents=True, exist_ok=True)
     write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated)
     write_json(work_dir / METRICS_FILE, record)  # last, because this file marks complete results
-    print_line(f"wrote metrics.json, map.png and maps/ ({len(data.scenes)} files) to {work_dir}")
+    print_line(f"wrote metrics.json, map.png and maps/ ({len(evaluation.class_maps)} files) to {work_dir}")
 
 
 def _describe(name: str, classifier: PixelClassifier) -> dict[str, Any]:

@@ -91,7 +91,8 @@ class TrainWindows(Dataset):
             check_window(scene, window, mirror_small_scenes)
             rows, columns = np.nonzero(mask)
             classes = scene.labels[rows, columns]
-            pixels.append(np.stack([np.full_like(rows, index), rows, columns, classes], axis=1))
+            of_scene = np.stack([np.full_like(rows, index), rows, columns, classes], axis=1)
+            pixels.append(of_scene.astype(np.int32))  # there are millions
             self._labels.append(np.where(mask, scene.labels, 0))
         self._pixels = np.concatenate(pixels)  # (n, 4): scene, row, column, class
         self._by_class = [np.flatnonzero(self._pixels[:, 3] == k) for k in np.unique(self._pixels[:, 3])]

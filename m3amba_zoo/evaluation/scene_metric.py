@@ -34,7 +34,8 @@ class Evaluation:
         part: of the split that was scored.
         scores: those of ``scores.scores``, ``ece``, ``pixels``, and ``predicted`` (see ``pack_predicted``:
             scene by scene, each in row-major order, as ``scored_pixels`` lists them).
-        class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted.
+        class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted; without scenes of which
+            nothing was.
     """
 
     part: str
@@ -56,7 +57,8 @@ def evaluate_scenes(
     class_maps = {}
     for logits, (scene, mask) in zip(stitched, split.parts(scenes, part), strict=True):
         class_map = logits.class_map()
-        class_maps[scene.name] = class_map
+        if class_map.any():
+            class_maps[scene.name] = class_map
         if (class_map[mask] == 0).any():
             raise RuntimeError(
                 f"{int((class_map[mask] == 0).sum())} {part} pixels of scene '{scene.name}' were not "

@@ -78,12 +78,15 @@ class SceneLogits:
         return np.where(self.count > 0, best, 0).astype(np.uint8)
 
 
-def predict_scenes(classifier: PixelClassifier, data: SceneData) -> list[SceneLogits]:
-    """Predict every pixel of every scene; the logarithms of the probabilities are the logits.
+def predict_scenes(
+    classifier: PixelClassifier, data: SceneData, part: str | None = None
+) -> list[SceneLogits]:
+    """Predict every pixel of scenes; the logarithms of the probabilities are the logits.
 
     Args:
         classifier: fitted on ``data``.
         data: the scenes.
+        part: predict only the scenes that have pixels of this part; None predicts all.
 
     Returns:
         The logits of each scene, as ``evaluate_scenes`` takes them.
@@ -91,9 +94,11 @@ def predict_scenes(classifier: PixelClassifier, data: SceneData) -> list[SceneLo
     predicted = []
     for index, scene in enumerate(data.scenes):
         logits = SceneLogits(len(data.classes), scene.shape)
+        predicted.append(logits)
+        if part is not None and not data.split.masks[scene.name][part].any():
+            continue
         for start, stop in row_chunks(scene):
             probabilities = classifier.probabilities(data, index, start, stop)
             log_probabilities = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).astype(np.float32)
             logits.add(log_probabilities.T.reshape(-1, stop - start, scene.shape[1]), start, 0)
-        predicted.append(logits)
     return predicted

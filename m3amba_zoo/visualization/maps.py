@@ -5,7 +5,7 @@ Rasters are shown as pictures: false colour, radar in decibels, grey relief.
 
 from __future__ import annotations
 
-import math
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,13 +20,12 @@ from m3amba_zoo.scenes.georaster import write_class_map
 from m3amba_zoo.scenes.scene import Raster, Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.system import whole_file
+from m3amba_zoo.visualization.pictures import Picture, make_pictures
 from m3amba_zoo.visualization.sheet import Panel, Strip, draw_sheet
 
 CORRECT, WRONG = (200, 205, 212), (20, 20, 20)
 """Grey and black: no class has these colours, and they stay distinct for every reader and printer."""
-MOST_SCENES = 60
-LONGEST_SIDE = 2000
-"""Of scenes with more rows or columns, only every n-th pixel is drawn."""
+MOST_STRIPS = 60
 DOTS_PER_INCH = 200
 FALSE_COLOR_NM = (860.0, 660.0, 560.0)
 """Near infrared, red and green, shown as red, green and blue: vegetation is red."""
@@ -85,8 +84,8 @@ def map_figure(
 ) -> Figure:
     """Draw each scene as a strip of panels: its rasters, training and test labels, prediction, errors.
 
-    Scenes without test pixels are left out if others have some. At most 60 scenes are drawn. Colours are
-    those of the class table; unlabelled and unpredicted pixels are white.
+    Scenes without test pixels are left out if others have some. Scenes that touch are one strip. At most 60
+    strips are drawn. Colours are those of the class table; unlabelled and unpredicted pixels are white.
 
     Args:
         scenes: with one class table, with or without rasters.
@@ -99,66 +98,59 @@ def map_figure(
     """
     predicted = [scene for scene in scenes if scene.name in class_maps]
     tested = [scene for scene in predicted if split.masks[scene.name]["test"].any()] or predicted
-    drawn = tested[:MOST_SCENES]
-    trained = any(split.masks[scene.name]["train"].any() for scene in drawn)
-    pictures = [_pictures(scene) for scene in drawn]
+    pictures = list(itertools.islice(make_pictures(tested, class_maps, split), MOST_STRIPS))
+    trained = any(picture.train.any() for picture in pictures)
+    composites = [
+        {modality: composite(modality, raster) for modality, raster in picture.rasters.items()}
+        for picture in pictures
+    ]
     strips = [
         Strip(
-            _heading(scene, class_maps[scene.name], split, simulated),
+            _heading(picture.scenes, class_maps, split, simulated),
             [
-                *(Panel(modality, picture.image) for modality, picture in shown.items()),
-                *_label_panels(scene, class_maps[scene.name], split, trained),
+                *(Panel(modality, drawn.image) for modality, drawn in shown.items()),
+                *_label_panels(picture, trained),
             ],
         )
-        for scene, shown in zip(drawn, pictures, strict=True)
+        for picture, shown in zip(pictures, composites, strict=True)
     ]
-    notes = [f"{modality}: {picture.shows}" for modality, picture in pictures[0].items() if picture.shows]
-    if len(drawn) < len(tested):
-        notes.append(f"the first {len(drawn)} of {len(tested)} test scenes")
+    notes = [f"{modality}: {drawn.shows}" for modality, drawn in composites[0].items() if drawn.shows]
+    count = sum(len(picture.scenes) for picture in pictures)
+    if count < len(tested):
+        notes.append(f"the first {count} of {len(tested)} test scenes")
     legend = [(land_class.name, land_class.color) for land_class in scenes[0].classes]
     legend += [("correct test pixel", CORRECT), ("wrong test pixel", WRONG)]
     return draw_sheet(strips, legend, " · ".join(notes))
 
 
-def _thinned(scene: Scene) -> tuple[slice, slice]:
-    step = math.ceil(max(scene.shape) / LONGEST_SIDE)
-    return np.s_[::step, ::step]
-
-
-def _pictures(scene: Scene) -> dict[str, Composite]:
-    thin = (slice(None), *_thinned(scene))
-    return {
-        modality: composite(
-            modality, Raster(raster.data[thin], raster.bands, raster.wavelengths, raster.nodata, raster.unit)
-        )
-        for modality, raster in scene.rasters.items()
-    }
-
-
-def _label_panels(scene: Scene, class_map: NDArray[np.uint8], split: Split, trained: bool) -> list[Panel]:
-    thin, masks = _thinned(scene), split.masks[scene.name]
-    transparent = (0, 0, 0, 0)
-    colors = np.array([transparent, *((*entry.color, 255) for entry in scene.classes)], np.uint8)
+def _label_panels(picture: Picture, trained: bool) -> list[Panel]:
+    transparent, labels = (0, 0, 0, 0), picture.labels
+    classes = picture.scenes[0].classes
+    colors = np.array([transparent, *((*entry.color, 255) for entry in classes)], np.uint8)
     judged = np.array([transparent, (*CORRECT, 255), (*WRONG, 255)], np.uint8)
-    train, test = masks["train"] | masks["val"], masks["test"]
-    errors = np.where(test, np.where(class_map == scene.labels, 1, 2), 0)
+    errors = np.where(picture.test, np.where(picture.class_map == labels, 1, 2), 0)
     panels = [
-        Panel("test labels", colors[np.where(test, scene.labels, 0)[thin]]),
-        Panel("predicted", colors[class_map[thin]]),
-        Panel("errors", judged[errors[thin]]),
+        Panel("test labels", colors[np.where(picture.test, labels, 0)]),
+        Panel("predicted", colors[picture.class_map]),
+        Panel("errors", judged[errors]),
     ]
     if trained:
-        panels.insert(0, Panel("train labels", colors[np.where(train, scene.labels, 0)[thin]]))
+        panels.insert(0, Panel("train labels", colors[np.where(picture.train, labels, 0)]))
     return panels
 
 
-def _heading(scene: Scene, class_map: NDArray[np.uint8], split: Split, simulated: bool) -> str:
-    name = f"{scene.name} (simulated data)" if simulated else scene.name
-    test = split.masks[scene.name]["test"]
-    if not test.any():
-        return name
-    share = (class_map == scene.labels)[test].mean()
-    return f"{name} · OA {share:.3f}, {int(test.sum())} test pixels"
+def _heading(
+    scenes: Sequence[Scene], class_maps: Mapping[str, NDArray[np.uint8]], split: Split, simulated: bool
+) -> str:
+    name, more = scenes[0].name, len(scenes) - 1
+    if more:
+        name += f" and {more} that join{'s' * (more == 1)} it"
+    if simulated:
+        name += " (simulated data)"
+    tests = [split.masks[scene.name]["test"] for scene in scenes]
+    right = [class_maps[s.name][test] == s.labels[test] for s, test in zip(scenes, tests, strict=True)]
+    judged = np.concatenate(right)
+    return f"{name} · OA {judged.mean():.3f}, {len(judged)} test pixels" if len(judged) else name
 
 
 class Composite(NamedTuple):

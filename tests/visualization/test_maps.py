@@ -61,7 +61,7 @@ def test_scenes_without_test_pixels_are_left_out_and_of_many_the_first_are_drawn
     figure = map_figure(scenes, maps, Split("some", untested))
     assert "tiny1" not in " ".join(text.get_text() for text in figure.texts)
 
-    monkeypatch.setattr(maps_module, "MOST_SCENES", 10)
+    monkeypatch.setattr(maps_module, "MOST_STRIPS", 10)
     many = [replace(scenes[0], name=f"plot{index}") for index in range(11)]
     figure = map_figure(
         many,

@@ -70,6 +70,7 @@ class SpectralClassifier(PixelClassifier):
     Args:
         modalities, mean, pretreatment: as for ``PixelSpectra``.
         balanced: whether each class weighs as much as the others, instead of by its number of pixels.
+        most_pixels: larger sets of training pixels are thinned at random to about this number; None keeps all.
 
     Raises:
         InputError: as for ``PixelSpectra``.
@@ -81,9 +82,10 @@ class SpectralClassifier(PixelClassifier):
         mean: int = 1,
         pretreatment: Mapping[str, Sequence[dict]] | None = None,
         balanced: bool = False,
+        most_pixels: int | None = None,
     ) -> None:
         super().__init__()
-        self.balanced = balanced
+        self.balanced, self.most_pixels = balanced, most_pixels
         self.spectra = PixelSpectra(modalities, mean, pretreatment)
         self.modalities, self.window = self.spectra.modalities, mean
         self.estimator: Any = None
@@ -98,9 +100,17 @@ class SpectralClassifier(PixelClassifier):
         """Return the estimator, not fitted, for a number of classes in the training pixels."""
 
     def fit(self, data: SceneData, seed: int) -> None:
-        """Fit on all training pixels."""
-        pixels, labels = self.spectra.fit(data)
+        """Fit on the training pixels, thinned if there are many."""
+        pixels, labels = self.training_pixels(data, seed)
         self.estimator = self.build(seed, len(np.unique(labels))).fit(pixels, labels)
+
+    def training_pixels(self, data: SceneData, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the training pixels to fit on, ``(n, C)``, and their classes ``(n,)``."""
+        pixels, labels = self.spectra.fit(data)
+        if self.most_pixels is not None:
+            pixels, labels = _thin(pixels, labels, self.most_pixels, np.random.default_rng(seed))
+            self.settings["training_pixels"] = len(labels)
+        return pixels, labels
 
     def probabilities(self, data: SceneData, index: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return the estimator's probabilities, or 1 for the class that it predicts."""
@@ -120,11 +130,12 @@ class RandomForest(SpectralClassifier):
     Args:
         trees: number of trees.
         leaf: the fewest training pixels in a leaf.
+        most_pixels: as for every ``SpectralClassifier``; a fully grown forest's memory grows with it.
         **kwargs: modalities, mean, pretreatment and balanced, as for every ``SpectralClassifier``.
     """
 
-    def __init__(self, trees: int = 200, leaf: int = 1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, trees: int = 200, leaf: int = 1, most_pixels: int = 200_000, **kwargs: Any) -> None:
+        super().__init__(most_pixels=most_pixels, **kwargs)
         self.settings = {"trees": trees, "leaf": leaf}
 
     def build(self, seed: int, classes: int) -> ClassifierMixin:
@@ -158,8 +169,7 @@ class SVM(SpectralClassifier):
     Args:
         cost: C.
         gamma: times the number of bands.
-        most_pixels: larger sets of training pixels are thinned at random to about this number, because
-            libsvm's time grows with the square of it.
+        most_pixels: as for every ``SpectralClassifier``; libsvm's time grows with the square of it.
         **kwargs: modalities, mean, pretreatment and balanced, as for every ``SpectralClassifier``.
     """
 
@@ -168,9 +178,8 @@ class SVM(SpectralClassifier):
     def __init__(
         self, cost: float = 10.0, gamma: float = 0.3, most_pixels: int = 12_000, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(most_pixels=most_pixels, **kwargs)
         self.settings = {"C": cost, "gamma times bands": gamma}
-        self.most_pixels = most_pixels
 
     def build(self, seed: int, classes: int) -> Pipeline:
         """Return the machine; its gamma is set once the number of bands is known."""
@@ -179,11 +188,10 @@ class SVM(SpectralClassifier):
 
     def fit(self, data: SceneData, seed: int) -> None:
         """Fit on the training pixels, thinned if there are many."""
-        pixels, labels = _thin(*self.spectra.fit(data), self.most_pixels, np.random.default_rng(seed))
+        pixels, labels = self.training_pixels(data, seed)
         gamma = self.settings["gamma times bands"] / pixels.shape[1]
         machine = self.build(seed, len(np.unique(labels))).set_params(svc__gamma=gamma)
         self.estimator = machine.fit(pixels, labels)
-        self.settings["training_pixels"] = len(labels)
 
 
 @CLASSIFIERS.register_module()

@@ -1,0 +1,26 @@
+# MMLSv2 (real optical, elevation and thermal inertia), 531 tiles of Mars: landslide or not.
+# Tiles touch, so whole regions of 4 x 4 tiles train, validate or test, with a tile between them and training:
+# 52 test tiles in 8 regions for all seeds, and about 45 validation tiles that the seed draws from the rest.
+# Every fourth row and column of a tile is scored, because pixels nearer than a kilometre are nearly copies.
+_base_ = "windows.py"
+
+_tile = 128 * 232.0  # m
+source = dict(type="mmlsv2")
+split = dict(
+    type="by_scene",
+    region=4 * _tile,
+    guard=_tile,
+    step=4,
+    train_fraction=0.9,
+    seed=0,
+    val=dict(fraction=0.1, guard=16, step=4, seed=0),
+)
+modalities = ["opt", "dem", "therm"]
+window = 32  # 7.4 km: a slide's scarp or a part of its deposit; 11 x 11 patches show 2.6 km
+epochs = 10  # 5,120 windows, which is about the area that trains
+pretreatments = dict(standardized=dict())
+pretreatment = "standardized"
+del _tile  # only a name here, not an entry of the config
+
+# the maps of 400 training tiles would take most of a run's time
+test_dataloader = dict(dataset=dict(whole_scenes=False))
