@@ -14,25 +14,25 @@ seeds = (0, 1, 2, 3, 4)
 datasets = dict(
     idtrees=dict(
         title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test",
-        test_sha256="d086c2bb02643aef224a904c8ff0cc339e367d1551d075045a8069cb5338a8a7",
+        test_sha256="dd2f3c272d2045ebb3e0f24401a7fbbf6a42101fe31da4bb91851851c42f4c9a",
         block=20,
         search=dict(window=dict(side=["window=8", "window=12"])),
     ),
     idtrees_metrics=dict(
         title="IDTReeS with nine LiDAR metrics in place of one height; the settings of IDTReeS",
-        test_sha256="d086c2bb02643aef224a904c8ff0cc339e367d1551d075045a8069cb5338a8a7",
+        test_sha256="dd2f3c272d2045ebb3e0f24401a7fbbf6a42101fe31da4bb91851851c42f4c9a",
         block=20,
         settings_of="idtrees",
     ),
     terramind=dict(
         title="TerraMind: Sentinel-2 + Sentinel-1, 7 classes, blocks of 32 pixels with a guard of 8",
-        test_sha256="58c49ce4a23f9f07be0cbe8150dea6671bf7212b0384eae9bcc3e20b47309672",
+        test_sha256="f5a0a835305a7287f22564d6bfd81ea3f180ac764f6e443d7ffe166db569498c",
         block=32,
         search=dict(window=dict(side=["window=8", "window=16"])),
     ),
     mmlsv2=dict(
         title="MMLSv2: optical + elevation + thermal, landslides on Mars, whole regions test",
-        test_sha256="",
+        test_sha256="6d055ac55cedaca26939a81d45d5eb7943ccc96b3c1b733e8fe742c48d194e20",
         block=128,
         focus="landslide",
         search=dict(window=dict(side=["window=16", "window=32"])),
@@ -42,26 +42,25 @@ datasets = dict(
         block=16,
         untuned=True,
         seeds=(0, 1, 2),
-        max_leaked_pixels=353,
+        max_leaked_pixels=33,
     ),
     simulated_augsburg=dict(
         title="Simulated Augsburg-like scene: HSI + SAR, 7 classes, official-style masks (simulated)",
         block=16,
         untuned=True,
         seeds=(0, 1, 2),
-        max_leaked_pixels=165,
     ),
     houston=dict(
         title="Houston 2013: HSI + LiDAR, 15 classes, the contest's official split",
         block=32,
-        val=dict(fraction=0.3, guard=4),
-        max_leaked_pixels=6247,
+        val=dict(fraction=0.3, guard=5),
+        max_leaked_pixels=1833,
     ),
     augsburg=dict(
         title="Augsburg: HSI + SAR, 7 classes, the official split",
         block=32,
-        val=dict(fraction=0.3, guard=4),
-        max_leaked_pixels=42593,
+        val=dict(fraction=0.3, guard=5),
+        max_leaked_pixels=10896,
     ),
 )
 
