@@ -86,8 +86,9 @@ def map_figure(
 ) -> Figure:
     """Draw each scene as a strip of panels: its rasters, training and test labels, prediction, errors.
 
-    Scenes without test pixels are left out if others have some. Scenes that touch are one strip. At most 60
-    strips are drawn. Colours are those of the class table; unlabelled and unpredicted pixels are white.
+    Scenes without test pixels are left out if others have some. Of many scenes, those that touch are one
+    strip. At most 60 strips are drawn. Colours are those of the class table; unlabelled and unpredicted
+    pixels are white.
 
     Args:
         scenes: with one class table, with or without rasters.

@@ -37,6 +37,11 @@ def pictures_of(scenes, step=1):
     return list(make_pictures(scenes, maps, split_of(scenes, step)))
 
 
+@pytest.fixture(autouse=True)
+def many(monkeypatch):
+    monkeypatch.setattr(pictures_module, "FEW_SCENES", 1)
+
+
 @pytest.fixture
 def scenes():
     return [tile(name, *place) for name, place in TILES.items()]
@@ -79,3 +84,10 @@ def test_tiles_off_the_grid_of_another_crs_or_without_a_place_stay_apart():
     for other in others:
         found = pictures_of([tile("a", 0, 0), other])
         assert [[scene.name for scene in picture.scenes] for picture in found] == [["a"], [other.name]]
+
+
+def test_few_scenes_are_drawn_one_by_one(scenes, monkeypatch):
+    monkeypatch.setattr(pictures_module, "FEW_SCENES", 4)
+    assert [[scene.name for scene in picture.scenes] for picture in pictures_of(scenes)] == [
+        [n] for n in TILES
+    ]
