@@ -95,7 +95,7 @@ def _touching(scenes: Sequence[Scene], step: int) -> Iterator[tuple[list[Scene],
     ]
     count, numbers = connected_components(np.array(touch), directed=False)
     for number in range(count):
-        members = np.flatnonzero(numbers == number)
+        members = np.flatnonzero(numbers == number).tolist()
         yield [scenes[index] for index in members], corners[members] - corners[members].min(axis=0)
 
 
