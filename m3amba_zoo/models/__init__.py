@@ -6,7 +6,7 @@ from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.clip_encoder import ClipImageEncoder
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
-from m3amba_zoo.models.patch_classifier import PatchClassifier
+from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
 from m3amba_zoo.models.posterior import DiscriminantExpert, Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
@@ -20,6 +20,7 @@ __all__ = [
     "DiscriminantExpert",
     "LinearAdapter",
     "M3amba",
+    "PairClassifier",
     "PatchClassifier",
     "Posterior",
     "RasterPreprocessor",

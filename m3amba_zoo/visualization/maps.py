@@ -30,6 +30,8 @@ DOTS_PER_INCH = 200
 FALSE_COLOR_NM = (860.0, 660.0, 560.0)
 """Near infrared, red and green, shown as red, green and blue: vegetation is red."""
 SENTINEL2_BANDS = (8, 4, 3)
+TRUE_COLOR = ("red", "green", "blue")
+"""Bands of these names are shown as what they are."""
 FARTHEST_NM = 60.0
 """A band further than this from a wanted wavelength is not used for it."""
 POLARISATIONS = ("VV", "VH", "HV", "HH")
@@ -84,8 +86,9 @@ def map_figure(
 ) -> Figure:
     """Draw each scene as a strip of panels: its rasters, training and test labels, prediction, errors.
 
-    Scenes without test pixels are left out if others have some. Scenes that touch are one strip. At most 60
-    strips are drawn. Colours are those of the class table; unlabelled and unpredicted pixels are white.
+    Scenes without test pixels are left out if others have some. Of many scenes, those that touch are one
+    strip. At most 60 strips are drawn. Colours are those of the class table; unlabelled and unpredicted
+    pixels are white.
 
     Args:
         scenes: with one class table, with or without rasters.
@@ -212,6 +215,9 @@ def _color_bands(raster: Raster) -> list[int]:
         distance = np.abs(raster.wavelengths[:, None] - FALSE_COLOR_NM)
         if distance.min(0).max() <= FARTHEST_NM:
             return [int(band) for band in distance.argmin(0)]
+    named = {band.lower(): index for index, band in enumerate(raster.bands)}
+    if set(TRUE_COLOR) <= set(named):
+        return [named[color] for color in TRUE_COLOR]
     numbers = [re.fullmatch(r"B0?(\d+)", band.split(" ")[0].upper()) for band in raster.bands]
     by_number = {int(match[1]): band for band, match in enumerate(numbers) if match}
     if set(SENTINEL2_BANDS) <= set(by_number):

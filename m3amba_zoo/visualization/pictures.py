@@ -18,6 +18,8 @@ from m3amba_zoo.splits.places import gaps, locate
 
 LONGEST_SIDE = 2000
 """Of pictures with more rows or columns, only every n-th pixel is drawn."""
+FEW_SCENES = 40
+"""So many scenes are drawn one by one, even if they touch."""
 LARGEST_STEP = 16
 """Test pixels further apart than this are no lattice, but few."""
 
@@ -57,8 +59,8 @@ def make_pictures(
 ) -> Iterator[Picture]:
     """Yield the pictures of scenes with class maps, in the order of their first scenes.
 
-    Scenes of one CRS are joined if they touch and lie on one grid of pixels. If only every n-th row and
-    column of the scenes is scored, these alone are drawn.
+    If there are many scenes, those of one CRS that touch and lie on one grid of pixels are joined. If only
+    every n-th row and column of the scenes is scored, these alone are drawn.
     """
     lattice = _lattice([split.masks[scene.name]["test"] for scene in scenes])
     for members, corners in _touching(scenes, lattice.step):
@@ -85,13 +87,15 @@ def _touching(scenes: Sequence[Scene], step: int) -> Iterator[tuple[list[Scene],
     on_grid &= (np.abs(corners - shifts[:, 1::-1, 2]) < GRID_TOLERANCE).all(axis=1)
     grids = np.where(on_grid, [place.grid for place in places], -1 - np.arange(len(scenes)))
     bounds = np.concatenate([corners, corners + [scene.shape for scene in scenes]], axis=1)
+    if len(scenes) <= FEW_SCENES:
+        grids = -1 - np.arange(len(scenes))
     touch = [
         (gaps(bounds, own).max(axis=1) == 0) & (grids == grid)
         for own, grid in zip(bounds, grids, strict=True)
     ]
     count, numbers = connected_components(np.array(touch), directed=False)
     for number in range(count):
-        members = np.flatnonzero(numbers == number)
+        members = np.flatnonzero(numbers == number).tolist()
         yield [scenes[index] for index in members], corners[members] - corners[members].min(axis=0)
 
 

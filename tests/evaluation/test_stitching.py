@@ -1,5 +1,7 @@
 """Stitching windows to scenes, and the protocol: each test pixel once, none forgotten."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,9 @@ from sklearn.metrics import accuracy_score
 
 from m3amba_zoo.datasets.windows import WindowGrid
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation import SceneLogits, SceneMetric, evaluate_scenes
+from m3amba_zoo.evaluation import SceneLogits, SceneMetric, evaluate_scenes, predict_scenes
 from m3amba_zoo.scenes.scene import LandClass, Scene
-from m3amba_zoo.splits import build_split
+from m3amba_zoo.splits import Split, build_split
 from m3amba_zoo.splits.scene_data import SceneData
 
 CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))
@@ -132,6 +134,27 @@ def test_a_missing_scene_is_noticed(data):
     assert 0 < first < both
     with pytest.raises(RuntimeError, match=f"{first} pixels were scored, but the split has {both} test"):
         evaluate_scenes([stitched], data.scenes[:1], data.split, "test")
+
+
+def test_only_scenes_with_scored_pixels_are_predicted_if_whole_scenes_are_not_wanted(data):
+    class Asked:
+        def __init__(self):
+            self.scenes = set()
+
+        def probabilities(self, data, index, start, stop):
+            self.scenes.add(index)
+            pixels = (stop - start) * data.scenes[index].shape[1]
+            return np.tile([0.2, 0.7, 0.1], (pixels, 1))
+
+    unscored = {part: np.zeros(SHAPES[0], bool) for part in ("train", "val", "test")}
+    split = Split("some", {**data.split.masks, "plot0": unscored})
+    given = replace(data, split=split)
+    for part, expected in ((None, {0, 1}), ("test", {1})):
+        classifier = Asked()
+        found = evaluate_scenes(predict_scenes(classifier, given, part), data.scenes, split, "test")
+        assert classifier.scenes == expected
+        assert found.class_maps.keys() == {f"plot{index}" for index in expected}
+        assert (found.class_maps["plot1"] == 2).all()
 
 
 def test_the_metric_scores_batches_of_windows(data):

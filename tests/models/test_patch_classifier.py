@@ -6,8 +6,7 @@ from torch import nn
 
 from m3amba_zoo.datasets import SceneWindows, TrainWindows
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models import PatchClassifier
-from m3amba_zoo.models.patch_classifier import PairClassifier
+from m3amba_zoo.models import PairClassifier, PatchClassifier
 from m3amba_zoo.registry import MODELS
 
 

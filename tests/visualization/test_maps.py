@@ -129,6 +129,7 @@ def ramp(count, **options):
         ("swir", ramp(6, wavelengths=np.linspace(1000, 2500, 6)), "2500, 1900, 1300 nm"),
         ("s2", ramp(5, bands=("B02", "B03", "B04", "B08", "B8A")), "B08, B04, B03"),
         ("rgb", ramp(3), "band 0, band 1, band 2"),
+        ("opt", ramp(4, bands=("gray", "blue", "green", "red")), "red, green, blue"),
         ("lidar", ramp(1, unit="m"), "m"),
         ("lidar", ramp(2, bands=("elevation", "intensity"), unit="m"), "elevation, m"),
         ("s1", ramp(2, bands=("VV", "VH"), unit="dB"), "VV, VH, VV/VH, dB"),

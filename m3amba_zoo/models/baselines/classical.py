@@ -70,7 +70,7 @@ class SpectralClassifier(PixelClassifier):
     Args:
         modalities, mean, pretreatment: as for ``PixelSpectra``.
         balanced: whether each class weighs as much as the others, instead of by its number of pixels.
-        most_pixels: larger sets of training pixels are thinned at random to about this number; None keeps all.
+        most_pixels: larger sets of training pixels are thinned at random to about this number; None: never.
 
     Raises:
         InputError: as for ``PixelSpectra``.

@@ -280,6 +280,15 @@ def test_the_command_leaves_nothing_behind_on_bad_input(in_tmp_path):
     assert not (in_tmp_path / "work_dirs").exists()
 
 
+def test_a_forest_is_grown_on_part_of_many_pixels_and_lda_on_all(data):
+    forest, lda = build("RandomForest", most_pixels=40), build("ShrinkageLDA")
+    for classifier in (forest, lda):
+        classifier.fit(data, 0)
+    assert forest.settings["training_pixels"] == pytest.approx(40, abs=2)
+    assert sum(forest.estimator.estimators_[0].tree_.n_node_samples[:1]) <= 42
+    assert "training_pixels" not in lda.settings
+
+
 CLASSICAL = sorted(path for path in CONFIGS.glob("*.py") if "classifier = " in path.read_text())
 
 
