@@ -17,7 +17,16 @@ datasets = dict(
         test_sha256="dd2f3c272d2045ebb3e0f24401a7fbbf6a42101fe31da4bb91851851c42f4c9a",
         block=20,
         search=dict(
-            network=dict(  # 369 bands would take a network most of an hour on two cores
+            pixel=dict(
+                steps=[
+                    "pretreatment=standardized",
+                    "pretreatment=components",
+                    "pretreatment=log",
+                    "pretreatment=log_components",
+                    "pretreatment=discriminants",
+                ]
+            ),
+            network=dict(  # 369 bands would take a network minutes more per run on two cores
                 steps=[
                     "pretreatment=components",
                     "pretreatment=log_components",
@@ -39,6 +48,7 @@ datasets = dict(
         test_sha256="f5a0a835305a7287f22564d6bfd81ea3f180ac764f6e443d7ffe166db569498c",
         block=32,
         search=dict(
+            pixel=dict(steps=["pretreatment=standardized", "pretreatment=components", "pretreatment=log"]),
             network=dict(
                 steps=[
                     "pretreatment=standardized",
@@ -56,6 +66,7 @@ datasets = dict(
         block=128,
         focus="landslide",
         search=dict(
+            pixel=dict(steps=["pretreatment=standardized", "pretreatment=components"]),
             network=dict(
                 steps=["pretreatment=standardized", "pretreatment=components", "pretreatment=shifted"]
             ),
@@ -79,14 +90,20 @@ datasets = dict(
         title="Houston 2013: HSI + LiDAR, 15 classes, the contest's official split",
         block=32,
         val=dict(fraction=0.3, guard=5),
-        search=dict(network=dict(steps=["pretreatment=standardized", "pretreatment=components"])),
+        search=dict(
+            pixel=dict(steps=["pretreatment=standardized", "pretreatment=components"]),
+            network=dict(steps=["pretreatment=standardized", "pretreatment=components"]),
+        ),
         max_leaked_pixels=1833,
     ),
     augsburg=dict(
         title="Augsburg: HSI + SAR, 7 classes, the official split",
         block=32,
         val=dict(fraction=0.3, guard=5),
-        search=dict(network=dict(steps=["pretreatment=standardized", "pretreatment=components"])),
+        search=dict(
+            pixel=dict(steps=["pretreatment=standardized", "pretreatment=components"]),
+            network=dict(steps=["pretreatment=standardized", "pretreatment=components"]),
+        ),
         max_leaked_pixels=10896,
     ),
 )
@@ -113,7 +130,6 @@ models = dict(
 # How settings are chosen, the same for every model: so many settings (the config as it is, and draws from its
 # space) are scored on validation pixels, with these seeds. A space is a list of parts; a part has dimensions,
 # a dimension its choices, a choice the options that it sets. Models that share a part try the same values.
-# The part "pretreatment" is the choice among all pretreatments in the dataset's file.
 tuning = dict(
     group="main",
     settings=6,
@@ -167,14 +183,14 @@ tuning = dict(
         endnet=["network", "endnet"],
         exvit=["network", "patch", "exvit"],
         fusatnet=["network", "patch", "fusatnet"],
-        lda=["pretreatment", "pixel"],
+        lda=["pixel"],
         mamba_hsi=["network", "window", "mamba_hsi"],
         mft=["network", "patch", "mft"],
         msfmamba=["network", "patch", "msfmamba"],
-        random_forest=["pretreatment", "pixel", "random_forest"],
+        random_forest=["pixel", "random_forest"],
         s2enet=["network", "patch"],
         spectralformer=["network", "patch", "spectralformer"],
-        svm=["pretreatment", "pixel", "svm"],
+        svm=["pixel", "svm"],
         two_branch_cnn=["network", "patch", "two_branch_cnn"],
     ),
 )

@@ -62,12 +62,12 @@ def build_split(cfg: Mapping[str, Any], scenes: Sequence[Scene]) -> Split:
     _check_options(f"split '{options['type']}'", SPLITS.get(options["type"]), arguments, {"scenes": scenes})
     split = SPLITS.build(options, default_args={"scenes": scenes})
     _check_usable(split, scenes)
-    if random is not None:
-        _check_options("the split's random", deal_at_random, random, {"split": split, "scenes": scenes})
-        split = deal_at_random(split, scenes, **random)
     if val is not None:
         _check_options("the split's val", hold_out_validation, val, {"split": split, "scenes": scenes})
         split = hold_out_validation(split, scenes, **val)
+    if random is not None:  # last, so that each part keeps its number of pixels of each class
+        _check_options("the split's random", deal_at_random, random, {"split": split, "scenes": scenes})
+        split = deal_at_random(split, scenes, **random)
         if split.held_out is not None:
             _warn_of_little(split.held_out, split.name)
     return split

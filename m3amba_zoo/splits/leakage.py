@@ -135,6 +135,8 @@ def leaked_pixels(split: Split, scenes: Sequence[Scene], window: int) -> int:
     windows of another scene show a pixel where the two scenes overlap on the map.
     """
     require_whole("window", window, 1)
+    if not scenes:
+        return 0
     places = locate(scenes)
     bounds = np.stack([place.bounds(scene.shape) for place, scene in zip(places, scenes, strict=True)])
     leaked = [np.zeros(int(mask.sum()), bool) for _, mask in split.parts(scenes, "test")]

@@ -51,4 +51,4 @@ def without_unseen(split: Split, scenes: Sequence[Scene]) -> Split:
         seen, parts = seen_pixels(scene), masks.get(scene.name, {})
         if parts and not seen.all() and all(mask.shape == seen.shape for mask in parts.values()):
             masks[scene.name] = {part: mask & seen for part, mask in parts.items()}
-    return Split(split.name, masks)
+    return replace(split, masks=masks)

@@ -81,9 +81,6 @@ def test_backbones_of_mmpretrain_classify_windows(name):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("MFT", {"in_channels": {"a": 3, "b": 2, "c": 1}}, "in_channels names 3: a, b, c"),
-        ("ExViT", {"in_channels": {"a": 3, "b": 2, "c": 1}}, "in_channels names 3: a, b, c"),
-        ("MSFMamba", {"in_channels": {"a": 3, "b": 2, "c": 1}}, "in_channels names 3: a, b, c"),
         ("SpectralFormer", {"neighbours": 2}, "neighbours is 2, expected an odd number"),
         ("MFT", {"embed_dim": 20}, "embed_dim is 20, expected a multiple"),
         ("MambaHSI", {"tokens": 5}, "embed_dim is 64, expected a multiple of tokens, 5"),

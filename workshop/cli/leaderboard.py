@@ -26,11 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from workshop.leaderboard.plan import read_plan
     from workshop.leaderboard.processes import Processes, default_jobs
     from workshop.leaderboard.table import Table
-    from workshop.leaderboard.tuning import TuningTable, tune, tuning_runs
+    from workshop.leaderboard.tuning import TuningTable, tune, tuning_runs, waiting
 
     plan = read_plan(args.plan)
     table, tuning = Table(args.cards / "leaderboard.csv"), TuningTable(args.cards / "tuning.csv")
-    runs = plan.runs(tuning.chosen(plan))
+    settings = tuning.chosen(plan)
+    runs = plan.runs(settings)
     if args.page:
         summed = sum_up(plan, table, runs)
         texts = {args.page: render(plan, table, summed)}
@@ -48,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for run in tuning_runs(plan, chosen) if args.tune else chosen:
             print_line(" ".join([str(run), *run.all_options]))
         return 0
+    left_out = [] if args.tune else waiting(plan, chosen, settings)
+    for place in dict.fromkeys(f"{run.base} on {run.dataset}" for run in left_out):
+        print_line(f"not run: {place}, because its settings are not chosen yet (--tune)")
+    chosen = [run for run in chosen if run not in left_out]
     signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process too
     processes = Processes(args.work_dirs, args.jobs or default_jobs())
     failed = (

@@ -154,11 +154,6 @@ class Plan:
             for run in self._runs(group, dataset, tuned or {})
         ]
 
-    def raw(self, model: str, dataset: str) -> Config:
-        """Return a model's config on a dataset as its files state it."""
-        config = self.models[model]
-        return _read(self.path.parent / config.replace(PLACE, dataset), None if PLACE in config else dataset)
-
     def _runs(self, group: str, dataset: str, tuned: Tuned) -> Iterator[Run]:
         entry, about = self.groups[group], self.datasets[dataset]
         if dataset not in entry.get("datasets", self.datasets):

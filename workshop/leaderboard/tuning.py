@@ -6,12 +6,13 @@ others are drawn from the model's search space, which the plan declares.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
@@ -42,7 +43,7 @@ COLUMNS = (
     "status",
     "reason",
 )
-MOST_DRAWS = 1000
+DRAWS = 300
 Setting = tuple[str, ...]
 
 
@@ -77,28 +78,35 @@ class TuningTable:
         return rows
 
     def chosen(self, plan: Plan) -> dict[tuple[str, str], Setting]:
-        """Return the best setting of each dataset and model of which every setting and seed has been run.
+        """Return the best setting of each dataset and model of which every try has been run.
 
         The best setting has the highest mean of OA, AA and kappa on validation pixels over the seeds. Of
-        equally good ones the first is chosen.
+        equally good ones the first is chosen. A setting with a try that failed cannot be chosen. Tries of
+        another config, split or test part than the plan's now do not count.
         """
-        rows, seeds = self.rows(), plan.tuning.get("seeds", ())
+        rows = self.rows()
+        tries: dict[tuple[str, str], dict[int, list[Run]]] = {}
+        if rows:
+            for run in tuning_runs(plan, plan.runs()):
+                tries.setdefault((run.dataset, run.model), {}).setdefault(run.setting or 0, []).append(run)
         chosen = {}
-        for dataset, model in dict.fromkeys(key[:2] for key in rows):
-            if dataset not in plan.datasets or model not in plan.tuning.get("spaces", {}):
-                continue
-            tried = settings(plan, dataset, model)
-            scored: list[float] = []
-            for index, options in enumerate(tried):
-                found = [rows.get((dataset, model, index, seed)) for seed in seeds]
-                done = [
-                    row for row in found if row and (row["status"], row["options"]) == (DONE, _text(options))
-                ]
-                if len(done) == len(seeds):
-                    scored.append(float(np.mean([float(row[score]) for row in done for score in SCORES])))
-            if tried and len(scored) == len(tried):
-                chosen[dataset, model] = tried[int(np.argmax(scored))]
+        for place, of_settings in tries.items():
+            scored = [[self._score(rows, run) for run in runs] for runs in of_settings.values()]
+            if all(score is not None for scores in scored for score in scores):
+                best = int(np.argmax([np.mean(scores) for scores in scored]))
+                chosen[place] = of_settings[best][0].tuned
         return chosen
+
+    def _score(self, rows: Mapping[tuple[str, str, int, int], Row], run: Run) -> float | None:
+        """Return the mean of a try's OA, AA and kappa: minus infinity if it failed, None if not run."""
+        row = rows.get((run.dataset, run.model, run.setting or 0, run.seed))
+        if row is None or row["config_sha256"] != run.config_sha256:
+            return None
+        if row["status"] == FAILED:
+            return -np.inf
+        if run.test_sha256 and row["test_sha256"] != run.test_sha256:
+            return None
+        return float(np.mean([float(row[score]) for score in SCORES]))
 
     def put(self, result: Result) -> None:
         """Write a try's scores, or the reason why there are none.
@@ -139,38 +147,68 @@ def _text(options: Setting) -> str:
 def settings(plan: Plan, dataset: str, model: str) -> list[Setting]:
     """Return a model's settings on a dataset, each as options ``KEY=VALUE``; the first has none.
 
-    The model's search space consists of the parts that the plan names. Each part's dimensions are drawn
-    independently of the model, so that models that share a part try the same values of it. The choices of a
-    dimension appear equally often (a Latin hypercube; McKay et al., Technometrics 21:239, 1979).
+    The model's search space consists of parts, each with dimensions. A dimension's choices appear equally
+    often, give or take one (a Latin hypercube; McKay et al., Technometrics 21:239, 1979). Of many draws a part
+    takes that whose columns have the least to do with each other and with those of the parts before, so that
+    the effects of two dimensions can be told apart. A part's columns depend on the parts before it alone:
+    models that begin with the same parts try the same values of them.
 
     Raises:
         InputError: if the space has fewer different settings than the plan asks for.
     """
-    parts, wanted = plan.tuning["spaces"][model], plan.tuning["settings"]
-    named = plan.raw(model, dataset).get("pretreatments") or {}
-    pretreatment = {"pretreatment": {"steps": [f"pretreatment={name}" for name in named]}}
-    dimensions = [
-        (f"{part}.{name}", choices)
-        for part in parts
-        for known in (pretreatment, plan.tuning["parts"], plan.datasets[dataset].get("search", {}))
-        for name, choices in known.get(part, {}).items()
-        if choices
-    ]
-    if not dimensions:
-        return [()]  # nothing to choose
-    for draw in range(MOST_DRAWS):
-        columns = [_column(name, choices, wanted - 1, draw) for name, choices in dimensions]
-        found = [(), *(tuple(" ".join(row).split()) for row in zip(*columns, strict=True))]
-        if len(set(found)) == wanted:
-            return found
-    raise InputError(f"{plan.path}: the search space of '{model}' on '{dataset}' has not {wanted} settings")
+    wanted, columns = plan.tuning["settings"], []
+    for part in plan.tuning["spaces"][model]:
+        own = plan.datasets[dataset].get("search", {}).get(part, {})
+        dimensions = {**plan.tuning["parts"].get(part, {}), **own}
+        if dimensions:
+            columns += min(
+                (
+                    [
+                        _column(choices, wanted - 1, (draw, number))
+                        for number, choices in enumerate(dimensions.values())
+                    ]
+                    for draw in range(DRAWS)
+                ),
+                key=lambda drawn: _dependence([*columns, *drawn]),
+            )
+    found = [(), *(tuple(" ".join(row).split()) for row in zip(*columns, strict=True))]
+    if len(set(found)) < wanted:
+        raise InputError(
+            f"{plan.path}: the search space of '{model}' on '{dataset}' has not {wanted} settings"
+        )
+    return found
 
 
-def _column(name: str, choices: Sequence[str], count: int, draw: int) -> list[str]:
-    """Draw ``count`` choices, each equally often, in an order that follows from the dimension's name."""
-    generator = np.random.default_rng([zlib.crc32(name.encode()), draw])
-    first = generator.permutation(len(choices))
-    return [choices[first[place % len(choices)]] for place in generator.permutation(count)]
+def _column(choices: Sequence[str], count: int, seed: tuple[int, int]) -> list[str]:
+    """Draw ``count`` choices, each equally often."""
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(choices))
+    return [choices[order[place % len(choices)]] for place in generator.permutation(count)]
+
+
+def _dependence(columns: Sequence[Sequence[str]]) -> float:
+    """Sum up how far each pair of columns is from independent (chi squared of their contingency table)."""
+    total = 0.0
+    for first, second in itertools.combinations(columns, 2):
+        table = _counts(first, second)
+        expected = np.outer(table.sum(1), table.sum(0)) / len(first)
+        total += float(((table - expected) ** 2 / expected).sum())
+    return total
+
+
+def _counts(first: Sequence[str], second: Sequence[str]) -> NDArray[np.int64]:
+    """Return the contingency table of two columns."""
+    rows, row = np.unique(first, return_inverse=True)
+    others, other = np.unique(second, return_inverse=True)
+    table = np.zeros((len(rows), len(others)), dtype=np.int64)
+    np.add.at(table, (row, other), 1)
+    return table
+
+
+def is_tuned(plan: Plan, dataset: str, model: str) -> bool:
+    """Return whether the plan has a model's settings on a dataset chosen by tries on that dataset."""
+    about = plan.datasets[dataset]
+    return model in plan.tuning.get("spaces", {}) and not {"settings_of", "untuned"} & about.keys()
 
 
 def tuning_runs(plan: Plan, runs: Sequence[Run]) -> list[Run]:
@@ -182,32 +220,43 @@ def tuning_runs(plan: Plan, runs: Sequence[Run]) -> list[Run]:
     """
     if not plan.tuning:
         raise InputError(f"{plan.path}: --tune needs tuning=dict(group=, settings=, seeds=, parts=, spaces=)")
-    listed = []
-    for dataset, model in dict.fromkeys(
-        (r.dataset, r.model) for r in runs if r.group == plan.tuning["group"]
-    ):
-        about = plan.datasets[dataset]
-        if "settings_of" in about or about.get("untuned"):
-            continue
-        run = next(r for r in runs if (r.group, r.dataset, r.model) == (plan.tuning["group"], dataset, model))
-        val = [f"split.val.{key}={value}" for key, value in about.get("val", {}).items()]
-        for index, options in enumerate(
-            settings(plan, dataset, model) if model in plan.tuning["spaces"] else ()
-        ):
-            for seed in plan.tuning["seeds"]:
-                own_val = [*val, f"split.val.seed={seed}"] if val else []
-                listed.append(
-                    replace(
-                        run,
-                        group=GROUP,
-                        seed=seed,
-                        options=(*run.options, *own_val, "test_dataloader.dataset.part=val"),
-                        part="val",
-                        tuned=options,
-                        setting=index,
-                    )
-                )
-    return listed
+    first: dict[tuple[str, str], Run] = {}
+    for run in runs:
+        if run.group == plan.tuning["group"] and is_tuned(plan, run.dataset, run.model):
+            first.setdefault((run.dataset, run.model), run)
+    return [try_ for run in first.values() for try_ in _tries(plan, run)]
+
+
+def _tries(plan: Plan, run: Run) -> Iterator[Run]:
+    """Yield every setting of a run's model with every seed."""
+    val = [f"split.val.{key}={value}" for key, value in plan.datasets[run.dataset].get("val", {}).items()]
+    if not val and not (run.read().get("split") or {}).get("val"):
+        raise InputError(
+            f"{plan.path}: the split of '{run.dataset}' has no validation pixels; "
+            "val=dict(fraction=, guard=) is expected in the plan or in the dataset's split"
+        )
+    for index, options in enumerate(settings(plan, run.dataset, run.model)):
+        for seed in plan.tuning["seeds"]:
+            own_val = [*val, f"split.val.seed={seed}"] if val else []
+            yield replace(
+                run,
+                group=GROUP,
+                seed=seed,
+                options=(*run.options, *own_val, "test_dataloader.dataset.part=val"),
+                part="val",
+                tuned=options,
+                setting=index,
+            )
+
+
+def waiting(plan: Plan, runs: Sequence[Run], chosen: Mapping[tuple[str, str], Setting]) -> list[Run]:
+    """Return the runs whose model's settings are still to be chosen."""
+    return [
+        run
+        for run in runs
+        if is_tuned(plan, dataset := plan.datasets[run.dataset].get("settings_of", run.dataset), run.base)
+        and (dataset, run.base) not in chosen
+    ]
 
 
 def tune(table: TuningTable, runs: Sequence[Run], processes: Processes) -> list[Result]:

@@ -28,7 +28,7 @@ tuning = dict(
         network=dict(rate=["optim_wrapper.optimizer.lr=0.01"]),
         pixel=dict(mean=["classifier.mean=1", "classifier.mean=3"]),
     ),
-    spaces=dict(net=["network"], good=["pixel"]),
+    spaces=dict(rated=["network"], choosy=["pixel"]),
 )
 goal = dict(model="good", datasets=("plots",), margin=1.5)
 papers = dict(plots=dict(good=dict(says="99.9 / - / -", comparable="no: a | in it")))

@@ -67,10 +67,11 @@ def test_the_committed_table_and_page_are_fresh(monkeypatch):
     for key, row in rows.items():
         run = tries[key]
         assert row["config_sha256"] == run.config_sha256, f"stale: tune {run.model} on {run.dataset} again"
-    summed = sum_up(plan, Table(cards / "leaderboard.csv"), runs)
+    table = Table(cards / "leaderboard.csv")
+    summed = sum_up(plan, table, runs)
     readme = readme_path(plan)
     made = {
-        REPOSITORY / "docs" / "leaderboard.md": render(plan, summed),
+        REPOSITORY / "docs" / "leaderboard.md": render(plan, table, summed),
         readme: filled_readme(plan, of_main(summed), readme),
     }
     for path, text in made.items():
