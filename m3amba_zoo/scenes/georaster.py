@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -28,6 +29,9 @@ from m3amba_zoo.system import whole_file
 NM_PER_UNIT = {"nanometers": 1.0, "nm": 1.0, "micrometers": 1000.0, "um": 1000.0, "μm": 1000.0}
 GRID_TOLERANCE = 0.05
 """Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
+
+GEO_TAGS = {33550: 8, 33922: 8, 34264: 8, 34735: 2, 34736: 8, 34737: 1}
+"""GeoTIFF's tags and their bytes per value: scale, tie points, matrix, keys, their numbers and texts."""
 
 Rgba = tuple[int, int, int, int]
 
@@ -67,18 +71,23 @@ def read_georaster(path: str | Path, unit: str = "") -> GeoRaster:
     Raises:
         InputError: if the file is absent, not a raster, cut short or damaged, or holds complex numbers.
     """
-    with _opened(path) as file:
-        data = file.read()
+    tags = _geo_tags(path)
+    known = _georeferences.get(tags)
+    with _opened(path, **({"GEOREF_SOURCES": "NONE"} if known else {})) as file:
         named = all(file.descriptions)
         raster = Raster(
-            data=data,
+            data=file.read(),
             bands=tuple(str(name) for name in file.descriptions) if named else (),
             wavelengths=_wavelengths(file),
             nodata=file.nodata,
             unit=unit,
             path=str(path),
         )
-        return GeoRaster(raster, *_georeference(file))
+        crs, transform = known or _georeference(file)
+    if tags:
+        _georeferences.clear()  # files of one place are read one after the other
+        _georeferences[tags] = crs, transform
+    return GeoRaster(raster, crs, transform)
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -175,7 +184,7 @@ def write_probabilities(
 
 
 @contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[DatasetReader]:
+def _opened(path: str | Path, **options: str) -> Iterator[DatasetReader]:
     """Open a raster; an error of GDAL, now or on reading, becomes one sentence."""
     if not Path(path).is_file():
         found = "is a folder" if Path(path).is_dir() else "no such file"
@@ -183,7 +192,7 @@ def _opened(path: str | Path) -> Iterator[DatasetReader]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain rasters are welcome
-            with rasterio.open(path) as file:
+            with rasterio.open(path, **options) as file:
                 _check(file, path)
                 yield file
     except RasterioError as error:
@@ -215,6 +224,32 @@ def _check(file: DatasetReader, path: str | Path) -> None:
 def _georeference(file: DatasetReader) -> tuple[str | None, Affine | None]:
     crs = _crs_name(file.crs.to_wkt()) if file.crs else None
     return crs, None if file.transform.is_identity else file.transform
+
+
+_georeferences: dict[tuple[bytes, ...], tuple[str | None, Affine | None]] = {}
+"""CRS and transform of the last GeoTIFF, by its tags: GDAL looks a CRS without a code up for milliseconds."""
+
+
+def _geo_tags(path: str | Path) -> tuple[bytes, ...]:
+    """Return the tags that alone place a classic TIFF file on the earth; empty for any other file."""
+    if not Path(path).is_file() or Path(f"{path}.aux.xml").exists():
+        return ()
+    with Path(path).open("rb") as file:
+        order = {b"II*\0": "<", b"MM\0*": ">"}.get(file.read(4))
+        if order is None:
+            return ()
+        try:
+            file.seek(*struct.unpack(f"{order}I", file.read(4)))
+            (count,) = struct.unpack(f"{order}H", file.read(2))
+            found = [order.encode()]
+            for tag, _, number, start in struct.iter_unpack(f"{order}HHII", file.read(12 * count)):
+                if size := GEO_TAGS.get(tag, 0) * number:
+                    file.seek(start)
+                    value = file.read(size) if size > 4 else struct.pack("I", start)
+                    found.append(struct.pack("II", tag, size) + value)
+        except struct.error:  # cut short, as GDAL will say
+            return ()
+    return tuple(found) if len(found) > 1 else ()
 
 
 @lru_cache(maxsize=64)

@@ -47,29 +47,41 @@ def reach(
     grids = np.array([place.grid for place in places])
     where = [np.nonzero(mask) for mask in masks]
     members = [np.unique(numbers).tolist() for numbers in groups]
-    count = 1 + max(int(numbers.max(initial=-1)) for numbers in groups)
+    count = 1 + max(max(mine, default=-1) for mine in members)
     found: list[list[NDArray[np.int64]]] = [[] for _ in range(count)]
     start = 0
     for target, (place, mask) in enumerate(zip(places, masks, strict=True)):
-        numbers = np.full(mask.shape, -1, dtype=np.int64)
-        numbers[mask] = np.arange(start, start + len(groups[target]))
-        start += len(groups[target])
+        size = len(groups[target])
         gap = np.where(grids == place.grid, gaps(bounds, bounds[target]).max(axis=1), np.inf)
         gap[target] = -np.inf
-        around = np.flatnonzero(gap < guard).tolist()
-        points = np.concatenate([places[i].positions_in(place, *where[i]) for i in around])
-        near = _near_points(numbers, points, np.concatenate([groups[i] for i in around]), guard)
+        near: dict[int, Mask] = {}
         if footprint:
             assert place.pixel is not None
             wide = footprint / place.pixel
-            around = np.flatnonzero(gap < wide).tolist()
-            for group, inside in _near_footprints(
+            near = _near_footprints(
                 place.positions(*where[target]),
-                {i: (bounds[i] + (-wide, -wide, wide, wide), members[i]) for i in around},
-            ).items():
-                near[group] = np.union1d(near.get(group, []), numbers[mask][inside]).astype(np.int64)
-        for group, hit in near.items():
-            found[group].append(hit)
+                {
+                    i: (bounds[i] + (-wide, -wide, wide, wide), members[i])
+                    for i in np.flatnonzero(gap < wide).tolist()
+                },
+            )
+        if len(members[target]) == 1:
+            near[members[target][0]] = np.ones(size, dtype=bool)
+        # a group that reaches the whole scene needs no look at its points
+        whole = {group for group, inside in near.items() if inside.all()}
+        around = [i for i in np.flatnonzero(gap < guard).tolist() if not whole.issuperset(members[i])]
+        hits: dict[int, NDArray[np.int64]] = {}
+        if around:
+            numbers = np.full(mask.shape, -1, dtype=np.int64)
+            numbers[mask] = np.arange(size)
+            points = np.concatenate([places[i].positions_in(place, *where[i]) for i in around])
+            hits = _near_points(numbers, points, np.concatenate([groups[i] for i in around]), guard)
+        for group, inside in near.items():
+            inside[hits.get(group, [])] = True
+            hits[group] = np.flatnonzero(inside)
+        for group, hit in hits.items():
+            found[group].append(start + hit)
+        start += size
     return [np.concatenate(parts) for parts in found]
 
 
@@ -105,8 +117,18 @@ def _near_footprints(
 ) -> dict[int, Mask]:
     """Mark, by group, the positions inside one of its footprints: bounds and the groups inside, by scene."""
     found: dict[int, Mask] = {}
+    if not len(positions):
+        return found
+    # most footprints hold all positions or none, which their extent tells
+    first, last = positions.min(axis=0), positions.max(axis=0)
     for bounds, groups in footprints.values():
-        inside = ((positions > bounds[:2]) & (positions < bounds[2:])).all(axis=1)
+        if (last <= bounds[:2]).any() or (first >= bounds[2:]).any():
+            continue
+        if (first > bounds[:2]).all() and (last < bounds[2:]).all():
+            inside = np.ones(len(positions), dtype=bool)
+        else:
+            row, column = ((positions > bounds[:2]) & (positions < bounds[2:])).T
+            inside = row & column
         for group in groups:
             found[group] = np.logical_or(found.get(group, False), inside)
     return found

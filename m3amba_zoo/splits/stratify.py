@@ -109,12 +109,12 @@ def hold_out(
     require_share("fraction", fraction)
     require_whole("guard", guard, 0)
     require_whole("seed", seed, 0)
-    used, group = np.unique(pixels(groups, masks), return_inverse=True)
+    first, group = _number(pixels(groups, masks))
     ends = np.cumsum([np.count_nonzero(mask) for mask in masks])[:-1]
-    in_reach = reach(scenes, masks, np.split(group, ends), guard, footprint) if len(used) else []
+    in_reach = reach(scenes, masks, np.split(group, ends), guard, footprint) if len(first) else []
     classes = pixels([scene.labels for scene in scenes], masks).astype(np.int64) - 1
     pieces = _cut(classes, group, in_reach, len(scenes[0].classes))
-    searches = max(1, min(MOST_SEARCHES, ENOUGH_GROUPS // max(len(used), 1)))
+    searches = max(1, min(MOST_SEARCHES, ENOUGH_GROUPS // max(len(first), 1)))
     found = [_search(pieces, fraction, floor, keep, (seed, number)) for number in range(searches)]
     best = max(good for _, good in found)
     chosen = next(chosen for chosen, good in found if good >= NEARLY * best)
@@ -144,10 +144,20 @@ def _cut(
     key = code[classes] + code[count + group]
     for number, near in enumerate(in_reach):
         key[near] += code[count + len(in_reach) + number]
-    _, first, piece = np.unique(key, return_index=True, return_inverse=True)
+    first, piece = _number(key)
     own = np.bincount(group * count + classes, minlength=len(in_reach) * count).reshape(-1, count)
     pieces_near = [np.flatnonzero(np.bincount(piece[near], minlength=len(first))) for near in in_reach]
     return _Pieces(classes[first], np.bincount(piece, minlength=len(first)), pieces_near, own)
+
+
+def _number(values: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number the distinct values in order: where each first is, and the number of every value.
+
+    Pixels of a group lie together, so only the first value of each run is sorted.
+    """
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+    _, first, number = np.unique(values[starts], return_index=True, return_inverse=True)
+    return starts[first], np.repeat(number, np.diff(starts, append=len(values)))
 
 
 def _search(

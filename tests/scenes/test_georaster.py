@@ -152,3 +152,21 @@ def test_a_full_disk_keeps_the_old_map(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_read_in_a_row_have_each_its_own_place(tmp_path):
+    # Mars has no EPSG code; a file at the place of the one before it is read without asking GDAL again
+    mars = "+proj=eqc +R=3396190 +units=m +type=crs"
+    earth, origins = "EPSG:32632", [(100, 200), (100, 200), (130, 200), (100, 200)]
+    for number, (origin, crs) in enumerate(zip(origins, [mars, mars, mars, earth], strict=True)):
+        path = tmp_path / f"{number}.tif"
+        place = from_origin(*origin, 10, 10)
+        with rasterio.open(
+            path, "w", "GTiff", 3, 2, 1, dtype="uint8", crs=crs, transform=place, nodata=7
+        ) as file:
+            file.write(np.full((1, 2, 3), number, np.uint8))
+        read = read_georaster(path)
+        assert read.transform == place
+        assert rasterio.crs.CRS.from_string(read.crs) == rasterio.crs.CRS.from_string(crs)
+        assert (read.raster.data == number).all()
+        assert read.raster.nodata == 7
