@@ -4,7 +4,8 @@ seeds = (0, 1, 2, 3, 4)
 
 # title: the heading on the page.
 # test_sha256: the hash of the test part, drawn once, before anything was chosen.
-# block: side in pixels of the blocks that significance draws; a scene that is smaller is one block.
+# block: side in pixels of the blocks that significance draws; without it the groups of scenes that the split
+# keeps together.
 # search: dimensions of the search space that depend on the dataset (see tuning).
 # settings_of: the dataset whose chosen settings are used. untuned: the configs' own settings are used.
 # focus: a class whose F1 and IoU are shown. seeds: fewer than the plan's.
@@ -15,7 +16,6 @@ datasets = dict(
     idtrees=dict(
         title="IDTReeS: HSI + LiDAR canopy height, 13 taxa, whole plots train or test",
         test_sha256="dd2f3c272d2045ebb3e0f24401a7fbbf6a42101fe31da4bb91851851c42f4c9a",
-        block=20,
         search=dict(
             pixel=dict(
                 steps=[
@@ -40,7 +40,6 @@ datasets = dict(
     idtrees_metrics=dict(
         title="IDTReeS with nine LiDAR metrics in place of one height; the settings of IDTReeS",
         test_sha256="dd2f3c272d2045ebb3e0f24401a7fbbf6a42101fe31da4bb91851851c42f4c9a",
-        block=20,
         settings_of="idtrees",
     ),
     terramind=dict(

@@ -23,7 +23,7 @@ class ScoredPixels(NamedTuple):
     block: NDArray[np.int64]
 
 
-def scored_pixels(data: SceneData, part: str, side: int) -> ScoredPixels:
+def scored_pixels(data: SceneData, part: str, side: int | None = None) -> ScoredPixels:
     """List a part's pixels, for a bootstrap over spatial blocks.
 
     Neighbouring pixels are not independent. A bootstrap that draws whole blocks keeps them together
@@ -33,16 +33,22 @@ def scored_pixels(data: SceneData, part: str, side: int) -> ScoredPixels:
     Args:
         data: the scenes and their split; their rasters are not read.
         part: ``train``, ``val`` or ``test``.
-        side: rows and columns of a block in pixels.
+        side: rows and columns of a block in pixels; None takes the split's groups of scenes as blocks, or
+            each scene where the split has no groups.
 
     Raises:
         InputError: if ``side`` is not a whole number of 1 or more.
     """
-    require_whole("side", side, 1)
+    if side is not None:
+        require_whole("side", side, 1)
+    groups = data.split.groups
     labels, blocks, start = [], [], 0
     for scene, mask in data.split.parts(data.scenes, part):
-        numbers = grid(scene.shape, side)
+        if side is None and groups is not None:
+            numbers = np.full(scene.shape, groups.numbers[scene.name])
+        else:
+            numbers = grid(scene.shape, side or max(scene.shape)) + start
         labels.append(scene.labels[mask].astype(np.int64))
-        blocks.append(numbers[mask] + start)
-        start += int(numbers.max()) + 1
+        blocks.append(numbers[mask])
+        start = int(numbers.max()) + 1
     return ScoredPixels(np.concatenate(labels), np.unique(np.concatenate(blocks), return_inverse=True)[1])

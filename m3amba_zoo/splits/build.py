@@ -65,11 +65,11 @@ def build_split(cfg: Mapping[str, Any], scenes: Sequence[Scene]) -> Split:
     if val is not None:
         _check_options("the split's val", hold_out_validation, val, {"split": split, "scenes": scenes})
         split = hold_out_validation(split, scenes, **val)
+        if split.held_out is not None:
+            _warn_of_little(split.held_out, split.name)
     if random is not None:  # last, so that each part keeps its number of pixels of each class
         _check_options("the split's random", deal_at_random, random, {"split": split, "scenes": scenes})
         split = deal_at_random(split, scenes, **random)
-        if split.held_out is not None:
-            _warn_of_little(split.held_out, split.name)
     return split
 
 

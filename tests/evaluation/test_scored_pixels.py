@@ -1,5 +1,7 @@
 """A record's predictions: checked against its matrix, and laid on spatial blocks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from m3amba_zoo.evaluation.record import check_scores
 from m3amba_zoo.evaluation.scores import pack_predicted, unpack_predicted
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import Split
+from m3amba_zoo.splits.groups import SceneGroups
 from m3amba_zoo.splits.scene_data import SceneData
 
 CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))
@@ -60,6 +63,14 @@ def test_pixels_are_listed_in_the_record_s_order_with_blocks_that_stay_in_their_
     confusion = np.zeros((3, 3), int)
     np.add.at(confusion, (np.array(labels) - 1, predicted - 1), 1)
     assert confusion.tolist() == record["confusion"]
+
+
+def test_blocks_are_the_groups_that_the_split_keeps_together(data):
+    groups = SceneGroups({"plot0": 4, "plot1": 2, "plot2": 4})
+    grouped = replace(data, split=replace(data.split, groups=groups))
+    tested = [int(data.split.masks[f"plot{index}"]["test"].sum()) for index in (0, 1)]
+    assert scored_pixels(grouped, "test").block.tolist() == [1] * tested[0] + [0] * tested[1]
+    assert scored_pixels(data, "test").block.tolist() == [0] * tested[0] + [1] * tested[1], "each scene"
 
 
 def test_predictions_that_contradict_the_matrix_are_noticed(data, record):

@@ -23,7 +23,6 @@ from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
 
 SIMULATED = "simulated"
-BLOCK = 32  # side in pixels of the blocks that significance draws, if the plan does not say
 
 
 class NoDataError(Exception):
@@ -97,7 +96,7 @@ def fill(plan: Plan, table: Table, runs: Sequence[Run], processes: Processes) ->
     possible, without = prepare(runs)
     rows = table.rows()
     for run in {run.dataset: run for run, _ in possible if run.test_sha256 is not None}.values():
-        table.put_part(run.dataset, fixed_part(run, plan.datasets[run.dataset].get("block", BLOCK)))
+        table.put_part(run.dataset, fixed_part(run, plan.datasets[run.dataset].get("block")))
     for run, reason in without:
         if (rows.get(run.key) or {}).get("status") != DONE:
             table.put_reason(run, NO_DATA, reason)
@@ -156,8 +155,8 @@ def split_hash(run: Run) -> str:
     return data.split.sha256
 
 
-def fixed_part(run: Run, block: int) -> FixedPart:
-    """Return the test part of a run's dataset, cut into blocks of ``block`` x ``block`` pixels."""
+def fixed_part(run: Run, block: int | None) -> FixedPart:
+    """Return the test part of a run's dataset, in the blocks of ``scored_pixels``."""
     dataset = run.read().test_dataloader.dataset
     data = _data(*(json.dumps(dataset[key], sort_keys=True) for key in ("source", "split")))
     pixels = scored_pixels(data, "test", block)

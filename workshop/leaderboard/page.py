@@ -206,7 +206,7 @@ def _compared(group: str, scored: Sequence[Entry], main: Mapping[str, Entry]) ->
         return {entry.model: [_gain(entry, main.get(entry.model))] for entry in scored}
     if group != MAIN:
         return {entry.model: _leads(entry, main.get(entry.runs[0].base)) for entry in scored}
-    drawn = {entry.model: entry.drawn for entry in scored if entry.drawn is not None}
+    drawn = {e.model: e.drawn for e in scored if e.complete and e.drawn is not None}  # the best OA first
     groups = rank_groups(drawn)
     leader, *others = drawn or [""]
     p = dict(zip(others, holm([difference(drawn[leader], drawn[m])["oa"].p for m in others]), strict=True))

@@ -57,15 +57,17 @@ class Entry:
         """The mean scores over the seeds: of the test part, and of each draw of its blocks."""
         if self.part is None or not self.records:
             return None
-        return np.mean(
-            [
-                self.part.scores(
-                    unpack_predicted(record["predicted"], record["pixels"]), len(record["confusion"])
-                )
-                for record in self.records.values()
-            ],
-            axis=0,
-        )
+        return np.mean([self._drawn(self.part, record) for record in self.records.values()], axis=0)
+
+    def _drawn(self, part: FixedPart, record: Mapping[str, Any]) -> Drawn:
+        predicted = unpack_predicted(record["predicted"], record["pixels"])
+        drawn = part.scores(predicted, len(record["confusion"]))
+        if not np.allclose(drawn[0], [record[score] for score in SCORES], atol=1e-9):
+            raise InputError(
+                f"{self.runs[0].dataset}: the kept test part gives {self.model} the OA {drawn[0][0]:.6f}, "
+                f"its record says {record['oa']:.6f}; remove the test part's file, the next run makes it anew"
+            )
+        return drawn
 
     def over(self, seeds: Collection[int]) -> Entry:
         """Return the same entry with the records of some seeds only."""

@@ -92,8 +92,9 @@ class TuningTable:
         chosen = {}
         for place, of_settings in tries.items():
             scored = [[self._score(rows, run) for run in runs] for runs in of_settings.values()]
-            if all(score is not None for scores in scored for score in scores):
-                best = int(np.argmax([np.mean(scores) for scores in scored]))
+            means = [np.mean([s for s in scores if s is not None]) for scores in scored if None not in scores]
+            if len(means) == len(of_settings):
+                best = int(np.argmax(means))
                 chosen[place] = of_settings[best][0].tuned
         return chosen
 
@@ -148,15 +149,16 @@ def settings(plan: Plan, dataset: str, model: str) -> list[Setting]:
     """Return a model's settings on a dataset, each as options ``KEY=VALUE``; the first has none.
 
     The model's search space consists of parts, each with dimensions. A dimension's choices appear equally
-    often, give or take one (a Latin hypercube; McKay et al., Technometrics 21:239, 1979). Of many draws a part
-    takes that whose columns have the least to do with each other and with those of the parts before, so that
-    the effects of two dimensions can be told apart. A part's columns depend on the parts before it alone:
-    models that begin with the same parts try the same values of them.
+    often, give or take one (a Latin hypercube; McKay et al., Technometrics 21:239, 1979). Of many draws a
+    part takes that whose columns have the least to do with each other and with those of the parts before, so
+    that the effects of two dimensions can be told apart. A part's columns depend on the parts before it
+    alone: models that begin with the same parts try the same values of them.
 
     Raises:
         InputError: if the space has fewer different settings than the plan asks for.
     """
-    wanted, columns = plan.tuning["settings"], []
+    wanted = plan.tuning["settings"]
+    columns: list[list[str]] = []
     for part in plan.tuning["spaces"][model]:
         own = plan.datasets[dataset].get("search", {}).get(part, {})
         dimensions = {**plan.tuning["parts"].get(part, {}), **own}

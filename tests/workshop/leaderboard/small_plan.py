@@ -26,7 +26,7 @@ tuning = dict(
     seeds=(0, 1),
     parts=dict(
         network=dict(rate=["optim_wrapper.optimizer.lr=0.01"]),
-        pixel=dict(mean=["classifier.mean=1", "classifier.mean=3"]),
+        pixel=dict(mean=["classifier.mean=3"]),
     ),
     spaces=dict(rated=["network"], choosy=["pixel"]),
 )
