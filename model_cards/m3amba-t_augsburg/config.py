@@ -8,25 +8,28 @@ default_hooks = dict(
     progress=dict(type='ProgressHook'),
     report=dict(type='ReportHook'))
 default_scope = 'm3amba_zoo'
-in_channels = dict(hsi=180, sar=4)
 log_processor = dict(window_size=20)
-modalities = (
+modalities = [
     'hsi',
     'sar',
-)
+]
 model = dict(
     adapter=dict(type='LinearAdapter'),
     data_preprocessor=dict(type='RasterPreprocessor'),
     embed_dim=48,
     in_channels=dict(hsi=180, sar=4),
     loss=dict(consistency=0.0, cross_entropy=1.0, type='StreamLoss'),
+    modalities=[
+        'hsi',
+        'sar',
+    ],
     neck=dict(d_state=8, depth=2, drop_path=0.1, type='CrossMamba'),
     num_classes=7,
     type='M3amba',
     window=11)
-num_classes = 7
 optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
+    constructor='MatrixDecayConstructor',
     optimizer=dict(lr=0.001, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
@@ -34,7 +37,13 @@ param_scheduler = [
         convert_to_iter_based=True, end=1, start_factor=0.01, type='LinearLR'),
     dict(begin=1, convert_to_iter_based=True, type='CosineAnnealingLR'),
 ]
-pretreatment = dict()
+pretreatment = 'standardized'
+pretreatments = dict(
+    components=dict(hsi=[
+        dict(type='Standardize'),
+        dict(components=30, type='PCA'),
+    ]),
+    standardized=dict())
 randomness = dict(seed=0)
 runner_type = 'ZooRunner'
 source = dict(type='augsburg')
@@ -44,10 +53,10 @@ test_dataloader = dict(
     batch_size=16,
     collate_fn=dict(type='default_collate'),
     dataset=dict(
-        modalities=(
+        modalities=[
             'hsi',
             'sar',
-        ),
+        ],
         overlap=0.5,
         source=dict(type='augsburg'),
         split=dict(type='official'),
@@ -64,10 +73,10 @@ train_dataloader = dict(
         augmentation=[
             dict(type='FlipRotate'),
         ],
-        modalities=(
+        modalities=[
             'hsi',
             'sar',
-        ),
+        ],
         source=dict(type='augsburg'),
         split=dict(type='official'),
         type='TrainWindows',

@@ -204,11 +204,12 @@ def test_resuming_elsewhere_removes_nothing_of_the_old_work_dir(config, monkeypa
     assert {path.name for path in Path("new").glob("best_toy_oa*")} == {"best_toy_oa_epoch_4.pth"}
 
 
-def test_seed_reaches_the_run_and_every_split(config):
-    train(config, "--seed", "7", "--no-test")
+def test_seed_reaches_the_run_and_validation_and_leaves_the_test_part(config):
+    train(config, "--seed", "7", "--no-test", "--cfg-options", "split.val.fraction=0.3")
     ran = Config.fromfile(f"work_dirs/toy/{config.name}")
     assert ran.randomness.seed == 7
-    assert ran.train_dataloader.dataset.split.seed == ran.test_dataloader.dataset.split.seed == 7
+    for loader in (ran.train_dataloader, ran.test_dataloader):
+        assert loader.dataset.split == {"type": "blocks", "seed": 0, "val": {"fraction": 0.3, "seed": 7}}
     message = refusal(train, config, "--seed", "8", "--resume")
     assert "seed 7" in message
 
