@@ -1,5 +1,5 @@
 # IDTReeS 2020 (real HSI + LiDAR canopy height), 85 plots of 20 x 20 m; whole plots train, validate or test.
-# Windows have about the size of a crown; networks memorise windows of whole plots (docs/tuning.md).
+# Windows have about the size of a crown.
 _base_ = "windows.py"
 
 source = dict(type="idtrees")
