@@ -12,10 +12,10 @@ from typing import Any
 from rich import get_console
 
 from m3amba_zoo.cli.running import print_line
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits import PARTS, audit, build_split
+from m3amba_zoo.splits import PARTS, audit, build_split, drop_unseen
 
 # options passed on to the maker if given; a maker refuses an option that it lacks
 MAKER_OPTIONS = (
@@ -95,12 +95,21 @@ def _number(text: str) -> float:
 
 
 def _load_scenes(name: str) -> list[Scene]:
-    """Load the labels and masks of a registered source, or of the manifest at a path."""
+    """Load a registered source, or the manifest at a path; without its rasters, labels and masks alone.
+
+    Labels that no raster shows are dropped, as in training, if the rasters are here.
+    """
     manifest = Path(name).suffix in (".yaml", ".yml")
     if name == "manifest":
         raise InputError("source 'manifest' is a file: give the path of its scene.yaml")
-    config = {"type": "manifest", "path": name} if manifest else {"type": name}
-    return SOURCES.build(config).load(rasters=False)
+    source = SOURCES.build({"type": "manifest", "path": name} if manifest else {"type": name})
+    try:
+        scenes, unseen = drop_unseen(source.load())
+    except DataNotFoundError:
+        return source.load(rasters=False)
+    if unseen:
+        print_line(f"{unseen:,} labelled pixels are left out, no raster shows them")
+    return scenes
 
 
 def _split_config(args: argparse.Namespace) -> dict[str, Any]:
