@@ -2,6 +2,9 @@
 
 seeds = (0, 1, 2, 3, 4)
 
+# windows of another size come in such a number that a training sees as many pixels in as many steps
+LOADER, BATCH = "train_dataloader.dataset", "train_dataloader.batch_size"
+
 # title: the heading on the page.
 # test_sha256: the hash of the test part, drawn once, before anything was chosen.
 # block: side in pixels of the blocks that significance draws; without it the groups of scenes that the split
@@ -34,7 +37,7 @@ datasets = dict(
                     "pretreatment=shifted_discriminants",
                 ]
             ),
-            window=dict(side=["window=8", "window=12"]),
+            window=dict(side=["window=8", f"window=12 {LOADER}.windows_per_epoch=720 {BATCH}=24"]),
         ),
     ),
     idtrees_metrics=dict(
@@ -56,7 +59,7 @@ datasets = dict(
                     "pretreatment=log",
                 ]
             ),
-            window=dict(side=["window=8", "window=16"]),
+            window=dict(side=[f"window=8 {LOADER}.windows_per_epoch=2048 {BATCH}=64", "window=16"]),
         ),
     ),
     mmlsv2=dict(
@@ -69,7 +72,7 @@ datasets = dict(
             network=dict(
                 steps=["pretreatment=standardized", "pretreatment=components", "pretreatment=shifted"]
             ),
-            window=dict(side=["window=16", "window=32"]),
+            window=dict(side=[f"window=16 {LOADER}.windows_per_epoch=512 {BATCH}=16", "window=32"]),
         ),
     ),
     simulated_houston=dict(
