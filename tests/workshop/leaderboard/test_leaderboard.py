@@ -23,7 +23,7 @@ from workshop.leaderboard.table import COLUMNS, check_record
 from workshop.leaderboard.tuning import TuningTable, settings
 
 REPOSITORY = Path(__file__).parents[3]
-EMA_TYPE = "default_hooks.averaging.type"  # comes with its momentum
+TOGETHER = ("averaging.type", "windows_per_epoch", "batch_size")  # come with the momentum and the window
 
 
 def page_of(kitchen, *path: str) -> str:
@@ -269,7 +269,7 @@ def test_settings_are_as_many_for_each_model_and_no_two_dimensions_change_togeth
             assert rates["m3amba"].count(choice) in (1, 2), "5 draws of 3 choices"
         for model, (_, *others) in drawn.items():
             values = [dict(option.split("=") for option in options) for options in others]
-            keys = sorted({key for options in values for key in options if key != EMA_TYPE})
+            keys = sorted({key for options in values for key in options if not key.endswith(TOGETHER)})
             columns = [[options.get(key, "") for options in values] for key in keys]
             labels = {tuple(column.index(value) for value in column) for column in columns}
             assert len(labels) == len(columns), (dataset, model)
