@@ -135,6 +135,23 @@ def test_what_a_config_says_once_reaches_every_part(tmp_path):
     assert again.train_dataloader.dataset.split.seed == 3
 
 
+def test_the_seed_draws_validation_and_random_pixels_but_never_the_test_part():
+    def splits(name, *options, seed=None):
+        config = read_config(CONFIGS / "baselines/mft.py", name, options, seed)
+        assert config.train_dataloader.dataset.split == config.test_dataloader.dataset.split == config.split
+        return config.split
+
+    plain, seeded = (splits("terramind", "split.random.seed=0", seed=seed) for seed in (None, 4))
+    assert (plain.val.seed, plain.random.seed) == (0, 0)
+    assert (seeded.val.seed, seeded.random.seed) == (4, 4)
+    assert seeded.seed == plain.seed
+    # validation pixels that only an option asks for are drawn by the seed as well
+    options = ("split.val.fraction=0.3", "split.val.guard=8")
+    assert splits("houston", seed=4) == dict(type="official")
+    assert splits("houston", *options, seed=4).val == dict(fraction=0.3, guard=8, seed=4)
+    assert splits("houston", *options, "split.val.seed=2").val == dict(fraction=0.3, guard=8, seed=2)
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [

@@ -40,7 +40,7 @@ def read_config(
         data: the dataset of a recipe: a name in ``_base_/datasets``, a dataset's file, or a user's own
             ``scene.yaml``. None takes the recipe's default.
         options: ``KEY=VALUE`` changes.
-        seed: the seed of the run and of its splits; None keeps the config's.
+        seed: of the run, its validation pixels and random splits (``set_seed``); None keeps the config's.
 
     Raises:
         InputError: if the file or the dataset does not exist or cannot be read, if ``data`` is given for a

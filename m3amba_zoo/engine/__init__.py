@@ -26,7 +26,8 @@ Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
                             after an error                                 terminal back
 ==========================  =============================================  ===================================
 
-``SafeCheckpointHook`` replaces ``CheckpointHook`` (plain values only; the older file goes last), and
+``SafeCheckpointHook`` replaces ``CheckpointHook`` (plain values only; the older file goes last; a run resumes
+what the same config began, or extends it; ``weights.json`` names the weights that are chosen), and
 ``AmpOptimWrapper`` replaces MMEngine's, which refuses CPUs. The other hooks are additions: ``DataCheckHook``,
 ``FitPreprocessorHook``, ``EpochSeedHook``, ``FiniteLossHook``, ``ProgressHook``, ``ReportHook``; so is
 ``MatrixDecayConstructor``, under which weight decay spares norms, biases and the scans' A and D.

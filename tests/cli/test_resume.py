@@ -122,6 +122,14 @@ def test_an_extended_run_that_is_interrupted_goes_on_as_it_would_have(config, mo
     assert len(parts["message_hub"]["runtime_info"]["extended"]) == 1
 
 
+def test_a_plain_runner_is_extended_too(plain):
+    plain.write_text(plain.read_text() + "default_hooks = dict(checkpoint=dict(type='SafeCheckpointHook'))\n")
+    train(plain, "--work-dir", "run", "--no-test")
+    assert "was 0.01 and is 0.5" in refusal(train, plain, "--work-dir", "run", "--resume", *LONGER)
+    train(plain, "--work-dir", "run", "--resume", "--extend", *LONGER)
+    assert rates("run/epoch_6.pth")[18:].max() == pytest.approx(0.5)
+
+
 def test_another_optimiser_starts_without_the_state_of_the_one_before(config, capsys):
     train(config, "--work-dir", "run", "--no-test")
     options = ["optim_wrapper.optimizer.type=SGD", "train_cfg.max_epochs=5"]

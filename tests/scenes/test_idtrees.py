@@ -7,7 +7,7 @@ from source_counts import check_counts
 from tiny_rasters import pixel_box, write_polygons, write_raster
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
-from m3amba_zoo.scenes.idtrees import IDTReeS
+from m3amba_zoo.scenes.idtrees import METRICS, IDTReeS
 from m3amba_zoo.scenes.source import data_roots
 
 SIDE = 10
@@ -44,6 +44,9 @@ def root(tmp_path):
         height = generator.random((1, SIDE, SIDE), np.float32)
         write_raster(folder / "RemoteSensing" / "HSI" / f"{plot}.tif", hsi, place(plot))
         write_raster(folder / "RemoteSensing" / "CHM" / f"{plot}.tif", height, place(plot), nodata=-3.4e38)
+        metrics = generator.random((9, SIDE, SIDE), np.float32)
+        metrics[:, 1, 2] = np.nan  # no point
+        write_raster(folder / "RemoteSensing" / "LIDAR" / f"{plot}.tif", metrics, place(plot), nodata=np.nan)
     for site in ("MLBS", "OSBS"):
         crowns = [(plot, crown) for plot in CROWNS if plot.startswith(site) for crown in CROWNS[plot]]
         boxes = [pixel_box(*box, transform=place(plot)) for plot, (_, box) in crowns]
@@ -83,6 +86,40 @@ def test_crowns_become_labels(root):
     )
     assert (hsi.unit, lidar.unit, lidar.nodata) == ("reflectance x 10000", "m", pytest.approx(-3.4e38))
     assert (scenes[1].crs, scenes[1].transform) == ("EPSG:32617", place("MLBS_10"))
+
+
+def test_crowns_of_one_tree_are_one_object_in_every_plot(root):
+    path = root / "train" / "ITC" / "train_MLBS.shp"
+    crowns = [("M1", (0, 0, 4, 4), "MLBS_2"), ("M2", (5, 5, 2, 2), "MLBS_2"), ("M1", (6, 6, 2, 2), "MLBS_10")]
+    crowns += [("nobody", (8, 8, 2, 2), "MLBS_2"), ("M2", (0, 0, 5, 5), "MLBS_10")]
+    boxes = [pixel_box(*box, transform=place(plot)) for _, box, plot in crowns]
+    write_polygons(path, boxes, "EPSG:32617", id=list(range(5)), indvdID=[tree for tree, _, _ in crowns])
+    first, second, third = (scene.objects for scene in IDTReeS(root, 1, 1).load(rasters=False))
+    assert first.dtype == np.int64
+    maple, oak, other = first[0, 0], first[5, 5], third[3, 3]
+    assert len({0, maple, oak, other}) == 4
+    assert np.unique(first).tolist() == sorted([0, maple, oak])
+    assert (first == maple).sum() == 16
+    assert (second[6:8, 6:8] == maple).all()
+    assert (second[:5, :5] == oak).all()
+    assert (second > 0).sum() == 29
+
+
+def test_metrics_of_the_point_cloud_take_the_place_of_the_height(root):
+    source = IDTReeS(root, 5, 1, lidar="metrics")
+    scenes = source.load()
+    check_counts(source, scenes)
+    lidar = scenes[0].rasters["lidar"]
+    assert source.channels() == {"hsi": 369, "lidar": 9}
+    assert lidar.bands == METRICS
+    lidar.check_finite("lidar")
+    assert [tuple(place) for place in np.argwhere(lidar.missing())] == [(band, 1, 2) for band in range(9)]
+    (root / "train" / "RemoteSensing" / "LIDAR" / "MLBS_10.tif").unlink()
+    IDTReeS(root, 5, 1).load()
+    with pytest.raises(DataNotFoundError, match=r"LIDAR/MLBS_10\.tif not found; fetch the point clouds"):
+        source.load()
+    with pytest.raises(InputError, match="lidar is 'cloud'; height or metrics is expected"):
+        IDTReeS(root, lidar="cloud")
 
 
 def test_thresholds_count_pixels_under_crowns_and_plots(root):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from m3amba_zoo.inference.raster_rows import RasterRows, some_value
 
+from m3amba_zoo.inference.raster_files import RasterRows, some_value
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.splits import PARTS, build_split, drop_unseen, load_scene_data

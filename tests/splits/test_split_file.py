@@ -28,6 +28,19 @@ def test_the_hash_is_of_the_masks(split):
     assert Split(split.name, {"city": split.masks["town"]}).sha256 != split.sha256
 
 
+def test_splits_with_one_test_part_share_its_hash(one_scene):
+    made = {"type": "blocks", "size": 16, "guard": 4}
+    drawn = [
+        build_split({**made, "val": {"fraction": 0.3, "guard": 2, "seed": seed}}, one_scene)
+        for seed in (0, 1)
+    ]
+    assert len({one.sha256 for one in drawn}) == 2
+    plain = build_split(made, one_scene)
+    assert {one.test_sha256 for one in drawn} == {plain.test_sha256}
+    assert build_split({**made, "seed": 1}, one_scene).test_sha256 != plain.test_sha256
+    assert Split("renamed", {"city": plain.masks["town"]}).test_sha256 != plain.test_sha256
+
+
 def test_a_changed_mask_is_noticed(split, tmp_path):
     split.save(tmp_path / "split.npz")
     with np.load(tmp_path / "split.npz") as file:

@@ -137,8 +137,9 @@ def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> Non
     path = work_dir / METRICS_FILE
     if extended := record["extended"]:
         first = extended[0]
+        changed = ", ".join(first["changed"]) or "an unknown config"
         raise InputError(
-            f"{path}: the training was extended after epoch {first['epoch']} ({', '.join(first['changed'])} "
+            f"{path}: the training was extended after epoch {first['epoch']} ({changed} "
             "changed), so that no config gives this result; train it afresh"
         )
     if record["config_sha256"] != config_sha256(config):

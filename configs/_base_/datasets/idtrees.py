@@ -31,7 +31,7 @@ pretreatments = dict(
         hsi=[*_log, dict(type="Discriminants", components=12), dict(type="WindowShift", level=0.7)]
     ),
 )
-pretreatment = "standardized"
+pretreatment = "components"
 del _bands, _log  # only names here, not entries of the config
 
 train_dataloader = dict(batch_size=48, dataset=dict(windows_per_epoch=1440))

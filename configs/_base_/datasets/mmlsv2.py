@@ -1,6 +1,6 @@
 # MMLSv2 (real optical, elevation and thermal inertia), 531 tiles of Mars: landslide or not.
 # Tiles touch, so whole regions of 4 x 4 tiles train, validate or test, with a tile between them and training:
-# 52 test tiles in 8 regions for all seeds, and about 45 validation tiles that the seed draws from the rest.
+# 53 test tiles in 8 regions for all seeds, and about 45 validation tiles that the seed draws from the rest.
 # Every fourth row and column of a tile is scored, because pixels nearer than a kilometre are nearly copies.
 _base_ = "windows.py"
 
@@ -18,9 +18,15 @@ split = dict(
 modalities = ["opt", "dem", "therm"]
 window = 32  # 7.4 km: a slide's scarp or a part of its deposit; 11 x 11 patches show 2.6 km
 epochs = 10  # 5,120 windows, which is about the area that trains
-pretreatments = dict(standardized=dict())
+# By modality; modalities not listed are standardised. tools/leaderboard.py --tune chooses for each model.
+_shifted = [dict(type="Standardize"), dict(type="WindowShift", level=0.5)]
+pretreatments = dict(
+    standardized=dict(),
+    components=dict(opt=[dict(type="Standardize"), dict(type="PCA", components=4)]),
+    shifted=dict(opt=_shifted, dem=_shifted, therm=_shifted),  # elevation and light differ between regions
+)
 pretreatment = "standardized"
-del _tile  # only a name here, not an entry of the config
+del _tile, _shifted  # only names here, not entries of the config
 
 # the maps of 400 training tiles would take most of a run's time
 test_dataloader = dict(dataset=dict(whole_scenes=False))
