@@ -56,7 +56,8 @@ def reach(
         start += len(groups[target])
         gap = np.where(grids == place.grid, gaps(bounds, bounds[target]).max(axis=1), np.inf)
         gap[target] = -np.inf
-        around = np.flatnonzero(gap < guard).tolist()
+        side = np.abs(place.to_grid[:2, :2]).sum(axis=1).max()  # of this scene's pixels in those of the grid
+        around = np.flatnonzero(gap < guard * side).tolist()
         points = np.concatenate([places[i].positions_in(place, *where[i]) for i in around])
         near = _near_points(numbers, points, np.concatenate([groups[i] for i in around]), guard)
         if footprint:
