@@ -214,8 +214,6 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
             raise InputError(
                 f"{name}: {score} is {record[score]}, but the confusion matrix gives {found[score]}"
             )
-    if "correct" in record:
-        return  # a record of an earlier format, which the next run replaces; it has no predictions
     predicted = unpack_predicted(record["predicted"], scored)
     counts = np.bincount(predicted, minlength=len(confusion) + 1)
     for value in (0, *range(len(confusion) + 1, len(counts))):

@@ -69,7 +69,9 @@ def reach(
             near[members[target][0]] = np.ones(size, dtype=bool)
         # a group that reaches the whole scene needs no look at its points
         whole = {group for group, inside in near.items() if inside.all()}
-        around = [i for i in np.flatnonzero(gap < guard).tolist() if not whole.issuperset(members[i])]
+        side = np.abs(place.to_grid[:2, :2]).sum(axis=1).max()  # of this scene's pixels in those of the grid
+        close = np.flatnonzero(gap < guard * side).tolist()
+        around = [i for i in close if not whole.issuperset(members[i])]
         hits: dict[int, NDArray[np.int64]] = {}
         if around:
             numbers = np.full(mask.shape, -1, dtype=np.int64)
