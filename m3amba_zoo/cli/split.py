@@ -36,7 +36,9 @@ MAKER_OPTIONS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``make`` or ``audit``; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    scenes = _load_scenes(args.source)
+    scenes, unseen = _load_scenes(args.source)
+    if unseen and not getattr(args, "json", False):
+        print_line(f"{unseen:,} labelled pixels are left out, no raster shows them")
     split = build_split(_split_config(args), scenes)
     if args.command == "make":
         split.save(args.out)
@@ -94,22 +96,19 @@ def _number(text: str) -> float:
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
-def _load_scenes(name: str) -> list[Scene]:
+def _load_scenes(name: str) -> tuple[list[Scene], int]:
     """Load a registered source, or the manifest at a path; without its rasters, labels and masks alone.
 
-    Labels that no raster shows are dropped, as in training, if the rasters are here.
+    Labels that no raster shows are dropped and counted, as in training, if the rasters are here.
     """
     manifest = Path(name).suffix in (".yaml", ".yml")
     if name == "manifest":
         raise InputError("source 'manifest' is a file: give the path of its scene.yaml")
     source = SOURCES.build({"type": "manifest", "path": name} if manifest else {"type": name})
     try:
-        scenes, unseen = drop_unseen(source.load())
+        return drop_unseen(source.load())
     except DataNotFoundError:
-        return source.load(rasters=False)
-    if unseen:
-        print_line(f"{unseen:,} labelled pixels are left out, no raster shows them")
-    return scenes
+        return source.load(rasters=False), 0
 
 
 def _split_config(args: argparse.Namespace) -> dict[str, Any]:

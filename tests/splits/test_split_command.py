@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from m3amba_zoo.cli.split import main
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.splits import Split
 
@@ -14,7 +16,8 @@ from m3amba_zoo.splits import Split
 def town(one_scene):
     class Town(Source):
         def load(self, rasters=True):
-            assert not rasters, "masks alone are asked for"
+            if rasters:
+                raise DataNotFoundError("the images are not here")
             return one_scene
 
     SOURCES.register_module(name="town_of_test", module=Town)
@@ -38,6 +41,17 @@ def test_make_then_audit(town, tmp_path, capsys):
 
     assert main(["audit", town, "--split", "official"]) == 0
     assert "training window of 11 x 11" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_labels_that_no_raster_shows_are_in_no_part(town, one_scene, tmp_path, capsys, monkeypatch):
+    dark = one_scene[0].labelled & (np.arange(one_scene[0].shape[1]) < 6)
+    image = Raster(np.where(dark, -1.0, 1.0)[None], nodata=-1.0)
+    scenes = [replace(one_scene[0], rasters={"image": image}), *one_scene[1:]]
+    monkeypatch.setattr(SOURCES.get(town), "load", lambda self, rasters=True: scenes)
+    out = tmp_path / "official.npz"
+    assert main(["make", town, "--split", "official", "--out", str(out)]) == 0
+    assert f"{dark.sum():,} labelled pixels are left out" in capsys.readouterr().out
+    assert not any((mask & dark).any() for mask in Split.read(out).masks[scenes[0].name].values())
 
 
 def test_options_reach_the_maker(town, tmp_path):
