@@ -126,7 +126,7 @@ class IDTReeS(Source):
         return [
             Scene(
                 name=plot,
-                rasters=self._read_rasters(base, plot) if rasters else {},
+                rasters=self._read_rasters(base, plot, grid) if rasters else {},
                 labels=merge_covers(covers[plot], numbers, grid.shape),
                 classes=self.classes,
                 crs=grid.crs,
@@ -170,7 +170,7 @@ class IDTReeS(Source):
                 )
         return plots
 
-    def _read_rasters(self, base: Path, plot: str) -> dict[str, Raster]:
+    def _read_rasters(self, base: Path, plot: str, of_labels: Grid) -> dict[str, Raster]:
         folder = base / "RemoteSensing"
         hsi = read_georaster(folder / "HSI" / f"{plot}.tif", unit="reflectance x 10000")
         unit = "m" if self.lidar == "height" else "see METRICS"
@@ -178,8 +178,14 @@ class IDTReeS(Source):
         expected = self.channels()["lidar"]
         if len(lidar.raster.data) != expected:
             raise InputError(f"{lidar.raster.path}: {len(lidar.raster.data)} bands, expected {expected}")
-        require_same_grid(plot, hsi.grid, lidar.grid)
         bands = METRICS if self.lidar == "metrics" else lidar.raster.bands
+        if lidar.raster.bands not in ((), bands):
+            raise InputError(
+                f"{lidar.raster.path}: the bands are {', '.join(lidar.raster.bands)}, expected "
+                f"{', '.join(bands)}"
+            )
+        for other in (lidar.grid, of_labels):
+            require_same_grid(plot, hsi.grid, other)
         return {
             "hsi": replace(hsi.raster, wavelengths=WAVELENGTHS),
             "lidar": replace(lidar.raster, bands=bands),

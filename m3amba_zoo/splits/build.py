@@ -96,7 +96,8 @@ def deal_at_random(split: Split, scenes: Sequence[Scene], seed: int = 0) -> Spli
         scene.name: dict(zip(PARTS, of_scene, strict=True))
         for scene, *of_scene in zip(scenes, *dealt, strict=True)
     }
-    return Split(f"{split.name}+random-seed{seed}", masks)
+    # what validation reached stays, but the parts are no longer whole groups of scenes
+    return replace(split, name=f"{split.name}+random-seed{seed}", masks=masks, groups=None)
 
 
 def hold_out_validation(

@@ -80,7 +80,7 @@ def _are_close(scenes: Sequence[Scene], distance: float) -> list[tuple[int, int]
     bounds = np.stack([place.bounds(scene.shape) for place, scene in zip(places, scenes, strict=True)])
     pairs = []
     for index, place in enumerate(places):
-        away = np.hypot(*np.maximum(gaps(bounds, bounds[index]), 0).T) * place.pixel
+        away = np.hypot(*(np.maximum(gaps(bounds, bounds[index]), 0) * place.pixel).T)
         pairs += [(index, int(other)) for other in np.flatnonzero((grids == place.grid) & (away < distance))]
     return pairs
 

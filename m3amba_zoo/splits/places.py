@@ -23,12 +23,13 @@ class Place(NamedTuple):
         grid: number of the grid. Scenes of one CRS share one; a scene without georeference has its own.
         to_grid: affine matrix ``(3, 3)`` from the scene's (column, row) to the grid's; whole numbers are the
             centres of pixels. The grid is that of the first scene of its CRS.
-        pixel: side of a pixel of the grid in map units of the CRS, or None without georeference.
+        pixel: height and width of a pixel of the grid in map units of the CRS, ``(2,)``, or None without
+            georeference.
     """
 
     grid: int
     to_grid: NDArray[np.float64]
-    pixel: float | None
+    pixel: NDArray[np.float64] | None
 
     def positions(self, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
         """Return the (row, column) of pixels in the grid, ``(n, 2)``."""
@@ -50,17 +51,21 @@ class Place(NamedTuple):
 def locate(scenes: Sequence[Scene]) -> list[Place]:
     """Find the place of each scene."""
     found: list[Place] = []
-    first: dict[CRS, tuple[int, NDArray[np.float64]]] = {}
+    first: dict[str, tuple[CRS, int, NDArray[np.float64]]] = {}
     to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     for number, scene in enumerate(scenes):
         if scene.crs is None or scene.transform is None:
             found.append(Place(number, np.eye(3), None))
             continue
         to_map = np.reshape(scene.transform, (3, 3)) @ to_centre
-        grid, grid_to_map = first.setdefault(CRS.from_string(scene.crs), (number, to_map))
+        if scene.crs not in first:
+            crs = CRS.from_string(scene.crs)
+            # equal CRS spelt in two ways have two hashes
+            first[scene.crs] = next((one for one in first.values() if one[0] == crs), (crs, number, to_map))
+        _, grid, grid_to_map = first[scene.crs]
         same = np.array_equal(to_map, grid_to_map)
         to_grid = np.eye(3) if same else np.linalg.solve(grid_to_map, to_map)
-        found.append(Place(grid, to_grid, float(abs(np.linalg.det(grid_to_map[:2, :2])) ** 0.5)))
+        found.append(Place(grid, to_grid, np.hypot(*grid_to_map[:2, :2])[::-1]))
     return found
 
 

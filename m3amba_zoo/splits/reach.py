@@ -52,17 +52,17 @@ def reach(
     start = 0
     for target, (place, mask) in enumerate(zip(places, masks, strict=True)):
         size = len(groups[target])
-        gap = np.where(grids == place.grid, gaps(bounds, bounds[target]).max(axis=1), np.inf)
+        gap = np.where((grids == place.grid)[:, None], gaps(bounds, bounds[target]), np.inf)
         gap[target] = -np.inf
         near: dict[int, Mask] = {}
         if footprint:
             assert place.pixel is not None
-            wide = footprint / place.pixel
+            wide = footprint / place.pixel  # along rows and columns
             near = _near_footprints(
                 place.positions(*where[target]),
                 {
-                    i: (bounds[i] + (-wide, -wide, wide, wide), members[i])
-                    for i in np.flatnonzero(gap < wide).tolist()
+                    i: (bounds[i] + np.concatenate([-wide, wide]), members[i])
+                    for i in np.flatnonzero((gap < wide).all(axis=1)).tolist()
                 },
             )
         if len(members[target]) == 1:
@@ -70,7 +70,7 @@ def reach(
         # a group that reaches the whole scene needs no look at its points
         whole = {group for group, inside in near.items() if inside.all()}
         side = np.abs(place.to_grid[:2, :2]).sum(axis=1).max()  # of this scene's pixels in those of the grid
-        close = np.flatnonzero(gap < guard * side).tolist()
+        close = np.flatnonzero((gap < guard * side).all(axis=1)).tolist()
         around = [i for i in close if not whole.issuperset(members[i])]
         hits: dict[int, NDArray[np.int64]] = {}
         if around:

@@ -35,6 +35,17 @@ def test_a_geotiff_is_read_as_it_is(tmp_path, cube):
     assert read_grid(path) == ((40, 50), CRS, ORIGIN, str(path))
 
 
+def test_every_file_has_its_own_place(tmp_path, cube):
+    """Tags may hold the CRS alone, and a world file the transform."""
+    for name, left in (("a", 500_000), ("b", 700_000)):
+        write_raster(tmp_path / f"{name}.tif", cube, transform=None)
+        (tmp_path / f"{name}.tfw").write_text(f"2\n0\n0\n-2\n{left + 1}\n3999999\n")
+    write_raster(tmp_path / "c.tif", cube, transform=None)
+    places = [read_georaster(tmp_path / f"{name}.tif")[1:] for name in "abc"]
+    expected = [from_origin(500_000, 4_000_000, 2, 2), from_origin(700_000, 4_000_000, 2, 2), None]
+    assert places == [(CRS, transform) for transform in expected]
+
+
 def test_a_raster_without_georeference_is_welcome(tmp_path, cube):
     with warnings.catch_warnings(record=True):
         path = write_raster(tmp_path / "a.tif", cube, transform=None, crs=None)

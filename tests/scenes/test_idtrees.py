@@ -2,6 +2,7 @@ import csv
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio.transform import from_origin
 from source_counts import check_counts
 from tiny_rasters import pixel_box, write_polygons, write_raster
@@ -120,6 +121,22 @@ def test_metrics_of_the_point_cloud_take_the_place_of_the_height(root):
         source.load()
     with pytest.raises(InputError, match="lidar is 'cloud'; height or metrics is expected"):
         IDTReeS(root, lidar="cloud")
+
+
+def test_metrics_of_another_order_or_place_are_refused(root):
+    remote = root / "train" / "RemoteSensing"
+    with rasterio.open(remote / "LIDAR" / "MLBS_2.tif", "r+") as file:
+        file.descriptions = METRICS[::-1]
+    with pytest.raises(
+        InputError, match=r"LIDAR/MLBS_2\.tif: the bands are returns_mean, .* expected h_max, "
+    ):
+        IDTReeS(root, 5, 1, lidar="metrics").load()
+    with rasterio.open(remote / "LIDAR" / "MLBS_2.tif", "r+") as file:
+        file.descriptions = METRICS
+    height = np.ones((1, SIDE, SIDE), np.float32)
+    write_raster(remote / "CHM" / "MLBS_2.tif", height, place("MLBS_10"))
+    with pytest.raises(InputError, match=r"HSI/MLBS_2\.tif and .*CHM/MLBS_2\.tif lie apart by 100 pixels"):
+        IDTReeS(root, 5, 1, lidar="metrics").load()
 
 
 def test_thresholds_count_pixels_under_crowns_and_plots(root):

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from label_scenes import METRES, make_scene, on_the_map, patchy, placed
+from label_scenes import CLASSES, METRES, make_scene, on_the_map, patchy, placed
+from rasterio.transform import from_origin
 from scipy.spatial import KDTree
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, Split, build_split, hold_out_validation
 from m3amba_zoo.splits.groups import group_scenes
+from m3amba_zoo.splits.reach import reach
 
 SIDE = 8  # pixels of a tile
 
@@ -55,6 +58,34 @@ def test_close_scenes_and_scenes_of_one_object_are_one_group():
     assert members(group_scenes(scenes, 20.1).numbers) == [["a", "b"], ["c"], ["d", "e"], ["f"]]
     assert members(group_scenes(scenes, 42).numbers) == [["a", "b"], ["c"], ["d", "e"], ["f"]]
     assert members(group_scenes(scenes, 43).numbers) == [["a", "b", "c"], ["d", "e"], ["f"]]
+
+
+def test_one_crs_may_be_spelt_in_two_ways():
+    labels = np.ones((4, 4), np.uint8)
+    other = "+proj=utm +zone=17 +datum=WGS84 +units=m +no_defs"  # EPSG:32617
+    scenes = [placed("a", labels, 0, 0), placed("b", labels, 0, 4, crs=other)]
+    assert members(group_scenes(scenes, 1).numbers) == [["a", "b"]]
+
+
+def test_map_units_hold_for_pixels_that_are_not_square():
+    def scene(name, x, y):
+        transform = from_origin(500_000 + x, 4_000_000 - y, 10, 40)  # pixels 10 m wide and 40 m high
+        return Scene(name, {}, np.ones((4, 4), np.uint8), CLASSES, crs="EPSG:32617", transform=transform)
+
+    # each scene is 40 m wide and 160 m high
+    apart = [scene("a", 0, 0), scene("30 m right", 70, 0), scene("40 m below", 0, 200)]
+    assert members(group_scenes(apart, 35).numbers) == [["30 m right", "a"], ["40 m below"]]
+
+    touching = [scene("a", 0, 0), scene("right", 40, 0), scene("below", 0, 160)]
+    masks = [np.ones((4, 4), bool)] * 3
+    numbers = [np.full(16, index) for index in range(3)]
+    reached = np.zeros((3, 4, 4), bool)
+    reached.ravel()[reach(touching, masks, numbers, guard=0, footprint=25)[0]] = True
+    expected = np.zeros((3, 4, 4), bool)
+    expected[0] = True
+    expected[1][:, :2] = True  # centres 5 and 15 m from the border
+    expected[2][:1] = True  # centres 20 m from the border
+    np.testing.assert_array_equal(reached, expected)
 
 
 def test_regions_of_touching_tiles_have_a_tile_between_them_and_training(tiles):

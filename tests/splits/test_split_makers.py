@@ -112,6 +112,12 @@ def test_the_random_counterpart_keeps_pixels_and_counts_but_not_the_places(maker
     assert random.sha256 == again.sha256 != other.sha256
 
 
+def test_the_random_counterpart_keeps_what_validation_reached(scenes, tmp_path):
+    val = {"fraction": 0.25, "guard": 3}
+    split, random = (make("blocks", scenes, tmp_path, val=val, **more) for more in ({}, {"random": {}}))
+    assert random.held_out == split.held_out is not None
+
+
 def test_per_class_takes_what_is_asked_for(many_scenes):
     available = class_counts(many_scenes, [scene.labelled for scene in many_scenes])
     by_k = build_split({"type": "per_class", "k": 7}, many_scenes)
