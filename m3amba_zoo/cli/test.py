@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, check_weights, read_meta
+    from m3amba_zoo.engine.resuming import check_tested
     from m3amba_zoo.models.weights import read_checkpoint
 
     config = config_of(args)
@@ -31,11 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     meta = read_meta(args.checkpoint)
     if meta.get("seed") is not None:
         set_seed(config, meta["seed"], splits=meta[SEEDED_SPLITS])
+    started_from = None if config.get("resume") else config.get("load_from")
     config.resume, config.load_from = False, None
     before = files_of(config.work_dir)
     with starting(config):
         runner = build_runner(config, ("test_loop",))
-        runner._load_from = str(args.checkpoint)  # the config, and its hash, are those of the training
+        runner._load_from = str(args.checkpoint)
+        runner.cfg.load_from = started_from  # the config, and its hash, are those of the training
+        check_tested(runner, meta, args.checkpoint)
         # MMEngine's own Runner would test weights that do not fit the model
         check_weights(runner, read_checkpoint(args.checkpoint, "meta"), args.checkpoint)
         print_header(runner, f"tests {args.checkpoint}")

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.extend and not args.resume:
         raise InputError("--extend needs --resume, which says what is to be extended")
     path = _find_resumed(config, args.resume)
-    note = _set_resume(config, path, args.seed) if args.resume else None
+    note = _set_resume(config, path, args) if args.resume else None
     test = not args.no_test and config.get("test_dataloader") is not None
     before = files_of(config.work_dir)
     runner = None
@@ -189,11 +189,11 @@ def _find_resumed(config: Config, resume: str | None) -> Path | None:
     return Path(resume) if resume else None
 
 
-def _set_resume(config: Config, path: Path | None, seed: int | None) -> str:
+def _set_resume(config: Config, path: Path | None, args: argparse.Namespace) -> str:
     """Give the config the seed and the frozen parameters of a checkpoint; return a line to print.
 
     Raises:
-        InputError: if the checkpoint cannot be read, or ``--seed`` or ``--freeze`` contradicts it.
+        InputError: if the checkpoint cannot be read, or a seed that is given or ``--freeze`` contradicts it.
     """
     from m3amba_zoo.config.options import FREEZE, set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, read_meta
@@ -202,10 +202,14 @@ def _set_resume(config: Config, path: Path | None, seed: int | None) -> str:
         return f"nothing to resume in {config.work_dir}: training starts anew"
     meta = read_meta(path)
     trained = meta.get("seed")
-    if seed is not None and trained not in (None, seed):
-        raise InputError(
-            f"--seed {seed}: {path} was trained with seed {trained}; leave --seed out to resume it"
-        )
+    given = {} if args.seed is None else {"--seed": args.seed}
+    if any(option.startswith("randomness.seed=") for option in args.cfg_options or ()):
+        given["--cfg-options randomness.seed"] = config.randomness.seed
+    for option, seed in given.items():
+        if trained not in (None, seed):
+            raise InputError(
+                f"{option} {seed}: {path} was trained with seed {trained}; leave {option} out to resume it"
+            )
     if trained is not None:
         set_seed(config, trained, splits=meta[SEEDED_SPLITS])
     frozen = list(meta[FREEZE])

@@ -157,6 +157,8 @@ def decisive(config: Config) -> dict[str, Any]:
         plain["model"] = {key: value for key, value in plain["model"].items() if key != "modalities"}
     if plain.get("resume"):
         plain["load_from"] = None  # the run that is resumed, which has the same config
+    if isinstance(plain.get(INIT_FROM), str):
+        plain[INIT_FROM] = {"weights": plain[INIT_FROM]}  # as training writes it
     hooks = plain.get("default_hooks") or {}
     plain["default_hooks"] = {name: hook for name, hook in hooks.items() if name not in DISPLAY_HOOKS}
     return {key: plain[key] for key in DECISIVE if plain.get(key) not in (None, {}, [])}

@@ -199,7 +199,8 @@ class SafeCheckpointHook(CheckpointHook):
         if runner._resume:
             note_choice(runner)
         else:
-            (Path(runner.work_dir) / METRICS_FILE).unlink(missing_ok=True)
+            for earlier in (METRICS_FILE, LAST_CHECKPOINT):  # the checkpoints themselves stay
+                (Path(runner.work_dir) / earlier).unlink(missing_ok=True)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make the checkpoint plain."""

@@ -21,7 +21,7 @@ from m3amba_zoo.evaluation.record import (
     write_json,
 )
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
-from m3amba_zoo.models.chosen_weights import LAST, tested_weights
+from m3amba_zoo.models.chosen_weights import LAST, ChosenWeights, tested_weights
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.visualization.maps import write_maps
 
@@ -41,6 +41,7 @@ class ReportHook(Hook):
         self._batch: Any = None
         self._epochs: int | None = None
         self._file: Path | None = None
+        self._weights: ChosenWeights | None = None
         self._extended: list[dict[str, Any]] = []
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -71,7 +72,8 @@ class ReportHook(Hook):
         self._timing["train"] = self._before_resuming + time.perf_counter() - self._started
 
     def before_test(self, runner: Runner) -> None:
-        """Start the clock."""
+        """Note which weights are tested, and start the clock."""
+        self._weights = None if self._file is None else tested_weights(self._file, runner.work_dir)
         self._started = time.perf_counter()
 
     def after_test_iter(
@@ -89,7 +91,7 @@ class ReportHook(Hook):
             return
         info = runner.test_dataloader.dataset.metainfo
         data, work_dir = info["data"], Path(runner.work_dir)
-        weights = None if self._file is None else tested_weights(self._file, work_dir)
+        weights = self._weights
         record = build_record(
             metric.evaluation,
             data,

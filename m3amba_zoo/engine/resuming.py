@@ -12,7 +12,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from m3amba_zoo.config import config_sha256, read_config
-from m3amba_zoo.config.options import decisive, flat
+from m3amba_zoo.config.options import LOADERS, decisive, flat
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
 
@@ -21,6 +21,8 @@ EXTENDED = "extended"  # the message hub's list of what was changed at which epo
 SHOWN = 6
 # of what decides a result, the part that comes after training
 OF_THE_TEST = ("test_dataloader", "test_cfg", "test_evaluator")
+# how a machine reads the windows, not which
+OF_THE_MACHINE = ("num_workers", "pin_memory", "persistent_workers", "prefetch_factor")
 # which checkpoints are kept decides nothing; `save_best` and `rule` do
 OF_FILES = ("interval", "max_keep_ckpts", "save_last", "save_begin", "out_dir", "filename_tmpl")
 
@@ -56,13 +58,12 @@ def go_on(runner: Runner, checkpoint: dict[str, Any], extend: bool) -> None:
     before = meta.get(DECIDED_BY) or _written_beside(path, runner.world_size)
     changed = _changed(before, decided_by(runner)) if before else None
     if changed == {}:
+        if extend:
+            runner.logger.warning(f"{path} is not extended: the config is the one that it was trained with")
         return
-    if changed is None:
-        what = "does not say what it was trained with (an earlier version wrote it)"
-    else:
-        places = [f"{place} was {old!r} and is {new!r}" for place, (old, new) in changed.items()]
-        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-        what = f"was trained with another config: {', '.join(places[:SHOWN])}{more}"
+    what = "does not say what it was trained with (an earlier version wrote it)"
+    if changed is not None:
+        what = _told(changed)
     if not extend:
         raise InputError(
             f"{path}: {what}; --resume goes on with the same config only, --resume --extend lays the "
@@ -80,6 +81,36 @@ def go_on(runner: Runner, checkpoint: dict[str, Any], extend: bool) -> None:
     hub["resumed_keys"][EXTENDED] = True
 
 
+def check_tested(runner: Runner, meta: Mapping[str, Any], path: str | Path) -> None:
+    """Compare what decided a checkpoint's weights with the config of a test; the test's settings may differ.
+
+    A checkpoint that does not say what decided it is accepted.
+
+    Args:
+        runner: tests the checkpoint, on any number of processes.
+        meta: of the checkpoint.
+        path: of the checkpoint.
+
+    Raises:
+        InputError: if the config is not the one of the training, so that its hash would be a wrong one.
+    """
+    before = meta.get(DECIDED_BY)
+    if before is None:
+        return
+    changed = _changed({**before, "processes": runner.world_size}, decided_by(runner))
+    changed.pop("val_dataloader.dataset.window", None)  # `tile` sets it together with the test's
+    if changed:
+        raise InputError(
+            f"{path}: {_told(changed)}; test it with the config of its training, which its work dir holds"
+        )
+
+
+def _told(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    places = [f"{place} was {old!r} and is {new!r}" for place, (old, new) in changed.items()]
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    return f"was trained with another config: {', '.join(places[:SHOWN])}{more}"
+
+
 def _of_training(config: Config) -> dict[str, Any]:
     """Return what decides a training's weights, without the seed, which a checkpoint brings itself."""
     kept = {key: value for key, value in decisive(config).items() if key not in OF_THE_TEST}
@@ -91,9 +122,14 @@ def _of_training(config: Config) -> dict[str, Any]:
 
 
 def _written_beside(path: Path, processes: int) -> dict[str, Any] | None:
-    """Return what decided a training from the config in its work dir, for checkpoints of earlier versions."""
+    """Return what decided a training from the config in its work dir, for checkpoints of earlier versions.
+
+    A config that is newer than the checkpoint is not believed: another run, interrupted, may have left it.
+    """
     configs = [file for file in sorted(path.parent.glob("*.py")) if not file.name.startswith(".")]
-    return _decided_by(read_config(configs[0]), processes) if len(configs) == 1 else None
+    if len(configs) != 1 or configs[0].stat().st_mtime_ns > path.stat().st_mtime_ns:
+        return None
+    return _decided_by(read_config(configs[0]), processes)
 
 
 def _decided_by(config: Config, processes: int, extended: Sequence[Any] = ()) -> dict[str, Any]:
@@ -108,7 +144,13 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tup
     """Return the old and the new value of each place of the config that differs, None where it is absent."""
     old, new = (flat({**json.loads(one["config"]), "processes": one["processes"]}) for one in (before, now))
     places = [place for place in {**old, **new} if old.get(place) != new.get(place)]
+    places = [place for place in places if not _is_of_the_machine(place)]
     return {place: (old.get(place), new.get(place)) for place in places}
+
+
+def _is_of_the_machine(place: str) -> bool:
+    loader, _, key = place.partition(".")
+    return loader in LOADERS and key in OF_THE_MACHINE
 
 
 def _lay_anew(runner: Runner, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -> None:
@@ -158,4 +200,6 @@ def _keep_state(wrapper: OptimWrapper, saved: dict[str, Any] | None) -> bool:
         {**group, "params": old["params"]} for group, old in zip(groups, saved["param_groups"], strict=True)
     ]
     saved.pop("base_param_settings", None)
+    if not saved.get("loss_scaler"):  # bfloat16 scales nothing, and float16's scaler refuses an empty state
+        saved.pop("loss_scaler", None)
     return True

@@ -28,6 +28,7 @@ from m3amba_zoo.hub.transport import (
     mirror_names,
     shown,
 )
+from m3amba_zoo.models.chosen_weights import CHOICE
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
 from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline, sha256_of
 
@@ -164,10 +165,10 @@ def check_own_card(folder: Path, pretrained: bool = True) -> None:
     if not pretrained:
         return
     weights = [path for path in visible_files(folder, "*.safetensors") if path.name != GOLDEN]
-    pointer = folder / LAST_CHECKPOINT
-    if len(weights) != 1 or pointer.exists():
-        held = [*weights, pointer] if pointer.exists() else weights
-        found = ", ".join(path.name for path in held) or "no weights"
+    # a work dir's; they name other weights
+    pointers = [folder / name for name in (CHOICE, LAST_CHECKPOINT) if (folder / name).exists()]
+    if len(weights) != 1 or pointers:
+        found = ", ".join(path.name for path in (*weights, *pointers)) or "no weights"
         raise InputError(f"{folder}: holds {found}, expected one {folder.name}-<8 digits>.safetensors")
     try:
         digits = sha256_of(weights[0])[:8]

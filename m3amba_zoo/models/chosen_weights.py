@@ -76,9 +76,11 @@ def _read(answer: Path) -> ChosenWeights | None:
         return None
     try:
         said = json.loads(answer.read_text(encoding="utf-8"))
-        # an absolute path stays as it is
-        return ChosenWeights(answer.parent / said["file"], said["sha256"], said["rule"])
-    except (ValueError, KeyError, TypeError) as error:
+        file, sha256, rule = said["file"], said["sha256"], said["rule"]
+        if not all(isinstance(value, str) and value for value in (file, sha256, rule)):
+            raise TypeError
+        return ChosenWeights(answer.parent / file, sha256, rule)  # an absolute path stays as it is
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{answer}: damaged, expected file, sha256 and rule of a training") from error
 
 

@@ -9,8 +9,10 @@ import torch
 from tiny_runs import CONFIG
 from toy_commands import check, forget_runs, refusal, train
 
+from m3amba_zoo.engine.checkpoint import SafeCheckpointHook
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.hub.trained_model import TrainedModel, find_weights
+from m3amba_zoo.models.chosen_weights import trained_weights
 
 VALIDATION = """
 val_dataloader = dict(
@@ -140,3 +142,28 @@ def test_an_extended_run_says_so_and_is_not_published(config):
     check(path, "run/epoch_4.pth", "--work-dir", "again", *longer[2:])
     assert record("again")["extended"] == said["extended"]
     assert record("again")["config_sha256"] == said["config_sha256"]
+
+
+def test_a_second_training_that_stops_before_its_first_checkpoint_leaves_no_weights(config, monkeypatch):
+    train(config('"oa"', oa=(0.1, 0.3, 0.2)), "--work-dir", "run")
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SafeCheckpointHook, "_save_checkpoint_with_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(config('"oa"', oa=(0.4, 0.3, 0.2)), "--work-dir", "run")
+    assert Path("run/epoch_3.pth").is_file()
+    assert trained_weights(Path("run")) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"file": 5, "sha256": "a", "rule": "x"}', '{"file": "a", "sha256": "b", "rule": null}', "[" * 99999],
+)
+def test_a_damaged_answer_is_refused_before_the_test(config, content):
+    path = config('"oa"', oa=(0.1, 0.3, 0.2))
+    train(path, "--work-dir", "run", "--no-test")
+    Path("run/weights.json").write_text(content)
+    assert "weights.json: damaged" in refusal(check, path, "run/epoch_3.pth", "--work-dir", "new")
+    assert not Path("new").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_commands import refusal, train, weights_of
+from toy_commands import check, refusal, train, weights_of
 
 from m3amba_zoo.config import config_sha256, read_config
 
@@ -56,6 +56,7 @@ def test_another_number_of_processes_is_refused(config):
 def test_what_does_not_decide_the_weights_may_change(config):
     train(config, "--work-dir", "run")
     options = ["default_hooks.checkpoint.interval=2", "test_dataloader.batch_size=8", "log_level=WARNING"]
+    options.append("train_dataloader.num_workers=1")
     assert train(config, "--work-dir", "run", "--resume", "--cfg-options", *options) == 0
 
 
@@ -68,6 +69,41 @@ def test_a_checkpoint_that_does_not_say_what_decided_it_is_refused(config):
     message = refusal(train, config, "--work-dir", "new", "--resume", "elsewhere/alone.pth")
     assert "an earlier version wrote it" in message
     assert not Path("new").exists()
+
+
+def test_a_config_that_is_newer_than_such_a_checkpoint_is_not_believed(config, monkeypatch):
+    from toy_run import ToyModel
+
+    train(config, "--work-dir", "run", "--no-test")
+    without_what_decided("run/epoch_3.pth")
+    monkeypatch.setattr(ToyModel, "interrupt_after", 3)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, "--work-dir", "run", "--resume", "--extend", *LONGER)
+    message = refusal(train, config, "--work-dir", "run", "--resume", *LONGER)
+    assert "an earlier version wrote it" in message
+
+
+def test_weights_are_tested_with_the_config_that_trained_them(config):
+    train(config, "--work-dir", "run")
+    to = ("run/epoch_3.pth", "--work-dir", "new", "--cfg-options")
+    message = refusal(check, config, *to, "optim_wrapper.optimizer.lr=0.5")
+    assert "was trained with another config: optim_wrapper.optimizer.lr was 0.01 and is 0.5;" in message
+    assert not Path("new").exists()
+    assert check(config, *to, "test_dataloader.batch_size=8") == 0
+    without_what_decided("run/epoch_3.pth")
+    assert check(config, *to, "optim_wrapper.optimizer.lr=0.5") == 0
+
+
+def test_a_seed_among_the_options_is_refused(config):
+    train(config, "--work-dir", "run", "--no-test")
+    message = refusal(train, config, "--work-dir", "run", "--resume", "--cfg-options", "randomness.seed=77")
+    assert "--cfg-options randomness.seed 77: " in message
+
+
+def test_an_extension_that_changes_nothing_says_so(config, capsys):
+    train(config, "--work-dir", "run", "--no-test")
+    train(config, "--work-dir", "run", "--no-test", "--resume", "--extend")
+    assert "epoch_3.pth is not extended" in capsys.readouterr().out
 
 
 def rates(path):

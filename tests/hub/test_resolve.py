@@ -76,6 +76,7 @@ def pickled(weights):
         (lambda w: w.unlink(), "no weights"),
         (lambda w: w.with_name("other.safetensors").touch(), f"expected one {NAME}-"),
         (lambda w: w.with_name("last_checkpoint").touch(), "holds .*last_checkpoint, expected one"),
+        (lambda w: w.with_name("weights.json").touch(), "holds .*weights.json, expected one"),
         (pickled, "not a safetensors file"),
     ],
 )
@@ -155,7 +156,7 @@ def test_a_folder_here_does_not_take_a_published_name(published, tmp_path, monke
     assert find_model(f"./{NAME}") == Path(NAME)
 
 
-@pytest.mark.parametrize("name", ["last_checkpoint", "other.safetensors", "other.py"])
+@pytest.mark.parametrize("name", ["last_checkpoint", "weights.json", "other.safetensors", "other.py"])
 def test_a_file_that_the_loader_might_take_instead_is_refused(published, tmp_path, name):
     folder = published.write(tmp_path / "checkout")
     (folder / name).write_text("")
