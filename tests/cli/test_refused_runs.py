@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from toy_commands import check, refusal, train
 from toy_run import ToyModel
 
@@ -87,7 +88,12 @@ def test_weights_that_do_not_fit_are_refused(config, runner):
     train(config, "--no-test", "--work-dir", "run")
     wider = [f"{part}.bands=6" for part in ("model", "test_dataloader.dataset")]
     message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", *wider)
-    for name in ("run/epoch_3.pth", "layers.0.weight", "(8, 4)", "(8, 6)"):
+    assert "run/epoch_3.pth" in message
+    assert "model.bands was 4 and is 6" in message
+    weights = torch.load("run/epoch_3.pth", weights_only=True)["state_dict"]
+    torch.save({"state_dict": weights}, "plain.pth")  # it does not say which config trained it
+    message = refusal(check, config, "plain.pth", "--cfg-options", *wider)
+    for name in ("plain.pth", "layers.0.weight", "(8, 4)", "(8, 6)"):
         assert name in message
     assert not Path("work_dirs").exists()
 
@@ -95,5 +101,5 @@ def test_weights_that_do_not_fit_are_refused(config, runner):
 def test_weights_are_not_tested_on_another_split(config):
     train(config, "--no-test", "--work-dir", "run")
     message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "split.seed=1")
-    for part in ("run/epoch_3.pth", "seed0", "seed1"):
+    for part in ("run/epoch_3.pth", "split.seed was 0 and is 1"):
         assert part in message
