@@ -126,7 +126,7 @@ class MMLSv2(Source):
         """
         table, fetch = (
             self.root / TABLE,
-            "the dataset MMLSv2 (github.com/MAIN-Lab/MMLS_v2), a modality a file,",
+            "the dataset MMLSv2 (github.com/MAIN-Lab/MMLS_v2), one file per modality,",
         )
         self.require_files([table], fetch)
         tiles = _read_table(table)

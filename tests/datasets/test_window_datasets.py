@@ -123,7 +123,7 @@ def test_nodata_becomes_nan_in_windows_and_in_training_pixels():
     pixels, labels = dataset.training_pixels()
     assert len(labels) == dataset.data.split.count("train")
     missing = np.isnan(pixels["hsi"])
-    assert missing.all(axis=1).sum() == missing.any(axis=1).sum() == 3  # one pixel a scene
+    assert missing.all(axis=1).sum() == missing.any(axis=1).sum() == 3  # one pixel per scene
     assert np.nanmin(pixels["hsi"]) > 0
     assert not np.isnan(pixels["sar"]).any()
     windows = SceneWindows(**COMMON, window=5)
