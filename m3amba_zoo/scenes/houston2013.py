@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.georaster import read_georaster, read_grid
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.georaster import read_georaster, read_grid
 from m3amba_zoo.scenes.host_files import Folder, MatArray, Place
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec

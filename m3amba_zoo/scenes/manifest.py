@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.georaster import read_grid
 from m3amba_zoo.rasters.grid import Grid, require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.georaster import read_grid
 from m3amba_zoo.scenes.manifest_entries import LABEL_KEYS, MODALITY_KEYS, RasterEntry, Section, read_yaml
 from m3amba_zoo.scenes.polygons import cover_by_value, merge_covers, read_polygons
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color

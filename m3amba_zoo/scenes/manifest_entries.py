@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
-from m3amba_zoo.rasters.georaster import GeoRaster
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.matlab import list_variables
 from m3amba_zoo.rasters.opening import log_remarks, open_raster
 from m3amba_zoo.rasters.request import ALPHA, GDAL_NAME, RasterRequest, parse_bands
+from m3amba_zoo.scenes.georaster import GeoRaster
 from m3amba_zoo.scenes.scene import UNLABELLED
 
 MODALITY_KEYS = ("path", "key", "bands", "nodata", "unit", "wavelengths", "scale", "offset", "alpha")

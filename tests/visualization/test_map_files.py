@@ -4,7 +4,7 @@ import rasterio
 from tiny_rasters import CRS, ORIGIN
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.georaster import read_georaster
+from m3amba_zoo.scenes.georaster import read_georaster
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.visualization.map_files import write_class_map, write_probabilities
 
