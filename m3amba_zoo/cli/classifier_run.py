@@ -57,7 +57,8 @@ def run_classifier(config: Config) -> None:
     print_line(f"fitted in {fitted - began:.0f} s; predicting")
     predicted = predict_scenes(classifier, data, None if dataset.get("whole_scenes", True) else part)
     timing = {"train": fitted - began, "test": time.perf_counter() - fitted}
-    evaluation = evaluate_scenes(predicted, data.scenes, data.split, part)
+    modalities = classifier.modalities or None  # a classifier by position reads none
+    evaluation = evaluate_scenes(predicted, data.scenes, data.split, part, modalities)
     found = evaluation.scores
     print_line(f"{part}: oa {found['oa']:.4f}, aa {found['aa']:.4f}, kappa {found['kappa']:.4f}")
     record = build_record(

@@ -36,6 +36,8 @@ MAKER_OPTIONS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``make`` or ``audit``; bad input raises InputError."""
     args = _parser().parse_args(argv)
+    if args.command == "make" and args.out.suffix.lower() != ".npz":  # not scene.yaml, by a slip
+        raise InputError(f"--out: {args.out}, expected a name that ends in .npz")
     scenes, unseen = _load_scenes(args.source)
     if unseen and not getattr(args, "json", False):
         print_line(f"{unseen:,} labelled pixels are left out, no raster shows them")

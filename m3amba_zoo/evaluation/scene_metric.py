@@ -24,6 +24,7 @@ from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.registry import METRICS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
+from m3amba_zoo.splits.seen import seen_pixels
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Evaluation:
         part: of the split that was scored.
         scores: those of ``scores.scores``, ``ece``, ``pixels``, and ``predicted`` (see ``pack_predicted``:
             scene by scene, each in row-major order, as ``scored_pixels`` lists them).
-        class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted; without scenes of which
-            nothing was.
+        class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted or no raster shows the
+            pixel; without scenes of which nothing was predicted.
     """
 
     part: str
@@ -44,9 +45,21 @@ class Evaluation:
 
 
 def evaluate_scenes(
-    stitched: Sequence[SceneLogits], scenes: Sequence[Scene], split: Split, part: str
+    stitched: Sequence[SceneLogits],
+    scenes: Sequence[Scene],
+    split: Split,
+    part: str,
+    modalities: Sequence[str] | None = None,
 ) -> Evaluation:
     """Score stitched logits on one part of a split.
+
+    Args:
+        stitched: of each scene.
+        scenes: with their rasters.
+        split: which pixels are scored.
+        part: of the split.
+        modalities: that the model reads, by default all; pixels that none of them shows are 0 in the maps,
+            as in a Predictor's, unless they are scored.
 
     Raises:
         RuntimeError: if a pixel of the part was not predicted, or the number of pixels scored is not that
@@ -58,7 +71,7 @@ def evaluate_scenes(
     for logits, (scene, mask) in zip(stitched, split.parts(scenes, part), strict=True):
         class_map = logits.class_map()
         if class_map.any():
-            class_maps[scene.name] = class_map
+            class_maps[scene.name] = np.where(seen_pixels(scene, modalities) | mask, class_map, 0)
         if (class_map[mask] == 0).any():
             raise RuntimeError(
                 f"{int((class_map[mask] == 0).sum())} {part} pixels of scene '{scene.name}' were not "
@@ -123,5 +136,6 @@ class SceneMetric(BaseMetric):
         for scene in stitched:
             for array in (scene.total, scene.count):
                 all_reduce(torch.from_numpy(array))
-        self.evaluation = evaluate_scenes(stitched, data.scenes, data.split, part)
+        modalities = self.dataset_meta.get("modalities")  # type: ignore[union-attr]
+        self.evaluation = evaluate_scenes(stitched, data.scenes, data.split, part, modalities)
         return {name: self.evaluation.scores[name] for name in SCORES}

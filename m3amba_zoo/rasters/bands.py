@@ -30,6 +30,10 @@ GUESSED_NM, GUESSED_UM = (200.0, 20_000.0), (0.2, 20.0)
 MICRO_SIGNS = ("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}")
 
 
+WAVELENGTH_IN_NAME = re.compile(r"\s*\(\d+(\.\d+)?\s*[^\W\d]*\)$|^\d+(\.\d+)?\s*[^\W\d]+$")
+"""What GDAL adds to the bands' names of ENVI files, or takes for them: ``Band 1 (0.45 um)``, ``450 nm``."""
+
+
 class Bands(NamedTuple):
     """What is known of a file's bands.
 
@@ -57,7 +61,8 @@ def read_bands(file: DatasetReader) -> Bands:
     flags = _numbers(of_file.get("bbl"), file.count)
     bad = () if flags is None else tuple(np.flatnonzero(flags == 0).tolist())
     wavelengths, remark = _wavelengths(file, of_file)
-    return Bands(proper_names(file.descriptions), wavelengths, bad, remark)
+    names = proper_names([WAVELENGTH_IN_NAME.sub("", name or "") for name in file.descriptions])
+    return Bands(names, wavelengths, bad, remark)
 
 
 def proper_names(descriptions: Sequence[str | None]) -> tuple[str, ...]:

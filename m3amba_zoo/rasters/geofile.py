@@ -89,10 +89,12 @@ class GeoFile:
             InputError: if they cannot be read.
         """
         rows = f"rows {first} to {last - 1} cannot be read, the file may be cut short or damaged"
+        window = self._rows(first, last)
         with gdal_errors(self._path, rows):
-            return self._file.read(
-                [band + 1 for band in bands], window=self._rows(first, last), out_dtype=self.dtype
-            )
+            if len(set(self._file.dtypes)) > 1:  # of a VRT; rasterio reads bands of one dtype at once
+                parts = [self._file.read(band + 1, window=window, out_dtype=self.dtype) for band in bands]
+                return np.stack(parts)
+            return self._file.read([band + 1 for band in bands], window=window)
 
     def missing(self, bands: Sequence[int], first: int, last: int) -> NDArray[np.bool_] | None:
         """Return where the mask calls rows ``first .. last - 1`` missing, ``(1, rows, W)``, or None.
@@ -127,7 +129,7 @@ def array_name(path: str, key: str) -> str:
     """
     with gdal_errors(path, "not a readable raster"), rasterio.open(path) as file:
         names, single = list(file.subdatasets), file.count > 0
-    wanted = key.strip("/")
+    wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
     arrays = {_array_key(name, path): name for name in names}
     found = [name for array, name in arrays.items() if f"/{array}".endswith(f"/{wanted}")]
     if len(found) == 1:

@@ -100,8 +100,8 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
             order, by = _by_name(known.names, header.bands), "name"
         if by and order is None:
             raise InputError(
-                f"{opened.path}: its bands are {_listed(header)}, but {whose} are {_listed_known(known)}; "
-                "expected these bands; --bands takes bands by number whatever they are called"
+                f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
+                "expected these bands, or those to take by number (bands: in scene.yaml, --bands)"
             )
         if order is not None:
             if order != list(range(found)):
@@ -116,7 +116,7 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
         of_file = f" of {opened.bands_in_file}" if found != opened.bands_in_file else ""
         raise InputError(
             f"{opened.path}: has {found}{of_file} bands ({_listed(header)}), but {whose} are {known.count} "
-            f"({_listed_known(known)}); expected these bands, see --bands"
+            f"({_listed_known(known)}); expected these bands"
         )
 
 
@@ -205,4 +205,7 @@ def _listed_known(known: KnownBands) -> str:
         entries = list(known.names) or [str(number) for number in known.numbers]
     if len(entries) > FEW:
         entries = [*entries[: FEW // 2], "...", *entries[-FEW // 2 :]]
-    return ", ".join(entries) + (" nm" if known.wavelengths else "")
+    listed = ", ".join(entries)
+    if known.wavelengths:
+        return f"the wavelengths {listed} nm"
+    return f"the names {listed}" if known.names else f"the numbers {listed}"

@@ -195,7 +195,7 @@ class OpenRaster:
         if not kept or expected == count:
             kept = list(range(count))
         elif marked_bad:
-            self._remark(f"{_in_words(marked_bad)} of {count} left out, the file calls it bad (bbl)")
+            self._remark(f"{_in_words(marked_bad)} left out, the file calls it bad (bbl)")
         if alpha and stated.alpha != "data":
             data = [band for band in kept if band not in alpha]
             if stated.alpha == "mask" or (data and len(data) == expected):
@@ -242,9 +242,10 @@ class OpenRaster:
 
 
 def _shortened(nodata: tuple[float | None, ...]) -> Nodata | None:
-    """Return one value for bands of one value; NaN, which is always missing, counts as none."""
-    values = {None if value is None or value != value else value for value in nodata}
-    return values.pop() if len(values) == 1 else nodata
+    """Return one value for bands of one value."""
+    first = nodata[0]
+    alike = all(value == first or (first != first and value != value) for value in nodata)
+    return first if alike else nodata
 
 
 def _listed(nodata: Nodata) -> str:

@@ -12,13 +12,18 @@ from m3amba_zoo.scenes.scene import UNLABELLED, Scene
 from m3amba_zoo.splits.split import Split
 
 
-def seen_pixels(scene: Scene) -> NDArray[np.bool_]:
+def seen_pixels(scene: Scene, modalities: Sequence[str] | None = None) -> NDArray[np.bool_]:
     """Return the mask ``(H, W)`` of pixels that have a value in some band of some raster of the scene.
 
     ``Predictor`` has the same rule: the others are 0 in its maps. A scene without rasters shows all.
+
+    Args:
+        scene: with its rasters.
+        modalities: which rasters count; None means all.
     """
-    unseen = np.full(scene.shape, bool(scene.rasters))
-    for raster in scene.rasters.values():
+    rasters = [raster for m, raster in scene.rasters.items() if modalities is None or m in modalities]
+    unseen = np.full(scene.shape, bool(rasters) and all(raster.may_lack_values for raster in rasters))
+    for raster in rasters:
         if not unseen.any():
             break
         unseen &= raster.missing().all(axis=0)

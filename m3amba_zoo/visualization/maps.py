@@ -70,10 +70,10 @@ def write_maps(
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
     with whole_file(png) as aside:
         figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
-    written = [png]
+    written, names = [png], file_names([scene.name for scene in scenes])
     for scene in scenes:
         if scene.name in class_maps:
-            path = folder / (re.sub(r"[^\w.-]+", "_", scene.name) + ".tif")  # a name may contain slashes
+            path = folder / f"{names[scene.name]}.tif"
             write_class_map(path, class_maps[scene.name], scene.classes, scene.crs, scene.transform)
             written.append(path)
     return written
@@ -155,6 +155,25 @@ def _heading(
     right = [class_maps[s.name][test] == s.labels[test] for s, test in zip(scenes, tests, strict=True)]
     judged = np.concatenate(right)
     return f"{name} · OA {judged.mean():.3f}, {len(judged)} test pixels" if len(judged) else name
+
+
+def file_names(names: Sequence[str]) -> dict[str, str]:
+    """Return a file name without suffix for each name: they differ, for file systems that ignore case, too.
+
+    Characters that file systems refuse, slashes among them, become ``_``; where two names become one, the
+    second gets ``_2``.
+    """
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        plain = wanted = re.sub(r"[^\w.-]+", "_", name)
+        number = 1
+        while wanted.casefold() in taken:
+            number += 1
+            wanted = f"{plain}_{number}"
+        taken.add(wanted.casefold())
+        found[name] = wanted
+    return found
 
 
 class Composite(NamedTuple):
