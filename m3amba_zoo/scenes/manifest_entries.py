@@ -5,19 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.georaster import GeoRaster, count_bands, read_georaster
 from m3amba_zoo.scenes.host_files import list_variables, read_image
-from m3amba_zoo.scenes.scene import UNLABELLED, Raster
+from m3amba_zoo.scenes.scene import Raster
 
 MODALITY_KEYS = ("path", "key", "bands", "nodata", "unit", "wavelengths")
 LABEL_KEYS = ("path", "key", "unlabelled")
@@ -77,6 +76,13 @@ class Section:
             raise self.refusal(key, "a text")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Return true or false; false if the key is absent."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise self.refusal(key, "true or false")
+        return value
+
     def number(self, key: str) -> float | None:
         """Return a number, None if the key is absent."""
         value = self.values.get(key)
@@ -106,9 +112,9 @@ class Section:
         return value
 
     def file(self, key: str, folder: Path) -> Path:
-        """Return the path of an existing file; a relative path starts at ``folder``."""
+        """Return the path of an existing file (or file geodatabase); a relative one starts at ``folder``."""
         path = folder / self.text(key)
-        if not path.is_file():
+        if not (path.is_file() or (path.suffix.lower() == ".gdb" and path.is_dir())):
             raise InputError(
                 f"{self.where}: '{key}' is '{self.values[key]}', but there is no file {path}; the path of a "
                 "file is expected, relative to the folder of the YAML file"
@@ -134,7 +140,7 @@ class RasterEntry:
         nodata: replaces the file's own, unless None.
         unit: what one unit is, see ``Raster``.
         wavelengths: replace the file's own, one per band of the file, in nm, unless None.
-        unlabelled: values of a label raster or mask that mean no class.
+        unlabelled: values of a label raster or mask that mean no class, or None if the manifest lists none.
     """
 
     where: str
@@ -144,7 +150,7 @@ class RasterEntry:
     nodata: float | None = None
     unit: str = ""
     wavelengths: tuple[float, ...] | None = None
-    unlabelled: tuple[float, ...] = (UNLABELLED,)
+    unlabelled: tuple[float, ...] | None = None
 
     @classmethod
     def parse(cls, where: str, value: Any, folder: Path, keys: tuple[str, ...]) -> RasterEntry:
@@ -169,7 +175,7 @@ class RasterEntry:
             nodata=section.number("nodata"),
             unit=section.text("unit"),
             wavelengths=section.numbers("wavelengths"),
-            unlabelled=section.numbers("unlabelled") or (UNLABELLED,),
+            unlabelled=section.numbers("unlabelled"),
         )
 
     def read(self) -> GeoRaster:
@@ -229,36 +235,11 @@ class RasterEntry:
         """
         read = self.read()
         if len(read.raster.data) != 1:
-            raise InputError(f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected")
+            raise InputError(
+                f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected, with a "
+                "number for each class (not a picture in colours)"
+            )
         return read
-
-    def labels(self, raster: Raster, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
-        """Turn the values of this file's only band into labels ``(H, W)``; ``numbers`` gives each value's.
-
-        Raises:
-            InputError: if a value belongs to no class and is not ``unlabelled``, nodata or NaN.
-        """
-        present, inverse = np.unique(raster.data[0], return_inverse=True)
-        labels = np.zeros(len(present), np.uint8)
-        for index, value in enumerate(present.tolist()):
-            if value in numbers:
-                labels[index] = numbers[value]
-            elif not self._is_unlabelled(value, raster):
-                raise InputError(
-                    f"{self.where}: {self.path} has the value {value:g} in {int((inverse == index).sum())} "
-                    f"pixels, but the values of the classes are {', '.join(map(str, numbers))} and those of "
-                    f"'unlabelled' {', '.join(map(str, self.unlabelled))}"
-                )
-        return labels[inverse].reshape(raster.shape)
-
-    def mask(self, raster: Raster) -> NDArray[np.bool_]:
-        """Mark the pixels ``(H, W)`` whose value is not ``unlabelled``, nodata or NaN."""
-        present, inverse = np.unique(raster.data[0], return_inverse=True)
-        marked = np.array([not self._is_unlabelled(value, raster) for value in present.tolist()])
-        return marked[inverse].reshape(raster.shape)
-
-    def _is_unlabelled(self, value: float, raster: Raster) -> bool:
-        return value in self.unlabelled or value == raster.nodata or value != value
 
 
 def _bands(section: Section) -> tuple[int, ...] | None:
