@@ -59,9 +59,8 @@ def move_points(points: NDArray[np.float64], source: str, target: str) -> NDArra
     try:
         transformer = _transformer(source, target)
     except ProjError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
         raise InputError(
-            f"coordinates in {crs_label(source)} cannot be expressed in {crs_label(target)} ({reason})"
+            f"coordinates in {crs_label(source)} cannot be expressed in {crs_label(target)}"
         ) from error
     moved = np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
     moved[~np.isfinite(moved).all(axis=1)] = np.inf

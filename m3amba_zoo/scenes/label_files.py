@@ -175,7 +175,7 @@ class LabelShapes:
         known = {*numbers, *self.unlabelled, None}
         foreign = sorted({repr(value) for value in values if value not in known})
         if foreign:
-            what = "the regions" if self.regions else f"'{self.attribute}'"
+            what = "'ROI name'" if self.regions else f"'{self.attribute}'"
             raise InputError(
                 f"{self.where}: {what} of {self.path} has the values {', '.join(foreign[:5])}, but "
                 f"those of the classes are {', '.join(map(repr, numbers))}; classes can list their 'values', "
@@ -210,8 +210,8 @@ def parse_label_file(where: str, value: Any, folder: Path, kind: str, is_mask: b
     Raises:
         InputError: if a key or value is wrong, or the file is absent.
     """
-    shape_keys = ("path", *SHAPE_KEYS, "unlabelled")
-    keys = shape_keys if kind == "polygons" else (*shape_keys, *(set(LABEL_KEYS) - set(shape_keys)))
+    raster_keys = () if kind == "polygons" else LABEL_KEYS
+    keys = tuple(dict.fromkeys(("path", *raster_keys, *SHAPE_KEYS, "unlabelled")))
     section = Section(where, value, keys, ("path",))
     if "key" in section:
         return _parse_raster(where, value, folder)

@@ -15,7 +15,7 @@ from m3amba_zoo.scenes.crs import metres_per_unit
 from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.georaster import Grid, require_same_grid
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
-from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values
+from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, written
 from m3amba_zoo.scenes.scene import UNLABELLED, check_number_of_classes
 
 Color = tuple[int, int, int]
@@ -84,7 +84,7 @@ def describe_labels(
     """
     entry = {"path": str(path), "attribute": attribute, "layer": layer, **options}
     given = {key: value for key, value in entry.items() if value is not None}
-    file = parse_label_file(str(path), given, Path(), "labels")
+    file = parse_label_file("labels", given, Path(), "labels")
     if isinstance(file, LabelRaster):
         labels, counts, unlabelled, legend = _describe_raster(file, grid)
     else:
@@ -126,13 +126,18 @@ def _describe_raster(
             for value in found
             if (value < 1 and value % 1 == 0) or (value == BYTE_IGNORED and is_ignored)
         )
-    # fractions are left out, so that they are refused below with the nearest class
-    values = [
-        int(value) for value in found if value not in unlabelled and np.isfinite(value) and value % 1 == 0
-    ]
+    values = [value for value in found if value not in unlabelled]
+    fractions = [value for value in values if value % 1 != 0]
+    if fractions:
+        first = written(read.raster.data.dtype.type(fractions[0]))
+        raise InputError(
+            f"{file.path}: {len(fractions)} of {len(found)} values are no whole numbers (the first: "
+            f"{first}); a whole number for each class is expected"
+        )
+    values = list(map(int, values))
     check_number_of_classes(str(file.path), len(values))
     numbers = {value: number for number, value in enumerate(values, start=1)}
-    labels = labels_of_values(str(file.path), read.raster, numbers, unlabelled or (UNLABELLED,))
+    labels = labels_of_values("labels", read.raster, numbers, unlabelled or (UNLABELLED,))
     legend = {} if file.entry.key else _read_legend(file.path)
     return labels, dict.fromkeys(values), unlabelled, legend
 
@@ -158,7 +163,7 @@ def _describe_shapes(
 
 
 def _read_legend(path: Path) -> Legend:
-    """Return the name and the colour of a label raster's values: tags CLASS_n, ENVI's classes, colour table."""
+    """Return names and colours of a label raster's values: tags CLASS_n, ENVI's classes, colour table."""
     with rasterio.open(path) as file:
         tags, header = file.tags(), file.tags(ns="ENVI")
         try:

@@ -57,12 +57,25 @@ class Manifest(Source):
     Polygons can replace ``labels``; a pixel has the class of the polygon over its centre::
 
         polygons:
-          path: fields.gpkg             # or shapefile, GeoJSON
+          path: fields.gpkg             # or shapefile, GeoJSON, KML, FlatGeobuf, ... as GDAL reads them
           attribute: crop               # its values are the classes' ``values``, or their names if absent
+          layer: summer                 # (o) which layer, if the file has several
           unlabelled: [unknown]         # (o)
+          crs: EPSG:32617               # (o) replaces the file's own
+          touched: false                # (o) true: all pixels that a polygon touches
+          skip_invalid: false           # (o) true: leave out invalid, empty and missing geometries
 
-    Without both, ``train`` and ``test`` are label rasters. Several scenes with the same modalities go into
-    one file under ``scenes``, a list of such mappings, with ``classes`` beside it.
+    Points are polygons of one pixel, the one that holds them, or with ``radius: 3`` the pixels whose centre
+    lies within 3 m. Regions of interest that ENVI wrote as text need their ``path`` alone: a region's name is
+    its value, and its pixels are those of the image. The names of KML's placemarks are the attribute
+    ``Name``.
+
+    ``labels``, ``train`` and ``test`` take these files, too, with the same keys. Without ``labels`` and
+    ``polygons``, ``train`` and ``test`` are labels, not masks. Several scenes with the same modalities go
+    into one file under ``scenes``, a list of such mappings, with ``classes`` beside it.
+
+    A warning counts polygons that lie off the rasters, that hold no pixel centre, or that have no value. It
+    is an error if all of them lie off the rasters, or no pixel is labelled at all.
 
     All rasters of a scene must have one size and, if known, one CRS and transform. Polygons in another CRS
     are transformed to that of the rasters. Pixels under polygons of different classes are unlabelled.

@@ -37,12 +37,7 @@ def place(shapes: Shapes, grid: Grid, brush: Brush) -> Shapes:
     """
     assert grid.transform is not None
     _require_degrees(shapes, grid)
-    try:
-        moved = shapes.to_crs(grid.crs)
-    except InputError as error:
-        raise InputError(f"{shapes.path} on {grid.path}: {error}") from error
-    if moved.crs != shapes.crs:
-        moved = _clip_what_is_lost(shapes, moved, grid)
+    moved = _move(shapes, grid)
     on = _lie_on(moved, grid)
     if not on.any():
         raise InputError(
@@ -102,7 +97,8 @@ def _require_degrees(shapes: Shapes, grid: Grid) -> None:
     bounds = np.abs(shapely.bounds(shapes.geometries))
     beyond = (bounds[:, 0::2].max(axis=1) > 360) | (bounds[:, 1::2].max(axis=1) > 90 + 1e-6)
     if beyond.mean() > 0.5:
-        default = " (what GeoJSON and KML mean without another)" if crs_label(shapes.crs) == DEGREES else ""
+        is_default = Path(shapes.path).suffix.lower() in (".geojson", ".json")
+        default = " (what GeoJSON means if it names no other)" if is_default else ""
         raise InputError(
             f"{shapes.path}: its coordinates, {_span(shapes.geometries)}, are no degrees, but its CRS is "
             f"{crs_label(shapes.crs)}{default}; {_remedy(shapes, grid)}"
@@ -117,20 +113,27 @@ def _lie_on(shapes: Shapes, grid: Grid) -> NDArray[np.bool_]:
     return finite
 
 
-def _clip_what_is_lost(shapes: Shapes, moved: Shapes, grid: Grid) -> Shapes:
-    """Move again, without their far parts, polygons that leave the domain of the raster's projection."""
-    assert grid.transform is not None
-    lost = np.flatnonzero(~np.isfinite(shapely.bounds(moved.geometries)).all(axis=1))
+def _move(shapes: Shapes, grid: Grid) -> Shapes:
+    """Move shapes to the raster's CRS; a point outside of its projection's domain becomes infinite.
+
+    Of polygons that reach far beyond the raster only the part around it is moved: corners far away would be
+    infinite, and edges from there straight where they should be bent.
+    """
+    try:
+        moved = shapes.to_crs(grid.crs)
+    except InputError as error:
+        raise InputError(f"{shapes.path} on {grid.path}: {error}") from error
     left, bottom, right, top = shapely.bounds(_outline(grid, shapes.crs))
-    if not len(lost) or not np.isfinite([left, bottom, right, top]).all():
-        return moved
     margin = max(right - left, top - bottom)
+    if moved is shapes or not np.isfinite(margin):
+        return moved
     near = shapely.box(left - margin, bottom - margin, right + margin, top + margin)
-    clipped = shapely.intersection(shapes.geometries[lost], near)
-    kept = np.isin(shapely.get_type_id(clipped), POLYGON_TYPES) & ~shapely.is_empty(clipped)
-    if kept.any():
-        part = shapes.only(lost[kept])._replace(geometries=clipped[kept]).to_crs(grid.crs)
-        moved.geometries[lost[kept]] = part.geometries
+    far = shapely.intersects(shapes.geometries, near) & ~shapely.within(shapes.geometries, near)
+    far &= np.isin(shapely.get_type_id(shapes.geometries), POLYGON_TYPES)
+    parts = shapely.segmentize(shapely.intersection(shapes.geometries[far], near), margin / 100)
+    parts = shapes.only(far)._replace(geometries=parts).to_crs(grid.crs).geometries
+    are_polygons = np.isin(shapely.get_type_id(parts), POLYGON_TYPES)
+    moved.geometries[np.flatnonzero(far)[are_polygons]] = parts[are_polygons]
     return moved
 
 

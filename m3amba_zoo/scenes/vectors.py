@@ -63,6 +63,7 @@ def read_shapes(
             path, layer=layer, columns=columns, force_2d=True, return_fids=True
         )
         geometries = shapely.from_wkb(encoded, on_invalid="ignore")
+        crs = info["crs"] and CRS.from_string(info["crs"]).to_string()
     values = np.full(len(geometries), None, object)
     if attribute is not None:
         plain = _plain(read[0], info, attribute)
@@ -73,7 +74,6 @@ def read_shapes(
     wrong = _describe_invalid(geometries, encoded)
     found = np.array([not reason for reason in wrong], bool)
     _require_kind(path, geometries[found], numbers[found])
-    crs = info["crs"] and CRS.from_string(info["crs"]).to_string()
     shapes = Shapes(geometries, values, numbers, crs, str(path))
     if found.all():
         return shapes
@@ -122,9 +122,10 @@ def _reading(path: str | Path) -> Iterator[None]:
             warnings.simplefilter("always")
             yield
     except UNREADABLE as error:
+        reason = " ".join(str(error).partition("; It might help")[0].split()).rstrip(".")
         raise InputError(
-            f"{path}: not a readable vector file, it may be cut short, damaged or lack a part "
-            f"({' '.join(str(error).split())}); polygons or points as {EXPECTED} are expected"
+            f"{path}: not a readable vector file, it may be cut short, damaged or lack a part ({reason}); "
+            f"polygons or points as {EXPECTED} are expected"
         ) from error
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         logger.warning("%s: %s", path, text)
@@ -159,7 +160,8 @@ def _require_attribute(path: str | Path, layer: str, attribute: str, info: dict[
 def _plain(column: NDArray, info: dict[str, Any], attribute: str) -> list[Any]:
     """Return an attribute's values as Python's own; None where a feature has none."""
     position = [str(name) for name in info["fields"]].index(attribute)
-    whole = np.dtype(info["dtypes"][position]).kind in "iu"  # read as float where some features have none
+    # whole numbers are read as floats where some features have none
+    whole = str(info["dtypes"][position]).startswith(("int", "uint"))
     values = [None if isinstance(value, float) and value != value else value for value in column.tolist()]
     return [int(value) if whole and value is not None else value for value in values]
 
@@ -212,6 +214,6 @@ def _require_kind(path: str | Path, geometries: NDArray[np.object_], numbers: ND
     if other.any():
         raise InputError(
             f"{path}: {int(other.sum())} of {len(other)} features are neither polygons nor points (the "
-            f"first: feature {numbers[other][0]}, a {geometries[other][0].geom_type}); lines hold no pixel, "
-            "so polygons around them, or points, are expected"
+            f"first: feature {numbers[other][0]}, a {geometries[other][0].geom_type}); polygons (of lines: those "
+            "around them) or points are expected"
         )
