@@ -92,7 +92,7 @@ class LabelShapes:
         counts = Counter(value for value in self._read().values if value is not None)
         return {value: counts[value] for value in sorted(counts)}
 
-    def labels(self, grid: Grid | None, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
+    def labels(self, grid: Grid, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
         """Draw labels ``(H, W)`` into a grid; ``numbers`` gives the label of each value.
 
         Pixels under shapes of different classes are unlabelled; a warning counts them.
@@ -101,7 +101,6 @@ class LabelShapes:
             InputError: if the file is wrong, does not lie on the grid, or has values without a class.
         """
         if self.regions:
-            grid = self._require_grid(grid)
             regions = read_regions(self.path)
             regions.require_size(grid.shape, grid.path)
             names = [region.name for region in regions.regions]
@@ -121,25 +120,24 @@ class LabelShapes:
                 f"'{self.attribute}'; they label nothing"
             )
         chosen = np.array([value in numbers for value in shapes.values], bool)
-        placed, grid = self._place(shapes.only(chosen), grid)
+        placed = self._place(shapes.only(chosen), grid)
         classes = placed._replace(values=np.array([numbers[value] for value in placed.values], object))
         return self._merge(cover_by_value(classes, grid.shape, grid.transform, self.brush), numbers, grid)
 
-    def mask(self, grid: Grid | None) -> NDArray[np.bool_]:
+    def mask(self, grid: Grid) -> NDArray[np.bool_]:
         """Mark the pixels ``(H, W)`` of a grid that any shape labels.
 
         Raises:
             InputError: if the file is wrong or does not lie on the grid.
         """
         if self.regions:
-            grid = self._require_grid(grid)
             regions = read_regions(self.path)
             regions.require_size(grid.shape, grid.path)
             covers = [mask for name, mask in regions.covers(grid.shape) if name not in self.unlabelled]
             return np.logical_or.reduce([np.zeros(grid.shape, bool), *covers])
         shapes = self._read()
         kept = np.array([value not in self.unlabelled for value in shapes.values], bool)
-        placed, grid = self._place(shapes.only(kept), grid)
+        placed = self._place(shapes.only(kept), grid)
         one = placed._replace(values=np.ones(len(placed.values), object))
         return dict(cover_by_value(one, grid.shape, grid.transform, self.brush))[1]
 
@@ -155,20 +153,15 @@ class LabelShapes:
                 raise InputError(f"{self.where}: '{key}' is for other shapes, but {self.path} holds {kind}")
         return shapes
 
-    def _place(self, shapes: Shapes, grid: Grid | None) -> tuple[Shapes, Grid]:
-        if grid is None or grid.transform is None:
+    def _place(self, shapes: Shapes, grid: Grid) -> Shapes:
+        if grid.transform is None:
             raise InputError(
                 f"{self.where}: polygons and points are placed by coordinates, but no raster of the scene is "
                 "georeferenced; a GeoTIFF or ENVI raster with a transform is expected, or a label raster"
             )
         if not len(shapes.values):
             raise InputError(f"{self.where}: {self.path} has no feature with a class; labels are expected")
-        return place(shapes, grid, self.brush), grid
-
-    def _require_grid(self, grid: Grid | None) -> Grid:
-        if grid is None:
-            raise InputError(f"{self.where}: no raster tells the size of the image of {self.path}")
-        return grid
+        return place(shapes, grid, self.brush)
 
     def _require_known(self, values: Iterable[object], numbers: Mapping[Any, int]) -> None:
         """Raise InputError for values without a class that ``unlabelled`` does not list."""

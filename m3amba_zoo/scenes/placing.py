@@ -175,11 +175,11 @@ def _remedy(shapes: Shapes, grid: Grid) -> str:
             found = f"{count} of {len(shapes.values)}"
             if tried is swapped:
                 return (
-                    f"with x and y exchanged {found} lie on it, so latitude and longitude seem to be "
+                    f"with x and y exchanged, {found} lie on it, so latitude and longitude seem to be "
                     "exchanged; longitude (easting) first is expected"
                 )
             return (
-                f"taken as {crs_label(crs)} {found} lie on it, so the key 'crs' should state it: "
+                f"taken as {crs_label(crs)}, {found} lie on it, so the key 'crs' should state it: "
                 f"`crs: {crs_label(crs)}`"
             )
     if horizontal(grid.crs) is None and horizontal(shapes.crs) is not None:

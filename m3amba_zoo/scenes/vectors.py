@@ -214,6 +214,6 @@ def _require_kind(path: str | Path, geometries: NDArray[np.object_], numbers: ND
     if other.any():
         raise InputError(
             f"{path}: {int(other.sum())} of {len(other)} features are neither polygons nor points (the "
-            f"first: feature {numbers[other][0]}, a {geometries[other][0].geom_type}); polygons (of lines: those "
-            "around them) or points are expected"
+            f"first: feature {numbers[other][0]}, a {geometries[other][0].geom_type}); polygons or points "
+            "are expected, around lines polygons"
         )

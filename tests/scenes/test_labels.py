@@ -176,7 +176,7 @@ def test_a_wrong_crs_is_refused_with_the_right_one(folder):
     with pytest.raises(
         InputError,
         match=r"x 500002 to 500014, .*, are no degrees, but its CRS is EPSG:4326 \(what GeoJSON means.*"
-        r"taken as EPSG:32617 2 of 2 lie on it.*`crs: EPSG:32617`",
+        r"taken as EPSG:32617, 2 of 2 lie on it.*`crs: EPSG:32617`",
     ):
         load(folder, polygons=metres)
     np.testing.assert_array_equal(load(folder, polygons=metres | {"crs": CRS}), EXPECTED)
