@@ -208,13 +208,14 @@ def parse_label_file(where: str, value: Any, folder: Path, kind: str, is_mask: b
     section = Section(where, value, keys, ("path",))
     if "key" in section:
         return _parse_raster(where, value, folder)
-    path = section.file("path", folder)
+    path = folder / section.text("path")
     if is_region_file(path):
         section = Section(where, value, REGION_KEYS, ("path",))
         return LabelShapes(where, path, regions=True, unlabelled=tuple(section.scalars("unlabelled")))
     is_vector = any(key in section for key in SHAPE_KEYS) or path.suffix.lower() in SUFFIXES
     if kind != "polygons" and not is_vector:
         return _parse_raster(where, value, folder)
+    path = section.file("path", folder)
     layer = section.text("layer") or None
     if "attribute" not in section and not is_mask:
         raise InputError(
