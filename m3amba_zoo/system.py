@@ -82,6 +82,14 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
                 path.parent.rmdir()
 
 
+def same_file(one: str | Path, other: str | Path) -> bool:
+    """Return whether two paths lead to one file, by links too, whether it exists or not."""
+    one, other = os.path.realpath(one), os.path.realpath(other)
+    if os.path.exists(one) and os.path.exists(other):
+        return os.path.samefile(one, other)
+    return os.path.normcase(one) == os.path.normcase(other)
+
+
 def sha256_of(path: Path) -> str:
     """Return a file's sha256, 64 hexadecimal digits; raises OSError."""
     digest = hashlib.sha256()

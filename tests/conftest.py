@@ -8,8 +8,9 @@ for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
 
 import numpy as np
 
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import Source
 
 CLASSES = (

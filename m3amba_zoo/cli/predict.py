@@ -6,9 +6,20 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.request import ALPHA, RasterRequest, parse_bands, parse_path
+
+STATEMENTS = {
+    "bands": "bands to read, counted from 0, such as 0-5,7; they are taken in this order",
+    "nodata": "the value of missing pixels, or one per band of the file, with commas",
+    "scale": "a value is the file's number x scale + offset, in place of the file's own tags",
+    "offset": "see --scale",
+    "alpha": "what a band is that the file calls alpha: data, or the mask of missing pixels",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,10 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.inference.predictor import Predictor
     from m3amba_zoo.inference.raster_files import GEOTIFF, PICTURE, check_output
 
-    rasters = _rasters(args.raster)
-    check_output(args.out, (*GEOTIFF, *PICTURE))
+    rasters = _rasters(args)
+    inputs = [request.path for request in rasters.values()]
+    check_output(args.out, (*GEOTIFF, *PICTURE), inputs)
     if args.probabilities:
-        check_output(args.probabilities, GEOTIFF)
+        check_output(args.probabilities, GEOTIFF, [*inputs, args.out])
     sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
@@ -33,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rasters,
             args.overlap,
             probabilities=args.probabilities is not None,
+            strict=args.strict,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     prediction.save(args.out)
@@ -56,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         required=True,
         metavar="MODALITY=FILE",
-        help="a co-registered raster (GeoTIFF, ENVI); once per modality of the model",
+        help="a co-registered raster (GeoTIFF, ENVI and what else GDAL opens; FILE:KEY for one array of a "
+        "MATLAB, HDF5 or NetCDF file); once per modality of the model",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="MAP", help="the map, a georeferenced .tif or a .png"
@@ -69,16 +83,54 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="overlap of neighbouring windows, 0 to below 1 (default: 0.5; 0 for patch-wise models)",
     )
+    stated = parser.add_argument_group(
+        "what the files do not say",
+        "each as MODALITY=VALUE, or as VALUE for all; what is not given holds as it was stated in training",
+    )
+    for name, help in STATEMENTS.items():
+        stated.add_argument(f"--{name}", action="append", default=[], metavar="[MODALITY=]VALUE", help=help)
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse values that are unlike the training's, do not only warn"
+    )
     return parser
 
 
-def _rasters(given: Sequence[str]) -> dict[str, str]:
-    rasters: dict[str, str] = {}
-    for option in given:
+def _rasters(args: argparse.Namespace) -> dict[str, RasterRequest]:
+    """Return what is asked of each modality's file."""
+    rasters: dict[str, RasterRequest] = {}
+    for option in args.raster:
         modality, _, path = option.partition("=")
         if not modality or not path:
             raise InputError(f"--raster: '{option}', expected MODALITY=FILE")
         if modality in rasters:
-            raise InputError(f"--raster: '{modality}' is given twice ({rasters[modality]} and {path})")
-        rasters[modality] = path
+            raise InputError(f"--raster: '{modality}' is given twice ({rasters[modality].path} and {path})")
+        rasters[modality] = replace(parse_path(path), where=f"--raster {modality}")
+    for name in STATEMENTS:
+        for option in getattr(args, name):
+            modality, equals, text = option.rpartition("=")
+            if equals and modality not in rasters:
+                raise InputError(
+                    f"--{name}: '{option}' is for '{modality}', but the rasters are {', '.join(rasters)}"
+                )
+            value = _statement(name, text)
+            for of in [modality] if equals else list(rasters):
+                rasters[of] = replace(rasters[of], **{name: value})
     return rasters
+
+
+def _statement(name: str, text: str) -> Any:
+    """Return the value of an option of ``STATEMENTS``."""
+    if name == "bands":
+        entries = [int(entry) if entry.strip().isdigit() else entry for entry in text.split(",")]
+        return parse_bands(entries, "--bands")
+    if name == "alpha":
+        if text not in ALPHA:
+            raise InputError(f"--alpha: '{text}', expected {' or '.join(ALPHA)}")
+        return text
+    try:
+        numbers = tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--{name}: '{text}', expected a number") from error
+    if len(numbers) > 1 and name != "nodata":
+        raise InputError(f"--{name}: '{text}', expected one number")
+    return numbers if len(numbers) > 1 else numbers[0]

@@ -135,10 +135,7 @@ class TrainWindows(Dataset):
         inputs: dict[str, list[NDArray]] = {m: [] for m in self.modalities}
         for scene, mask in self.data.split.parts(self.data.scenes, "train"):
             for m, parts in inputs.items():
-                raster = scene.rasters[m]
-                pixels = raster.data[:, mask].T.astype(np.float32)
-                pixels[raster.missing()[:, mask].T] = np.nan
-                parts.append(pixels)
+                parts.append(scene.rasters[m].pixels(mask))
         return {m: np.concatenate(parts) for m, parts in inputs.items()}, self._pixels[:, 3].astype(np.int64)
 
     def label_frequencies(self, margin: int = 0) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.scene import Raster, Scene, mirrored_indices
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.scenes.scene import Scene, mirrored_indices
 
 
 class Window(NamedTuple):
@@ -92,17 +93,13 @@ def window_origin(center: int, window: int) -> int:
 
 
 def cut_raster(raster: Raster, row: int, column: int, window: int) -> NDArray[np.float32]:
-    """Return ``(C, S, S)`` float32 with the upper left corner at a pixel; nodata becomes NaN."""
-    if row >= 0 and column >= 0 and row + window <= raster.shape[0] and column + window <= raster.shape[1]:
-        data = raster.data[:, row : row + window, column : column + window]  # much faster than indices
+    """Return ``(C, S, S)`` float32 with the upper left corner at a pixel; a missing value is NaN."""
+    height, width = raster.shape
+    if row >= 0 and column >= 0 and row + window <= height and column + window <= width:
+        cut = raster.crop(slice(row, row + window), slice(column, column + window))  # faster than indices
     else:
-        rows = mirrored_indices(row, window, raster.shape[0])
-        columns = mirrored_indices(column, window, raster.shape[1])
-        data = raster.data[:, rows[:, None], columns[None, :]]
-    cut = data.astype(np.float32, order="C")
-    if raster.nodata is not None:
-        cut[Raster(data, nodata=raster.nodata).missing()] = np.nan
-    return cut
+        cut = raster.crop(mirrored_indices(row, window, height), mirrored_indices(column, window, width))
+    return cut.floats()
 
 
 def cut_labels(labels: NDArray, row: int, column: int, window: int) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import m3amba_zoo.ops.flops as flops  # registers the scans' formulas  # noqa: F401
 from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.known_bands import known_bands
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.evaluation.scores import SCORES, confusion_matrix, scores, unpack_predicted
 from m3amba_zoo.splits import leaked_pixels
@@ -68,6 +69,7 @@ def build_record(
         "simulated": data.simulated,
         "modalities": (modalities := list(model.get("modalities", []))),
         "wavelengths": _wavelengths(data, modalities),
+        "inputs": {m: known.to_json() for m, known in known_bands(data, modalities).items()},
         "split": {
             "name": data.split.name,
             "part": evaluation.part,

@@ -14,6 +14,7 @@ from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.models.chosen_weights import trained_weights
 from m3amba_zoo.models.weights import load_weights
 from m3amba_zoo.models.window_classifier import WindowClassifier
+from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 
@@ -29,11 +30,13 @@ class TrainedModel(NamedTuple):
         model: on the CPU.
         window: S in pixels, the side of the windows it is evaluated on, without the model's margin.
         classes: names and colours from ``metrics.json`` beside the weights; numbers if that is absent.
+        bands: what that file says of the bands by modality; empty if it is absent or of an earlier version.
     """
 
     model: WindowClassifier
     window: int
     classes: tuple[LandClass, ...]
+    bands: Mapping[str, KnownBands]
 
     @classmethod
     def from_folder(cls, folder: Path, pretrained: bool = True) -> TrainedModel:
@@ -57,9 +60,7 @@ class TrainedModel(NamedTuple):
         config, model = _build_model(configs[0])
         if pretrained:
             load_weights(model, find_weights(folder))
-        return cls(
-            model, _window(config, configs[0]), _read_classes(folder / METRICS_FILE, model.num_classes)
-        )
+        return cls(model, _window(config, configs[0]), *_read_record(folder / METRICS_FILE, model))
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
@@ -70,8 +71,7 @@ class TrainedModel(NamedTuple):
         """
         content, model = _build_model(config)
         load_weights(model, weights)
-        classes = _read_classes(weights.parent / METRICS_FILE, model.num_classes)
-        return cls(model, _window(content, config), classes)
+        return cls(model, _window(content, config), *_read_record(weights.parent / METRICS_FILE, model))
 
 
 def visible_files(folder: Path, pattern: str) -> list[Path]:
@@ -130,14 +130,15 @@ def _window(config: Config, path: Path) -> int:
     return int(window)
 
 
-def _read_classes(path: Path, num_classes: int) -> tuple[LandClass, ...]:
-    """Read the class table from the metrics.json of a run or a card.
+def _read_record(path: Path, model: WindowClassifier) -> tuple[tuple[LandClass, ...], dict[str, KnownBands]]:
+    """Read the class table and what is known of the bands from the metrics.json of a run or a card.
 
     Raises:
-        InputError: if the file is damaged, or has another number of classes than the model.
+        InputError: if the file is damaged, or has other numbers of classes or bands than the model.
     """
+    count = model.num_classes
     if not path.is_file():
-        return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(num_classes))
+        return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(count)), {}
     try:
         classes = [
             LandClass(str(entry["name"]), tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
@@ -145,6 +146,17 @@ def _read_classes(path: Path, num_classes: int) -> tuple[LandClass, ...]:
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: expected 'per_class', a list with the name of each class") from error
-    if len(classes) != num_classes:
-        raise InputError(f"{path}: names {len(classes)} classes, but the model has {num_classes}")
-    return tuple(classes)
+    if len(classes) != count:
+        raise InputError(f"{path}: names {len(classes)} classes, but the model has {count}")
+    try:
+        inputs = read_record(path).get("inputs", {})
+        bands = {m: KnownBands.from_json(inputs[m]) for m in model.in_channels if m in inputs}
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"{path}: 'inputs' does not describe the bands of each modality") from error
+    for modality, known in bands.items():
+        if known.count != model.in_channels[modality]:
+            raise InputError(
+                f"{path}: 'inputs' has {known.count} bands of '{modality}', but the model has "
+                f"{model.in_channels[modality]}"
+            )
+    return tuple(classes), bands

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -18,14 +20,16 @@ from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.hub import TrainedModel, find_model
 from m3amba_zoo.inference.raster_files import Prediction, RasterRows, block_cache, some_value
 from m3amba_zoo.models import PatchClassifier
-from m3amba_zoo.scenes.georaster import Grid, require_same_grid
-from m3amba_zoo.scenes.scene import Raster
+from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
+from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
+from m3amba_zoo.rasters.request import RasterRequest, parse_path
 
 OVERLAP = 0.5
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
 WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
 OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator")  # in the messages of torch's CPU allocator
-GivenRaster = str | Path | NDArray | Raster
+logger = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -34,6 +38,7 @@ class Predictor:
     Attributes:
         model: in evaluation mode, on its device, with the pretreatment fitted in training.
         in_channels: bands by modality that ``predict`` expects.
+        bands: what is known of them by modality: names, wavelengths, values; without what is not known.
         classes: the class table.
         window: S, the side of the square of pixels that a window gives a class.
         batch_size: windows at once at the end of the last prediction; None before it.
@@ -72,7 +77,7 @@ class Predictor:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = trained.model.to(self.device).eval()
         self.in_channels = self.model.in_channels
-        self.window, self.classes = trained.window, trained.classes
+        self.window, self.classes, self.bands = trained.window, trained.classes, trained.bands
 
     def predict(
         self,
@@ -80,6 +85,7 @@ class Predictor:
         overlap: float | None = None,
         batch_size: int | None = None,
         probabilities: bool = False,
+        strict: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Prediction:
         """Classify every pixel.
@@ -90,12 +96,15 @@ class Predictor:
         with their height.
 
         Args:
-            rasters: by modality, a file that GDAL opens, an array ``(C, H, W)`` or ``(H, W)``, or a Raster.
+            rasters: by modality, a file that GDAL opens, ``FILE:KEY`` for one array of a MATLAB, HDF5 or
+                NetCDF file, a RasterRequest, an array ``(C, H, W)`` or ``(H, W)`` (masked or not), a Raster.
+                What was stated of the training's files (bands, nodata, key, scale, offset) holds here, too.
             overlap: the share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0
                 for a patch-wise model, which gives a pixel the same logits in every window.
             batch_size: windows at once; None takes 4, and 64 on a GPU. It is halved where memory does not
                 suffice.
             probabilities: whether to return these too; they take 2 K bytes per pixel.
+            strict: whether values that are unlike the training's are refused rather than warned about.
             progress: is called with the number of windows done and that of all windows.
 
         Returns:
@@ -103,8 +112,8 @@ class Predictor:
             bands of all rasters are 0.
 
         Raises:
-            InputError: if a modality is missing or unknown, has another number of bands, another size or
-                georeference than the others, or NaN values; or a file is absent or damaged.
+            InputError: if a modality is missing or unknown, has other bands, another size or georeference
+                than the others, or infinite values; or a file is absent or damaged.
         """
         if overlap is None:
             overlap = 0.0 if isinstance(self.model, PatchClassifier) else OVERLAP
@@ -113,8 +122,10 @@ class Predictor:
         self.batch_size = batch_size or WINDOWS_AT_ONCE.get(self.device.type, WINDOWS_AT_ONCE["cpu"])
         self._check_modalities(rasters)
         with ExitStack() as stack:
-            opened = {m: stack.enter_context(closing(RasterRows(m, rasters[m]))) for m in self.in_channels}
-            place = self._check_rasters(opened)
+            opened = {
+                m: RasterRows(m, stack.enter_context(self._open(m, rasters[m]))) for m in self.in_channels
+            }
+            place = self._check_rasters(opened, strict)
             grid = WindowGrid(place.shape, self.window, overlap, self.model.margin)
             stack.enter_context(block_cache(opened.values(), grid.side))
             class_map = some_value(opened.values())
@@ -130,7 +141,8 @@ class Predictor:
                 if progress is not None:
                     progress(done, len(grid))
             _classify(strip, class_map, likely)
-        return Prediction(class_map, self.classes, likely, place.crs, place.transform)
+        inputs = tuple(raster.opened.stated.path for raster in opened.values())
+        return Prediction(class_map, self.classes, likely, place.crs, place.transform, inputs)
 
     def _logits(self, windows: Iterator[Window]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
         """Yield each window with its logits ``(K, S, S)``, in order; ``batch_size`` windows run at once.
@@ -170,17 +182,38 @@ class Predictor:
             if modality not in given:
                 raise InputError(f"modality '{modality}' is missing; the model was trained on {expected}")
 
-    def _check_rasters(self, opened: Mapping[str, RasterRows]) -> Grid:
+    def _open(self, modality: str, given: GivenRaster) -> OpenRaster:
+        """Open a raster as the training's files were read, and let it give the model's bands.
+
+        Raises:
+            InputError: if it is absent, damaged or has other bands.
+        """
+        expected = self.in_channels[modality]
+        known = self.bands.get(modality, KnownBands(expected))
+        if isinstance(given, (str, Path)):
+            given = parse_path(str(given))
+        if isinstance(given, RasterRequest):
+            given = given.completed_by(replace(known.request, where=f"the model's '{modality}'"))
+        opened = open_raster(given, modality, expected)
+        try:
+            take_bands(opened, known, f"those of '{modality}' in training")
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _check_rasters(self, opened: Mapping[str, RasterRows], strict: bool) -> Grid:
         """Return the common grid, that of a georeferenced raster where there is one."""
-        for modality, raster in opened.items():
-            if raster.bands != self.in_channels[modality]:
-                raise InputError(
-                    f"{raster.grid.path}: has {raster.bands} bands, but the model was trained on "
-                    f"{self.in_channels[modality]} of '{modality}'"
-                )
-        grids = sorted((raster.grid for raster in opened.values()), key=lambda grid: grid.transform is None)
+        grids = [raster.opened.grid for raster in opened.values()]
+        grids.sort(key=lambda grid: grid.transform is None)
         for other in grids[1:]:
             require_same_grid("to predict", grids[0], other)
+        log_remarks(raster.opened for raster in opened.values())
+        for modality, known in self.bands.items():
+            if sentence := unlike_training(opened[modality].opened, known):
+                if strict:
+                    raise InputError(sentence)
+                logger.warning("%s", sentence)
         return grids[0]
 
 

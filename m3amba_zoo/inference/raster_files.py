@@ -6,8 +6,6 @@ Reading by rows lets rasters be larger than the memory.
 from __future__ import annotations
 
 import os
-import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +14,14 @@ import matplotlib.image
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.io import DatasetReader
 from rasterio.transform import Affine
-from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.georaster import Grid, read_grid, write_class_map, write_probabilities
-from m3amba_zoo.scenes.scene import LandClass, Raster
-from m3amba_zoo.system import whole_file
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.scenes.scene import LandClass
+from m3amba_zoo.system import same_file, whole_file
+from m3amba_zoo.visualization.map_files import write_class_map, write_probabilities
 
 ROWS_AT_ONCE = 32
 SMALLEST_CACHE = 2**20  # bytes; GDAL takes a number below 100 000 for megabytes
@@ -34,44 +31,15 @@ PICTURE = (".png",)
 
 
 class RasterRows:
-    """One modality's raster, a file or an array in memory.
+    """An open raster, as the grid of windows reads it: rows in any order.
 
     Attributes:
         modality: its name.
-        grid: where its pixels lie.
-        bands: their number.
+        opened: the raster.
     """
 
-    def __init__(self, modality: str, given: str | Path | NDArray | Raster) -> None:
-        """Open a raster.
-
-        Args:
-            modality: its name, for messages.
-            given: a file that GDAL opens, a Raster, or an array ``(C, H, W)`` or ``(H, W)``.
-
-        Raises:
-            InputError: if the file is absent or damaged, or the array has another number of axes.
-        """
-        self.modality = modality
-        self._file: DatasetReader | None = None
-        if isinstance(given, (str, Path)):
-            self.grid = read_grid(given)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain rasters are welcome
-                self._file = rasterio.open(given)
-            self.bands, self.nodata = self._file.count, self._file.nodata
-            self.dtype = np.dtype(self._file.dtypes[0])
-        else:
-            if not isinstance(given, Raster):
-                given = Raster(given[None] if given.ndim == 2 else given, path=f"the array of '{modality}'")
-            self._data = given.data
-            self.grid = Grid(given.shape, None, None, given.path or f"the raster of '{modality}'")
-            self.bands, self.nodata, self.dtype = len(given.data), given.nodata, given.data.dtype
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+    def __init__(self, modality: str, opened: OpenRaster) -> None:
+        self.modality, self.opened = modality, opened
 
     def read(self, rows: NDArray[np.intp]) -> Raster:
         """Return rows in any order, ``(C, len(rows), W)``; all from the first to the last of them are read.
@@ -80,54 +48,28 @@ class RasterRows:
             InputError: if the file is damaged.
         """
         first, last = int(rows.min()), int(rows.max()) + 1
-        if self._file is None:
-            data = self._data[:, first:last]
-        else:
-            try:
-                data = self._file.read(window=Window(0, first, self.grid.shape[1], last - first))
-            except RasterioError as error:
-                reason = re.sub(r"\s+", " ", str(error.__cause__ or error)).strip().rstrip(".")
-                raise InputError(
-                    f"{self.grid.path}: rows {first} to {last - 1} cannot be read, the file may be cut short "
-                    f"or damaged ({reason})"
-                ) from error
+        raster = self.opened.read(first, last)
         if len(rows) != last - first or (np.diff(rows) != 1).any():  # mirrored at the border
-            data = data[:, rows - first]
-        return Raster(data, nodata=self.nodata, path=self.grid.path)
+            raster = raster.crop(rows - first, slice(None))
+        return raster
 
     def missing(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return the mask ``(len(rows), W)`` of pixels that are nodata in all bands.
+        """Return the mask ``(len(rows), W)`` of pixels that have no value in any band.
 
         Raises:
-            InputError: if a value other than nodata is NaN or infinite.
+            InputError: if a value is infinite.
         """
-        floating = np.issubdtype(self.dtype, np.floating)
-        if self.nodata is None and not floating:
-            return np.zeros((len(rows), self.grid.shape[1]), bool)
+        if not self.opened.may_lack_values:
+            return np.zeros((len(rows), self.opened.grid.shape[1]), bool)
         raster = self.read(rows)
-        missing = raster.missing()
-        if floating and not (finite := np.isfinite(raster.data) | missing).all():
-            band, row, column = np.argwhere(~finite)[0]
-            raise InputError(
-                f"{self.grid.path}: band {band} of '{self.modality}' is {raster.data[band, row, column]} "
-                f"at row {rows[row]}, column {column}; finite numbers are expected, or these marked as "
-                "nodata"
-            )
-        return np.logical_and.reduce(missing)
-
-    def cached_bytes(self, rows: int) -> int:
-        """Return the size of the file's blocks that so many adjacent rows touch; 0 for a raster in memory."""
-        if self._file is None:
-            return 0
-        height, width = self._file.block_shapes[0]
-        touched = height * min(-(-rows // height) + 1, -(-self.grid.shape[0] // height))
-        return touched * -(-self.grid.shape[1] // width) * width * self.bands * self.dtype.itemsize
+        raster.check_finite(self.modality, first_row=int(rows.min()))
+        return np.logical_and.reduce(raster.missing())
 
 
 def some_value(rasters: Iterable[RasterRows]) -> NDArray[np.uint8]:
     """Return ``(H, W)``: 1 where at least one raster has a value, else 0; see ``RasterRows.missing``."""
     rasters = list(rasters)
-    height, width = rasters[0].grid.shape
+    height, width = rasters[0].opened.grid.shape
     found = np.empty((height, width), np.uint8)
     for top in range(0, height, ROWS_AT_ONCE):
         rows = np.arange(top, min(top + ROWS_AT_ONCE, height))
@@ -140,7 +82,7 @@ def block_cache(rasters: Iterable[RasterRows], rows: int) -> rasterio.Env:
 
     By itself GDAL would fill a twentieth of the machine's memory with blocks that are read once.
     """
-    needed = sum(raster.cached_bytes(rows) for raster in rasters)
+    needed = sum(raster.opened.block_bytes(rows) for raster in rasters)
     return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))
 
 
@@ -154,6 +96,7 @@ class Prediction:
         probabilities: ``(K, H, W)`` float16, NaN where ``class_map`` is 0; None unless asked for.
         crs: of the rasters, ``EPSG:n`` or WKT, or None.
         transform: of the rasters, or None.
+        inputs: the rasters' files, which no output replaces.
     """
 
     class_map: NDArray[np.uint8] = field(repr=False)
@@ -161,6 +104,7 @@ class Prediction:
     probabilities: NDArray[np.float16] | None = field(default=None, repr=False)
     crs: str | None = None
     transform: Affine | None = None
+    inputs: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Write the map: a GeoTIFF with colours and class names (``.tif``), or a picture (``.png``).
@@ -168,7 +112,7 @@ class Prediction:
         Raises:
             InputError: if the name has another suffix, or the file cannot be written.
         """
-        check_output(path, (*GEOTIFF, *PICTURE))
+        check_output(path, (*GEOTIFF, *PICTURE), self.inputs)
         if Path(path).suffix.lower() in PICTURE:
             self._save_picture(Path(path))
         else:
@@ -183,7 +127,7 @@ class Prediction:
         """
         if self.probabilities is None:
             raise ValueError("no probabilities were kept; predict(..., probabilities=True) keeps them")
-        check_output(path, GEOTIFF)
+        check_output(path, GEOTIFF, self.inputs)
         write_probabilities(path, self.probabilities, self.classes, self.crs, self.transform)
 
     def _save_picture(self, path: Path) -> None:
@@ -192,8 +136,11 @@ class Prediction:
             matplotlib.image.imsave(aside, colors[self.class_map], format="png")
 
 
-def check_output(path: str | Path, suffixes: tuple[str, ...]) -> None:
-    """Raise InputError if it is known beforehand that a file of this name cannot be written."""
+def check_output(path: str | Path, suffixes: tuple[str, ...], others: Iterable[str | Path] = ()) -> None:
+    """Raise InputError if it is known beforehand that a file of this name cannot be written.
+
+    ``others`` are files that it may not replace: the rasters that are read, and other files to be written.
+    """
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path}: cannot be written, its name should end in {' or '.join(suffixes)}")
@@ -203,3 +150,8 @@ def check_output(path: str | Path, suffixes: tuple[str, ...]) -> None:
     if path.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         found = "it is a folder" if path.is_dir() else f"no permission for {folder}"
         raise InputError(f"{path}: cannot be written, {found}")
+    for other in others:
+        if same_file(path, other):
+            raise InputError(
+                f"{path}: cannot be written, it is an input or another output; expected another name"
+            )

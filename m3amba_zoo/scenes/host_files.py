@@ -1,86 +1,18 @@
-"""Files as the hosts of published scenes offer them: MATLAB files of every version, and the arrays in them.
-
-scipy reads MATLAB v4 to v7, h5py reads v7.3 (which is HDF5). Both give the same Python values: numeric arrays
-in MATLAB's axis order and the file's dtype, structs as dicts, cells as lists, text as str. HDF5 stores the
-axes of a MATLAB array reversed; they are put back.
-"""
+"""Files as the hosts of published scenes offer them: where each array may lie, and how it is found."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-import h5py
-import numpy as np
-import scipy.io
 from numpy.typing import NDArray
-from scipy.io.matlab import mat_struct
 
 from m3amba_zoo.errors import InputError
-
-Result = TypeVar("Result")
-
-
-class Variable(NamedTuple):
-    """What a MATLAB file says of a variable without reading it.
-
-    Attributes:
-        shape: as MATLAB's ``size`` gives it: rows, columns and further axes; ``(1, 1)`` for a struct.
-        kind: MATLAB's class, for example ``double``, ``uint16``, ``struct`` or ``cell``.
-    """
-
-    shape: tuple[int, ...]
-    kind: str
-
-
-def list_variables(path: str | Path) -> dict[str, Variable]:
-    """List the variables of a MATLAB file without reading their values.
-
-    Raises:
-        InputError: if the file is not a MATLAB file, or is cut short or damaged.
-    """
-    return _guarded(_list_hdf5 if h5py.is_hdf5(path) else _list_v5, path)
-
-
-def read_variable(path: str | Path, key: str) -> Any:
-    """Read one variable of a MATLAB file, or one field of a struct in it.
-
-    Args:
-        path: the file; its content decides between v5 and v7.3.
-        key: the variable's name; dots lead into structs (by field) and cells (by index from 0), as in
-            ``hsi.Lidar.0.z``.
-
-    Returns:
-        An array in MATLAB's axis order (rows, columns, ...), a dict (struct), a list (cell) or a str.
-
-    Raises:
-        InputError: if the file is damaged or lacks the key; the message names the keys that it has.
-    """
-    name, *fields = key.split(".")
-    found = list_variables(path)
-    if name not in found:
-        raise InputError(f"{path}: no key '{name}', the file has {', '.join(map(repr, found)) or 'none'}")
-    value = _guarded(_read_hdf5 if h5py.is_hdf5(path) else _read_v5, path, name)
-    for depth, field in enumerate(fields):
-        value = _descend(value, field, f"{path}: '{'.'.join([name, *fields[:depth]])}'")
-    return value
-
-
-def read_image(path: Path, key: str) -> NDArray:
-    """Read a variable ``H x W`` or ``H x W x C`` as ``(C, H, W)``.
-
-    Raises:
-        InputError: if the file is damaged, lacks the key, or the variable is something else.
-    """
-    value = read_variable(path, key)
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf" or value.ndim not in (2, 3):
-        found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise InputError(f"{path}: key '{key}' holds {found}, expected real numbers, H x W or H x W x C")
-    return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
+from m3amba_zoo.rasters.matlab import Variable, list_variables, read_image
 
 
 class Folder:
@@ -227,87 +159,3 @@ def explain_absence(folder: Folder, places: Sequence[Place]) -> None:
 def extent(bands: int, rows: int, columns: int) -> str:
     """Write an array's size as MATLAB users read it, rows first."""
     return f"{rows} x {columns}" + (f" x {bands}" if bands > 1 else "")
-
-
-def _guarded(read: Callable[..., Result], path: str | Path, *arguments: str) -> Result:
-    """Call a reader and turn its errors on a damaged file into one sentence."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        return read(path, *arguments)
-    except Exception as error:  # both libraries raise a dozen unrelated types on damaged bytes
-        raise InputError(
-            f"{path}: not a readable MATLAB file, it may be cut short or damaged "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}); "
-            "fetch it again"
-        ) from error
-
-
-def _descend(value: Any, field: str, where: str) -> Any:
-    if isinstance(value, list) and field.isdigit() and int(field) < len(value):
-        return value[int(field)]
-    if isinstance(value, dict) and field in value:
-        return value[field]
-    if isinstance(value, list):
-        raise InputError(f"{where} is a cell of {len(value)}, it has no element {field} (counted from 0)")
-    if isinstance(value, dict):
-        raise InputError(f"{where} has no field '{field}', it has {', '.join(map(repr, value)) or 'none'}")
-    raise InputError(f"{where} is not a struct, so it has no field '{field}'")
-
-
-def _list_v5(path: str | Path) -> dict[str, Variable]:
-    return {
-        name: Variable(tuple(shape), kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False)
-    }
-
-
-def _read_v5(path: str | Path, name: str) -> Any:
-    variables = scipy.io.loadmat(path, appendmat=False, variable_names=[name], struct_as_record=False)
-    return _simplified(variables[name])
-
-
-def _simplified(value: Any) -> Any:
-    """Turn scipy's object arrays into dicts and lists; a struct array of one element becomes that struct."""
-    if isinstance(value, mat_struct):
-        return {field: _simplified(getattr(value, field)) for field in value._fieldnames}
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "OU":
-        return value
-    if value.dtype.kind == "U":
-        return str(value.item()) if value.size == 1 else "".join(value.ravel())
-    elements = [_simplified(element) for element in value.ravel(order="F")]
-    is_struct = value.size == 1 and isinstance(value.item(), mat_struct)
-    return elements[0] if is_struct else elements
-
-
-def _list_hdf5(path: str | Path) -> dict[str, Variable]:
-    with h5py.File(path, "r") as file:
-        return {
-            name: Variable((1, 1), "struct")
-            if isinstance(node, h5py.Group)
-            else Variable(node.shape[::-1], _matlab_class(node))
-            for name, node in file.items()
-            if not name.startswith("#")  # #refs# and #subsystem# hold what cells point to
-        }
-
-
-def _matlab_class(node: h5py.Dataset) -> str:
-    kind = node.attrs.get("MATLAB_class", node.dtype.name)  # absent if h5py wrote the file
-    return kind.decode() if isinstance(kind, bytes) else str(kind)
-
-
-def _read_hdf5(path: str | Path, name: str) -> Any:
-    with h5py.File(path, "r") as file:
-        return _converted(file[name], file)
-
-
-def _converted(node: h5py.Group | h5py.Dataset, file: h5py.File) -> Any:
-    if isinstance(node, h5py.Group):
-        return {field: _converted(child, file) for field, child in node.items()}
-    if "MATLAB_empty" in node.attrs:
-        return np.zeros(node[()].astype(int))  # for an empty array the file stores its shape
-    value = node[()]
-    if node.dtype == h5py.ref_dtype:
-        return [_converted(file[reference], file) for reference in value.ravel()]  # column by column
-    if _matlab_class(node) == "char":
-        return "".join(map(chr, value.ravel()))
-    return value.T

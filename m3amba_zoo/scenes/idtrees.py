@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.grid import Grid, require_same_grid
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import Grid, read_georaster, read_grid, require_same_grid
-from m3amba_zoo.scenes.scene import LandClass, Raster, Scene, distinct_color
+from m3amba_zoo.scenes.georaster import read_georaster, read_grid
+from m3amba_zoo.scenes.scene import LandClass, Scene, distinct_color
 from m3amba_zoo.scenes.shapes import Shapes, cover_by_value, merge_covers
 from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.scenes.vectors import read_shapes

@@ -11,9 +11,9 @@ import rasterio
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.grid import Grid, require_same_grid
 from m3amba_zoo.scenes.crs import metres_per_unit
 from m3amba_zoo.scenes.envi_roi import read_regions
-from m3amba_zoo.scenes.georaster import Grid, require_same_grid
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, written
 from m3amba_zoo.scenes.scene import UNLABELLED, check_number_of_classes
@@ -138,7 +138,7 @@ def _describe_raster(
     check_number_of_classes(str(file.path), len(values))
     numbers = {value: number for number, value in enumerate(values, start=1)}
     labels = labels_of_values("labels", read.raster, numbers, unlabelled or (UNLABELLED,))
-    legend = {} if file.entry.key else _read_legend(file.path)
+    legend = {} if file.entry.request.key else _read_legend(file.path)
     return labels, dict.fromkeys(values), unlabelled, legend
 
 
@@ -162,7 +162,7 @@ def _describe_shapes(
     return labels, counts, {region.name: (region.name, region.color) for region in regions}
 
 
-def _read_legend(path: Path) -> Legend:
+def _read_legend(path: str) -> Legend:
     """Return names and colours of a label raster's values: tags CLASS_n, ENVI's classes, colour table."""
     with rasterio.open(path) as file:
         tags, header = file.tags(), file.tags(ns="ENVI")

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.scene import UNLABELLED, Raster
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.scenes.scene import UNLABELLED
 
 ROUNDING = 0.01
 """Values this close to a class's value come from rounding or resampling."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.grid import require_same_grid
+from m3amba_zoo.rasters.matching import KnownBands
+from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import read_grid, require_same_grid
+from m3amba_zoo.scenes.georaster import read_grid
 from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section, read_yaml
@@ -36,12 +39,15 @@ class Manifest(Source):
           hsi:
             path: hsi.img               # GeoTIFF, ENVI (the data file) or MATLAB
             bands: [0-107, 120-150]     # (o) bands to keep, counted from 0; ranges include both ends
-            nodata: -9999               # (o) replaces the file's own
+            nodata: -9999               # (o) replaces the file's own; a list has one number per band
             unit: reflectance x 10000   # (o)
             wavelengths: [400, 405]     # (o) nm, one per band of the file; replaces the file's own
+            scale: 0.0001               # (o) values are the file's numbers x scale + offset; these
+            offset: -0.1                # (o) replace the file's own
+            alpha: data                 # (o) what the band is that the file calls alpha: data or mask
           lidar:
             path: heights.mat
-            key: LiDAR                  # MATLAB only: the variable, H x W or H x W x C
+            key: LiDAR                  # the array of a MATLAB (H x W or H x W x C), HDF5 or NetCDF file
         labels:
           path: labels.tif
           unlabelled: [0, 255]          # (o) values without a class; 0 if absent
@@ -115,9 +121,18 @@ class Manifest(Source):
 
     def load(self, rasters: bool = True) -> list[Scene]:
         """Read the scenes in the order of the YAML file; see ``Source.load``."""
-        scenes = [scene.load(rasters) for scene in self.scenes]
+        scenes: list[Scene] = []
+        for entry in self.scenes:
+            first = scenes[0].rasters if scenes else {}
+            scenes.append(
+                entry.load(rasters, {name: KnownBands.of(raster) for name, raster in first.items()})
+            )
         self._check_labels(scenes)
         return scenes
+
+    def requests(self) -> dict[str, RasterRequest]:
+        """Return what the YAML file states of the first scene's files, by modality."""
+        return {name: entry.request for name, entry in self.scenes[0].modalities.items()}
 
     def channels(self) -> dict[str, int]:
         """Count the bands of the first scene, from the lists of ``bands`` or the files' headers."""
@@ -193,13 +208,13 @@ class _SceneEntry:
                 f"{where} has {found}; 'labels' or 'polygons' is expected, or both 'train' and 'test', or all"
             )
 
-    def load(self, rasters: bool) -> Scene:
-        """Read the scene's files; see ``Source.load``."""
-        modalities = {name: entry.read() for name, entry in self.modalities.items() if rasters}
+    def load(self, rasters: bool, like: Mapping[str, KnownBands]) -> Scene:
+        """Read the scene's files; see ``Source.load``. Its bands are those of ``like``, by modality."""
+        modalities = {name: entry.read(like.get(name)) for name, entry in self.modalities.items() if rasters}
         drawn = {part: file.read() for part, file in self._labels.items() if isinstance(file, LabelRaster)}
         grids = [read.grid for read in (*modalities.values(), *drawn.values())]
         if not rasters:
-            grids += [read_grid(entry.path) for entry in self.modalities.values() if not entry.key]
+            grids += [read_grid(entry.request) for entry in self.modalities.values() if not entry.is_matlab]
         # a georeferenced grid comes first: the others are compared with it, and the scene and polygons use it
         grids.sort(key=lambda grid: grid.transform is None)
         for other in grids[1:]:

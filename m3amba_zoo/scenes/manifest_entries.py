@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.georaster import GeoRaster, count_bands, read_georaster
-from m3amba_zoo.scenes.host_files import list_variables, read_image
-from m3amba_zoo.scenes.scene import Raster
+from m3amba_zoo.rasters.matching import KnownBands, take_bands
+from m3amba_zoo.rasters.matlab import list_variables
+from m3amba_zoo.rasters.opening import log_remarks, open_raster
+from m3amba_zoo.rasters.request import ALPHA, GDAL_NAME, RasterRequest, parse_bands
+from m3amba_zoo.scenes.georaster import GeoRaster
 
-MODALITY_KEYS = ("path", "key", "bands", "nodata", "unit", "wavelengths")
+MODALITY_KEYS = ("path", "key", "bands", "nodata", "unit", "wavelengths", "scale", "offset", "alpha")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
 LABEL_KEYS = ("path", "key", "unlabelled")
-BAND_RANGE = re.compile(r"(\d+)-(\d+)")
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -85,17 +86,26 @@ class Section:
 
     def number(self, key: str) -> float | None:
         """Return a number, None if the key is absent."""
-        value = self.values.get(key)
-        if value is not None and not _is_number(value):
+        if key not in self:
+            return None
+        number = _number(self.values[key])
+        if number is None:
             raise self.refusal(key, "a number")
-        return value
+        return number
 
     def numbers(self, key: str) -> tuple[float, ...] | None:
         """Return one or more numbers, None if the key is absent."""
-        value = self.values.get(key)
-        if value is not None and not (isinstance(value, list) and value and all(map(_is_number, value))):
+        if key not in self:
+            return None
+        value = self.values[key]
+        numbers = [_number(entry) for entry in value] if isinstance(value, list) else [None]
+        if not numbers or None in numbers:
             raise self.refusal(key, "a list of numbers")
-        return None if value is None else tuple(value)
+        return tuple(number for number in numbers if number is not None)
+
+    def number_or_numbers(self, key: str) -> float | tuple[float, ...] | None:
+        """Return a number, a list of numbers as a tuple, or None if the key is absent."""
+        return self.numbers(key) if isinstance(self.values.get(key), list) else self.number(key)
 
     def entries(self, key: str) -> list[Any]:
         """Return a list; empty only if the key is absent."""
@@ -107,7 +117,7 @@ class Section:
     def scalars(self, key: str) -> list[float | str]:
         """Return a list of numbers and texts; empty only if the key is absent."""
         value = self.entries(key)
-        if not all(_is_number(entry) or isinstance(entry, str) for entry in value):
+        if not all(_number(entry) is not None or isinstance(entry, str) for entry in value):
             raise self.refusal(key, "a list of numbers or texts")
         return value
 
@@ -120,6 +130,13 @@ class Section:
                 "file is expected, relative to the folder of the YAML file"
             )
         return path
+
+    def raster(self, key: str, folder: Path) -> str:
+        """Return the path of an existing file, or a name of GDAL's own for a raster that is no file."""
+        text = self.text(key)
+        if GDAL_NAME.match(text) and not (folder / text).exists():
+            return text
+        return str(self.file(key, folder))
 
     def refusal(self, key: str, expected: str) -> InputError:
         """Make the error on a value."""
@@ -134,22 +151,12 @@ class RasterEntry:
 
     Attributes:
         where: the manifest and the path to the entry in it, for messages.
-        path: the file.
-        key: the variable of a MATLAB file, else empty.
-        bands: those to keep, counted from 0, or None for all.
-        nodata: replaces the file's own, unless None.
-        unit: what one unit is, see ``Raster``.
-        wavelengths: replace the file's own, one per band of the file, in nm, unless None.
+        request: the file and what is stated of it.
         unlabelled: values of a label raster or mask that mean no class, or None if the manifest lists none.
     """
 
     where: str
-    path: Path
-    key: str = ""
-    bands: tuple[int, ...] | None = None
-    nodata: float | None = None
-    unit: str = ""
-    wavelengths: tuple[float, ...] | None = None
+    request: RasterRequest
     unlabelled: tuple[float, ...] | None = None
 
     @classmethod
@@ -160,57 +167,47 @@ class RasterEntry:
             InputError: if a key or value is wrong, or the file is absent.
         """
         section = Section(where, value, keys, ("path",))
-        path = section.file("path", folder)
-        if path.suffix.lower() == ".mat" and "key" not in section:
-            raise InputError(
-                f"{where}: {path.name} is a MATLAB file, so 'key' is expected, the variable's name"
-            )
-        if path.suffix.lower() != ".mat" and "key" in section:
-            raise section.refusal("key", f"{path.name} is not a MATLAB file, so no variable")
-        return cls(
-            where=where,
-            path=path,
+        alpha = section.text("alpha") or (None if "alpha" in keys else "data")
+        if alpha not in (None, *ALPHA):
+            raise section.refusal("alpha", " or ".join(ALPHA))
+        request = RasterRequest(
+            path=section.raster("path", folder),
             key=section.text("key"),
-            bands=_bands(section),
-            nodata=section.number("nodata"),
+            bands=parse_bands(section.entries("bands"), f"{where}: 'bands'") or None,
+            nodata=section.number_or_numbers("nodata"),
             unit=section.text("unit"),
             wavelengths=section.numbers("wavelengths"),
-            unlabelled=section.numbers("unlabelled"),
+            scale=section.number("scale"),
+            offset=section.number("offset"),
+            alpha=alpha,
+            where=where,
         )
+        return cls(where, request, section.numbers("unlabelled"))
 
-    def read(self) -> GeoRaster:
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.request.path
+
+    @property
+    def is_matlab(self) -> bool:
+        """Whether it is a MATLAB file, which has no georeference."""
+        return self.path.lower().endswith(".mat")
+
+    def read(self, like: KnownBands | None = None) -> GeoRaster:
         """Read the file; the manifest's values replace the file's own.
 
+        Args:
+            like: the bands of the first scene, which the others must have, too.
+
         Raises:
-            InputError: if the file is damaged, or has other bands than the manifest says.
+            InputError: if the file is damaged, or has other bands than the manifest says or ``like`` has.
         """
-        if self.key:
-            read = GeoRaster(Raster(read_image(self.path, self.key), path=str(self.path)), None, None)
-        else:
-            read = read_georaster(self.path)
-        raster, count, wavelengths = read.raster, len(read.raster.data), read.raster.wavelengths
-        if self.wavelengths is not None:
-            if len(self.wavelengths) != count:
-                raise InputError(
-                    f"{self.where}: 'wavelengths' has {len(self.wavelengths)} numbers, but {self.path} has "
-                    f"{count} bands; one per band of the file is expected"
-                )
-            wavelengths = np.array(self.wavelengths, np.float64)
-        kept = list(range(count) if self.bands is None else self.bands)
-        if max(kept) >= count:
-            raise InputError(
-                f"{self.where}: 'bands' has {max(kept)}, but {self.path} has {count} bands; numbers from 0 "
-                f"to {count - 1} are expected"
-            )
-        selected = Raster(
-            data=raster.data if self.bands is None else raster.data[kept],
-            bands=tuple(raster.bands[band] for band in kept) if raster.bands else (),
-            wavelengths=None if wavelengths is None else wavelengths[kept],
-            nodata=raster.nodata if self.nodata is None else self.nodata,
-            unit=self.unit,
-            path=raster.path,
-        )
-        return read._replace(raster=selected)
+        with open_raster(self.request, expected=None if like is None else like.count) as opened:
+            if like is not None:
+                take_bands(opened, like, "the first scene's")
+            log_remarks([opened])
+            return GeoRaster(opened.read(), opened.grid.crs, opened.grid.transform)
 
     def count_bands(self) -> int:
         """Return how many bands ``read`` keeps, from the file's header if it tells.
@@ -218,14 +215,14 @@ class RasterEntry:
         Raises:
             InputError: if the file is damaged, or holds something else.
         """
-        if self.bands is not None:
-            return len(self.bands)
-        if not self.key:
-            return count_bands(self.path)
-        listed = list_variables(self.path)
-        if self.key in listed:
-            return (*listed[self.key].shape, 1)[2]  # H x W x C, or H x W
-        return len(self.read().raster.data)  # a struct's field: its shape is not listed
+        if self.request.bands is not None:
+            return len(self.request.bands)
+        if self.request.key and self.is_matlab:
+            listed = list_variables(self.path)
+            if self.request.key in listed:
+                return (*listed[self.request.key].shape, 1)[2]  # H x W x C, or H x W
+        with open_raster(self.request) as opened:
+            return len(opened.header.data)
 
     def read_one_band(self) -> GeoRaster:
         """Read a label raster or mask.
@@ -242,17 +239,11 @@ class RasterEntry:
         return read
 
 
-def _bands(section: Section) -> tuple[int, ...] | None:
-    """Return the bands to keep, None for all."""
-    kept: list[int] = []
-    for entry in section.entries("bands"):
-        ends = BAND_RANGE.fullmatch(entry) if isinstance(entry, str) else None
-        span = range(int(ends[1]), int(ends[2]) + 1) if ends else [entry]
-        if not span or not all(type(band) is int and band >= 0 for band in span):
-            raise section.refusal("bands", "a list of band numbers from 0 and of ranges such as 0-107")
-        kept += span
-    return tuple(kept) or None
+def _number(value: Any) -> float | None:
+    """Return a number of a YAML file, None for anything else.
 
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    YAML 1.1 takes ``-1e34`` (without a dot) and ``nan`` for texts.
+    """
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        return float(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters import Raster
 
 UNLABELLED = 0
 MOST_CLASSES = 255
@@ -42,69 +43,6 @@ def distinct_color(index: int) -> tuple[int, int, int]:
     saturation, value = SHADES[index % len(SHADES)]
     red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_SECTION % 1, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
-
-
-@dataclass(frozen=True)
-class Raster:
-    """One modality's bands.
-
-    Attributes:
-        data: ``(C, H, W)``, any real dtype, as in the file.
-        bands: one name per band, or empty.
-        wavelengths: centre of each band in nm, ``(C,)`` float64, or None.
-        nodata: the value that marks a missing pixel, or None.
-        unit: what one unit of ``data`` is, for example ``reflectance x 10000``, ``m`` or ``dB``.
-        path: the file it was read from, for messages.
-    """
-
-    data: NDArray
-    bands: tuple[str, ...] = ()
-    wavelengths: NDArray[np.float64] | None = None
-    nodata: float | None = None
-    unit: str = ""
-    path: str = ""
-
-    def __post_init__(self) -> None:
-        where = self.path or "raster"
-        if self.data.ndim != 3:
-            raise InputError(f"{where}: expected (bands, rows, columns), found shape {self.data.shape}")
-        for attribute in ("bands", "wavelengths"):
-            values = getattr(self, attribute)
-            if values is not None and len(values) not in (0, len(self.data)):
-                raise InputError(f"{where}: {len(values)} {attribute} for {len(self.data)} bands")
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.data.shape[1], self.data.shape[2]
-
-    def band_name(self, index: int) -> str:
-        """Name a band in a message: its index from 0, with its name or wavelength if known."""
-        if self.bands:
-            return f"{index} ({self.bands[index]})"
-        if self.wavelengths is not None:
-            return f"{index} ({self.wavelengths[index]:.0f} nm)"
-        return str(index)
-
-    def missing(self) -> NDArray[np.bool_]:
-        """Return the mask ``(C, H, W)`` of the values that equal nodata."""
-        if self.nodata is None:
-            return np.zeros(self.data.shape, bool)
-        return np.isnan(self.data) if np.isnan(self.nodata) else self.data == self.nodata
-
-    def check_finite(self, modality: str) -> None:
-        """Raise InputError if a value other than nodata is NaN or infinite; it names the first such band."""
-        if not np.issubdtype(self.data.dtype, np.floating):
-            return
-        for index, band in enumerate(self.data):
-            bad = ~np.isfinite(band) & ~Raster(band[None], nodata=self.nodata).missing()[0]
-            if bad.any():
-                row, column = np.argwhere(bad)[0]
-                raise InputError(
-                    f"{self.path or modality}: band {self.band_name(index)} of '{modality}' holds "
-                    f"{int(bad.sum())} NaN or infinite values (the first at row {row}, column {column}); "
-                    "expected finite numbers, or these marked as nodata"
-                )
 
 
 @dataclass(frozen=True)

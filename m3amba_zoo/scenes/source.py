@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from m3amba_zoo.errors import DataNotFoundError
+from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.scenes.scene import LandClass, Scene
 
 DATA_ROOT_VARIABLE = "M3AMBA_DATA"
@@ -87,6 +88,13 @@ class Source(ABC):
         its files. This default loads the scenes and counts.
         """
         return {modality: len(raster.data) for modality, raster in self.load()[0].rasters.items()}
+
+    def requests(self) -> dict[str, RasterRequest]:
+        """Return what is stated of the rasters' files beyond what they say themselves, by modality.
+
+        It is part of what a model knows: prediction reads a user's files in the same way.
+        """
+        return {}
 
     def num_classes(self) -> int:
         """Return the number of classes, without the files if it is known; this default loads the labels."""

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.scenes.host_files import Folder, Located, Place, explain_absence, extent, locate
-from m3amba_zoo.scenes.scene import UNLABELLED, Raster, Scene
+from m3amba_zoo.scenes.scene import UNLABELLED, Scene
 from m3amba_zoo.scenes.simulation import SensorSpec
 from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, Source
 

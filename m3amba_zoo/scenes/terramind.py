@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.grid import require_same_grid
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster, require_same_grid
+from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene
 from m3amba_zoo.scenes.source import Source
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits.build import build_split
@@ -26,6 +27,7 @@ class SceneData:
         split: which pixel belongs to which part.
         classes: the class table.
         simulated: whether the source says that the pixels are.
+        requests: what the source states of the rasters' files, by modality.
         unseen: how many labelled pixels were dropped because no raster shows them.
     """
 
@@ -35,6 +37,7 @@ class SceneData:
     classes: tuple[LandClass, ...]
     simulated: bool = False
     unseen: int = 0
+    requests: Mapping[str, RasterRequest] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -91,4 +94,6 @@ def _load_scenes(source_json: str) -> SceneData:
     if source.simulated and "simulated" not in name:
         name = f"simulated_{name}"
     scenes, unseen = drop_unseen(scenes)
-    return SceneData(name, scenes, Split("none", {}), scenes[0].classes, source.simulated, unseen)
+    return SceneData(
+        name, scenes, Split("none", {}), scenes[0].classes, source.simulated, unseen, source.requests()
+    )

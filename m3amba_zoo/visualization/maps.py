@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.georaster import write_class_map
-from m3amba_zoo.scenes.scene import Raster, Scene
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.system import whole_file
+from m3amba_zoo.visualization.map_files import write_class_map
 from m3amba_zoo.visualization.pictures import Picture, make_pictures
 from m3amba_zoo.visualization.sheet import Panel, Strip, draw_sheet
 
@@ -229,7 +230,7 @@ def _color_bands(raster: Raster) -> list[int]:
 
 def _picture(raster: Raster, bands: Sequence[int]) -> NDArray[np.uint8]:
     """Stretch one band or three to RGBA ``(H, W, 4)``."""
-    chosen = Raster(raster.data[list(bands)], nodata=raster.nodata)
+    chosen = raster.select(bands)
     valid = ~chosen.missing()
     image = np.empty((*raster.shape, 4), np.uint8)
     for channel, (band, known) in enumerate(zip(chosen.data, valid, strict=True)):

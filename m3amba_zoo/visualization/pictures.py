@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from m3amba_zoo.scenes.georaster import GRID_TOLERANCE
-from m3amba_zoo.scenes.scene import Raster, Scene
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.grid import GRID_TOLERANCE
+from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.splits.places import gaps, locate
 
@@ -122,12 +123,12 @@ def _picture(
 
     rasters = {}
     for name, raster in members[0].rasters.items():
-        own, nodata = [scene.rasters[name] for scene in members], raster.nodata
-        data = [one.data for one in own]
-        if len(own) > 1:  # there may be gaps between them
-            nodata = math.nan
-            data = [np.where(one.missing(), nodata, one.data).astype(np.float32) for one in own]
-        rasters[name] = replace(raster, data=join(data, 0 if nodata is None else nodata), nodata=nodata)
+        own = [scene.rasters[name] for scene in members]
+        if len(own) == 1 and not raster.may_lack_values:
+            rasters[name] = replace(raster, data=join([raster.data], 0))
+        else:  # NaN also lies in the gaps between scenes
+            floats = [one.floats() for one in own]
+            rasters[name] = replace(raster, data=join(floats, math.nan), nodata=None, mask=None)
     masks = [split.masks[scene.name] for scene in members]
     return Picture(
         members,

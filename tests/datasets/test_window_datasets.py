@@ -7,8 +7,8 @@ from m3amba_zoo.datasets import Draw, SceneWindows, TrainWindows
 from m3amba_zoo.datasets.windows import cut_labels, cut_raster
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import SceneLogits
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import TRANSFORMS
-from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.splits import leaked_pixels, load_scene_data
 
 COMMON = {"source": {"type": "tiny"}, "split": {"type": "official"}, "modalities": ("hsi", "sar")}

@@ -13,8 +13,8 @@ from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli.train import main as train
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.scene import Raster
 
 WARNING = "next to no data of a class in a modality: 'sar' at 0 of 54 training pixels of 'water'"
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -270,8 +270,8 @@ def test_the_command_writes_map_and_probabilities(work_dir, files, tmp_path, cap
     np.testing.assert_array_equal(shown[..., 0], class_map.astype(int) - 1)
 
 
-NAN = np.full((2, 20, 21), 1.0, np.float32)
-NAN[1, 17, 2] = np.nan
+INFINITE = np.full((2, 20, 21), 1.0, np.float32)
+INFINITE[1, 17, 2] = np.inf
 
 
 @pytest.mark.parametrize(
@@ -281,14 +281,17 @@ NAN[1, 17, 2] = np.nan
             {"sar": None},
             r"modality 'sar' is missing; the model was trained on hsi \(6 bands\), sar \(2 bands\)",
         ),
-        ({"dsm": NAN}, "the model has no modality 'dsm'; it was trained on hsi"),
-        ({"sar": NAN[:1]}, r"sar\.tif: has 1 bands, but the model was trained on 2 of 'sar'"),
-        ({"sar": NAN[:, 1:]}, r"hsi\.tif and .*sar\.tif are 20 x 21 and 19 x 21 pixels"),
+        ({"dsm": INFINITE}, "the model has no modality 'dsm'; it was trained on hsi"),
+        ({"sar": INFINITE[:1]}, r"sar\.tif: has 1 bands .* but those of 'sar' in training are 2"),
+        ({"sar": INFINITE[:, 1:]}, r"hsi\.tif and .*sar\.tif are 20 x 21 and 19 x 21 pixels"),
         (
             {"sar": {"transform": from_origin(500_004, 4_000_000, 2, 2)}},
             r"hsi\.tif and .*sar\.tif lie apart by 2 pixels",
         ),
-        ({"sar": NAN}, r"sar\.tif: band 1 of 'sar' is nan at row 17, column 2; finite numbers are expected"),
+        (
+            {"sar": INFINITE},
+            r"sar\.tif: band 1 of 'sar' holds 1 infinite values \(the first at row 17, column 2",
+        ),
         ({"sar": "gone.tif"}, r"gone\.tif: no such file"),
     ],
 )
@@ -327,6 +330,14 @@ def test_a_raster_cut_short_is_named(work_dir, files, tmp_path):
         ),
         (["--out", "map.tif", "--probabilities", "p.png"], r"p\.png: .*should end in \.tif"),
         (["--out", "map.tif", "--overlap", "1"], "overlap is 1.0, expected 0 <= overlap < 1"),
+        (["--out", "hsi.tif"], r"hsi\.tif: cannot be written, it is an input or another output"),
+        (["--out", "map.tif", "--probabilities", "map.tif"], r"map\.tif: cannot be written, it is an input"),
+        (
+            ["--out", "map.tif", "--nodata", "dsm=0"],
+            "--nodata: 'dsm=0' is for 'dsm', but the rasters are hsi",
+        ),
+        (["--out", "map.tif", "--scale", "x"], "--scale: 'x', expected a number"),
+        (["--out", "map.tif", "--bands", "hsi=5-2"], "--bands has '5-2'; a list of band numbers"),
         (["--out", "map.tif", "--raster", "hsi"], "--raster: 'hsi', expected MODALITY=FILE"),
         (["--out", "map.tif", "--raster", "hsi=b.tif"], r"'hsi' is given twice \(.*hsi\.tif and b\.tif\)"),
     ],

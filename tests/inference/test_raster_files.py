@@ -7,6 +7,7 @@ from rasterio.transform import from_origin
 
 from m3amba_zoo.inference import raster_files
 from m3amba_zoo.inference.raster_files import RasterRows, block_cache
+from m3amba_zoo.rasters.opening import open_raster
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,9 @@ def test_the_cache_holds_the_blocks_that_a_row_of_windows_touches(options, rows_
     }
     with rasterio.open(path, "w", driver="GTiff", **profile) as file:
         file.write(np.zeros((30, 100, 40), np.int16))
-    raster = RasterRows("hsi", path)
-    assert raster.cached_bytes(8) == rows_kept * columns_kept * 30 * 2
-    assert RasterRows("hsi", np.zeros((30, 100, 40))).cached_bytes(8) == 0
-    raster.close()
+    with open_raster(path) as raster:
+        assert raster.block_bytes(8) == rows_kept * columns_kept * 30 * 2
+    assert open_raster(np.zeros((30, 100, 40)), "hsi").block_bytes(8) == 0
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,6 @@ def test_the_cache_has_a_least_and_a_largest_size(bands, expected, tmp_path):
     path = tmp_path / "a.tif"
     with rasterio.open(path, "w", driver="GTiff", count=bands, dtype="int16", **profile):
         pass
-    raster = RasterRows("hsi", path)
-    assert block_cache([raster], 64).options["GDAL_CACHEMAX"] == expected
-    raster.close()
+    with open_raster(path) as raster:
+        rows = RasterRows("hsi", raster)
+        assert block_cache([rows], 64).options["GDAL_CACHEMAX"] == expected

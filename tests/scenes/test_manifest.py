@@ -223,11 +223,10 @@ def test_several_scenes_share_the_classes(folder):
         ),
         ("modalities/hsi/path", None, "modality 'hsi': the key 'path' is missing"),
         ("modalities/hsi/path", "hso.img", "modality 'hsi': 'path' is 'hso.img', but there is no file"),
-        ("modalities/hsi/key", "x", r"'key' is 'x'; hsi\.img is not a MATLAB file"),
-        ("modalities/lidar/key", None, r"heights\.mat is a MATLAB file, so 'key' is expected"),
-        ("modalities/hsi/bands", ["7-5"], "'bands' is .*a list of band numbers"),
-        ("modalities/hsi/bands", [-1], "'bands' is .*a list of band numbers"),
+        ("modalities/hsi/bands", ["7-5"], "'bands' has .*a list of band numbers"),
+        ("modalities/hsi/bands", [-1], "'bands' has .*a list of band numbers"),
         ("modalities/hsi/nodata", "none", "'nodata' is 'none'; a number is expected"),
+        ("modalities/hsi/alpha", "band", "'alpha' is 'band'; data or mask is expected"),
         ("modalities/hsi/wavelengths", ["red"], "'wavelengths' is .*a list of numbers"),
         ("labels", None, "has no labels; 'labels' or 'polygons' is expected"),
         ("train", {"path": "labels.tif"}, None),
@@ -246,6 +245,7 @@ def test_a_wrong_manifest_is_refused_at_once(folder, way, value, message):
     [
         ("modalities/hsi/bands", [5], r"'bands' has 5, but .*hsi\.img has 5 bands; numbers from 0 to 4"),
         ("modalities/hsi/wavelengths", [1, 2], "'wavelengths' has 2 numbers, but .* has 5 bands"),
+        ("modalities/hsi/key", "x", r"hsi\.img: has no array 'x', it holds one raster"),
         ("modalities/lidar/key", "lidar", r"heights\.mat: no key 'lidar', the file has 'LiDAR', 'note'"),
         ("modalities/lidar/key", "note", r"heights\.mat: key 'note' holds str, expected real numbers"),
         (

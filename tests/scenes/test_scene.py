@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.scenes.scene import LandClass, Scene
 
 CLASSES = (LandClass("water", (0, 0, 255)), LandClass("trees", (0, 128, 0)))
 LABELS = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)

@@ -175,9 +175,9 @@ DAMAGES: dict[str, tuple[Callable[[Files], None], str]] = {
         r"key 'HSI' is 40 x 52 x 48, expected 40 x 52 x 144",
     ),
     "turned": (changed("LiDAR.mat", "LiDAR", np.transpose), r"'LiDAR' is 52 x 40, expected 40 x 52 "),
-    "NaN": (
-        changed("HSI.mat", "HSI", put(np.nan, "float32")),
-        r"'HSI'.* band 1 \(369 nm\) of 'hsi' .* NaN or infinite .* row 2, column 3",
+    "infinite spectrum": (
+        changed("HSI.mat", "HSI", put(np.inf, "float32")),
+        r"'HSI'.* band 1 \(369 nm\) of 'hsi' .* infinite .* row 2, column 3",
     ),
     "infinite": (
         changed("LiDAR.mat", "LiDAR", put(np.inf)),

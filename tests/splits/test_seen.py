@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.inference.raster_files import RasterRows, some_value
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.splits import PARTS, build_split, drop_unseen, load_scene_data
 from m3amba_zoo.splits.seen import seen_pixels
 
@@ -49,7 +50,7 @@ def test_labels_and_official_masks_lose_what_no_raster_shows(scenes):
 
 
 def test_a_predictor_maps_the_same_pixels_to_0(scenes):
-    opened = [RasterRows(m, raster) for m, raster in scenes[1].rasters.items()]
+    opened = [RasterRows(m, open_raster(raster, m)) for m, raster in scenes[1].rasters.items()]
     np.testing.assert_array_equal(some_value(opened) == 0, UNSEEN)
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from m3amba_zoo.cli.split import main
 from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.splits import Split
 

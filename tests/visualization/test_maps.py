@@ -10,8 +10,8 @@ from matplotlib.image import imread
 from rasterio.transform import from_origin
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.scene import Raster
 from m3amba_zoo.splits import Split, build_split
 from m3amba_zoo.visualization import maps as maps_module
 from m3amba_zoo.visualization.maps import CORRECT, WRONG, composite, map_figure, write_maps

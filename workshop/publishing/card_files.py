@@ -29,7 +29,8 @@ GOLDEN_SEED = 0
 LARGEST_FILE = 100 * 2**20  # bytes; hosts of git repositories refuse larger files
 LARGEST_MAP = 2**20
 # long entries of a record that only the leaderboard's comparisons of runs need
-LEFT_OUT = ("predicted", "confusion", "wavelengths")
+OF_DATA = ("wavelengths", "inputs")  # all runs have the same data
+LEFT_OUT = ("predicted", "confusion", *OF_DATA)
 # entries of a config about the run's machine; none of them is in config_sha256
 OF_THE_RUN = ("work_dir", "launcher", "resume", "load_from")
 ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
@@ -99,8 +100,8 @@ def _metrics(runs: Sequence[TrainedRun], shipped: TrainedRun) -> dict[str, Any]:
     for run in runs:
         record = {key: value for key, value in run.record.items() if key not in LEFT_OUT}
         records[str(run.seed)] = {**record, "command": portable_command(record["command"])}
-    wavelengths = shipped.record.get("wavelengths", {})  # all runs have the same data
-    return {"format": FORMAT, "seed": shipped.seed, "wavelengths": wavelengths, "runs": records}
+    of_data = {key: shipped.record.get(key, {}) for key in OF_DATA}
+    return {"format": FORMAT, "seed": shipped.seed, **of_data, "runs": records}
 
 
 def _write(path: Path, content: bytes) -> None:

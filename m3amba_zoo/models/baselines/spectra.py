@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.preprocessor import RasterPreprocessor, data_warning
-from m3amba_zoo.scenes.scene import Raster, Scene
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.scene_data import SceneData
 
 CHUNK_PIXELS = 32_768
@@ -123,10 +124,7 @@ class PixelSpectra:
         """Return rows of a raster, ``(C, stop - start, W)``."""
         halo = self.mean // 2  # rows beside the strip that the means of its first and last row need
         top = max(start - halo, 0)
-        values = raster.data[:, top : stop + halo]
-        strip = values.astype(np.float32)
-        if raster.nodata is not None:
-            strip[values == raster.nodata] = np.nan
+        strip = raster.crop(slice(top, stop + halo), slice(None)).floats()
         if self.mean > 1:
             strip = _neighbourhood_mean(strip, self.mean)
         return strip[:, start - top : stop - top]

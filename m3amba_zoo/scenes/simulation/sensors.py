@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.scene import Raster
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.scenes.simulation.ground import TINTS, Ground
 from m3amba_zoo.scenes.simulation.layout import smooth_field
 from m3amba_zoo.scenes.simulation.materials import endmembers

@@ -14,8 +14,9 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes, predict_scenes
 from m3amba_zoo.models.baselines import PixelSpectra, spectra
 from m3amba_zoo.models.baselines.classical import _thin
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import CLASSIFIERS, SOURCES, SPLITS
-from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.splits import audit, build_split
 from m3amba_zoo.splits.scene_data import SceneData

@@ -7,8 +7,9 @@ from torch import nn
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.baselines import ShrinkageLDA
 from m3amba_zoo.models.window_classifier import WindowClassifier
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES
-from m3amba_zoo.scenes.scene import LandClass, Raster, Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import Source
 
 CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))

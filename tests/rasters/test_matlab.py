@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.host_files import list_variables, read_variable
+from m3amba_zoo.rasters.matlab import list_variables, read_variable
 
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
 HEIGHTS = [np.full((2, 3), 1.5), np.full((2, 3), 2.5)]

@@ -7,16 +7,8 @@ from rasterio.transform import from_origin
 from tiny_rasters import CRS, ORIGIN, write_raster
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.georaster import (
-    read_georaster,
-    read_grid,
-    require_same_grid,
-    write_class_map,
-    write_probabilities,
-)
-from m3amba_zoo.scenes.scene import LandClass
-
-CLASSES = (LandClass("Wald", (0, 95, 30)), LandClass("Gewässer", (30, 110, 225)))
+from m3amba_zoo.rasters.grid import require_same_grid
+from m3amba_zoo.scenes.georaster import read_georaster, read_grid
 
 
 @pytest.fixture
@@ -116,53 +108,6 @@ def test_rounded_or_unknown_georeferences_are_one_grid(tmp_path, cube):
     rounded = write_raster(tmp_path / "b.tif", cube, transform=from_origin(500_000.001, 4_000_000, 1, 1))
     require_same_grid("x", first, read_grid(rounded))
     require_same_grid("x", first, first._replace(crs=None, transform=None))
-
-
-def test_a_class_map_carries_colours_names_and_place(tmp_path):
-    classes = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
-    write_class_map(tmp_path / "map.tif", classes, CLASSES, CRS, ORIGIN)
-    raster, crs, transform = read_georaster(tmp_path / "map.tif")
-    np.testing.assert_array_equal(raster.data[0], classes)
-    assert (raster.nodata, crs, transform) == (0, CRS, ORIGIN)
-    with rasterio.open(tmp_path / "map.tif") as file:
-        assert file.colormap(1)[2] == (30, 110, 225, 255)
-        assert file.colormap(1)[0][3] == 0
-        assert (file.tags()["CLASS_1"], file.tags()["CLASS_2"]) == ("Wald", "Gewässer")
-    assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
-
-
-def test_probabilities_have_one_band_per_class(tmp_path):
-    probabilities = np.random.default_rng(0).random((2, 3, 4))
-    probabilities[:, 0, 0] = np.nan
-    write_probabilities(tmp_path / "p.tif", probabilities, CLASSES)
-    raster, crs, transform = read_georaster(tmp_path / "p.tif")
-    np.testing.assert_array_equal(raster.data, probabilities.astype(np.float32))
-    assert raster.bands == ("Wald", "Gewässer")
-    assert np.isnan(raster.nodata)
-    assert (crs, transform) == (None, None)
-
-
-def test_a_map_that_cannot_be_written_leaves_nothing(tmp_path):
-    (tmp_path / "file").write_text("")
-    for path in (tmp_path / "file" / "map.tif", tmp_path / "absent" / "map.tif"):
-        with pytest.raises(InputError, match=r"map\.tif: cannot be written"):
-            write_class_map(path, np.ones((2, 2), np.uint8), CLASSES)
-
-
-def test_a_full_disk_keeps_the_old_map(tmp_path):
-    path = tmp_path / "map.tif"
-    path.write_text("old")
-    noise = np.random.default_rng(0).integers(0, 3, (200, 200)).astype(np.uint8)
-    resource = pytest.importorskip("resource", reason="limits of file size are a Unix matter")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # a write beyond fails, as on a full disk
-    try:
-        with pytest.raises(InputError, match=r"map\.tif: cannot be written"):
-            write_class_map(path, noise, CLASSES)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_files_read_in_a_row_have_each_its_own_place(tmp_path):

@@ -1,0 +1,39 @@
+"""What a model knows of the bands that it was trained on; it travels in metrics.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from m3amba_zoo.rasters.matching import KnownBands
+from m3amba_zoo.splits.scene_data import SceneData
+
+
+def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBands]:
+    """Describe each modality's bands, with mean and deviation over the training pixels that have them.
+
+    Args:
+        data: the scenes and the split of the training.
+        modalities: that the model reads.
+    """
+    known = {}
+    for modality in modalities:
+        described = KnownBands.of(data.scenes[0].rasters[modality], data.requests.get(modality))
+        pixels = np.concatenate(
+            [scene.rasters[modality].pixels(mask) for scene, mask in data.split.parts(data.scenes, "train")]
+        )
+        present = ~np.isnan(pixels)
+        if present.any(axis=0).all():
+            mean = np.mean(pixels, 0, np.float64, where=present)
+            std = np.std(pixels, 0, np.float64, where=present)
+            described = replace(described, mean=_rounded(mean), std=_rounded(std))
+        known[modality] = described
+    return known
+
+
+def _rounded(values: ArrayLike) -> tuple[float, ...]:
+    """Return values with the digits that a comparison by eye needs."""
+    return tuple(float(f"{value:.6g}") for value in np.asarray(values))

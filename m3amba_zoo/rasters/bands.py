@@ -1,0 +1,134 @@
+"""What a raster file says of its bands: names, wavelengths, and which are bad."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+
+WAVELENGTH_TAGS = ("wavelength", "center_wavelength", "central_wavelength", "centre_wavelength")
+UNIT_TAGS = ("wavelength_units", "wavelength_unit")
+NM_PER_UNIT = {
+    "nm": 1.0,
+    "nanomet": 1.0,
+    "um": 1e3,
+    "micron": 1e3,
+    "micromet": 1e3,
+    "m": 1e9,
+    "meter": 1e9,
+    "metre": 1e9,
+    "angstrom": 0.1,
+}
+"""By the beginning of the word; a unit of one or two letters is the whole word."""
+NO_UNIT = ("", "unknown", "none")
+GUESSED_NM, GUESSED_UM = (200.0, 20_000.0), (0.2, 20.0)
+"""Where all wavelengths of a file without a unit lie if they are nm or um: the optical range."""
+MICRO_SIGNS = ("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}")
+
+
+class Bands(NamedTuple):
+    """What is known of a file's bands.
+
+    Attributes:
+        names: one per band, or empty. Names that only count the bands are left out.
+        wavelengths: centres in nm, ``(C,)`` float64, or None.
+        bad: numbers of the bands, from 0, that the file itself calls bad.
+        remark: what was guessed, a sentence without the file's name; empty if nothing was.
+    """
+
+    names: tuple[str, ...] = ()
+    wavelengths: NDArray[np.float64] | None = None
+    bad: tuple[int, ...] = ()
+    remark: str = ""
+
+
+def read_bands(file: DatasetReader) -> Bands:
+    """Read band descriptions, wavelengths and bad bands from an open file's metadata.
+
+    Wavelengths are tags of the bands (GDAL takes them over from ENVI headers) or a list of the file (ENVI);
+    bad bands are ENVI's ``bbl``. A unit that the file does not name is guessed. Wavelengths that are not
+    positive numbers count as unknown.
+    """
+    of_file = {**_lower(file.tags()), **_lower(file.tags(ns="ENVI"))}
+    flags = _numbers(of_file.get("bbl"), file.count)
+    bad = () if flags is None else tuple(np.flatnonzero(flags == 0).tolist())
+    wavelengths, remark = _wavelengths(file, of_file)
+    return Bands(proper_names(file.descriptions), wavelengths, bad, remark)
+
+
+def proper_names(descriptions: Sequence[str | None]) -> tuple[str, ...]:
+    """Return the descriptions of all bands if they say more than the bands' numbers, else nothing."""
+    names = tuple(str(name).strip() for name in descriptions if name)
+    if len(names) < len(descriptions):
+        return ()
+    numbers = [re.fullmatch(r"(?:band|b|layer|channel)?[ _]?0*(\d+)", name.lower()) for name in names]
+    counted = [int(match[1]) for match in numbers if match]
+    if len(counted) == len(names) and counted in (list(range(len(names))), list(range(1, len(names) + 1))):
+        return ()
+    return names
+
+
+def nm_per_unit(unit: str) -> float | None:
+    """Return how many nanometres a unit of wavelengths is, in any usual spelling; None if it is no length."""
+    word = unit.strip().lower()
+    for sign in MICRO_SIGNS:
+        word = word.replace(sign, "u")
+    for beginning, scale in NM_PER_UNIT.items():
+        if word == beginning or (len(beginning) > 2 and word.startswith(beginning)):
+            return scale
+    return None
+
+
+def guess_unit(values: NDArray[np.float64]) -> str | None:
+    """Return the unit, ``nm`` or ``um``, in which all wavelengths are optical; None if there is none."""
+    for unit, (low, high) in (("nm", GUESSED_NM), ("um", GUESSED_UM)):
+        if ((values >= low) & (values <= high)).all():
+            return unit
+    return None
+
+
+def to_nm(values: NDArray[np.float64] | None, unit: str) -> tuple[NDArray[np.float64] | None, str]:
+    """Return wavelengths in nm, None if they are not known; and what had to be guessed, in words."""
+    if values is None or not (np.isfinite(values) & (values > 0)).all():
+        return None, ""
+    if scale := nm_per_unit(unit):
+        return values * scale, ""
+    guessed = guess_unit(values) if unit.strip().lower() in NO_UNIT else None
+    if guessed is None:
+        return None, ""
+    return values * NM_PER_UNIT[guessed], (
+        f"the wavelengths {values[0]:g} to {values[-1]:g} have no unit and are taken as {guessed}"
+    )
+
+
+def _wavelengths(file: DatasetReader, of_file: Mapping[str, str]) -> tuple[NDArray[np.float64] | None, str]:
+    """Return the centres in nm, None unless all bands have one; and what had to be guessed."""
+    of_bands = [_lower(file.tags(band)) for band in range(1, file.count + 1)]
+    unit = next((tags[tag] for tags in (*of_bands, of_file) for tag in UNIT_TAGS if tag in tags), "")
+    for tag in WAVELENGTH_TAGS:
+        if all(tag in tags for tags in of_bands):
+            words = " ".join(tags[tag].replace(" ", "") for tags in of_bands)
+            return to_nm(_numbers(words, file.count), unit)
+    imagery = [_lower(file.tags(band, ns="IMAGERY")) for band in range(1, file.count + 1)]
+    if all("central_wavelength_um" in tags for tags in imagery):
+        centres = " ".join(tags["central_wavelength_um"] for tags in imagery)
+        return to_nm(_numbers(centres, file.count), "um")
+    return to_nm(_numbers(of_file.get("wavelength"), file.count), unit)
+
+
+def _lower(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in tags.items()}
+
+
+def _numbers(text: str | None, count: int) -> NDArray[np.float64] | None:
+    """Return the numbers of a list such as ``{1, 2, 3}``; None unless it holds so many numbers."""
+    words = re.split(r"[\s,]+", (text or "").strip("{} \t\n,"))
+    try:
+        values = np.array(words, np.float64)
+    except ValueError:
+        return None
+    return values if len(values) == count else None

@@ -1,0 +1,202 @@
+"""Files that GDAL opens: GeoTIFF, ENVI, VRT, NetCDF, HDF5 and whatever else it reads.
+
+Errors of GDAL become one sentence with the file's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.bands import read_bands
+from m3amba_zoo.rasters.geotags import geo_tags
+from m3amba_zoo.rasters.grid import georeference
+from m3amba_zoo.rasters.request import GDAL_NAME, RasterRequest
+
+UNREADABLE = "not a readable raster, it may be cut short, damaged or of another format"
+_places: dict[tuple[bytes, ...], tuple[str | None, Affine | None]] = {}
+"""CRS and transform of the last GeoTIFF, by its tags: GDAL looks a CRS without a code up for milliseconds."""
+
+
+class GeoFile:
+    """A file that GDAL has opened, as a store of pixels.
+
+    Attributes:
+        count: number of bands.
+        shape: rows and columns.
+        crs, transform: see ``Grid``.
+        dtype: that all bands fit in.
+        alpha: numbers of the bands, from 0, that the file calls alpha.
+        bands: names, wavelengths and bad bands.
+        nodata: the value of each band, or None.
+        scales, offsets: of each band, by the file's tags.
+        has_mask: whether a mask, inside the file or beside it, tells which pixels are missing.
+    """
+
+    def __init__(self, request: RasterRequest) -> None:
+        """Open a file, or the array of a file that its key names.
+
+        Raises:
+            InputError: if the file is absent, not a raster, cut short, holds complex numbers or several
+                arrays, or is placed by ground control points.
+        """
+        self._path = path = str(request)
+        name = array_name(request.path, request.key) if request.key else request.path
+        tags = geo_tags(name)
+        known = _places.get(tags) if tags else None
+        with gdal_errors(path, UNREADABLE):
+            self._file: DatasetReader = rasterio.open(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
+        try:
+            self.dtype = _dtype(self._file, path)
+            _check_size(self._file, path)
+            self.crs, self.transform = known or georeference(self._file, path)
+            self.bands = read_bands(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        if tags:
+            _places.clear()  # files of one place are read one after the other
+            _places[tags] = self.crs, self.transform
+        self.count: int = self._file.count
+        self.shape: tuple[int, int] = self._file.shape
+        self.alpha = tuple(n for n, color in enumerate(self._file.colorinterp) if color is ColorInterp.alpha)
+        self.nodata: tuple[float | None, ...] = self._file.nodatavals
+        self.scales, self.offsets = np.array(self._file.scales), np.array(self._file.offsets)
+        flags = self._file.mask_flag_enums[0]
+        self.has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, bands: Sequence[int], first: int, last: int) -> NDArray:
+        """Read rows ``first .. last - 1`` of some bands, ``(C, rows, W)`` in ``dtype``.
+
+        Raises:
+            InputError: if they cannot be read.
+        """
+        rows = f"rows {first} to {last - 1} cannot be read, the file may be cut short or damaged"
+        with gdal_errors(self._path, rows):
+            return self._file.read(
+                [band + 1 for band in bands], window=self._rows(first, last), out_dtype=self.dtype
+            )
+
+    def missing(self, bands: Sequence[int], first: int, last: int) -> NDArray[np.bool_] | None:
+        """Return where the mask calls rows ``first .. last - 1`` missing, ``(1, rows, W)``, or None.
+
+        Raises:
+            InputError: if the mask cannot be read.
+        """
+        if not self.has_mask:
+            return None
+        with gdal_errors(self._path, "its mask of missing values cannot be read"):
+            return self._file.read_masks([1], window=self._rows(first, last)) == 0
+
+    def block_bytes(self, rows: int) -> int:
+        """Return the size of the blocks that so many adjacent rows touch."""
+        height, width = self._file.block_shapes[0]
+        touched = height * min(-(-rows // height) + 1, -(-self.shape[0] // height))
+        return touched * -(-self.shape[1] // width) * width * self.count * self.dtype.itemsize
+
+    def _rows(self, first: int, last: int) -> Window:
+        return Window(0, first, self.shape[1], last - first)
+
+
+def array_name(path: str, key: str) -> str:
+    """Return GDAL's name of an array in a file of several, such as HDF5 and NetCDF.
+
+    Args:
+        path: the file.
+        key: the array's path in the file, or the last parts of it.
+
+    Raises:
+        InputError: if there is no such array, or several; the message lists the file's arrays.
+    """
+    with gdal_errors(path, "not a readable raster"), rasterio.open(path) as file:
+        names, single = list(file.subdatasets), file.count > 0
+    wanted = key.strip("/")
+    arrays = {_array_key(name, path): name for name in names}
+    found = [name for array, name in arrays.items() if f"/{array}".endswith(f"/{wanted}")]
+    if len(found) == 1:
+        return found[0]
+    if not names:
+        raise InputError(f"{path}: has no array '{key}', it holds {'one raster' if single else 'no array'}")
+    how = "no array" if not found else f"{len(found)} arrays"
+    raise InputError(f"{path}: has {how} '{key}'; it holds {_listed(arrays)}")
+
+
+@contextlib.contextmanager
+def gdal_errors(path: str, what: str) -> Iterator[None]:
+    """Turn an error of GDAL into one sentence: the file, ``what`` is wrong with it, and GDAL's reason."""
+    on_disk = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain rasters are welcome
+            yield
+    except (RasterioError, MemoryError, ValueError, TypeError, SystemError) as error:
+        if on_disk.is_dir():
+            what = "is a folder"
+        elif not on_disk.exists() and not GDAL_NAME.match(path):
+            raise InputError(f"{path}: no such file; a raster file is expected (GeoTIFF, ENVI)") from error
+        reason = re.sub(r"\s+", " ", str(error.__cause__ or error)).strip().rstrip(".")
+        raise InputError(
+            f"{path}: {what} ({reason or type(error).__name__}); GeoTIFF or ENVI is expected"
+        ) from error
+
+
+def _dtype(file: DatasetReader, path: str) -> np.dtype:
+    """Return the dtype that all bands fit in."""
+    if file.count == 0:
+        arrays = {_array_key(name, path): name for name in file.subdatasets}
+        if arrays:
+            raise InputError(
+                f"{path}: holds {len(arrays)} arrays; expected the key of one of them, as in "
+                f"{Path(path).name}:{next(iter(arrays))}; it holds {_listed(arrays)}"
+            )
+        raise InputError(f"{path}: {file.driver} without bands; a raster with bands is expected")
+    if foreign := [name for name in file.dtypes if name.startswith("complex")]:
+        raise InputError(
+            f"{path}: the pixels are {foreign[0]}, real numbers are expected; of a complex radar image take "
+            "the calibrated and terrain-corrected backscatter, as ESA's SNAP makes it"
+        )
+    return np.result_type(*(np.dtype(name) for name in file.dtypes))
+
+
+def _check_size(file: DatasetReader, path: str) -> None:
+    """Raise InputError if an ENVI file is shorter than its header says: GDAL silently reads zeros then."""
+    header = file.tags(ns="ENVI")
+    if file.driver != "ENVI" or header.get("file_compression", "0").strip() != "0":
+        return
+    try:
+        offset = int(float(header.get("header_offset", 0)))
+    except ValueError:
+        return
+    expected = offset + sum(np.dtype(name).itemsize for name in file.dtypes) * file.height * file.width
+    size = Path(file.name).stat().st_size
+    if size < expected:
+        raise InputError(
+            f"{path}: cut short, it has {size} bytes but its header asks for {expected} "
+            f"({file.count} bands of {file.height} x {file.width} {file.dtypes[0]})"
+        )
+
+
+def _array_key(name: str, path: str) -> str:
+    """Return the array's path in the file, from GDAL's name of it (``DRIVER:"FILE":ARRAY``)."""
+    return name.partition(path)[2].lstrip('":').strip("/") or name
+
+
+def _listed(arrays: dict[str, str]) -> str:
+    return ", ".join(sorted(arrays)[:20]) + (f" and {len(arrays) - 20} more" if len(arrays) > 20 else "")

@@ -1,0 +1,119 @@
+"""Where a raster's pixels lie on the earth, and whether two rasters share one grid."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
+from rasterio.transform import Affine
+
+from m3amba_zoo.errors import InputError
+
+GRID_TOLERANCE = 0.05
+"""Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
+
+
+class Grid(NamedTuple):
+    """Where a raster's pixels lie: rows and columns, CRS and transform (None if unknown), and the file.
+
+    ``crs`` is ``EPSG:n`` or WKT, of the horizontal part alone if the file's CRS has a vertical part, too.
+    """
+
+    shape: tuple[int, int]
+    crs: str | None
+    transform: Affine | None
+    path: str
+
+
+def georeference(file: DatasetReader, path: str) -> tuple[str | None, Affine | None]:
+    """Return an open file's horizontal CRS and its transform, None where the file has none.
+
+    Raises:
+        InputError: if the file is placed by ground control points or rational polynomials instead; the
+            message holds the command that warps it.
+    """
+    if not file.transform.is_identity:
+        return (horizontal_crs(file.crs.to_wkt()) if file.crs else None), file.transform
+    points, crs_of_points = file.gcps
+    if points or file.rpcs:
+        how = f"{len(points)} ground control points" if points else "rational polynomial coefficients"
+        option = f"-t_srs {crs_of_points.to_string()}" if points and crs_of_points else "-t_srs EPSG:..."
+        raise InputError(
+            f"{path}: placed by {how}, so its rows and columns follow no map axis; expected a warped raster: "
+            f"gdalwarp {'' if points else '-rpc '}{option if len(option) < 40 else '-t_srs EPSG:...'} {path} "
+            "warped.tif"
+        )
+    return (horizontal_crs(file.crs.to_wkt()) if file.crs else None), None
+
+
+@lru_cache(maxsize=64)
+def horizontal_crs(wkt: str) -> str:
+    """Return ``EPSG:n`` if the database has the CRS or its horizontal part, else WKT.
+
+    The search in the database takes longer than reading a small file, hence the cache.
+    """
+    crs = CRS.from_wkt(wkt)
+    if wkt.startswith(("COMPD_CS", "COMPOUNDCRS")):
+        horizontal = crs.to_dict(projjson=True)["components"][0]
+        crs = CRS.from_user_input(json.dumps(horizontal))
+    return crs.to_string()
+
+
+def same_crs(first: str, other: str) -> bool:
+    """Return whether two CRS, each ``EPSG:n`` or WKT, are one."""
+    return first == other or CRS.from_string(first) == CRS.from_string(other)
+
+
+def short_crs(crs: str | None) -> str:
+    """Name a CRS in a message: ``EPSG:n``, or the name that its WKT begins with."""
+    quoted = re.search(r'"([^"]+)"', crs or "no CRS")
+    return quoted.group(1) if quoted else crs or "no CRS"
+
+
+def parse_crs(text: str, where: str) -> str:
+    """Return a CRS that a user names (``EPSG:n``, WKT, PROJ) as ``EPSG:n`` or WKT.
+
+    Raises:
+        InputError: if PROJ does not know it; the message begins with ``where``.
+    """
+    try:
+        return horizontal_crs(CRS.from_user_input(text).to_wkt())
+    except CRSError as error:
+        raise InputError(f"{where}: '{text}' is no known CRS; EPSG:n or WKT is expected") from error
+
+
+def require_same_grid(scene: str, first: Grid, other: Grid) -> None:
+    """Raise InputError, naming both files, unless they have one size and, if known, one georeference."""
+    found = None
+    if first.shape != other.shape:
+        sizes = [f"{rows} x {columns}" for rows, columns in (first.shape, other.shape)]
+        found = f"are {sizes[0]} and {sizes[1]} pixels (rows x columns)"
+    elif first.crs and other.crs and not same_crs(first.crs, other.crs):
+        found = f"have the CRS {short_crs(first.crs)} and {short_crs(other.crs)}"
+    elif first.transform and other.transform:
+        shift = _shift(first.transform, other.transform, first.shape)
+        if shift > GRID_TOLERANCE:
+            origins = [f"({t.c:.10g}, {t.f:.10g})" for t in (first.transform, other.transform)]
+            sizes = [f"{t.a:.6g} x {t.e:.6g}" for t in (first.transform, other.transform)]
+            found = (
+                f"lie apart by {shift:.3g} pixels (upper left corners {origins[0]} and {origins[1]}, pixels "
+                f"{sizes[0]} and {sizes[1]})"
+            )
+    if found:
+        raise InputError(
+            f"scene '{scene}': {first.path} and {other.path} {found}; one common grid is expected"
+        )
+
+
+def _shift(first: Affine, other: Affine, shape: tuple[int, int]) -> float:
+    """Return the largest distance between two grids' corners, in pixels of the first."""
+    rows, columns = shape
+    corners = np.array([(0, 0, 1), (columns, 0, 1), (0, rows, 1), (columns, rows, 1)]).T
+    on_earth = np.reshape(other, (3, 3)) @ corners
+    return float(np.abs(np.linalg.solve(np.reshape(first, (3, 3)), on_earth) - corners).max())

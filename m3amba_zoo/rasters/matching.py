@@ -1,0 +1,208 @@
+"""Which bands of a raster are those that a model, or another scene, has: by wavelength, name or number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.rasters.raster import Raster
+from m3amba_zoo.rasters.request import RasterRequest
+
+FARTHEST_NM = 10.0
+"""Bands further apart than this are not the same band, however wide a sensor's bands are spaced."""
+FEW = 12
+STATED = ("key", "nodata", "unit", "scale", "offset", "alpha")
+
+
+@dataclass(frozen=True)
+class KnownBands:
+    """What is known of a modality's bands, in the order that is expected.
+
+    Attributes:
+        count: how many.
+        names: one per band, or empty.
+        wavelengths: centres in nm, one per band, or empty.
+        numbers: which band of its file each was, from 0.
+        bands_in_file: how many bands the file had; 0 if unknown.
+        unit: see ``Raster``.
+        stated: what was stated of the files, by the names of ``RasterRequest``.
+        mean, std: of each band over the training pixels that have it, or empty.
+    """
+
+    count: int
+    names: tuple[str, ...] = ()
+    wavelengths: tuple[float, ...] = ()
+    numbers: tuple[int, ...] = ()
+    bands_in_file: int = 0
+    unit: str = ""
+    stated: Mapping[str, Any] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, raster: Raster, request: RasterRequest | None = None) -> KnownBands:
+        """Describe a raster's bands, and how its file was read."""
+        centres = () if raster.wavelengths is None else tuple(raster.wavelengths.tolist())
+        stated = {name: value for name in STATED if (value := getattr(request, name, None)) not in (None, "")}
+        numbers = raster.numbers or tuple(range(len(raster.data)))
+        return cls(
+            len(raster.data),
+            raster.bands,
+            centres,
+            numbers,
+            raster.bands_in_file,
+            raster.unit,
+            stated or None,
+        )
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> KnownBands:
+        """Return what ``to_json`` wrote; unknown keys are of later versions and left out."""
+        known: dict[str, Any] = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
+        return cls(**_with_tuples(known))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict of JSON values, without what is not known."""
+        return {name: value for name, value in asdict(self).items() if value not in ((), None, "", 0)}
+
+    @property
+    def request(self) -> RasterRequest:
+        """What was stated of the files, without a path."""
+        return RasterRequest("", **_with_tuples(self.stated or {}))
+
+
+def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
+    """Let an open raster give the known bands, in their order.
+
+    Bands that are stated by number are taken as they are. Else wavelengths decide if both sides have them,
+    else names, else the number of bands.
+
+    Args:
+        opened: is changed.
+        known: the bands expected.
+        whose: words for whose bands these are, such as ``the model's``.
+
+    Raises:
+        InputError: if the raster does not have these bands; the message lists both sides.
+    """
+    header, found = opened.header, len(opened.header.data)
+    if opened.stated.bands is None:
+        order, by = None, ""
+        if known.wavelengths and header.wavelengths is not None:
+            order, by = _by_wavelength(np.array(known.wavelengths), header.wavelengths), "wavelength"
+        elif known.names and header.bands:
+            order, by = _by_name(known.names, header.bands), "name"
+        if by and order is None:
+            raise InputError(
+                f"{opened.path}: its bands are {_listed(header)}, but {whose} are {_listed_known(known)}; "
+                "expected these bands; --bands takes bands by number whatever they are called"
+            )
+        if order is not None:
+            if order != list(range(found)):
+                opened.select(order)
+                if order != sorted(order):
+                    opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
+            return
+        if found != known.count and found == known.bands_in_file:
+            opened.select(known.numbers)
+            return
+    if found != known.count:
+        of_file = f" of {opened.bands_in_file}" if found != opened.bands_in_file else ""
+        raise InputError(
+            f"{opened.path}: has {found}{of_file} bands ({_listed(header)}), but {whose} are {known.count} "
+            f"({_listed_known(known)}); expected these bands, see --bands"
+        )
+
+
+def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 16) -> str:
+    """Return a sentence on a raster whose values are of another kind than the training pixels'.
+
+    Medians are taken of evenly spaced rows.
+
+    Args:
+        opened: gives the known bands already.
+        known: with mean and deviation.
+        deviations: how far a band's median may lie from the mean, in standard deviations.
+        rows: how many rows are read.
+
+    Returns:
+        The sentence, with both numbers; empty if nothing is unusual or known.
+    """
+    if not known.mean:
+        return ""
+    height = opened.grid.shape[0]
+    sampled = np.unique(np.linspace(0, height - 1, min(rows, height)).astype(int)).tolist()
+    pixels = np.concatenate([opened.read(row, row + 1).floats()[:, 0] for row in sampled], axis=1)
+    mean, std = np.array(known.mean), np.array(known.std)
+    with np.errstate(all="ignore"):
+        medians = np.array([np.median(band[~np.isnan(band)]) for band in pixels.astype(np.float64)])
+        far = np.abs(medians - mean) / np.maximum(std, 1e-12)
+    unusual = np.flatnonzero(far > deviations)
+    if not len(unusual):
+        return ""
+    worst = int(np.nanargmax(far))
+    unit = f" (in {known.unit})" if known.unit else ""
+    return (
+        f"{opened.path}: the median of band {opened.header.band_name(worst)} is {medians[worst]:.4g}, but "
+        f"the model's training pixels have {mean[worst]:.4g} +- {std[worst]:.4g}{unit}; so it is in "
+        f"{len(unusual)} of {known.count} bands; expected values in the same unit (--scale, --offset)"
+    )
+
+
+def _by_wavelength(expected: NDArray[np.float64], found: NDArray[np.float64]) -> list[int] | None:
+    """Return the band of ``found`` at each expected wavelength; None if one is absent or taken twice."""
+    distance = np.abs(expected[:, None] - found[None, :])
+    nearest = distance.argmin(1)
+    between = np.abs(expected[:, None] - expected[None, :]) + np.diag(np.full(len(expected), np.inf))
+    allowed = np.minimum(between.min(1, initial=np.inf) / 2, FARTHEST_NM)
+    fits = distance[np.arange(len(expected)), nearest] <= allowed
+    if len(expected) == len(found) and (np.abs(expected - found) <= allowed).all():
+        return list(range(len(found)))  # also if two bands have one wavelength, as where sensors overlap
+    return nearest.tolist() if fits.all() and len(set(nearest.tolist())) == len(nearest) else None
+
+
+def _by_name(expected: Sequence[str], found: Sequence[str]) -> list[int] | None:
+    """Return the band of ``found`` with each expected name; None if one is absent or ambiguous."""
+    keys: tuple[Callable[[str], Hashable], ...] = (str.casefold, _first_word)
+    for key in keys:
+        positions = {key(name): index for index, name in enumerate(found)}
+        wanted = [key(name) for name in expected]
+        if len(positions) == len(found) and len(set(wanted)) == len(wanted) and set(wanted) <= set(positions):
+            return [positions[name] for name in wanted]
+    return None
+
+
+def _first_word(name: str) -> str:
+    """Return the band's short name: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
+    word = (name.casefold().split() or [""])[0].strip(",;:")
+    letters = word.rstrip("0123456789")
+    digits = word[len(letters) :].lstrip("0")
+    return letters + digits
+
+
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of JSON, with tuples in place of lists."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _listed(raster: Raster) -> str:
+    return _listed_known(KnownBands.of(raster))
+
+
+def _listed_known(known: KnownBands) -> str:
+    """List bands by wavelength, name or number, shortened; say how many if nothing more is known."""
+    if not (known.wavelengths or known.names or known.numbers):
+        return f"{known.count} bands"
+    if known.wavelengths:
+        entries = [f"{centre:.0f}" for centre in known.wavelengths]
+    else:
+        entries = list(known.names) or [str(number) for number in known.numbers]
+    if len(entries) > FEW:
+        entries = [*entries[: FEW // 2], "...", *entries[-FEW // 2 :]]
+    return ", ".join(entries) + (" nm" if known.wavelengths else "")
