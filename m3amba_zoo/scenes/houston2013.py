@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.georaster import read_georaster, read_grid
 from m3amba_zoo.scenes.host_files import Folder, MatArray, Place
 from m3amba_zoo.scenes.scene import LandClass
@@ -45,11 +44,7 @@ class ContestImage(Place):
 
 @dataclass(frozen=True)
 class ContestRegions(Place):
-    """Regions of interest that ENVI wrote as text: one region per class, in the order of the classes.
-
-    Comments announce the number of points of each region. The points follow region by region, one per line:
-    number, column, row (from 1), and further columns that are not read.
-    """
+    """Regions of interest that ENVI wrote as text: one region per class, in the order of the classes."""
 
     def search(self, folder: Folder) -> list[Path]:
         """Return the text file of the contest's name."""
@@ -57,27 +52,11 @@ class ContestRegions(Place):
 
     def read(self, path: Path, size: tuple[int, int]) -> NDArray:
         """Draw the regions into a label map ``(1, H, W)``."""
-        text = path.read_text(encoding="latin-1")
-        counts = [int(count) for count in re.findall(r"^;\s*ROI npts:\s*(\d+)", text, re.MULTILINE)]
-        lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith(";")]
-        try:
-            points = np.array([line[1:3] for line in lines], dtype=int).reshape(-1, 2)
-        except ValueError as error:
-            raise InputError(f"{path}: expected lines of number, column and row ({error})") from error
-        if len(points) != sum(counts) or not counts:
-            raise InputError(
-                f"{path}: {len(points)} points, but its comments announce {sum(counts)} in {len(counts)} "
-                "regions; it may be cut short"
-            )
-        columns, rows = points.T - 1
-        outside = (rows < 0) | (rows >= size[0]) | (columns < 0) | (columns >= size[1])
-        if outside.any():
-            raise InputError(
-                f"{path}: point at column {columns[outside][0] + 1}, row {rows[outside][0] + 1}, expected "
-                f"columns 1..{size[1]} and rows 1..{size[0]}"
-            )
+        regions = read_regions(path)
+        regions.require_size(size, "the scene")
         labels = np.zeros((1, *size), np.uint8)
-        labels[0, rows, columns] = np.repeat(np.arange(1, len(counts) + 1), counts)
+        for number, region in enumerate(regions.regions, start=1):
+            labels[0, region.rows, region.columns] = number
         return labels
 
 

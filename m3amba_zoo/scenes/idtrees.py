@@ -16,9 +16,10 @@ from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.grid import Grid, require_same_grid
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.georaster import read_georaster, read_grid
-from m3amba_zoo.scenes.polygons import Polygons, cover_by_value, merge_covers, read_polygons
 from m3amba_zoo.scenes.scene import LandClass, Scene, distinct_color
+from m3amba_zoo.scenes.shapes import Shapes, cover_by_value, merge_covers
 from m3amba_zoo.scenes.source import Source
+from m3amba_zoo.scenes.vectors import read_shapes
 
 SITES = ("MLBS", "OSBS")
 KEPT_NEON_BANDS = np.r_[0:192, 210:283, 315:419]
@@ -114,7 +115,7 @@ class IDTReeS(Source):
         base = self.root / "train" if (self.root / "train").is_dir() else self.root
         plots = self._plots(base)
         taxa = _read_taxa(base / "Field" / "train_data.csv")
-        crowns = {site: read_polygons(base / "ITC" / f"train_{site}.shp", "indvdID") for site in SITES}
+        crowns = {site: read_shapes(base / "ITC" / f"train_{site}.shp", "indvdID") for site in SITES}
         grids = {plot: read_grid(base / "RemoteSensing" / "CHM" / f"{plot}.tif") for plot in plots}
         trees = {plot: _cover(crowns[plot.split("_")[0]], grid) for plot, grid in grids.items()}
         covers = {plot: _by_taxon(cover, taxa) for plot, cover in trees.items()}
@@ -129,7 +130,7 @@ class IDTReeS(Source):
             Scene(
                 name=plot,
                 rasters=self._read_rasters(base, plot, grid) if rasters else {},
-                labels=merge_covers(covers[plot], numbers, grid.shape),
+                labels=merge_covers(covers[plot].items(), numbers, grid.shape)[0],
                 classes=self.classes,
                 crs=grid.crs,
                 transform=grid.transform,
@@ -233,10 +234,10 @@ def _read_taxa(path: Path) -> dict[str, tuple[str, str]]:
         }
 
 
-def _cover(crowns: Polygons, grid: Grid) -> Covers:
+def _cover(crowns: Shapes, grid: Grid) -> Covers:
     if grid.transform is None:
         raise InputError(f"{grid.path}: no georeference, but crowns are placed by coordinates")
-    return cover_by_value(crowns.to_crs(grid.crs), grid.shape, grid.transform)
+    return dict(cover_by_value(crowns.to_crs(grid.crs), grid.shape, grid.transform))
 
 
 def _by_taxon(trees: Covers, taxa: dict[str, tuple[str, str]]) -> Covers:

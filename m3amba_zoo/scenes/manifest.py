@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.rasters.grid import require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.georaster import read_grid
-from m3amba_zoo.scenes.manifest_entries import LABEL_KEYS, MODALITY_KEYS, RasterEntry, Section, read_yaml
-from m3amba_zoo.scenes.polygons import cover_by_value, merge_covers, read_polygons
+from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
+from m3amba_zoo.scenes.label_values import distinct_values
+from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section, read_yaml
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color
 from m3amba_zoo.scenes.source import Source
 
 SCENE_KEYS = ("name", "modalities", "labels", "polygons", "train", "test")
-POLYGON_KEYS = ("path", "attribute", "unlabelled")
 
 Masks = dict[str, NDArray[np.bool_]]
 ClassValues = list[tuple[float | str, ...]]
@@ -63,12 +63,25 @@ class Manifest(Source):
     Polygons can replace ``labels``; a pixel has the class of the polygon over its centre::
 
         polygons:
-          path: fields.gpkg             # or shapefile, GeoJSON
+          path: fields.gpkg             # or shapefile, GeoJSON, KML, FlatGeobuf, ... as GDAL reads them
           attribute: crop               # its values are the classes' ``values``, or their names if absent
+          layer: summer                 # (o) which layer, if the file has several
           unlabelled: [unknown]         # (o)
+          crs: EPSG:32617               # (o) replaces the file's own
+          touched: false                # (o) true: all pixels that a polygon touches
+          skip_invalid: false           # (o) true: leave out invalid, empty and missing geometries
 
-    Without both, ``train`` and ``test`` are label rasters. Several scenes with the same modalities go into
-    one file under ``scenes``, a list of such mappings, with ``classes`` beside it.
+    Points are polygons of one pixel, the one that holds them, or with ``radius: 3`` the pixels whose centre
+    lies within 3 m. Regions of interest that ENVI wrote as text need their ``path`` alone: a region's name is
+    its value, and its pixels are those of the image. The names of KML's placemarks are the attribute
+    ``Name``.
+
+    ``labels``, ``train`` and ``test`` take these files, too, with the same keys. Without ``labels`` and
+    ``polygons``, ``train`` and ``test`` are labels, not masks. Several scenes with the same modalities go
+    into one file under ``scenes``, a list of such mappings, with ``classes`` beside it.
+
+    A warning counts polygons that lie off the rasters, that hold no pixel centre, or that have no value. It
+    is an error if all of them lie off the rasters, or no pixel is labelled at all.
 
     All rasters of a scene must have one size and, if known, one CRS and transform. Polygons in another CRS
     are transformed to that of the rasters. Pixels under polygons of different classes are unlabelled.
@@ -90,12 +103,16 @@ class Manifest(Source):
         several = isinstance(document, dict) and "scenes" in document
         keys = ("scenes", "classes") if several else (*SCENE_KEYS, "classes")
         top = Section(str(self.path), document, keys, ("classes",))
-        self.classes, values = _classes(top)
+        self.classes, self._values = _classes(top)
         alone = {key: value for key, value in top.values.items() if key != "classes"}
         entries = top.entries("scenes") if several else [alone]
         self.scenes = [
             _SceneEntry(
-                f"{path}: scene {number}" if several else str(path), entry, self.root, self.classes, values
+                f"{path}: scene {number}" if several else str(path),
+                entry,
+                self.root,
+                self.classes,
+                self._values,
             )
             for number, entry in enumerate(entries, start=1)
         ]
@@ -110,6 +127,7 @@ class Manifest(Source):
             scenes.append(
                 entry.load(rasters, {name: KnownBands.of(raster) for name, raster in first.items()})
             )
+        self._check_labels(scenes)
         return scenes
 
     def requests(self) -> dict[str, RasterRequest]:
@@ -138,6 +156,23 @@ class Manifest(Source):
                     f"scene '{first.name}' {', '.join(first.modalities)}; all scenes need the same"
                 )
 
+    def _check_labels(self, scenes: Sequence[Scene]) -> None:
+        """Raise InputError if no pixel has a label, or if the labels seem to count from 0."""
+        names = [entry.name for entry in self.classes]
+        counts = np.sum(
+            [np.bincount(scene.labels.ravel(), minlength=len(names) + 1) for scene in scenes], axis=0
+        )[1:]
+        last_alone = counts[:-1].all() and not counts[-1]
+        if last_alone and not self._values[0] and any(scene.has_zeros() for scene in self.scenes):
+            raise InputError(
+                f"{self.path}: {len(names)} classes, but the labels have the values 0 to {len(names) - 1}: "
+                f"if 0 is the class '{names[0]}', give each class its value (`values: [0]`, `values: "
+                f"[1]`, ...); if 0 means no class, and no pixel is '{names[-1]}', write `unlabelled: [0]` "
+                "beside the labels' path"
+            )
+        if not counts.any():
+            raise InputError(f"{self.path}: no pixel is labelled; labels on the scene's rasters are expected")
+
 
 class _SceneEntry:
     """A scene of a manifest."""
@@ -148,7 +183,7 @@ class _SceneEntry:
         """Check the scene's part of the YAML file."""
         section = Section(where, value, SCENE_KEYS, ("name", "modalities"))
         self.name = section.text("name")
-        self.where, self._folder, self._classes, self._values = where, folder, classes, values
+        self.where, self._classes, self._values = where, classes, values
         given = section.values["modalities"]
         if not isinstance(given, dict) or not given:
             raise section.refusal("modalities", "a mapping from names to files")
@@ -156,21 +191,18 @@ class _SceneEntry:
             str(name): RasterEntry.parse(f"{where}, modality '{name}'", entry, folder, MODALITY_KEYS)
             for name, entry in given.items()
         }
-        self._label_rasters = {
-            key: RasterEntry.parse(f"{where}, {key}", section.values[key], folder, LABEL_KEYS)
-            for key in ("labels", "train", "test")
+        if "polygons" in section and "labels" in section:
+            raise InputError(f"{where} has both 'labels' and 'polygons'; one of them is expected")
+        is_labelled = "polygons" in section or "labels" in section
+        self._labels = {
+            "labels" if key == "polygons" else key: parse_label_file(
+                f"{where}, {key}", section.values[key], folder, key, is_labelled and key in ("train", "test")
+            )
+            for key in ("labels", "polygons", "train", "test")
             if key in section
         }
-        self._polygons = None
-        if "polygons" in section:
-            self._polygons = Section(
-                f"{where}, polygons", section.values["polygons"], POLYGON_KEYS, ("path", "attribute")
-            )
-            self._polygons.file("path", folder)
-        if self._polygons is not None and "labels" in section:
-            raise InputError(f"{where} has both 'labels' and 'polygons'; one of them is expected")
         parts = [part for part in ("train", "test") if part in section]
-        if len(parts) == 1 or not (parts or self._is_labelled):
+        if len(parts) == 1 or not (parts or is_labelled):
             found = f"'{parts[0]}' alone" if parts else "no labels"
             raise InputError(
                 f"{where} has {found}; 'labels' or 'polygons' is expected, or both 'train' and 'test', or all"
@@ -179,7 +211,7 @@ class _SceneEntry:
     def load(self, rasters: bool, like: Mapping[str, KnownBands]) -> Scene:
         """Read the scene's files; see ``Source.load``. Its bands are those of ``like``, by modality."""
         modalities = {name: entry.read(like.get(name)) for name, entry in self.modalities.items() if rasters}
-        drawn = {key: entry.read_one_band() for key, entry in self._label_rasters.items()}
+        drawn = {part: file.read() for part, file in self._labels.items() if isinstance(file, LabelRaster)}
         grids = [read.grid for read in (*modalities.values(), *drawn.values())]
         if not rasters:
             grids += [read_grid(entry.request) for entry in self.modalities.values() if not entry.is_matlab]
@@ -187,22 +219,24 @@ class _SceneEntry:
         grids.sort(key=lambda grid: grid.transform is None)
         for other in grids[1:]:
             require_same_grid(self.name, grids[0], other)
+        if not grids:  # labels that lie on pixels, on rasters without a header that tells their size
+            grids = [next(iter(self.modalities.values())).read().grid]
         found = {
-            key: self._label_rasters[key].labels(read.raster, self._numbers(range(1, len(self._classes) + 1)))
-            for key, read in drawn.items()
-            if key == "labels" or not self._is_labelled
+            part: file.labels(drawn[part], self._numbers(range(1, len(self._classes) + 1)))
+            if isinstance(file, LabelRaster)
+            else file.labels(grids[0], self._numbers([entry.name for entry in self._classes]))
+            for part, file in self._labels.items()
+            if part == "labels" or "labels" not in self._labels
         }
-        if self._polygons is not None:
-            labels = self._draw(self._polygons, grids)
-        elif "labels" in found:
-            labels = found["labels"]
-        else:
-            labels = np.maximum(found["train"], found["test"])
-        official: Masks = {
-            part: self._label_rasters[part].mask(read.raster) & (labels > 0)
-            for part, read in drawn.items()
-            if part != "labels"
-        }
+        labels = found["labels"] if "labels" in found else np.maximum(found["train"], found["test"])
+        official: Masks = {}
+        for part, file in self._labels.items():
+            if part in found:
+                marked = found[part] > 0
+            else:
+                marked = file.mask(drawn[part]) if isinstance(file, LabelRaster) else file.mask(grids[0])
+            if part != "labels":
+                official[part] = marked & (labels > 0)
         if official:
             self._require_disjoint(official)
         return Scene(
@@ -215,10 +249,13 @@ class _SceneEntry:
             official=official or None,
         )
 
-    @property
-    def _is_labelled(self) -> bool:
-        """Whether there are labels besides train and test; these are then masks, not label rasters."""
-        return self._polygons is not None or "labels" in self._label_rasters
+    def has_zeros(self) -> bool:
+        """Tell whether a label raster has the value 0, and the manifest does not list it as unlabelled."""
+        return any(
+            0 in distinct_values(file.read().raster)
+            for file in self._labels.values()
+            if isinstance(file, LabelRaster) and file.unlabelled is None
+        )
 
     def _numbers(self, defaults: Sequence[Any]) -> dict[Any, int]:
         """Return the label of each value; a class without values gets the default at its position."""
@@ -228,35 +265,11 @@ class _SceneEntry:
             for value in own or (default,)
         }
 
-    def _draw(self, section: Section, grids: list[Grid]) -> NDArray[np.uint8]:
-        """Turn the polygons into labels ``(H, W)``."""
-        if not grids or grids[0].transform is None:
-            raise InputError(
-                f"{section.where}: polygons are placed by coordinates, but no raster of the scene is "
-                "georeferenced; a GeoTIFF or ENVI raster with a transform is expected, or 'labels'"
-            )
-        numbers = self._numbers([entry.name for entry in self._classes])
-        polygons = read_polygons(section.file("path", self._folder), section.text("attribute"))
-        named = {*numbers, *section.scalars("unlabelled"), None}
-        foreign = sorted({repr(value) for value in polygons.values if value not in named})
-        if foreign:
-            raise InputError(
-                f"{section.where}: '{section.text('attribute')}' of {polygons.path} has the values "
-                f"{', '.join(foreign[:5])}, but those of the classes are {', '.join(map(repr, numbers))}; "
-                "other values must be listed under 'unlabelled'"
-            )
-        # polygons of one class may overlap even if their values differ
-        labels = np.array([numbers.get(value) for value in polygons.values], object)
-        covers = cover_by_value(
-            polygons._replace(values=labels).to_crs(grids[0].crs), grids[0].shape, grids[0].transform
-        )
-        return merge_covers(covers, {number: number for number in numbers.values()}, grids[0].shape)
-
     def _require_disjoint(self, official: Masks) -> None:
         both = official["train"] & official["test"]
         if both.any():
             row, column = np.argwhere(both)[0]
-            train, test = (self._label_rasters[part].path for part in ("train", "test"))
+            train, test = (self._labels[part].path for part in ("train", "test"))
             raise InputError(
                 f"{self.where}: {int(both.sum())} pixels are in both {train} and {test} (the first at row "
                 f"{row}, column {column}); separate parts are expected"
@@ -269,6 +282,8 @@ def _classes(top: Section) -> tuple[tuple[LandClass, ...], ClassValues]:
     values: ClassValues = []
     entries = top.entries("classes")
     check_number_of_classes(top.where, len(entries))
+    if len(entries) == 1:
+        raise top.refusal("classes", "a list of two classes at least")
     for position, entry in enumerate(entries):
         where = f"{top.where}: class {position + 1}"
         section = Section(where, entry, ("name", "color", "values"), ("name",))

@@ -5,23 +5,19 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.matlab import list_variables
 from m3amba_zoo.rasters.opening import log_remarks, open_raster
 from m3amba_zoo.rasters.request import ALPHA, GDAL_NAME, RasterRequest, parse_bands
 from m3amba_zoo.scenes.georaster import GeoRaster
-from m3amba_zoo.scenes.scene import UNLABELLED
 
 MODALITY_KEYS = ("path", "key", "bands", "nodata", "unit", "wavelengths", "scale", "offset", "alpha")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
@@ -81,6 +77,13 @@ class Section:
             raise self.refusal(key, "a text")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Return true or false; false if the key is absent."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise self.refusal(key, "true or false")
+        return value
+
     def number(self, key: str) -> float | None:
         """Return a number, None if the key is absent."""
         if key not in self:
@@ -119,9 +122,9 @@ class Section:
         return value
 
     def file(self, key: str, folder: Path) -> Path:
-        """Return the path of an existing file; a relative path starts at ``folder``."""
+        """Return the path of an existing file (or file geodatabase); a relative one starts at ``folder``."""
         path = folder / self.text(key)
-        if not path.is_file():
+        if not (path.is_file() or (path.suffix.lower() == ".gdb" and path.is_dir())):
             raise InputError(
                 f"{self.where}: '{key}' is '{self.values[key]}', but there is no file {path}; the path of a "
                 "file is expected, relative to the folder of the YAML file"
@@ -149,12 +152,12 @@ class RasterEntry:
     Attributes:
         where: the manifest and the path to the entry in it, for messages.
         request: the file and what is stated of it.
-        unlabelled: values of a label raster or mask that mean no class.
+        unlabelled: values of a label raster or mask that mean no class, or None if the manifest lists none.
     """
 
     where: str
     request: RasterRequest
-    unlabelled: tuple[float, ...] = (UNLABELLED,)
+    unlabelled: tuple[float, ...] | None = None
 
     @classmethod
     def parse(cls, where: str, value: Any, folder: Path, keys: tuple[str, ...]) -> RasterEntry:
@@ -179,7 +182,7 @@ class RasterEntry:
             alpha=alpha,
             where=where,
         )
-        return cls(where, request, section.numbers("unlabelled") or (UNLABELLED,))
+        return cls(where, request, section.numbers("unlabelled"))
 
     @property
     def path(self) -> str:
@@ -229,40 +232,11 @@ class RasterEntry:
         """
         read = self.read()
         if len(read.raster.data) != 1:
-            raise InputError(f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected")
+            raise InputError(
+                f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected, with a "
+                "number for each class (not a picture in colours)"
+            )
         return read
-
-    def labels(self, raster: Raster, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
-        """Turn the values of this file's only band into labels ``(H, W)``; ``numbers`` gives each value's.
-
-        Raises:
-            InputError: if a value belongs to no class and is not ``unlabelled``, nodata or NaN.
-        """
-        known = np.ones(raster.shape, bool) if raster.mask is None else ~raster.mask[0]
-        present, inverse = np.unique(raster.data[0][known], return_inverse=True)
-        labels = np.zeros(len(present), np.uint8)
-        for index, value in enumerate(present.tolist()):
-            if value in numbers:
-                labels[index] = numbers[value]
-            elif not self._is_unlabelled(value, raster):
-                raise InputError(
-                    f"{self.where}: {self.path} has the value {value:g} in {int((inverse == index).sum())} "
-                    f"pixels, but the values of the classes are {', '.join(map(str, numbers))} and those of "
-                    f"'unlabelled' {', '.join(map(str, self.unlabelled))}"
-                )
-        whole = np.zeros(raster.shape, np.uint8)
-        whole[known] = labels[inverse]
-        return whole
-
-    def mask(self, raster: Raster) -> NDArray[np.bool_]:
-        """Mark the pixels ``(H, W)`` whose value is not ``unlabelled``, nodata or NaN."""
-        present, inverse = np.unique(raster.data[0], return_inverse=True)
-        marked = np.array([not self._is_unlabelled(value, raster) for value in present.tolist()])
-        whole = marked[inverse].reshape(raster.shape)
-        return whole if raster.mask is None else whole & ~raster.mask[0]
-
-    def _is_unlabelled(self, value: float, raster: Raster) -> bool:
-        return value in self.unlabelled or value == raster.nodata or value != value
 
 
 def _number(value: Any) -> float | None:
