@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.crs import crs_label, horizontal, same_crs
 
 GRID_TOLERANCE = 0.05
 """Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
@@ -38,8 +36,9 @@ def georeference(file: DatasetReader, path: str) -> tuple[str | None, Affine | N
         InputError: if the file is placed by ground control points or rational polynomials instead; the
             message holds the command that warps it.
     """
+    crs = _horizontal_crs(file.crs.to_wkt()) if file.crs else None
     if not file.transform.is_identity:
-        return (horizontal_crs(file.crs.to_wkt()) if file.crs else None), file.transform
+        return crs, file.transform
     points, crs_of_points = file.gcps
     if points or file.rpcs:
         how = f"{len(points)} ground control points" if points else "rational polynomial coefficients"
@@ -49,43 +48,16 @@ def georeference(file: DatasetReader, path: str) -> tuple[str | None, Affine | N
             f"gdalwarp {'' if points else '-rpc '}{option if len(option) < 40 else '-t_srs EPSG:...'} {path} "
             "warped.tif"
         )
-    return (horizontal_crs(file.crs.to_wkt()) if file.crs else None), None
+    return crs, None
 
 
 @lru_cache(maxsize=64)
-def horizontal_crs(wkt: str) -> str:
-    """Return ``EPSG:n`` if the database has the CRS or its horizontal part, else WKT.
+def _horizontal_crs(wkt: str) -> str | None:
+    """Return ``EPSG:n`` if the database has the CRS or its horizontal part, else WKT; None off the earth.
 
     The search in the database takes longer than reading a small file, hence the cache.
     """
-    crs = CRS.from_wkt(wkt)
-    if wkt.startswith(("COMPD_CS", "COMPOUNDCRS")):
-        horizontal = crs.to_dict(projjson=True)["components"][0]
-        crs = CRS.from_user_input(json.dumps(horizontal))
-    return crs.to_string()
-
-
-def same_crs(first: str, other: str) -> bool:
-    """Return whether two CRS, each ``EPSG:n`` or WKT, are one."""
-    return first == other or CRS.from_string(first) == CRS.from_string(other)
-
-
-def short_crs(crs: str | None) -> str:
-    """Name a CRS in a message: ``EPSG:n``, or the name that its WKT begins with."""
-    quoted = re.search(r'"([^"]+)"', crs or "no CRS")
-    return quoted.group(1) if quoted else crs or "no CRS"
-
-
-def parse_crs(text: str, where: str) -> str:
-    """Return a CRS that a user names (``EPSG:n``, WKT, PROJ) as ``EPSG:n`` or WKT.
-
-    Raises:
-        InputError: if PROJ does not know it; the message begins with ``where``.
-    """
-    try:
-        return horizontal_crs(CRS.from_user_input(text).to_wkt())
-    except CRSError as error:
-        raise InputError(f"{where}: '{text}' is no known CRS; EPSG:n or WKT is expected") from error
+    return horizontal(CRS.from_wkt(wkt).to_string())
 
 
 def require_same_grid(scene: str, first: Grid, other: Grid) -> None:
@@ -95,7 +67,7 @@ def require_same_grid(scene: str, first: Grid, other: Grid) -> None:
         sizes = [f"{rows} x {columns}" for rows, columns in (first.shape, other.shape)]
         found = f"are {sizes[0]} and {sizes[1]} pixels (rows x columns)"
     elif first.crs and other.crs and not same_crs(first.crs, other.crs):
-        found = f"have the CRS {short_crs(first.crs)} and {short_crs(other.crs)}"
+        found = f"have the CRS {crs_label(first.crs)} and {crs_label(other.crs)}"
     elif first.transform and other.transform:
         shift = _shift(first.transform, other.transform, first.shape)
         if shift > GRID_TOLERANCE:

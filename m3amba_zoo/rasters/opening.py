@@ -254,4 +254,4 @@ def _listed(nodata: Nodata) -> str:
 
 
 def _in_words(bands: Sequence[int]) -> str:
-    return f"band {bands[0]} is" if len(bands) == 1 else f"each of the bands {', '.join(map(str, bands))} is"
+    return f"band {bands[0]} is" if len(bands) == 1 else f"bands {', '.join(map(str, bands))} are"

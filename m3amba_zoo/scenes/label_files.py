@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid
-from m3amba_zoo.scenes.crs import read_crs
 from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
 from m3amba_zoo.scenes.georaster import GeoRaster
 from m3amba_zoo.scenes.label_values import labels_of_values, mask_of_values

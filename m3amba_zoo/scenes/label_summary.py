@@ -11,8 +11,8 @@ import rasterio
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.crs import metres_per_unit
 from m3amba_zoo.rasters.grid import Grid, require_same_grid
-from m3amba_zoo.scenes.crs import metres_per_unit
 from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, written

@@ -12,8 +12,8 @@ import shapely
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.crs import crs_label, horizontal, is_geographic, move_points, same_crs
 from m3amba_zoo.rasters.grid import Grid
-from m3amba_zoo.scenes.crs import crs_label, horizontal, is_geographic, move_points, same_crs
 from m3amba_zoo.scenes.shapes import POLYGON_TYPES, Brush, Shapes, footprint, hold_pixels
 
 DEGREES = "EPSG:4326"

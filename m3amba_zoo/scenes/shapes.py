@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 from rasterio.transform import Affine
 
-from m3amba_zoo.scenes.crs import distances, horizontal, move_points, reach, same_crs
+from m3amba_zoo.rasters.crs import distances, horizontal, move_points, reach, same_crs
 from m3amba_zoo.scenes.scene import UNLABELLED
 
 POLYGON_TYPES = (3, 6)
