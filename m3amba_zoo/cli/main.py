@@ -18,7 +18,7 @@ from m3amba_zoo.system import keep_freed_memory
 COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
 INTERRUPTED = 130
-CONTINUING = ("download", "leaderboard")  # commands that skip what is done already
+CONTINUING = ("download", "leaderboard", "predict")  # commands that skip what is done already
 
 
 def run(module: str) -> NoReturn:

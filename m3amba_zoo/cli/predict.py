@@ -23,35 +23,42 @@ STATEMENTS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Predict and print the files written; bad input raises InputError."""
+    """Predict and print the files written; bad input raises InputError.
+
+    A prediction to a ``.tif`` that was stopped goes on when the same command is given again.
+    """
     args = _parser().parse_args(argv)
     from rich.console import Console
-    from rich.progress import Progress
 
+    from m3amba_zoo.cli.map_progress import MapProgress
     from m3amba_zoo.inference.predictor import Predictor
-    from m3amba_zoo.inference.raster_files import GEOTIFF, PICTURE, check_output
+    from m3amba_zoo.maps.outputs import GEOTIFF, PICTURE, check_output, output_paths
 
     rasters = _rasters(args)
     inputs = [request.path for request in rasters.values()]
-    check_output(args.out, (*GEOTIFF, *PICTURE), inputs)
+    is_picture = args.out.suffix.lower() in PICTURE
+    beside = dict.fromkeys(args.beside)
     if args.probabilities:
-        check_output(args.probabilities, GEOTIFF, [*inputs, args.out])
+        beside["probabilities"] = args.probabilities
+    check_output(args.out, (*GEOTIFF, *PICTURE), inputs)
+    if is_picture:
+        if beside:
+            raise InputError(f"--out: {args.out} is a picture; for {', '.join(beside)} a .tif is expected")
+    else:
+        output_paths(args.out, beside, inputs)
     sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("windows")
-        prediction = predictor.predict(
-            rasters,
-            args.overlap,
-            probabilities=args.probabilities is not None,
-            strict=args.strict,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    prediction.save(args.out)
-    if args.probabilities:
-        prediction.save_probabilities(args.probabilities)
-    for path in filter(None, (args.out, args.probabilities)):
+    options = {"overlap": args.overlap, "speed": args.speed, "strict": args.strict}
+    with MapProgress(console) as progress:
+        if is_picture:
+            predictor.predict(rasters, progress=progress, **options).save(args.out)
+            written = [args.out]
+        else:
+            written = predictor.predict_map(
+                rasters, args.out, beside, half=args.float16, progress=progress, **options
+            )
+    for path in written:
         console.print(f"wrote {path}")
     return 0
 
@@ -73,15 +80,36 @@ def _parser() -> argparse.ArgumentParser:
         "MATLAB, HDF5 or NetCDF file); once per modality of the model",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="MAP", help="the map, a georeferenced .tif or a .png"
+        "--out", type=Path, required=True, metavar="MAP", help="the map: a cloud-optimised .tif, or a .png"
     )
     parser.add_argument(
-        "--probabilities", type=Path, metavar="FILE.tif", help="also write probabilities, one band per class"
+        "--with",
+        dest="beside",
+        nargs="+",
+        default=[],
+        metavar="OUTPUT",
+        help="write beside the map: probabilities, uncertainty (entropy and margin), style (for QGIS), "
+        "preview (a picture with legend), areas (a table per class)",
+    )
+    parser.add_argument(
+        "--probabilities", type=Path, metavar="FILE.tif", help="as --with probabilities, to this file"
+    )
+    parser.add_argument(
+        "--float16",
+        action="store_true",
+        help="probabilities and uncertainty as float16 shares rather than percent",
+    )
+    parser.add_argument(
+        "--speed",
+        choices=("best", "balanced", "fast"),
+        default="best",
+        help="best: windows overlap by a half, in several views if the model has them; balanced: by a "
+        "quarter, one view; fast: not at all, one view",
     )
     parser.add_argument(
         "--overlap",
         type=float,
-        help="overlap of neighbouring windows, 0 to below 1 (default: 0.5; 0 for patch-wise models)",
+        help="overlap of neighbouring windows, 0 to below 1, in place of the speed's",
     )
     stated = parser.add_argument_group(
         "what the files do not say",

@@ -44,6 +44,8 @@ class WindowGrid:
         margin: M, how many pixels a model reads around the square on each side.
 
     Attributes:
+        shape: H and W.
+        window: T.
         side: T + 2 M, the side of the square that is cut out.
 
     Raises:
@@ -55,7 +57,7 @@ class WindowGrid:
             raise InputError(f"overlap is {overlap}, expected 0 <= overlap < 1")
         if margin < 0:
             raise InputError(f"margin is {margin}, expected 0 or more pixels")
-        self.shape, self.margin, self.side = shape, margin, window + 2 * margin
+        self.shape, self.window, self.margin, self.side = shape, window, margin, window + 2 * margin
         step = max(1, round(window * (1 - overlap)))
         self._rows, self._columns = (_origins(length, window, step) for length in shape)
 
@@ -71,13 +73,19 @@ class WindowGrid:
         top, left = row - self.margin, column - self.margin
         return {m: cut_raster(raster, top, left, self.side) for m, raster in rasters.items()}
 
-    def cut_all(self, rasters: Mapping[str, HasRows]) -> Iterator[Window]:
-        """Cut all windows, in order; rasters are read once per row of windows."""
-        for row in self._rows:
-            rows = mirrored_indices(row - self.margin, self.side, self.shape[0])
-            strips = {m: raster.read(rows) for m, raster in rasters.items()}
-            for column in self._columns:
-                yield Window(row, column, self.cut(strips, self.margin, column))
+    def rows_of_windows(self, first: int, last: int) -> list[int]:
+        """Return the upper rows of the windows that show a pixel of rows ``first .. last - 1``."""
+        return [row for row in self._rows if row < last and row + self.window > first]
+
+    def read_row(self, rasters: Mapping[str, HasRows], row: int) -> dict[str, Raster]:
+        """Read what the windows with this upper row show: rows ``row - M`` on, ``side`` of them, mirrored."""
+        rows = mirrored_indices(row - self.margin, self.side, self.shape[0])
+        return {m: Raster(raster.read(rows).floats()) for m, raster in rasters.items()}
+
+    def cut_row(self, strips: Mapping[str, Raster], row: int) -> Iterator[Window]:
+        """Cut the windows with this upper row from what ``read_row`` read, from left to right."""
+        for column in self._columns:
+            yield Window(row, column, self.cut(strips, self.margin, column))
 
 
 def _origins(length: int, window: int, step: int) -> list[int]:

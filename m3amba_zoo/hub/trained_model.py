@@ -17,6 +17,7 @@ from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
+from m3amba_zoo.system import sha256_of
 
 CONFIG, README = "config.py", "README.md"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
@@ -30,6 +31,7 @@ class TrainedModel(NamedTuple):
         model: on the CPU.
         window: S in pixels, the side of the windows it is evaluated on, without the model's margin.
         classes: names and colours from ``metrics.json`` beside the weights; numbers if that is absent.
+        tags: what a map's file says of the model: its name, the sha256 of its weights, its data and split.
         bands: what that file says of the bands by modality; empty if it is absent or of an earlier version.
     """
 
@@ -37,6 +39,7 @@ class TrainedModel(NamedTuple):
     window: int
     classes: tuple[LandClass, ...]
     bands: Mapping[str, KnownBands]
+    tags: Mapping[str, str]
 
     @classmethod
     def from_folder(cls, folder: Path, pretrained: bool = True) -> TrainedModel:
@@ -58,9 +61,12 @@ class TrainedModel(NamedTuple):
             found = f"{len(configs)} configs ({names})" if configs else "no config (*.py)"
             raise InputError(f"{folder}: holds {found}; {EXPECTED}")
         config, model = _build_model(configs[0])
-        if pretrained:
-            load_weights(model, find_weights(folder))
-        return cls(model, _window(config, configs[0]), *_read_record(folder / METRICS_FILE, model))
+        weights = find_weights(folder) if pretrained else None
+        if weights is not None:
+            load_weights(model, weights)
+        record = folder / METRICS_FILE
+        tags = _tags(folder.resolve().name, weights, record)
+        return cls(model, _window(config, configs[0]), *_read_record(record, model), tags)
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
@@ -71,7 +77,9 @@ class TrainedModel(NamedTuple):
         """
         content, model = _build_model(config)
         load_weights(model, weights)
-        return cls(model, _window(content, config), *_read_record(weights.parent / METRICS_FILE, model))
+        record = weights.parent / METRICS_FILE
+        tags = _tags(weights.stem, weights, record)
+        return cls(model, _window(content, config), *_read_record(record, model), tags)
 
 
 def visible_files(folder: Path, pattern: str) -> list[Path]:
@@ -128,6 +136,17 @@ def _window(config: Config, path: Path) -> int:
     if window is None:
         raise InputError(f"{path}: neither test_dataloader.dataset nor model has a 'window'")
     return int(window)
+
+
+def _tags(name: str, weights: Path | None, record: Path) -> dict[str, str]:
+    """Return a map's tags on the model."""
+    tags = {"MODEL": name}
+    if weights is not None:
+        tags["WEIGHTS_SHA256"] = sha256_of(weights)
+    own = read_own_record(record) if record.is_file() else {}
+    if "dataset" in own and "split" in own:
+        tags |= {"TRAINED_ON": own["dataset"], "SPLIT": own["split"]["name"]}
+    return tags
 
 
 def _read_record(path: Path, model: WindowClassifier) -> tuple[tuple[LandClass, ...], dict[str, KnownBands]]:

@@ -1,6 +1,6 @@
 """Rasters in, map out."""
 
+from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.predictor import Predictor
-from m3amba_zoo.inference.raster_files import Prediction
 
 __all__ = ["Prediction", "Predictor"]

@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import chain, islice
+from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.special import softmax
 
-from m3amba_zoo.datasets.windows import Window, WindowGrid
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.hub import TrainedModel, find_model
-from m3amba_zoo.inference.raster_files import Prediction, RasterRows, block_cache, some_value
-from m3amba_zoo.models import PatchClassifier
+from m3amba_zoo.inference.map_files import write_map
+from m3amba_zoo.inference.prediction import Prediction
+from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
+from m3amba_zoo.models import PatchClassifier, WindowClassifier
 from m3amba_zoo.rasters.grid import Grid, require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
 from m3amba_zoo.rasters.request import RasterRequest, parse_path
+from m3amba_zoo.scenes.scene import LandClass
 
-OVERLAP = 0.5
-# windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
-WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
-OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator")  # in the messages of torch's CPU allocator
+SPEEDS = {"best": 0.5, "balanced": 0.25, "fast": 0.0}
+"""The overlap of windows by the name of a speed; only the best also takes several views, if the model has."""
 logger = logging.getLogger(__name__)
+
+
+class OpenJob(NamedTuple):
+    """Rasters that are ready to be classified.
+
+    Attributes:
+        classifier: of their rows.
+        place: their common grid.
+        opened: by modality.
+        classes: the class table.
+        settings: overlap and views.
+        tags: for the map's file.
+    """
+
+    classifier: RowClassifier
+    place: Grid
+    opened: Mapping[str, OpenRaster]
+    classes: tuple[LandClass, ...]
+    settings: dict[str, float]
+    tags: dict[str, str]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The rasters' files."""
+        return [raster.stated.path for raster in self.opened.values()]
 
 
 class Predictor:
@@ -41,6 +64,7 @@ class Predictor:
         bands: what is known of them by modality: names, wavelengths, values; without what is not known.
         classes: the class table.
         window: S, the side of the square of pixels that a window gives a class.
+        tags: what a map's file says of the model: its name, the sha256 of its weights, its split.
         batch_size: windows at once at the end of the last prediction; None before it.
     """
 
@@ -78,6 +102,7 @@ class Predictor:
         self.model = trained.model.to(self.device).eval()
         self.in_channels = self.model.in_channels
         self.window, self.classes, self.bands = trained.window, trained.classes, trained.bands
+        self.tags = dict(trained.tags)
 
     def predict(
         self,
@@ -87,25 +112,27 @@ class Predictor:
         probabilities: bool = False,
         strict: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        speed: str = "best",
     ) -> Prediction:
-        """Classify every pixel.
+        """Classify every pixel, and return the map in memory; ``predict_map`` writes it to files.
 
         Windows cover the rasters on a grid, as in evaluation: they are mirrored at the border, and the logits
-        of overlapping windows are averaged. Files are read one row of windows at a time, and once before that
-        where values may be missing or NaN. Apart from the map, memory grows with the rasters' width but not
-        with their height.
+        of overlapping windows are averaged. Files are read one row of windows at a time. Apart from the map,
+        memory grows with the rasters' width but not with their height.
 
         Args:
             rasters: by modality, a file that GDAL opens, ``FILE:KEY`` for one array of a MATLAB, HDF5 or
                 NetCDF file, a RasterRequest, an array ``(C, H, W)`` or ``(H, W)`` (masked or not), a Raster.
                 What was stated of the training's files (bands, nodata, key, scale, offset) holds here, too.
-            overlap: the share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0
-                for a patch-wise model, which gives a pixel the same logits in every window.
+            overlap: the share of a window that the next one covers again, 0 to below 1. None takes that of
+                the speed, and 0 for a patch-wise model, which gives a pixel the same logits in every window.
             batch_size: windows at once; None takes 4, and 64 on a GPU. It is halved where memory does not
                 suffice.
             probabilities: whether to return these too; they take 2 K bytes per pixel.
             strict: whether values that are unlike the training's are refused rather than warned about.
-            progress: is called with the number of windows done and that of all windows.
+            progress: is called with the number of finished rows and that of all rows.
+            speed: ``best``, windows that overlap by a half, in several views if the model was trained for
+                them; ``balanced``, by a quarter, in one view; ``fast``, windows side by side, in one view.
 
         Returns:
             The map, with the georeference of the first raster that has one. Pixels that are nodata in all
@@ -115,63 +142,101 @@ class Predictor:
             InputError: if a modality is missing or unknown, has other bands, another size or georeference
                 than the others, or infinite values; or a file is absent or damaged.
         """
-        if overlap is None:
-            overlap = 0.0 if isinstance(self.model, PatchClassifier) else OVERLAP
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
-        self.batch_size = batch_size or WINDOWS_AT_ONCE.get(self.device.type, WINDOWS_AT_ONCE["cpu"])
-        self._check_modalities(rasters)
-        with ExitStack() as stack:
-            opened = {
-                m: RasterRows(m, stack.enter_context(self._open(m, rasters[m]))) for m in self.in_channels
-            }
-            place = self._check_rasters(opened, strict)
-            grid = WindowGrid(place.shape, self.window, overlap, self.model.margin)
-            stack.enter_context(block_cache(opened.values(), grid.side))
-            class_map = some_value(opened.values())
-            height, width = place.shape
+        with self.open(rasters, overlap, batch_size, strict, speed) as job:
+            height, width = job.place.shape
+            class_map = np.zeros((height, width), np.uint8)
             likely = None
             if probabilities:
                 likely = np.full((len(self.classes), height, width), np.nan, np.float16)
-            strip = SceneLogits(len(self.classes), (min(self.window, height), width))
-            for done, (window, logits) in enumerate(self._logits(grid.cut_all(opened)), start=1):
-                if window.row > strip.top:
-                    _classify(strip.take_above(window.row), class_map, likely)
-                strip.add(logits, window.row, window.column)
+            for strip in job.classifier.classify():
+                rows = slice(strip.top, strip.top + len(strip.class_map))
+                class_map[rows] = strip.class_map
+                if likely is not None:
+                    shares = strip.probabilities()
+                    np.copyto(likely[:, rows], shares, casting="same_kind", where=strip.class_map > 0)
                 if progress is not None:
-                    progress(done, len(grid))
-            _classify(strip, class_map, likely)
-        inputs = tuple(raster.opened.stated.path for raster in opened.values())
-        return Prediction(class_map, self.classes, likely, place.crs, place.transform, inputs)
+                    progress(rows.stop, height)
+            self.batch_size = job.classifier.batch_size
+        place = job.place
+        return Prediction(
+            class_map, self.classes, likely, place.crs, place.transform, tuple(job.inputs), job.tags
+        )
 
-    def _logits(self, windows: Iterator[Window]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        """Yield each window with its logits ``(K, S, S)``, in order; ``batch_size`` windows run at once.
+    def predict_map(
+        self,
+        rasters: Mapping[str, GivenRaster],
+        out: str | Path,
+        beside: Iterable[str] | Mapping[str, Path | None] = (),
+        half: bool = False,
+        overlap: float | None = None,
+        batch_size: int | None = None,
+        strict: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        speed: str = "best",
+    ) -> list[Path]:
+        """Classify every pixel and write the map to a file while it grows.
 
-        Where memory does not suffice ``batch_size`` is halved, until the end of the prediction.
+        Memory does not grow with the rasters' height. A prediction that was stopped goes on behind its last
+        finished rows when it is called again with the same arguments.
+
+        Args:
+            rasters: see ``predict``.
+            out: the map, a cloud-optimised GeoTIFF (``.tif``).
+            beside: what is written beside it: ``probabilities``, ``uncertainty`` (entropy and margin),
+                ``style`` (for QGIS), ``preview`` (a picture with legend), ``areas`` (a table per class); as a
+                mapping with paths where they are not the usual ones.
+            half: probabilities and uncertainty as float16 rather than percent (uint8).
+            overlap: see ``predict``.
+            batch_size: see ``predict``.
+            strict: see ``predict``.
+            progress: see ``predict``.
+            speed: see ``predict``.
+
+        Returns:
+            The files written, the map first.
 
         Raises:
-            RuntimeError: if memory does not suffice for a single window.
+            InputError: as ``predict``; or if a file cannot be written.
         """
-        while batch := list(islice(windows, self.batch_size)):
-            try:
-                logits = self._forward(batch)
-            except RuntimeError as error:
-                if len(batch) == 1 or not _is_out_of_memory(error):
-                    raise
-                logits = []
-            if logits:
-                yield from zip(batch, logits, strict=True)
-            else:
-                self.batch_size = len(batch) // 2
-                torch.cuda.empty_cache()  # not in the except block: the error holds the attempt's tensors
-                windows = chain(batch, windows)
+        with self.open(rasters, overlap, batch_size, strict, speed) as job:
+            written = write_map(job, out, beside, half, progress)
+            self.batch_size = job.classifier.batch_size
+        return written
 
-    @torch.no_grad()
-    def _forward(self, batch: list[Window]) -> list[NDArray[np.float32]]:
-        inputs = {
-            m: torch.from_numpy(np.stack([window.inputs[m] for window in batch])) for m in self.in_channels
-        }
-        return [logits.cpu().numpy() for logits in self.model.test_step({"inputs": inputs})]
+    @contextmanager
+    def open(
+        self,
+        rasters: Mapping[str, GivenRaster],
+        overlap: float | None = None,
+        batch_size: int | None = None,
+        strict: bool = False,
+        speed: str = "best",
+    ) -> Iterator[OpenJob]:
+        """Open rasters to be classified; see ``predict`` for arguments and errors."""
+        if speed not in SPEEDS:
+            raise InputError(f"speed is '{speed}', expected {', '.join(SPEEDS)}")
+        if overlap is None:
+            overlap = 0.0 if isinstance(self.model, PatchClassifier) else SPEEDS[speed]
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
+        batch_size = batch_size or WINDOWS_AT_ONCE.get(self.device.type, WINDOWS_AT_ONCE["cpu"])
+        self._check_modalities(rasters)
+        with ExitStack() as stack:
+            opened = {m: stack.enter_context(self._open(m, rasters[m])) for m in self.in_channels}
+            place = self._check_rasters(opened, strict)
+            classifier = RowClassifier(self.model, opened, self.window, overlap, batch_size)
+            stack.enter_context(block_cache(opened.values(), classifier.grid.side))
+            classifier.check_values()
+            views = stack.enter_context(_views(self.model, several=speed == "best"))
+            settings = {"overlap": overlap, "views": views}
+            tags = self._tags(opened, settings)
+            yield OpenJob(classifier, place, opened, self.classes, settings, tags)
+
+    def _tags(self, opened: Mapping[str, OpenRaster], settings: Mapping[str, float]) -> dict[str, str]:
+        """Return what a map's file says of the model, the rasters and how they were read."""
+        tags = {**self.tags, "M3AMBA_ZOO_VERSION": version("m3amba_zoo")}
+        tags |= {name.upper(): f"{value:g}" for name, value in settings.items()}
+        return tags | {f"INPUT_{m.upper()}": str(raster.stated) for m, raster in opened.items()}
 
     def _check_modalities(self, given: Mapping[str, GivenRaster]) -> None:
         expected = ", ".join(f"{m} ({bands} bands)" for m, bands in self.in_channels.items())
@@ -202,32 +267,31 @@ class Predictor:
             raise
         return opened
 
-    def _check_rasters(self, opened: Mapping[str, RasterRows], strict: bool) -> Grid:
+    def _check_rasters(self, opened: Mapping[str, OpenRaster], strict: bool) -> Grid:
         """Return the common grid, that of a georeferenced raster where there is one."""
-        grids = [raster.opened.grid for raster in opened.values()]
+        grids = [raster.grid for raster in opened.values()]
         grids.sort(key=lambda grid: grid.transform is None)
         for other in grids[1:]:
             require_same_grid("to predict", grids[0], other)
-        log_remarks(raster.opened for raster in opened.values())
+        log_remarks(opened.values())
         for modality, known in self.bands.items():
-            if sentence := unlike_training(opened[modality].opened, known):
+            if sentence := unlike_training(opened[modality], known):
                 if strict:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
         return grids[0]
 
 
-def _classify(
-    strip: SceneLogits, class_map: NDArray[np.uint8], probabilities: NDArray[np.float16] | None
-) -> None:
-    """Write a strip's rows into the map where it is 1, and into the probabilities if they are wanted."""
-    rows = slice(strip.top, strip.top + len(strip.count))
-    wanted = class_map[rows] > 0
-    class_map[rows] *= strip.class_map()
-    if probabilities is not None:
-        found = softmax(strip.mean(), axis=0)
-        np.copyto(probabilities[:, rows], found, casting="same_kind", where=wanted)
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
+@contextmanager
+def _views(model: WindowClassifier, several: bool) -> Iterator[int]:
+    """Let a model predict in one view, unless several are wanted; yield how many it takes."""
+    posterior = getattr(model, "posterior", None)
+    if posterior is None:
+        yield 1
+        return
+    views = posterior.views
+    posterior.views = views if several else 1
+    try:
+        yield posterior.views
+    finally:
+        posterior.views = views

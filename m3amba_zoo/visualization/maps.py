@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.maps.geotiff import write_class_map
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.system import whole_file
-from m3amba_zoo.visualization.map_files import write_class_map
 from m3amba_zoo.visualization.pictures import Picture, make_pictures
 from m3amba_zoo.visualization.sheet import Panel, Strip, draw_sheet
 

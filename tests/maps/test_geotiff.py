@@ -1,12 +1,15 @@
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 import rasterio
+from rio_cogeo import cog_validate
 from tiny_rasters import CRS, ORIGIN
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.maps.geotiff import Layout, write_class_map, write_geotiff
 from m3amba_zoo.scenes.georaster import read_georaster
 from m3amba_zoo.scenes.scene import LandClass
-from m3amba_zoo.visualization.map_files import write_class_map, write_probabilities
 
 CLASSES = (LandClass("Wald", (0, 95, 30)), LandClass("Gewässer", (30, 110, 225)))
 
@@ -21,18 +24,33 @@ def test_a_class_map_carries_colours_names_and_place(tmp_path):
         assert file.colormap(1)[2] == (30, 110, 225, 255)
         assert file.colormap(1)[0][3] == 0
         assert (file.tags()["CLASS_1"], file.tags()["CLASS_2"]) == ("Wald", "Gewässer")
-    assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml"]
+    names = ElementTree.parse(tmp_path / "map.tif.aux.xml").findall(".//Category")
+    assert [name.text for name in names] == ["no data", "Wald", "Gewässer"]
 
 
-def test_probabilities_have_one_band_per_class(tmp_path):
-    probabilities = np.random.default_rng(0).random((2, 3, 4))
-    probabilities[:, 0, 0] = np.nan
-    write_probabilities(tmp_path / "p.tif", probabilities, CLASSES)
+@pytest.mark.parametrize("half", [False, True])
+def test_floats_have_names_and_nodata(tmp_path, half):
+    values = np.random.default_rng(0).random((2, 3, 4)).astype(np.float32)
+    values[:, 0, 0] = np.nan
+    layout = Layout(["Wald", "Gew\u00e4sser"], np.nan, CRS, ORIGIN, half=half)
+    write_geotiff(tmp_path / "p.tif", values, layout)
     raster, crs, transform = read_georaster(tmp_path / "p.tif")
-    np.testing.assert_array_equal(raster.data, probabilities.astype(np.float32))
-    assert raster.bands == ("Wald", "Gewässer")
-    np.testing.assert_array_equal(raster.missing(), np.isnan(probabilities))
-    assert (crs, transform) == (None, None)
+    np.testing.assert_array_equal(raster.data, values.astype(np.float16 if half else np.float32))
+    assert raster.bands == ("Wald", "Gew\u00e4sser")
+    assert (crs, transform) == (CRS, ORIGIN)
+
+
+def test_overviews_hold_the_most_frequent_class(tmp_path):
+    blocks = np.random.default_rng(0).integers(1, 3, (150, 150)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+    blocks[::4, ::4] = 0
+    write_class_map(tmp_path / "map.tif", blocks, CLASSES, CRS, ORIGIN)
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert file.overviews(1) == [2, 4]
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        small = file.read(1, out_shape=(300, 300))
+    np.testing.assert_array_equal(small, blocks[1::4, 1::4])
+    assert cog_validate(tmp_path / "map.tif", quiet=True)[0]
 
 
 def test_a_map_that_cannot_be_written_leaves_nothing(tmp_path):
@@ -62,12 +80,13 @@ def test_nothing_of_an_earlier_map_stays_beside_the_new_one(tmp_path):
     path = tmp_path / "map.tif"
     first, second = np.full((64, 64), 1, np.uint8), np.full((64, 64), 2, np.uint8)
     write_class_map(path, first, CLASSES, CRS, ORIGIN)
-    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(path, "r+") as file:
-        file.build_overviews([2], rasterio.enums.Resampling.nearest)
+    with rasterio.open(tmp_path / "map.tif.ovr", "w", "GTiff", 32, 32, 1, dtype="uint8") as file:
+        file.write(first[None, ::2, ::2])  # as gdaladdo -ro lays it
     (tmp_path / "map.tif.aux.xml").write_text("<PAMDataset/>")
     (tmp_path / "map.tif.txt").write_text("a note of the user")
     assert (tmp_path / "map.tif.ovr").exists()
     write_class_map(path, second, CLASSES, CRS, ORIGIN)
     with rasterio.open(path) as file:
         np.testing.assert_array_equal(file.read(1, out_shape=(32, 32)), 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map.tif.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml", "map.tif.txt"]
+    assert "Wald" in (tmp_path / "map.tif.aux.xml").read_text()

@@ -1,0 +1,114 @@
+"""A map written to files while it is predicted: any size, and a stopped prediction goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.maps.areas import write_areas
+from m3amba_zoo.maps.outputs import AREAS, PREVIEW, STYLE, output_paths
+from m3amba_zoo.maps.parts import Parts
+from m3amba_zoo.maps.preview import write_preview
+from m3amba_zoo.maps.products import MAP, RASTERS, Product, product
+from m3amba_zoo.maps.style import write_style
+
+if TYPE_CHECKING:
+    from m3amba_zoo.inference.predictor import OpenJob
+    from m3amba_zoo.inference.strips import Strip
+
+Bands = dict[str, NDArray]
+"""Rows of each product, ``(C, h, W)`` by name."""
+
+
+def write_map(
+    job: OpenJob,
+    out: str | Path,
+    beside: Iterable[str] | Mapping[str, Path | None] = (),
+    half: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    rows_of: Callable[[Mapping[str, Product], int], Iterator[Bands]] | None = None,
+) -> list[Path]:
+    """Classify all rows and write the map and what is wanted beside it.
+
+    Finished rows are kept beside ``out`` until all are there. If they are of the same job (model, rasters,
+    options, version), the prediction goes on behind them; the result is the same to the last bit.
+
+    Args:
+        job: the rasters, opened.
+        out: the map, a ``.tif``.
+        beside: names of ``maps.outputs.BESIDE``, as a mapping with paths where they are not the usual ones.
+        half: probabilities and uncertainty as float16 rather than percent.
+        progress: is called with the number of finished rows and that of all rows.
+        rows_of: who classifies the rows from a given one on; by default this process.
+
+    Returns:
+        The files written, the map first.
+
+    Raises:
+        InputError: if a file cannot be written or read; what is finished stays, and the same command goes on.
+    """
+    classes, place = job.classes, job.place
+    wanted = beside if isinstance(beside, Mapping) else dict.fromkeys(beside)
+    paths = output_paths(out, wanted, job.inputs)
+    products = {
+        name: product(name, classes, place.crs, place.transform, job.tags, half)
+        for name in RASTERS
+        if name in paths
+    }
+    key = _key(job, products, half)
+    with Parts({name: paths[name] for name in products}, products, place.shape, key) as parts:
+        if progress is not None:
+            progress(parts.rows, place.shape[0])
+        rows = rows_of or (lambda products, first: bands_of(job.classifier.classify(first), products))
+        if parts.rows < place.shape[0]:
+            for bands in rows(products, parts.rows):
+                parts.add(bands)
+                if progress is not None:
+                    progress(parts.rows, place.shape[0])
+        if AREAS in paths:
+            write_areas(paths[AREAS], parts.class_map(), classes, place.crs, place.transform)
+        if STYLE in paths:
+            write_style(paths[STYLE], classes)
+        parts.finish()
+    if PREVIEW in paths:
+        write_preview(paths[PREVIEW], paths[MAP], classes)
+    return list(paths.values())
+
+
+def bands_of(strips: Iterable[Strip], products: Mapping[str, Product]) -> Iterator[Bands]:
+    """Make the products of classified rows."""
+    for strip in strips:
+        shares = strip.probabilities() if len(products) > 1 else strip.logits
+        yield {name: made.make(strip.class_map, shares) for name, made in products.items()}
+
+
+def _key(job: OpenJob, products: Mapping[str, Product], half: bool) -> str:
+    """Return a hash of all that decides the pixels of the products."""
+    weights = hashlib.sha256()
+    for name, tensor in job.classifier.model.state_dict().items():
+        weights.update(name.encode() + np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
+    decides = {
+        "weights": weights.hexdigest(),
+        "tags": job.tags,
+        "products": sorted(products),
+        "half": half,
+        "rasters": {m: [str(raster.stated), _files(raster.stated.path)] for m, raster in job.opened.items()},
+        "batch_size": job.classifier.batch_size,
+        "settings": job.settings,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _files(path: str) -> list[int]:
+    """Return a file's size and time of change; nothing for what is no file."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns]

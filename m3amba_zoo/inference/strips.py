@@ -1,0 +1,190 @@
+"""From open rasters to finished rows of a map: windows are read, classified and stitched row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from m3amba_zoo.datasets.windows import Window, WindowGrid
+from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.models.window_classifier import WindowClassifier
+from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.opening import OpenRaster
+
+# windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
+WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
+OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator")  # in the messages of torch's CPU allocator
+BYTES_AT_ONCE = 2**26
+SMALLEST_CACHE = 2**20  # bytes; GDAL takes a number below 100 000 for megabytes
+LARGEST_CACHE = 2**29  # bytes, for files whose blocks are very large
+
+
+class Strip(NamedTuple):
+    """Finished rows of a map.
+
+    Attributes:
+        top: the first row.
+        class_map: ``(h, W)`` uint8, 1..K; 0 where no raster has a value.
+        logits: ``(K, h, W)`` float32, averaged over windows; NaN where nothing was predicted.
+    """
+
+    top: int
+    class_map: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """Return the classes' probabilities ``(K, h, W)``; 0 where ``class_map`` is 0."""
+        shares = softmax(self.logits, axis=0)
+        shares[:, self.class_map == 0] = 0
+        return shares
+
+
+class RasterRows:
+    """An open raster, as the grid of windows reads it: rows in any order.
+
+    Args:
+        modality: its name, for messages.
+        opened: the raster.
+    """
+
+    def __init__(self, modality: str, opened: OpenRaster) -> None:
+        self.modality, self.opened = modality, opened
+
+    def read(self, rows: NDArray[np.intp]) -> Raster:
+        """Return rows in any order, ``(C, len(rows), W)``; all from the first to the last of them are read.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        first, last = int(rows.min()), int(rows.max()) + 1
+        raster = self.opened.read(first, last)
+        if len(rows) != last - first or (np.diff(rows) != 1).any():  # mirrored at the border
+            raster = raster.crop(rows - first, slice(None))
+        return raster
+
+
+class RowClassifier:
+    """Classifies rows of pixels with a trained network.
+
+    The result does not depend on where a range of rows begins or ends, to the last bit: each row of windows
+    is classified in batches of its own.
+
+    Args:
+        model: in evaluation mode, on its device.
+        rasters: by modality, on one grid.
+        window: S, the side of the square of pixels that a window gives a class.
+        overlap: see ``WindowGrid``.
+        batch_size: windows at once; it is halved where memory does not suffice.
+
+    Attributes:
+        grid: of the windows.
+    """
+
+    def __init__(
+        self,
+        model: WindowClassifier,
+        rasters: Mapping[str, OpenRaster],
+        window: int,
+        overlap: float,
+        batch_size: int,
+    ) -> None:
+        self.model, self.batch_size = model, batch_size
+        self.rasters = {modality: RasterRows(modality, raster) for modality, raster in rasters.items()}
+        shape = next(iter(rasters.values())).grid.shape
+        self.grid = WindowGrid(shape, window, overlap, model.margin)
+
+    def classify(self, first: int = 0, last: int | None = None) -> Iterator[Strip]:
+        """Yield rows ``first .. last - 1``, by default all, in strips from the top.
+
+        Raises:
+            InputError: if a file is damaged.
+            RuntimeError: if memory does not suffice for a single window.
+        """
+        (height, width), side = self.grid.shape, self.grid.window
+        last = height if last is None else last
+        tops = self.grid.rows_of_windows(first, last)
+        stitched = SceneLogits(self.model.num_classes, (min(side, height), width), max(tops[0], 0))
+        for row, until in zip(tops, [*tops[1:], last], strict=True):
+            strips = self.grid.read_row(self.rasters, row)
+            shown = self._shown(strips, row)
+            windows = (
+                window
+                for window in self.grid.cut_row(strips, row)
+                if shown[:, max(window.column, 0) : window.column + side].any()  # else nothing to classify
+            )
+            for window, logits in self._logits(windows):
+                stitched.add(logits, window.row, window.column)
+            done = stitched.take_above(min(until, last))
+            if (skipped := max(first - done.top, 0)) < len(done.count):
+                class_map = done.class_map() * shown[: len(done.count)]
+                yield Strip(done.top + skipped, class_map[skipped:], done.mean()[:, skipped:])
+
+    def check_values(self) -> None:
+        """Read all rasters of floating-point numbers once: better now than after an hour.
+
+        Raises:
+            InputError: if a value is infinite, or a file is damaged.
+        """
+        for modality, rows in self.rasters.items():
+            raster, (height, width) = rows.opened, self.grid.shape
+            header = raster.header.data
+            if header.dtype.kind == "f":
+                at_once = max(1, BYTES_AT_ONCE // (len(header) * width * header.dtype.itemsize))
+                for top in range(0, height, at_once):
+                    raster.read(top, min(top + at_once, height)).check_finite(modality, top)
+
+    def _shown(self, strips: Mapping[str, Raster], row: int) -> NDArray[np.bool_]:
+        """Return where a raster has a value, ``(h, W)``, in the scene's rows of the windows at ``row``."""
+        begin = self.grid.margin + max(-row, 0)
+        rows = slice(begin, begin + min(self.grid.window, self.grid.shape[0]))
+        shown = np.zeros((rows.stop - rows.start, self.grid.shape[1]), bool)
+        for strip in strips.values():
+            shown |= ~np.logical_and.reduce(np.isnan(strip.data[:, rows]))
+        return shown
+
+    def _logits(self, windows: Iterator[Window]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        """Yield each window with its logits ``(K, S, S)``, in order; ``batch_size`` windows run at once.
+
+        Where memory does not suffice ``batch_size`` is halved, until the end of the prediction.
+        """
+        while batch := list(islice(windows, self.batch_size)):
+            try:
+                logits = self._forward(batch)
+            except RuntimeError as error:
+                if len(batch) == 1 or not _is_out_of_memory(error):
+                    raise
+                logits = []
+            if logits:
+                yield from zip(batch, logits, strict=True)
+            else:
+                self.batch_size = len(batch) // 2
+                torch.cuda.empty_cache()  # not in the except block: the error holds the attempt's tensors
+                windows = chain(batch, windows)
+
+    @torch.no_grad()
+    def _forward(self, batch: list[Window]) -> list[NDArray[np.float32]]:
+        inputs = {
+            m: torch.from_numpy(np.stack([window.inputs[m] for window in batch]))
+            for m in self.model.in_channels
+        }
+        return [logits.cpu().numpy() for logits in self.model.test_step({"inputs": inputs})]
+
+
+def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
+    """Return a context in which GDAL keeps the blocks that so many adjacent rows touch, up to 512 MiB.
+
+    By itself GDAL would fill a twentieth of the machine's memory with blocks that are read once.
+    """
+    needed = sum(raster.block_bytes(rows) for raster in rasters)
+    return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)

@@ -1,0 +1,1 @@
+"""Maps as files: GeoTIFF with legend, QGIS style, picture, table of areas."""
