@@ -13,7 +13,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class MapProgress:
-    """Shows finished rows, pixels per second and the time left; a context, called with the rows so far.
+    """Shows finished pixels, pixels per second and the time left; a context, called with the pixels so far.
 
     Args:
         console: where to show it.
@@ -22,12 +22,11 @@ class MapProgress:
 
     def __init__(self, console: Console, interval: float = SECONDS_BETWEEN_LINES) -> None:
         self._console, self._interval = console, interval
-        self.width = 0
         self._first: tuple[int, float] | None = None
         self._shown = time.monotonic()
-        columns = (TextColumn("rows"), BarColumn(bar_width=None), TextColumn("{task.fields[state]}"))
+        columns = (TextColumn("pixels"), BarColumn(bar_width=None), TextColumn("{task.fields[state]}"))
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("rows", total=None, state="")
+        self._task = self._bar.add_task("pixels", total=None, state="")
 
     def __enter__(self) -> MapProgress:
         self._bar.start()
@@ -39,17 +38,16 @@ class MapProgress:
         self._bar.stop()
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that so many rows of all are finished."""
+        """Show that so many pixels of all are finished."""
         now = time.monotonic()
         if self._first is None:
             self._first = done, now
             if done:
-                self._console.print(f"goes on behind row {done:,} of {total:,}")
+                self._console.print(f"goes on where it was stopped, at {100 * done / total:.1f} %")
             return
         rate = (done - self._first[0]) / max(now - self._first[1], 1e-9)
         left = timedelta(seconds=round((total - done) / max(rate, 1e-9)))
-        speed = f"{rate * self.width:,.0f} pixels/s, " if self.width else ""
-        state = f"{done:,} of {total:,} rows, {speed}{left} left"
+        state = f"{100 * done / total:.1f} % of {total:,} pixels, {rate:,.0f} pixels/s, {left} left"
         if self._console.is_terminal:
             self._bar.update(self._task, total=total, completed=done, state=state)
         elif now - self._shown >= self._interval:

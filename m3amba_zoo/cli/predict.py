@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         beside["probabilities"] = args.probabilities
     check_output(args.out, (*GEOTIFF, *PICTURE), inputs)
     if is_picture:
+        if args.dask:
+            raise InputError(f"--dask: {args.out} is a picture; a .tif is expected")
         if beside:
             raise InputError(f"--out: {args.out} is a picture; for {', '.join(beside)} a .tif is expected")
     else:
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             written = [args.out]
         else:
             written = predictor.predict_map(
-                rasters, args.out, beside, half=args.float16, progress=progress, **options
+                rasters, args.out, beside, args.float16, progress=progress, dask=args.dask, **options
             )
     for path in written:
         console.print(f"wrote {path}")
@@ -105,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         default="best",
         help="best: windows overlap by a half, in several views if the model has them; balanced: by a "
         "quarter, one view; fast: not at all, one view",
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="local[:N]|ADDRESS",
+        help="spread the rows over N processes of this machine (default: one per core), or over the workers "
+        "of a Dask cluster that reach the same files",
     )
     parser.add_argument(
         "--overlap",

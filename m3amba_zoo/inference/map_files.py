@@ -44,7 +44,7 @@ def write_map(
         out: the map, a ``.tif``.
         beside: names of ``maps.outputs.BESIDE``, as a mapping with paths where they are not the usual ones.
         half: probabilities and uncertainty as float16 rather than percent.
-        progress: is called with the number of finished rows and that of all rows.
+        progress: is called with the number of finished pixels and that of all pixels.
         rows_of: who classifies the rows from a given one on; by default this process.
 
     Returns:
@@ -63,14 +63,15 @@ def write_map(
     }
     key = _key(job, products, half)
     with Parts({name: paths[name] for name in products}, products, place.shape, key) as parts:
+        height, width = place.shape
         if progress is not None:
-            progress(parts.rows, place.shape[0])
+            progress(parts.rows * width, height * width)
         rows = rows_of or (lambda products, first: bands_of(job.classifier.classify(first), products))
-        if parts.rows < place.shape[0]:
+        if parts.rows < height:
             for bands in rows(products, parts.rows):
                 parts.add(bands)
                 if progress is not None:
-                    progress(parts.rows, place.shape[0])
+                    progress(parts.rows * width, height * width)
         if AREAS in paths:
             write_areas(paths[AREAS], parts.class_map(), classes, place.crs, place.transform)
         if STYLE in paths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ import torch
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel, find_model
+from m3amba_zoo.inference.cluster import Task, connect, rows_on_cluster
 from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
@@ -82,7 +84,8 @@ class Predictor:
         Raises:
             InputError: if there is no such folder or model, or its config or weights are absent or unfit.
         """
-        self._take(TrainedModel.from_folder(find_model(name_or_path)), device)
+        folder = find_model(name_or_path)
+        self._take(TrainedModel.from_folder(folder), device, folder)
 
     @classmethod
     def from_files(
@@ -94,10 +97,11 @@ class Predictor:
             InputError: if a file is absent or damaged, or the weights do not fit the config.
         """
         predictor = cls.__new__(cls)
-        predictor._take(TrainedModel.from_files(Path(config), Path(weights)), device)
+        predictor._take(TrainedModel.from_files(Path(config), Path(weights)), device, config, weights)
         return predictor
 
-    def _take(self, trained: TrainedModel, device: str | torch.device | None) -> None:
+    def _take(self, trained: TrainedModel, device: str | torch.device | None, *files: str | Path) -> None:
+        self._files = tuple(os.path.abspath(path) for path in files)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = trained.model.to(self.device).eval()
         self.in_channels = self.model.in_channels
@@ -130,7 +134,7 @@ class Predictor:
                 suffice.
             probabilities: whether to return these too; they take 2 K bytes per pixel.
             strict: whether values that are unlike the training's are refused rather than warned about.
-            progress: is called with the number of finished rows and that of all rows.
+            progress: is called with the number of finished pixels and that of all pixels.
             speed: ``best``, windows that overlap by a half, in several views if the model was trained for
                 them; ``balanced``, by a quarter, in one view; ``fast``, windows side by side, in one view.
 
@@ -143,6 +147,7 @@ class Predictor:
                 than the others, or infinite values; or a file is absent or damaged.
         """
         with self.open(rasters, overlap, batch_size, strict, speed) as job:
+            job.classifier.check_values()
             height, width = job.place.shape
             class_map = np.zeros((height, width), np.uint8)
             likely = None
@@ -155,7 +160,7 @@ class Predictor:
                     shares = strip.probabilities()
                     np.copyto(likely[:, rows], shares, casting="same_kind", where=strip.class_map > 0)
                 if progress is not None:
-                    progress(rows.stop, height)
+                    progress(rows.stop * width, height * width)
             self.batch_size = job.classifier.batch_size
         place = job.place
         return Prediction(
@@ -173,6 +178,7 @@ class Predictor:
         strict: bool = False,
         progress: Callable[[int, int], None] | None = None,
         speed: str = "best",
+        dask: str | None = None,
     ) -> list[Path]:
         """Classify every pixel and write the map to a file while it grows.
 
@@ -191,6 +197,9 @@ class Predictor:
             strict: see ``predict``.
             progress: see ``predict``.
             speed: see ``predict``.
+            dask: who classifies: ``local:N``, N processes of this machine, or the address of a Dask scheduler
+                whose workers reach the same files; None means this process. The map is the same, to the last
+                bit.
 
         Returns:
             The files written, the map first.
@@ -198,8 +207,16 @@ class Predictor:
         Raises:
             InputError: as ``predict``; or if a file cannot be written.
         """
-        with self.open(rasters, overlap, batch_size, strict, speed) as job:
-            written = write_map(job, out, beside, half, progress)
+        with ExitStack() as stack:
+            job = stack.enter_context(self.open(rasters, overlap, batch_size, strict, speed))
+            job.classifier.check_values()
+            rows_of = None
+            if dask is not None:
+                options = {"overlap": overlap, "batch_size": job.classifier.batch_size, "speed": speed}
+                task = Task(self._files, _requests(rasters), tuple(options.items()), half)
+                client = stack.enter_context(connect(dask))
+                rows_of = rows_on_cluster(client, task, self.window, job.place.shape[0])
+            written = write_map(job, out, beside, half, progress, rows_of)
             self.batch_size = job.classifier.batch_size
         return written
 
@@ -226,7 +243,6 @@ class Predictor:
             place = self._check_rasters(opened, strict)
             classifier = RowClassifier(self.model, opened, self.window, overlap, batch_size)
             stack.enter_context(block_cache(opened.values(), classifier.grid.side))
-            classifier.check_values()
             views = stack.enter_context(_views(self.model, several=speed == "best"))
             settings = {"overlap": overlap, "views": views}
             tags = self._tags(opened, settings)
@@ -280,6 +296,23 @@ class Predictor:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
         return grids[0]
+
+
+def _requests(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequest], ...]:
+    """Return requests that hold in another process, whatever its folder.
+
+    Raises:
+        InputError: if a raster is an array.
+    """
+    requests = []
+    for modality, given in rasters.items():
+        if isinstance(given, (str, Path)):
+            given = parse_path(str(given))
+        if not isinstance(given, RasterRequest):
+            raise InputError(f"the raster of '{modality}' is an array; with dask a file is expected")
+        path = os.path.abspath(given.path) if Path(given.path).exists() else given.path
+        requests.append((modality, replace(given, path=path)))
+    return tuple(requests)
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -73,8 +76,9 @@ class RasterRows:
 class RowClassifier:
     """Classifies rows of pixels with a trained network.
 
-    The result does not depend on where a range of rows begins or ends, to the last bit: each row of windows
-    is classified in batches of its own.
+    The result does not depend on where a range of rows begins or ends, nor on the number of threads, to the
+    last bit: each row of windows is classified in batches of its own, and each batch by one thread.
+    Operations on windows of a few hundred pixels are too small to be shared out among threads.
 
     Args:
         model: in evaluation mode, on its device.
@@ -85,6 +89,7 @@ class RowClassifier:
 
     Attributes:
         grid: of the windows.
+        threads: how many batches run side by side.
     """
 
     def __init__(
@@ -99,6 +104,8 @@ class RowClassifier:
         self.rasters = {modality: RasterRows(modality, raster) for modality, raster in rasters.items()}
         shape = next(iter(rasters.values())).grid.shape
         self.grid = WindowGrid(shape, window, overlap, model.margin)
+        on_cpu = all(not parameter.is_cuda for parameter in model.parameters())
+        self.threads = torch.get_num_threads() if on_cpu else 1
 
     def classify(self, first: int = 0, last: int | None = None) -> Iterator[Strip]:
         """Yield rows ``first .. last - 1``, by default all, in strips from the top.
@@ -107,8 +114,12 @@ class RowClassifier:
             InputError: if a file is damaged.
             RuntimeError: if memory does not suffice for a single window.
         """
+        last = self.grid.shape[0] if last is None else last
+        with _one_thread_per_operation(), ThreadPoolExecutor(self.threads) as self._pool:
+            yield from self._classify(first, last)
+
+    def _classify(self, first: int, last: int) -> Iterator[Strip]:
         (height, width), side = self.grid.shape, self.grid.window
-        last = height if last is None else last
         tops = self.grid.rows_of_windows(first, last)
         stitched = SceneLogits(self.model.num_classes, (min(side, height), width), max(tops[0], 0))
         for row, until in zip(tops, [*tops[1:], last], strict=True):
@@ -150,13 +161,20 @@ class RowClassifier:
         return shown
 
     def _logits(self, windows: Iterator[Window]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        """Yield each window with its logits ``(K, S, S)``, in order; ``batch_size`` windows run at once.
+        """Yield each window with its logits ``(K, S, S)``, in order.
 
-        Where memory does not suffice ``batch_size`` is halved, until the end of the prediction.
+        ``batch_size`` windows run at once, and a batch per thread side by side. Where memory does not suffice
+        ``batch_size`` is halved, until the end of the prediction.
         """
-        while batch := list(islice(windows, self.batch_size)):
+        waiting: deque[tuple[list[Window], Future]] = deque()
+        while True:
+            while len(waiting) < 2 * self.threads and (batch := list(islice(windows, self.batch_size))):
+                waiting.append((batch, self._pool.submit(self._forward, batch)))
+            if not waiting:
+                return
+            batch, future = waiting.popleft()
             try:
-                logits = self._forward(batch)
+                logits = future.result()
             except RuntimeError as error:
                 if len(batch) == 1 or not _is_out_of_memory(error):
                     raise
@@ -164,9 +182,9 @@ class RowClassifier:
             if logits:
                 yield from zip(batch, logits, strict=True)
             else:
-                self.batch_size = len(batch) // 2
+                self.batch_size = min(self.batch_size, len(batch) // 2)
                 torch.cuda.empty_cache()  # not in the except block: the error holds the attempt's tensors
-                windows = chain(batch, windows)
+                yield from self._logits(iter(batch))
 
     @torch.no_grad()
     def _forward(self, batch: list[Window]) -> list[NDArray[np.float32]]:
@@ -184,6 +202,17 @@ def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
     """
     needed = sum(raster.block_bytes(rows) for raster in rasters)
     return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))
+
+
+@contextmanager
+def _one_thread_per_operation() -> Iterator[None]:
+    """Let torch's operations run in one thread each, for the time of the block."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -51,6 +51,9 @@ class Sum:
 
     margin, num_classes, in_channels = 0, 3, ("hsi",)
 
+    def parameters(self):
+        return iter(())
+
     def test_step(self, data):
         x = data["inputs"]["hsi"].nan_to_num()
         mean = x.mean((1, 2, 3), keepdim=True) + 1e-3 * len(x)

@@ -1,0 +1,139 @@
+"""Rows of a map classified by the workers of a Dask cluster, on this machine or on many.
+
+Each worker loads the model once. A worker that dies costs its rows again and nothing else: Dask gives them to
+another one. The rows do not depend on who classifies them (``RowClassifier``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.inference.map_files import Bands, bands_of
+from m3amba_zoo.maps.products import Product, product
+from m3amba_zoo.rasters.request import RasterRequest
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from m3amba_zoo.inference.predictor import Predictor
+
+WINDOWS_PER_TASK = 16
+"""Rows of windows, side by side, of a task: at its upper end one more is classified, a few percent."""
+TASKS_PER_WORKER = 2
+"""In flight, so that no worker waits and finished rows do not pile up."""
+LOCAL = "local"
+SECONDS_TO_ANSWER = 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to classify rows: files that it can reach, and options; see ``Predictor``.
+
+    Attributes:
+        model: a folder, or a config and weights.
+        rasters: by modality, with absolute paths.
+        options: of ``Predictor.open``.
+        half: see ``write_map``.
+    """
+
+    model: tuple[str, ...]
+    rasters: tuple[tuple[str, RasterRequest], ...]
+    options: tuple[tuple[str, Any], ...]
+    half: bool
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Client]:
+    """Connect to a cluster, or start one on this machine for the time of the block.
+
+    Args:
+        address: of a scheduler, such as ``tcp://10.0.0.5:8786``; or ``local``, one worker per core, or
+            ``local:N``, N workers.
+
+    Raises:
+        InputError: if dask.distributed is not installed, the address is none, or nobody answers.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise InputError(
+            "--dask: dask.distributed is not installed; expected `pip install 'm3amba_zoo[dask]'`"
+        ) from error
+    kind, _, count = address.partition(":")
+    if kind == LOCAL and (count and not (count.isdigit() and int(count))):
+        raise InputError(f"--dask: '{address}', expected local, local:N with N workers, or an address")
+    if kind == LOCAL:
+        workers = int(count) if count else None
+        with (
+            LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+        return
+    try:
+        client = Client(address, timeout=SECONDS_TO_ANSWER)
+    except (OSError, ValueError) as error:
+        raise InputError(f"--dask: no scheduler answers at '{address}' ({error})") from error
+    with client:
+        yield client
+
+
+def rows_on_cluster(
+    client: Client, task: Task, window: int, height: int
+) -> Callable[[Mapping[str, Product], int], Iterator[Bands]]:
+    """Return who classifies rows for ``write_map``: the cluster's workers.
+
+    Args:
+        client: of the cluster.
+        task: what workers need.
+        window: S, the side of the model's windows.
+        height: rows of the map.
+    """
+
+    def rows(products: Mapping[str, Product], first: int) -> Iterator[Bands]:
+        starts = iter(range(first, height, WINDOWS_PER_TASK * window))
+        waiting: deque = deque()
+        while True:
+            most = TASKS_PER_WORKER * max(len(client.scheduler_info()["workers"]), 1)
+            while len(waiting) < most and (start := next(starts, None)) is not None:
+                last = min(start + WINDOWS_PER_TASK * window, height)
+                waiting.append(client.submit(_classify, task, tuple(products), start, last, pure=False))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+
+    return rows
+
+
+def _classify(task: Task, products: Sequence[str], first: int, last: int) -> Bands:
+    """Classify rows ``first .. last - 1`` on a worker."""
+    torch.set_num_threads(1)  # there is a worker per core
+    logging.getLogger("m3amba_zoo").setLevel(logging.ERROR)  # what is to be said has been said
+    predictor = _load(task.model)
+    made = {name: product(name, predictor.classes, None, None, {}, task.half) for name in products}
+    with predictor.open(dict(task.rasters), **dict(task.options)) as job:
+        parts = list(bands_of(job.classifier.classify(first, last), made))
+    return {name: np.concatenate([bands[name] for bands in parts], axis=1) for name in products}
+
+
+@lru_cache(maxsize=1)
+def _load(model: tuple[str, ...]) -> Predictor:
+    """Load the model of a task, once per worker."""
+    from m3amba_zoo.inference.predictor import Predictor
+
+    if len(model) == 1:
+        return Predictor(model[0], device="cpu")
+    config, weights = model
+    return Predictor.from_files(config, weights, device="cpu")
