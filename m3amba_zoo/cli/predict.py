@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_output(args.out, (*GEOTIFF, *PICTURE))
     if args.probabilities:
         check_output(args.probabilities, GEOTIFF)
-    sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

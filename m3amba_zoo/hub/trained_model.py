@@ -19,7 +19,7 @@ from m3amba_zoo.scenes.scene import LandClass, distinct_color
 
 CONFIG, README = "config.py", "README.md"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
-EXPECTED = "a work dir of tools/train.py is expected, or a folder with config.py and a .safetensors file"
+EXPECTED = "a work dir of 'm3amba train' is expected, or a folder with config.py and a .safetensors file"
 
 
 class TrainedModel(NamedTuple):
