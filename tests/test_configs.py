@@ -1,6 +1,5 @@
 """Every model on every dataset: the config reads, the model fits its data, and the main jobs run from it."""
 
-import copy
 import json
 import logging
 import os
@@ -228,11 +227,12 @@ def test_a_dataset_that_cannot_be_taken_is_refused(config, data, expected):
 def test_reading_leaves_mmengine_and_the_environment_as_they_are(monkeypatch):
     monkeypatch.setenv("M3AMBA_DATASET", "of the user")
     exchanged = [(mmengine.config.config, "get_installed_path"), (mmengine.config.config, "is_installed")]
-    exchanged += [(mmengine.config.config.Config, "_get_cfg_path"), (sys, "path")]
-    before = [copy.copy(vars(owner)[name]) for owner, name in exchanged]
+    exchanged += [(mmengine.config.config.Config, "_get_cfg_path")]
+    before, path = [vars(owner)[name] for owner, name in exchanged], list(sys.path)
     read_config(CONFIGS / "m3amba.py", "houston")
     assert os.environ["M3AMBA_DATASET"] == "of the user"
     assert before == [vars(owner)[name] for owner, name in exchanged]
+    assert sys.path == path
 
 
 def test_packages_are_found_without_pkg_resources(tmp_path, monkeypatch):

@@ -53,7 +53,7 @@ def find_config(given: str | Path) -> Path:
 
 
 def find_base(given: str) -> Path:
-    """Return the path of what ``m3amba_zoo::`` names: a config as in ``find_config``, or a file of the folder.
+    """Return the path of what ``m3amba_zoo::`` names: a file of the folder, or a config's name.
 
     Raises:
         InputError: if there is neither; the message has close names.
