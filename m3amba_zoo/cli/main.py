@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ from m3amba_zoo.system import keep_freed_memory
 COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 CONTINUING = ("download", "leaderboard")  # commands that skip what is done already
 
 
@@ -57,6 +59,9 @@ def _exit_code(module: str) -> int:
         return import_module(module).main() or 0
     except InputError as error:
         message = str(error)
+    except BrokenPipeError:  # the reader of the output, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        return BROKEN_PIPE
     except OSError as error:
         if error.strerror is None:  # not from the operating system: our own bug, which needs its traceback
             raise
