@@ -27,7 +27,8 @@ def run(module: str) -> NoReturn:
     """Run the ``main()`` of a command's module, such as ``m3amba_zoo.cli.train``, and exit.
 
     The exit code is that of ``main``, 2 for bad input and for files that cannot be read or written (with one
-    sentence on stderr), or 130 after an interrupt. The text of a KeyboardInterrupt says how to go on.
+    sentence on stderr), 141 if nobody reads the output any more, or 130 after an interrupt. The text of a
+    KeyboardInterrupt says how to go on.
     """
     sys.exit(_exit_code(module))
 
