@@ -84,7 +84,7 @@ def run_classifier(config: Config) -> None:
     maps = f"maps/ ({len(evaluation.class_maps)} files)"
     print_line(f"wrote {kept}metrics.json, map.png and {maps} to {work_dir}")
     if not weights:
-        print_line(f"a {type(classifier).__name__} is not kept, so that it predicts no other rasters")
+        print_line(f"a {type(classifier).__name__} keeps nothing, so that it predicts no other rasters")
 
 
 def _keep(

@@ -16,7 +16,7 @@ from m3amba_zoo.models.baselines.kept import TILE, read_kept
 from m3amba_zoo.models.chosen_weights import trained_weights
 from m3amba_zoo.models.weights import load_weights
 from m3amba_zoo.models.window_classifier import WindowClassifier
-from m3amba_zoo.registry import MODELS
+from m3amba_zoo.registry import CLASSIFIERS, MODELS
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 
 CONFIG, README = "config.py", "README.md"
@@ -115,6 +115,9 @@ def _build_model(path: Path, find: Callable[[], Path | None]) -> tuple[Config, W
     """Build the model of a config, with the weights that ``find`` returns once the model is built."""
     config = read_config(path)
     if config.get("classifier") is not None:
+        kind = config.classifier.type
+        if getattr(CLASSIFIERS.get(kind), "fitted", None) is None:
+            raise InputError(f"{path}: a {kind} keeps nothing, so that it predicts no other rasters")
         return config, read_kept(find() or path.parent / KEPT, config.classifier.to_dict())
     if "model" not in config:
         raise InputError(f"{path}: has no 'model', expected the config of a training")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
@@ -77,7 +77,7 @@ def keep(classifier: PixelClassifier, path: Path, in_channels: Mapping[str, int]
     }
     arrays = {name: np.ascontiguousarray(value) for name, value in state.items()}
     with whole_file(path) as aside:
-        save_file(arrays, aside, {"about": json.dumps(about)})
+        aside.write_bytes(save(arrays, {"about": json.dumps(about)}))
     return True
 
 

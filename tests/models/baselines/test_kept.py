@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_refused(tmp_path):
 def test_a_classifier_by_place_is_not_kept_and_says_so(tmp_path, capsys):
     run = train(tmp_path, {"type": "ShrinkageLDA"})
     run = train(tmp_path, {"type": "Position"})
-    assert "a Position is not kept" in capsys.readouterr().out
+    assert "a Position keeps nothing" in capsys.readouterr().out
     assert not (run / FILE).exists(), "that of the run before"
-    with pytest.raises(InputError, match="holds no weights"):
+    with pytest.raises(InputError, match="mine.py: a Position keeps nothing"):
         Predictor(run)
