@@ -106,5 +106,5 @@ def test_a_classifier_by_place_is_not_kept_and_says_so(tmp_path, capsys):
     run = train(tmp_path, {"type": "Position"})
     assert "a Position keeps nothing" in capsys.readouterr().out
     assert not (run / FILE).exists(), "that of the run before"
-    with pytest.raises(InputError, match="mine.py: a Position keeps nothing"):
+    with pytest.raises(InputError, match=r"mine\.py: a Position keeps nothing"):
         Predictor(run)
