@@ -19,16 +19,15 @@ from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import train
 from m3amba_zoo.config import config_sha256, read_config
-from m3amba_zoo.config.reading import OWN_SCENE, SHARED, installed_path
+from m3amba_zoo.config.reading import installed_path
+from m3amba_zoo.config.shipped import dataset_configs
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES, SPLITS
 from m3amba_zoo.scenes.source import data_roots
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-DATASETS = sorted(
-    path.stem for path in (CONFIGS / "_base_/datasets").glob("*.py") if path.stem not in (*SHARED, OWN_SCENE)
-)
+DATASETS = list(dataset_configs())
 RECIPES = ["m3amba.py", "m3amba-s.py"]
 RECIPES += sorted(f"baselines/{path.name}" for path in (CONFIGS / "baselines").glob("*.py"))
 LEAVES = sorted(
@@ -227,10 +226,13 @@ def test_a_dataset_that_cannot_be_taken_is_refused(config, data, expected):
 
 def test_reading_leaves_mmengine_and_the_environment_as_they_are(monkeypatch):
     monkeypatch.setenv("M3AMBA_DATASET", "of the user")
-    before = {name: getattr(mmengine.config.config, name) for name in ("get_installed_path", "is_installed")}
+    exchanged = [(mmengine.config.config, "get_installed_path"), (mmengine.config.config, "is_installed")]
+    exchanged += [(mmengine.config.config.Config, "_get_cfg_path")]
+    before, path = [vars(owner)[name] for owner, name in exchanged], list(sys.path)
     read_config(CONFIGS / "m3amba.py", "houston")
     assert os.environ["M3AMBA_DATASET"] == "of the user"
-    assert before == {name: getattr(mmengine.config.config, name) for name in before}
+    assert before == [vars(owner)[name] for owner, name in exchanged]
+    assert sys.path == path
 
 
 def test_packages_are_found_without_pkg_resources(tmp_path, monkeypatch):

@@ -1,10 +1,5 @@
 """Write a simulated stand-in for a standard scene: ``python tools/simulate.py SOURCE [--to DIR]``."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the workshop is not installed
-
 from m3amba_zoo.cli.main import run
 
-run("workshop.cli.simulate")
+run("m3amba_zoo.cli.simulate")

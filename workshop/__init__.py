@@ -1,1 +1,1 @@
-"""For those who make a zoo: leaderboard, benchmarks, cards, publishing, stand-ins. It is not installed."""
+"""For those who make a zoo: leaderboard, benchmarks, cards, publishing. It is not installed."""

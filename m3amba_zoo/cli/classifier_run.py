@@ -14,13 +14,16 @@ from m3amba_zoo.evaluation import evaluate_scenes
 from m3amba_zoo.evaluation.record import METRICS_FILE, build_record, write_json
 from m3amba_zoo.evaluation.stitching import predict_scenes
 from m3amba_zoo.models.baselines import PixelClassifier
+from m3amba_zoo.models.baselines.kept import FILE, keep
+from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits import load_scene_data
+from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.visualization.maps import write_maps
 
 
 def run_classifier(config: Config) -> None:
-    """Fit, predict and score a classifier, and write ``metrics.json`` and maps to the work dir.
+    """Fit, predict and score a classifier; write it, its config, ``metrics.json`` and maps to the work dir.
 
     ``test_dataloader.dataset`` names the data, its split and the part that is scored. With its
     ``whole_scenes=False`` only the scenes that have pixels of the part are predicted.
@@ -59,6 +62,8 @@ def run_classifier(config: Config) -> None:
     timing = {"train": fitted - began, "test": time.perf_counter() - fitted}
     modalities = classifier.modalities or None  # a classifier by position reads none
     evaluation = evaluate_scenes(predicted, data.scenes, data.split, part, modalities)
+    work_dir = Path(config.work_dir)
+    weights = _keep(work_dir, classifier, data, config)
     found = evaluation.scores
     print_line(f"{part}: oa {found['oa']:.4f}, aa {found['aa']:.4f}, kappa {found['kappa']:.4f}")
     record = build_record(
@@ -70,14 +75,33 @@ def run_classifier(config: Config) -> None:
         selection=classifier.selection,
         seed=seed,
         timing=timing,
+        weights=weights,
     )
     if not classifier.probabilistic:
         record["ece"] = None  # it gives one class with certainty: no calibration to measure
-    work_dir = Path(config.work_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
     write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated)
     write_json(work_dir / METRICS_FILE, record)  # last, because this file marks complete results
-    print_line(f"wrote metrics.json, map.png and maps/ ({len(evaluation.class_maps)} files) to {work_dir}")
+    kept = f"{FILE}, " if weights else ""
+    maps = f"maps/ ({len(evaluation.class_maps)} files)"
+    print_line(f"wrote {kept}metrics.json, map.png and {maps} to {work_dir}")
+    if not weights:
+        print_line(f"a {type(classifier).__name__} keeps nothing, so that it predicts no other rasters")
+
+
+def _keep(
+    work_dir: Path, classifier: PixelClassifier, data: SceneData, config: Config
+) -> dict[str, Any] | None:
+    """Write config and classifier to the work dir; return what ``metrics.json`` says of the file, if any."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    forget_choice(work_dir)
+    (work_dir / FILE).unlink(missing_ok=True)
+    config.dump(work_dir / Path(config.filename).name)
+    in_channels = {m: len(data.scenes[0].rasters[m].data) for m in classifier.modalities}
+    if not keep(classifier, work_dir / FILE, in_channels, len(data.classes)):
+        return None
+    write_choice(work_dir, work_dir / FILE, classifier.selection)
+    chosen = read_choice(work_dir)
+    return chosen and {"file": FILE, "sha256": chosen.sha256, "epoch": None}
 
 
 def _describe(name: str, classifier: PixelClassifier) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ from m3amba_zoo.system import keep_freed_memory
 COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 CONTINUING = ("download", "leaderboard", "predict")  # commands that skip what is done already
 
 
@@ -25,7 +27,8 @@ def run(module: str) -> NoReturn:
     """Run the ``main()`` of a command's module, such as ``m3amba_zoo.cli.train``, and exit.
 
     The exit code is that of ``main``, 2 for bad input and for files that cannot be read or written (with one
-    sentence on stderr), or 130 after an interrupt. The text of a KeyboardInterrupt says how to go on.
+    sentence on stderr), 141 if nobody reads the output any more, or 130 after an interrupt. The text of a
+    KeyboardInterrupt says how to go on.
     """
     sys.exit(_exit_code(module))
 
@@ -57,6 +60,9 @@ def _exit_code(module: str) -> int:
         return import_module(module).main() or 0
     except InputError as error:
         message = str(error)
+    except BrokenPipeError:  # the reader of the output, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+        return BROKEN_PIPE
     except OSError as error:
         if error.strerror is None:  # not from the operating system: our own bug, which needs its traceback
             raise

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"--out: {args.out} is a picture; for {', '.join(beside)} a .tif is expected")
     else:
         output_paths(args.out, beside, inputs)
-    sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     options = {"overlap": args.overlap, "speed": args.speed, "strict": args.strict}

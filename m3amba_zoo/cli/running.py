@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections import Counter
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
+CONFIG_HELP = "a file, or a name that 'm3amba configs' lists, such as m3amba_demo"
 Stamps = dict[Path, tuple[int, int]]
 # the environment variable that each launcher sets
 LAUNCHERS = {
@@ -36,7 +36,7 @@ def add_run_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="NAME|FILE",
-        help="dataset of a recipe: a name in configs/_base_/datasets, a file like those, or a scene.yaml",
+        help="dataset of a recipe: a name that 'm3amba configs' lists, a file like those, or a scene.yaml",
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/NAME_OF_THE_CONFIG")
     parser.add_argument(
@@ -66,7 +66,6 @@ def config_of(args: Namespace, seed: int | None = None) -> Config:
             f"--launcher {args.launcher}: {variable} is not set, so this launcher did not start the process"
         )
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     config = read_config(args.config, args.data, args.cfg_options, seed)
     config.launcher = args.launcher
     config.work_dir = str(args.work_dir or config.get("work_dir") or Path("work_dirs") / name_of(config))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from m3amba_zoo.cli.running import add_run_options
+from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the config of the training")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help=f"the config of the training: {CONFIG_HELP}"
+    )
     parser.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT", help=".pth, or weights as .safetensors"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m3amba_zoo.cli.running import add_run_options
+from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
 from m3amba_zoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _require_same_config(work_dir: Path, name: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="for example configs/m3amba_demo.py")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help=CONFIG_HELP)
     parser.add_argument(
         "--resume",
         nargs="?",

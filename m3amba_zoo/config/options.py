@@ -13,6 +13,7 @@ from mmengine.config import Config, DictAction
 from m3amba_zoo.errors import InputError, close_names, one_line
 
 INIT_FROM, FREEZE = "init_from", "freeze"  # the weights that training starts from; the frozen parameters
+IMPORTS_FROM = "imports_from"  # the folders in which a training found modules of the user
 # keys that can change the weights or the scores
 DECISIVE = (
     "model",
@@ -44,6 +45,7 @@ OTHERS = (
     "env_cfg",
     "experiment_name",
     "find_unused_parameters",
+    IMPORTS_FROM,
     "launcher",
     "log_level",
     "log_processor",

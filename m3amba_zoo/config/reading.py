@@ -1,50 +1,58 @@
-"""Reads config files, with a dataset for recipes; works without pkg_resources."""
+"""Reads config files by path or name, with a dataset for recipes; works without pkg_resources."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import mmengine.config.config
 from mmengine.config import Config
 
 from m3amba_zoo.config.completion import complete
 from m3amba_zoo.config.options import apply_options, require_read, set_seed
+from m3amba_zoo.config.shipped import (
+    DATASET_FOLDER,
+    OWN_SCENE,
+    SCHEME,
+    SHIPPED,
+    dataset_configs,
+    find_base,
+    find_config,
+)
+from m3amba_zoo.config.user_modules import import_custom, importable
 from m3amba_zoo.errors import InputError, close_names, one_line
 
 DATASET_VARIABLE = "M3AMBA_DATASET"
 """Recipes contain ``{{$M3AMBA_DATASET:...}}`` in place of the dataset's file."""
 SCENE_VARIABLE = "M3AMBA_SCENE"
-DATASET_FOLDER = Path("_base_", "datasets")
-SHARED = ("windows", "hyperspectral")  # what datasets inherit from
-OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
-CHECKOUT_CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _READING = threading.RLock()  # a file is read with variables of the process
+_MMENGINE_BASE_PATH = Config._get_cfg_path
 
 
 def read_config(
-    path: Path, data: str | Path | None = None, options: Sequence[str] = (), seed: int | None = None
+    path: str | Path, data: str | Path | None = None, options: Sequence[str] = (), seed: int | None = None
 ) -> Config:
     """Read a config, change it, and complete it from its source and model.
 
     Args:
-        path: the config file.
+        path: the config file, or the name of one that comes with the package (``find_config``).
         data: the dataset of a recipe: a name in ``_base_/datasets``, a dataset's file, or a user's own
             ``scene.yaml``. None takes the recipe's default.
         options: ``KEY=VALUE`` changes.
         seed: of the run, its validation pixels and random splits (``set_seed``); None keeps the config's.
 
     Raises:
-        InputError: if the file or the dataset does not exist or cannot be read, if ``data`` is given for a
-            config that has its own dataset, or as ``apply_options`` and ``complete`` do.
+        InputError: if the file or the dataset does not exist or cannot be read, a module of the user cannot
+            be imported, ``data`` is given for a config that has its own dataset, or as ``apply_options`` and
+            ``complete`` do.
     """
     config = read_raw(path, data)
     apply_options(config, options)
@@ -54,18 +62,19 @@ def read_config(
     return config
 
 
-def read_raw(path: Path, data: str | Path | None = None) -> Config:
-    """Read a config as its files state it, without completing it.
+def read_raw(path: str | Path, data: str | Path | None = None) -> Config:
+    """Read a config as its files state it, without completing it; import the modules that it names.
 
     Raises:
         InputError: as ``read_config`` does.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such config")
+    path = find_config(path)
     environment = {} if data is None else _dataset_variables(path, str(data))
     try:
         with _mmengine_for_reading(environment):
-            config = Config.fromfile(path)
+            with importable(path.resolve().parent):
+                config = Config.fromfile(path, import_custom_modules=False)
+            import_custom(config, path)
     except InputError:
         raise
     except Exception as error:  # a config is Python code and may raise anything
@@ -96,11 +105,11 @@ def _dataset_variables(config: Path, data: str) -> dict[str, str]:
 
 
 def _find_dataset(config: Path, name: str) -> Path:
-    folders = [folder / DATASET_FOLDER for folder in (*config.resolve().parents, CHECKOUT_CONFIGS)]
+    folders = [folder / DATASET_FOLDER for folder in (*config.resolve().parents, SHIPPED)]
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
         raise InputError(f"--data {name}: no folder {DATASET_FOLDER} beside or above {config}")
-    known = sorted(path.stem for path in folder.glob("*.py") if path.stem not in (*SHARED, OWN_SCENE))
+    known = dataset_configs(folder)
     if name not in (*known, OWN_SCENE):
         hint = close_names(name, known) or f"known: {', '.join(known)}"
         raise InputError(f"--data {name}: no such dataset in {folder}; {hint}")
@@ -109,35 +118,44 @@ def _find_dataset(config: Path, name: str) -> Path:
 
 @contextmanager
 def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
-    """Set the dataset's variables, and let MMEngine find packages without pkg_resources, for a while.
+    """Set the dataset's variables, and let MMEngine find what configs inherit from, for a while.
 
     MMEngine 0.10 needs pkg_resources, which setuptools has dropped, for configs that inherit from packages
-    (``mmpretrain::_base_/default_runtime.py``). At the end MMEngine and the environment are as before.
+    (``mmpretrain::_base_/default_runtime.py``), and knows only packages of OpenMMLab. At the end MMEngine and
+    the environment are as before.
     """
-    module = mmengine.config.config
-    ours = {"get_installed_path": installed_path, "is_installed": is_installed}
+    ours = [
+        (mmengine.config.config, "get_installed_path", installed_path),
+        (mmengine.config.config, "is_installed", is_installed),
+        (Config, "_get_cfg_path", staticmethod(_base_path)),
+    ]
     with _READING:
-        yield from _exchanged(module, ours, environment)
+        yield from _exchanged(ours, environment)
 
 
-def _exchanged(module: ModuleType, ours: dict[str, Callable], environment: dict[str, str]) -> Iterator[None]:
-    theirs = {name: getattr(module, name) for name in ours}
+def _exchanged(ours: Sequence[tuple[Any, str, Any]], environment: dict[str, str]) -> Iterator[None]:
+    theirs = [(owner, name, vars(owner)[name]) for owner, name, _ in ours]
     before = {name: os.environ.pop(name, None) for name in (DATASET_VARIABLE, SCENE_VARIABLE)}
     disabled = logging.root.manager.disable
     try:
         logging.disable(max(disabled, logging.INFO))  # MMEngine logs every variable that it reads
         os.environ.update(environment)
-        for name, function in ours.items():
-            setattr(module, name, function)
+        for owner, name, value in ours:
+            setattr(owner, name, value)
         yield
     finally:
         logging.disable(disabled)
-        for name, function in theirs.items():
-            setattr(module, name, function)
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        for owner, name, value in theirs:
+            setattr(owner, name, value)
+        for variable, was in before.items():
+            os.environ.pop(variable, None)
+            if was is not None:
+                os.environ[variable] = was
+
+
+def _base_path(base: str, config: str) -> tuple[str, str | None]:
+    """Return the path of a base and the scope of its package, as MMEngine asks for them."""
+    return (str(find_base(base)), None) if base.startswith(SCHEME) else _MMENGINE_BASE_PATH(base, config)
 
 
 def installed_path(package: str) -> str:

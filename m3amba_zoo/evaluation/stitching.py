@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from m3amba_zoo.models.baselines.classical import PixelClassifier
+from m3amba_zoo.models.baselines.classical import PixelClassifier, log_probabilities
 from m3amba_zoo.models.baselines.spectra import row_chunks
 from m3amba_zoo.scenes.scene import check_number_of_classes
 from m3amba_zoo.splits.scene_data import SceneData
-
-SMALLEST_PROBABILITY = 1e-12  # keeps the logarithm of a tree's zero finite
 
 
 class SceneLogits:
@@ -98,7 +96,6 @@ def predict_scenes(
         if part is not None and not data.split.masks[scene.name][part].any():
             continue
         for start, stop in row_chunks(scene):
-            probabilities = classifier.probabilities(data, index, start, stop)
-            log_probabilities = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).astype(np.float32)
-            logits.add(log_probabilities.T.reshape(-1, stop - start, scene.shape[1]), start, 0)
+            rows = log_probabilities(classifier.probabilities(data, index, start, stop))
+            logits.add(rows.T.reshape(-1, stop - start, scene.shape[1]), start, 0)
     return predicted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,17 +11,19 @@ from mmengine.config import Config
 from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
+from m3amba_zoo.models.baselines.kept import FILE as KEPT
+from m3amba_zoo.models.baselines.kept import TILE, read_kept
 from m3amba_zoo.models.chosen_weights import trained_weights
 from m3amba_zoo.models.weights import load_weights
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters.matching import KnownBands
-from m3amba_zoo.registry import MODELS
+from m3amba_zoo.registry import CLASSIFIERS, MODELS
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 from m3amba_zoo.system import sha256_of
 
 CONFIG, README = "config.py", "README.md"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
-EXPECTED = "a work dir of tools/train.py is expected, or a folder with config.py and a .safetensors file"
+EXPECTED = "a work dir of 'm3amba train' is expected, or a folder with config.py and a .safetensors file"
 
 
 class TrainedModel(NamedTuple):
@@ -60,10 +62,8 @@ class TrainedModel(NamedTuple):
             names = ", ".join(path.name for path in configs)
             found = f"{len(configs)} configs ({names})" if configs else "no config (*.py)"
             raise InputError(f"{folder}: holds {found}; {EXPECTED}")
-        config, model = _build_model(configs[0])
+        config, model = _build_model(configs[0], lambda: find_weights(folder) if pretrained else None)
         weights = find_weights(folder) if pretrained else None
-        if weights is not None:
-            load_weights(model, weights)
         record = folder / METRICS_FILE
         tags = _tags(folder.resolve().name, weights, record)
         return cls(model, _window(config, configs[0]), *_read_record(record, model), tags)
@@ -75,8 +75,7 @@ class TrainedModel(NamedTuple):
         Raises:
             InputError: if a file is absent or damaged, or the two do not fit.
         """
-        content, model = _build_model(config)
-        load_weights(model, weights)
+        content, model = _build_model(config, lambda: weights)
         record = weights.parent / METRICS_FILE
         tags = _tags(weights.stem, weights, record)
         return cls(model, _window(content, config), *_read_record(record, model), tags)
@@ -120,17 +119,27 @@ def read_own_record(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: expected 'seed', and a run of this seed in 'runs'") from error
 
 
-def _build_model(path: Path) -> tuple[Config, WindowClassifier]:
+def _build_model(path: Path, find: Callable[[], Path | None]) -> tuple[Config, WindowClassifier]:
+    """Build the model of a config, with the weights that ``find`` returns once the model is built."""
     config = read_config(path)
+    if config.get("classifier") is not None:
+        kind = config.classifier.type
+        if getattr(CLASSIFIERS.get(kind), "fitted", None) is None:
+            raise InputError(f"{path}: a {kind} keeps nothing, so that it predicts no other rasters")
+        return config, read_kept(find() or path.parent / KEPT, config.classifier.to_dict())
     if "model" not in config:
         raise InputError(f"{path}: has no 'model', expected the config of a training")
     model = MODELS.build(config.model)
     if not isinstance(model, WindowClassifier):
         raise InputError(f"{path}: model is a {type(model).__name__}, expected a WindowClassifier")
+    if weights := find():
+        load_weights(model, weights)
     return config, model
 
 
 def _window(config: Config, path: Path) -> int:
+    if config.get("classifier") is not None:
+        return TILE
     evaluation = (config.get("test_dataloader") or {}).get("dataset") or {}
     window = evaluation.get("window", config.model.get("window"))
     if window is None:

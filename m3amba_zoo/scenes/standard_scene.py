@@ -112,7 +112,7 @@ class StandardScene(Source):
 
     @property
     def simulated(self) -> bool:  # type: ignore[override]  # a folder's content can change between calls
-        """Whether the folder holds a stand-in written by ``tools/simulate.py``."""
+        """Whether the folder holds a stand-in written by ``m3amba simulate``."""
         return (self.root / MARKER).is_file()
 
     def load(self, rasters: bool = True) -> list[Scene]:
@@ -170,7 +170,7 @@ class StandardScene(Source):
         raise DataNotFoundError(
             f"{self.name}: {folder.path} lacks {' and '.join(wants)}; fetch the data from {self.host}, put "
             f"into {self.destination}: {expected}; or write a simulated stand-in of the same layout and size "
-            f"with `python tools/simulate.py {self.name} --to DIR` and set {DATA_ROOT_VARIABLE}=DIR"
+            f"with `m3amba simulate {self.name} --to DIR` and set {DATA_ROOT_VARIABLE}=DIR"
         )
 
     def _raster(self, name: str, located: Located) -> Raster:

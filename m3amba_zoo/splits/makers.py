@@ -233,7 +233,7 @@ def by_scene(
 
 @SPLITS.register_module()
 def file(scenes: Sequence[Scene], path: str | Path) -> Split:
-    """Read a split saved by ``Split.save`` or ``tools/split.py make``; its name and hash are the file's.
+    """Read a split saved by ``Split.save`` or ``m3amba split make``; its name and hash are the file's.
 
     A split that was made from labels alone loses the pixels that no raster shows, and so has another hash.
 

@@ -159,7 +159,7 @@ class Split:
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such split file") from error
         except Exception as error:  # numpy, zipfile and zlib raise nearly anything on a damaged file
-            raise InputError(f"{path}: not a split made by tools/split.py ({error})") from error
+            raise InputError(f"{path}: not a split made by 'm3amba split make' ({error})") from error
         try:
             split = cls(name, masks, groups)
         except InputError as error:

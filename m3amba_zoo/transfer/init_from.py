@@ -216,15 +216,23 @@ def open_source(given: str, config: str | Path | None = None) -> SourceModel:
                 f"{path}: {len(beside)} configs (*.py) lie beside these weights, give the right one as "
                 "init_from.config or --init-config"
             )
-        return SourceModel(given, TrainedModel.from_files(beside[0], path), read_config(beside[0]), path)
+        read = _read_network(given, beside[0])
+        return SourceModel(given, TrainedModel.from_files(beside[0], path), read, path)
     if config:
         raise InputError(f"{given}: no such weights file, but the config {config} is given for it")
     if not path.is_dir() and (path.suffix in (".pth", ".safetensors") or path.parent != Path()):
         raise InputError(f"{path}: no such file or folder to take weights from")
     folder = find_model(given)
     trained = TrainedModel.from_folder(folder)
-    read = read_config(visible_files(folder, "*.py")[0])
+    read = _read_network(given, visible_files(folder, "*.py")[0])
     return SourceModel(given, trained, read, find_weights(folder))
+
+
+def _read_network(given: str, path: Path) -> Config:
+    config = read_config(path)
+    if config.get("classifier") is not None:
+        raise InputError(f"{given}: a classical classifier has no weights to start from")
+    return config
 
 
 def _read_wavelengths(given: Any, bands: int, of_what: str) -> NDArray[np.float64]:

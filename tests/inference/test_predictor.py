@@ -367,7 +367,7 @@ def spoil(folder):
     [
         (
             lambda files: files.config.unlink(),
-            r"holds no config \(\*\.py\); a work dir of tools/train\.py is",
+            r"holds no config \(\*\.py\); a work dir of 'm3amba train' is",
         ),
         (lambda files: files.pointer.unlink(), "holds no weights; a work dir"),
         (
@@ -397,5 +397,5 @@ def test_a_folder_that_is_no_work_dir_is_named(damage, message, tmp_path):
 
 
 def test_a_path_that_is_no_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere: no such folder; a work dir of tools/train\.py is"):
+    with pytest.raises(InputError, match=r"nowhere: no such folder; a work dir of 'm3amba train' is"):
         Predictor(tmp_path / "nowhere")

@@ -125,7 +125,7 @@ def test_absent_data_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "40 x 52 x 144",
         "LiDAR_1.mat (key LiDAR)",
         "houston2013 under $M3AMBA_DATA",
-        "python tools/simulate.py houston2013 --to DIR",
+        "`m3amba simulate houston2013 --to DIR`",
     ):
         assert expected in message
     assert "mask" not in message

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError("no WORK_DIR is given; only --push works without one, for an existing card")
     if args.endpoint is not None and args.push is None:
         raise InputError("--endpoint is the address of an upload, so it needs --push REPO_ID")
-    sys.path.append(os.getcwd())  # for the user's modules in custom_imports
     from workshop.publishing import check_may_push, publish, push
 
     console = Console(soft_wrap=True, markup=False, highlight=False)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from m3amba_zoo.config.options import IMPORTS_FROM
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
 from m3amba_zoo.hub.golden import check_golden
@@ -32,7 +33,7 @@ LARGEST_MAP = 2**20
 OF_DATA = ("wavelengths", "inputs")  # all runs have the same data
 LEFT_OUT = ("predicted", "confusion", *OF_DATA)
 # entries of a config about the run's machine; none of them is in config_sha256
-OF_THE_RUN = ("work_dir", "launcher", "resume", "load_from")
+OF_THE_RUN = ("work_dir", "launcher", "resume", "load_from", IMPORTS_FROM)
 ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
 
 

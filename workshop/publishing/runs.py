@@ -119,7 +119,7 @@ def _read_run(work_dir: Path) -> TrainedRun:
         raise InputError(f"{work_dir}: {found}, expected the work dir of a training")
     config, record = read_config(configs[0]), read_record(work_dir / METRICS_FILE)
     if config.get("classifier") is not None:
-        raise InputError(f"{work_dir}: a classical classifier has no weights to publish")
+        raise InputError(f"{work_dir}: a classical classifier is not published")
     for key in ("model", "train_dataloader", "test_dataloader"):
         if config.get(key) is None:
             raise InputError(f"{configs[0]}: has no '{key}', expected the config of a training with its test")

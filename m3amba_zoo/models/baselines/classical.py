@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,10 +19,19 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from m3amba_zoo.models.baselines.fitted import FittedForest, FittedLinear, FittedMachine, FittedRule
 from m3amba_zoo.models.baselines.spectra import PixelSpectra
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits.places import NearestTraining
 from m3amba_zoo.splits.scene_data import SceneData
+
+PRETREATMENT, ESTIMATOR = "pretreatment", "estimator"  # what the names of kept arrays start with
+SMALLEST_PROBABILITY = 1e-12  # keeps the logarithm of a tree's zero finite
+
+
+def log_probabilities(probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the logarithms of probabilities, which are a classifier's logits."""
+    return np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).astype(np.float32)
 
 
 class PixelClassifier(ABC):
@@ -63,6 +72,10 @@ class PixelClassifier(ABC):
     def probabilities(self, data: SceneData, index: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return the class probabilities of some rows of a scene, ``((stop - start) * W, K)``, row-major."""
 
+    def state(self) -> dict[str, NDArray] | None:
+        """After ``fit``, return what it found as plain arrays by name; None if that cannot be kept."""
+        return None
+
 
 class SpectralClassifier(PixelClassifier):
     """A scikit-learn estimator on the bands of each pixel.
@@ -75,6 +88,8 @@ class SpectralClassifier(PixelClassifier):
     Raises:
         InputError: as for ``PixelSpectra``.
     """
+
+    fitted: ClassVar[type[FittedRule] | None] = None  # the estimator's form when it is kept
 
     def __init__(
         self,
@@ -114,13 +129,41 @@ class SpectralClassifier(PixelClassifier):
 
     def probabilities(self, data: SceneData, index: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return the estimator's probabilities, or 1 for the class that it predicts."""
+        return self.of_pixels(self.spectra.of_rows(data.scenes[index], start, stop), len(data.classes))
+
+    def of_pixels(self, pixels: NDArray[np.float32], num_classes: int) -> NDArray[np.float64]:
+        """Return the class probabilities ``(n, K)`` of pretreated pixels ``(n, C)``."""
         assert self.estimator is not None, "fit first"
-        pixels = self.spectra.of_rows(data.scenes[index], start, stop)
         if not self.probabilistic:
-            return _certain(self.estimator.predict(pixels), len(data.classes))
-        found = np.zeros((len(pixels), len(data.classes)))
+            return _certain(self.estimator.predict(pixels), num_classes)
+        found = np.zeros((len(pixels), num_classes))
         found[:, self.estimator.classes_ - 1] = self.estimator.predict_proba(pixels)
         return found
+
+    def state(self) -> dict[str, NDArray] | None:
+        """Return the arrays of pretreatment and estimator."""
+        if self.fitted is None:
+            return None
+        parts = {PRETREATMENT: self.spectra.state(), ESTIMATOR: self.fitted.of(self.estimator).arrays}
+        return {f"{part}.{name}": value for part, of_part in parts.items() for name, value in of_part.items()}
+
+    def restore(self, state: Mapping[str, NDArray], in_channels: Mapping[str, int]) -> None:
+        """Take the place of a fit: use what ``state`` returned.
+
+        Args:
+            state: the arrays.
+            in_channels: bands by modality, as the scenes held them.
+
+        Raises:
+            KeyError, ValueError, RuntimeError: if the arrays are those of another classifier.
+        """
+        assert self.fitted is not None, "nothing is kept of such a classifier"
+        parts: dict[str, dict[str, NDArray]] = {PRETREATMENT: {}, ESTIMATOR: {}}
+        for key, value in state.items():
+            part, _, name = key.partition(".")
+            parts[part][name] = value
+        self.spectra.restore(parts[PRETREATMENT], in_channels)
+        self.estimator = self.fitted(parts[ESTIMATOR])
 
 
 @CLASSIFIERS.register_module()
@@ -133,6 +176,8 @@ class RandomForest(SpectralClassifier):
         most_pixels: as for every ``SpectralClassifier``; a fully grown forest's memory grows with it.
         **kwargs: modalities, mean, pretreatment and balanced, as for every ``SpectralClassifier``.
     """
+
+    fitted = FittedForest
 
     def __init__(self, trees: int = 200, leaf: int = 1, most_pixels: int = 200_000, **kwargs: Any) -> None:
         super().__init__(most_pixels=most_pixels, **kwargs)
@@ -154,6 +199,7 @@ class ShrinkageLDA(SpectralClassifier):
     """Linear discriminant analysis, its covariance shrunk by Ledoit and Wolf (JMVA 88:365, 2004)."""
 
     random = False
+    fitted = FittedLinear
 
     def build(self, seed: int, classes: int) -> ClassifierMixin:
         """Return the discriminant; nothing in it is random."""
@@ -174,6 +220,7 @@ class SVM(SpectralClassifier):
     """
 
     probabilistic = False
+    fitted = FittedMachine
 
     def __init__(
         self, cost: float = 10.0, gamma: float = 0.3, most_pixels: int = 12_000, **kwargs: Any

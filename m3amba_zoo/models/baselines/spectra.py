@@ -89,6 +89,37 @@ class PixelSpectra:
         treated = self._pretreat({m: self._strip(scene.rasters[m], start, stop) for m in self.modalities})
         return treated.reshape(len(treated), -1).T
 
+    def of_window(self, bands: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the pixels of a window in row-major order, ``(S * S, C)``.
+
+        Args:
+            bands: ``(C, S + 2 M, S + 2 M)`` by modality, NaN where a value is missing; the margin M is
+                ``mean // 2``.
+        """
+        margin = self.mean // 2
+        if margin:
+            bands = {m: _neighbourhood_mean(values, self.mean) for m, values in bands.items()}
+            inside = slice(margin, -margin)
+            bands = {m: values[:, inside, inside] for m, values in bands.items()}
+        treated = self._pretreat({m: bands[m] for m in self.modalities})
+        return treated.reshape(len(treated), -1).T
+
+    def state(self) -> dict[str, NDArray]:
+        """Return the fitted pretreatment as plain arrays by name."""
+        assert self.preprocessor is not None, "fit first"
+        return {name: value.numpy() for name, value in self.preprocessor.state_dict().items()}
+
+    def restore(self, state: Mapping[str, NDArray], in_channels: Mapping[str, int]) -> None:
+        """Take the place of a fit: use what ``state`` returned.
+
+        Raises:
+            RuntimeError: if the arrays are those of another pretreatment.
+            InputError: if the pretreatment does not fit these numbers of bands.
+        """
+        bands = {modality: in_channels[modality] for modality in self.modalities}
+        self.preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()
+        self.preprocessor.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+
     def of_part(self, data: SceneData, part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the pixels of a part of the split, ``(n, C)``, and their classes ``(n,)``, 1..K."""
         pixels, labels = self._raw_of_part(data, part)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import scipy.io
 
+from m3amba_zoo.cli import simulate
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.houston2013 import Houston2013
 from m3amba_zoo.scenes.muufl import MUUFL
 from m3amba_zoo.scenes.s2fl import Augsburg, Berlin
+from m3amba_zoo.scenes.stand_in import write_stand_in
 from m3amba_zoo.scenes.standard_scene import MARKER
 from m3amba_zoo.scenes.trento import Trento
-from workshop.cli import simulate
-from workshop.stand_in import write_stand_in
 
 SIZE = (40, 52)
 STANDARD_SCENES = {

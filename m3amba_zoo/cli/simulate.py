@@ -11,8 +11,8 @@ from rich.console import Console
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, data_roots
+from m3amba_zoo.scenes.stand_in import write_stand_in
 from m3amba_zoo.scenes.standard_scene import StandardScene
-from workshop.stand_in import write_stand_in
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="simulate.py", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", metavar="SOURCE", help=f"one of {', '.join(_standard_scenes())}")
     parser.add_argument(
         "--to",
