@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     from m3amba_zoo.cli.running import print_line
+    from m3amba_zoo.inference.cluster import connect
     from m3amba_zoo.system import whole_file
     from workshop.leaderboard.board import fill, select
     from workshop.leaderboard.goal import filled_readme, readme_path
@@ -54,12 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_line(f"not run: {place}, because its settings are not chosen yet (--tune)")
     chosen = [run for run in chosen if run not in left_out]
     signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process too
-    processes = Processes(args.work_dirs, args.jobs or default_jobs())
-    failed = (
-        tune(tuning, tuning_runs(plan, chosen), processes)
-        if args.tune
-        else fill(plan, table, chosen, processes)
-    )
+    with ExitStack() as stack:
+        client = stack.enter_context(connect(args.dask)) if args.dask else None
+        jobs = args.jobs or (default_jobs() if client is None else len(client.scheduler_info()["workers"]))
+        processes = Processes(args.work_dirs, jobs, client)
+        if args.tune:
+            failed = tune(tuning, tuning_runs(plan, chosen), processes)
+        else:
+            failed = fill(plan, table, chosen, processes)
     written = tuning.path if args.tune else table.path
     print_line(f"{len(failed)} runs failed; results are in {written}")
     return FAILURE if failed else 0
@@ -86,7 +90,13 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs",
         type=_positive,
         metavar="N",
-        help="runs at a time, which share the cores (default: one per core; one if there is a GPU)",
+        help="runs at a time, which share the cores (default: one per core; one if there is a GPU; one per "
+        "worker with --dask)",
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="local[:N]|ADDRESS",
+        help="hand the runs to the workers of a Dask cluster, which reach the same folders",
     )
     parser.add_argument(
         "--tune",

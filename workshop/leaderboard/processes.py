@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from filelock import FileLock, Timeout
@@ -22,14 +22,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.config import config_sha256, read_config
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import InputError, one_line
 from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.evaluation.scores import SCORES
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.table import check_record
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 COMMAND = (sys.executable, "-m", "m3amba_zoo.cli.main", "train")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+HANDED_ON = (*THREADS, "PYTHONPATH", "M3AMBA_DATA")
 METRICS = "metrics.json"
 _READING = threading.Lock()  # MMEngine imports a config as a module
 
@@ -51,15 +55,16 @@ class Result(NamedTuple):
 
 
 class Processes:
-    """Starts a process for each run, ``jobs`` at a time.
+    """Starts a process for each run, ``jobs`` at a time, here or on the workers of a Dask cluster.
 
     Args:
-        work_dirs: the folder that holds the runs' work dirs.
+        work_dirs: the folder that holds the runs' work dirs; all workers reach it.
         jobs: the number of runs at a time; each gets its share of the cores as threads.
+        client: of a cluster, whose workers run the processes; None runs them here.
     """
 
-    def __init__(self, work_dirs: Path, jobs: int) -> None:
-        self.work_dirs, self.jobs = work_dirs, jobs
+    def __init__(self, work_dirs: Path, jobs: int, client: Client | None = None) -> None:
+        self.work_dirs, self.jobs, self.client = work_dirs, jobs, client
         threads = str(max(1, cores() // jobs))
         self.environment = {**os.environ, **dict.fromkeys(THREADS, threads)}
         self._running: set[subprocess.Popen] = set()
@@ -122,6 +127,17 @@ class Processes:
         # --resume starts a new training if there is nothing to resume
         command = [*COMMAND, *run.arguments, "--work-dir", str(work_dir), "--resume"]
         log = work_dir.with_name(f"{work_dir.name}.log")
+        code = self._run_here(command, log) if self.client is None else self._run_on_worker(command, log)
+        if isinstance(code, str):
+            return code
+        if code == 0:
+            return ""
+        lines = log.read_text(errors="replace").strip().splitlines()
+        last = lines[-1].strip() if lines else "no output"
+        return f"ended by signal {-code}; its last line: {last}" if code < 0 else last
+
+    def _run_here(self, command: list[str], log: Path) -> int | str:
+        """Return the exit code of a command, or why it was not started."""
         with log.open("wb") as file:
             with self._lock:
                 if self._stopped:
@@ -133,11 +149,30 @@ class Processes:
             code = process.wait()
             with self._lock:
                 self._running.discard(process)
-        if code == 0:
-            return ""
-        lines = log.read_text(errors="replace").strip().splitlines()
-        last = lines[-1].strip() if lines else "no output"
-        return f"ended by signal {-code}; its last line: {last}" if code < 0 else last
+        return code
+
+    def _run_on_worker(self, command: list[str], log: Path) -> int | str:
+        """Return the exit code of a command that a worker runs, or why it did not end."""
+        assert self.client is not None
+        with self._lock:
+            if self._stopped:
+                return "interrupted"
+            environment = {name: self.environment[name] for name in self.environment if name in HANDED_ON}
+            future = self.client.submit(
+                _run, command, str(log.resolve()), os.getcwd(), environment, pure=False
+            )
+        try:
+            return future.result()
+        except Exception as error:  # what the cluster raises, such as KilledWorker, shares no base
+            return one_line(error)
+
+
+def _run(command: list[str], log: str, folder: str, environment: dict[str, str]) -> int:
+    """Run a command on a worker and return its exit code."""
+    with open(log, "wb") as file:
+        return subprocess.run(
+            command, stdout=file, stderr=subprocess.STDOUT, cwd=folder, env={**os.environ, **environment}
+        ).returncode
 
 
 class RunProgress:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +167,38 @@ def test_finished_runs_are_not_run_again_and_changed_ones_are(kitchen, in_proces
     main(arguments)
     assert len(kitchen.ran) == 4
     assert len(kitchen.table.rows()) == 2
+
+
+class Client:
+    """Stands for a Dask client with one worker; distributed's own is tried in tests/inference."""
+
+    def submit(self, function, *arguments, pure):
+        future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (("echo", "run"), ""),
+        (("sh", "-c", "echo no disk; exit 2"), "no disk"),
+        (("/nowhere",), "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'"),
+    ],
+)
+def test_the_workers_of_a_cluster_do_the_runs(kitchen, monkeypatch, command, reason):
+    kitchen.classifier("good", "ShrinkageLDA")
+    run = kitchen.plan.runs()[0]
+    work_dir = Path("runs", run.place)
+    work_dir.parent.mkdir(parents=True)
+    monkeypatch.setattr(processes, "COMMAND", command)
+    assert Processes(Path("runs"), 1, Client())._train(run, work_dir) == reason
+    if not reason:
+        text = work_dir.with_name("seed0.log").read_text()
+        assert f"{run.config} --seed 0 --work-dir {work_dir} --resume" in text
 
 
 def test_a_run_that_another_leaderboard_does_is_left_to_it(kitchen, in_process, capsys):
