@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
@@ -73,6 +74,10 @@ class StreamLoss(nn.Module):
         """
         target = labels_BSS - 1
         labelled = (target >= 0).sum().clamp(min=1)  # a batch without labels has loss 0, not NaN
+        if get_world_size() > 1:
+            # the mean over processes: their losses then average to that of one process with all windows
+            labelled = labelled.float()
+            all_reduce(labelled, op="mean")
         losses = {}
         for stream, scores in logits.items():
             weight = self.cross_entropy * (1.0 if stream == FUSED else self.streams)

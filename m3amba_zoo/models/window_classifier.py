@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -120,6 +121,15 @@ class WindowClassifier(BaseModel):
                 raise ValueError("mode 'loss' needs labels")
             return self.loss(logits, labels)
         raise ValueError(f"mode is '{mode}', expected 'tensor', 'predict' or 'loss'")
+
+    def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the sum of the losses, and each for the log; the log's are means over processes."""
+        loss, logged = super().parse_losses(losses)
+        if get_world_size() > 1:
+            logged = {name: value.detach().clone() for name, value in logged.items()}
+            for value in logged.values():
+                all_reduce(value, op="mean")
+        return loss, logged
 
 
 def _in_order(in_channels: Mapping[str, int], modalities: Sequence[str] | None) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Size b on two processes of a CPU, without its encoder: every parameter that is trained gets a gradient."""
+"""Two processes of a CPU: they train what one process trains, and every trained parameter gets a gradient."""
 
 import json
 import os
@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = f"""
@@ -17,6 +19,47 @@ model = dict(encoder=None, embed_dim=16, neck=dict(depth=1))
 train_dataloader = dict(dataset=dict(windows_per_epoch=32))
 train_cfg = dict(max_epochs=2)
 """
+
+
+SAME = f"""
+_base_ = {str(REPOSITORY / "configs/m3amba_simulated_houston.py")!r}
+source = dict(_delete_=True, type="simulated", kind="houston-like", height=64, width=128, bands=24)
+window = 8
+model = dict(embed_dim=16, neck=dict(depth=1))
+train_dataloader = dict(batch_size=BATCH, num_workers=0, dataset=dict(windows_per_epoch=64))
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(logger=dict(interval=1))
+"""
+
+
+def train(folder, batch, *launcher):
+    """Train, and return the losses by step and the weights."""
+    (folder / f"{batch}.py").write_text(SAME.replace("BATCH", str(batch)))
+    run = folder / f"run{batch}"
+    arguments = [REPOSITORY / "tools/train.py", folder / f"{batch}.py", "--work-dir", run, "--no-test"]
+    arguments += ["--launcher", "pytorch"] if launcher else []
+    done = subprocess.run(
+        [sys.executable, *launcher, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in next(run.glob("*/vis_data/scalars.json")).read_text().splitlines()]
+    weights = torch.load(run / "epoch_2.pth", weights_only=True)["state_dict"]
+    return [line["loss"] for line in lines if "loss" in line], weights
+
+
+@pytest.mark.slow
+def test_two_processes_with_half_the_batch_train_what_one_trains(tmp_path):
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    one, of_one = train(tmp_path, 8)
+    two, of_two = train(tmp_path, 4, *launcher)
+    assert len(one) == 16
+    assert one[-1] < 0.9 * one[0]
+    np.testing.assert_allclose(two, one, rtol=1e-3)
+    for name, weight in of_one.items():
+        torch.testing.assert_close(of_two[name], weight, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.slow
