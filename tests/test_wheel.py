@@ -83,5 +83,6 @@ def test_a_user_without_the_checkout_lists_trains_predicts_and_splits(wheel, tmp
         "hsi.tif",
         "lidar.tif",
         "map.tif",
+        "map.tif.aux.xml",
         "official.npz",
     }
