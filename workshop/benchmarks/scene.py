@@ -82,8 +82,8 @@ def predict_scene(
     """Return time and peak memory of a prediction, as medians of several runs.
 
     ``pixels_per_s`` is for the whole scene of ``scene_height`` rows at the measured time per window, because
-    near its border a scene has fewer windows per pixel. ``network_share`` is the share of time spent in the
-    model. ``peak_mib`` is the peak memory above the loaded model, without the map.
+    near its border a scene has fewer windows per pixel. ``network_share`` is the share of the threads' time
+    spent in the model. ``peak_mib`` is the peak memory above the loaded model, without the map.
     """
     keep_freed_memory()  # as the command does
     files = _rasters(Path(folder), shape)
@@ -91,31 +91,26 @@ def predict_scene(
     small = {modality: np.zeros((bands, window, window), np.int16) for modality, bands in CHANNELS.items()}
     predictor.predict(small)  # loads the kernels
     network = _Timed(predictor)
-    windows = 0
-
-    def count(done: int, total: int) -> None:
-        nonlocal windows
-        windows = done
-
     times, peaks = [], []
     for _ in range(runs):
         started = time.perf_counter()
-        peaks.append(peak_mebibytes(lambda: predictor.predict(files, overlap, batch, progress=count)))
+        peaks.append(peak_mebibytes(lambda: predictor.predict(files, overlap, batch)))
         times.append(time.perf_counter() - started)
     seconds = statistics.median(times)
-    whole = len(WindowGrid((scene_height, shape[1]), window, overlap))
+    windows, whole = (len(WindowGrid((rows, shape[1]), window, overlap)) for rows in (shape[0], scene_height))
+    threads = torch.get_num_threads() if predictor.device.type == "cpu" else 1
     return {
         "batch": predictor.batch_size or 0,
         "windows": windows,
         "seconds": seconds,
         "pixels_per_s": scene_height * shape[1] / (seconds / windows * whole),
-        "network_share": network.seconds / sum(times),
+        "network_share": network.seconds / sum(times) / threads,
         "peak_mib": statistics.median(peaks) - math.prod(shape) / MEBIBYTE,
     }
 
 
 class _Timed:
-    """Adds up the seconds that a predictor's network takes, including its pretreatment."""
+    """Adds up the seconds that a predictor's network takes in all threads, including its pretreatment."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.seconds = 0.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from m3amba_zoo.errors import InputError
 
 WIDTH_IN_FILES = 120
-SECTIONS = ("scan", "network", "memory", "train", "scene", "gpu")
+SECTIONS = ("scan", "network", "memory", "train", "scene", "maps", "gpu")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from workshop.benchmarks import (
     authors_order,
     fresh_process,
     gpu,
+    maps,
     memory,
     network,
     rival_scans,
@@ -117,6 +118,20 @@ def test_scene_of_three_heights(in_this_process):
         assert row["pixels_per_s"] == pytest.approx(expected)
         assert 0 < row["network_share"] <= 1
     assert {"slope_of_log_seconds_in_log_pixels", "peak_growth_mib"} <= section.limits.keys()
+
+
+def test_maps_of_three_sizes(in_this_process):
+    section = maps.measure((16, 24, 40), ("fast", "best"), dask=())
+    assert [(row["side"], row["speed"]) for row in section.rows] == [
+        (16, "fast"),
+        (24, "fast"),
+        (40, "fast"),
+        (16, "best"),
+    ]
+    for row in section.rows:
+        assert row["pixels_per_s"] == pytest.approx(row["side"] ** 2 / row["seconds"])
+        assert row["process_peak_mib"] > 100
+    assert "slope_of_log_seconds_in_log_pixels" in section.limits
 
 
 def test_a_process_that_fails_is_a_row_with_the_reason():
