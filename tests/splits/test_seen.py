@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from m3amba_zoo.evaluation.scene_metric import evaluate_scenes
+from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.inference.strips import RowClassifier
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.opening import open_raster
@@ -64,6 +66,22 @@ def test_a_predictor_maps_the_same_pixels_to_0(scenes):
     strips = RowClassifier(Model(), opened, window=8, overlap=0.5, batch_size=4).classify()
     class_map = np.concatenate([strip.class_map for strip in strips])
     np.testing.assert_array_equal(class_map == 0, UNSEEN)
+
+
+@pytest.mark.parametrize(
+    ("modalities", "hidden"), [(None, [3]), (["hsi"], [0, 1, 2, 3]), (["sar"], range(3, 10))]
+)
+def test_the_maps_of_a_run_agree_with_a_predictor(scenes, modalities, hidden):
+    split = build_split({"type": "official"}, drop_unseen(scenes)[0])
+    stitched = [SceneLogits(3, scene.shape) for scene in scenes]
+    for logits in stitched:
+        logits.add(np.stack([np.ones((20, 21)), np.zeros((20, 21)), np.zeros((20, 21))]), 0, 0)
+    found = evaluate_scenes(stitched, scenes, split, "test", modalities)
+    unseen = np.zeros((20, 21), bool)
+    unseen[:, list(hidden)] = True
+    for scene in scenes:
+        scored = split.masks[scene.name]["test"]
+        np.testing.assert_array_equal(found.class_maps[scene.name] == 0, unseen & ~scored)
 
 
 @pytest.mark.parametrize(

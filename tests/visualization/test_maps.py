@@ -14,7 +14,7 @@ from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.splits import Split, build_split
 from m3amba_zoo.visualization import maps as maps_module
-from m3amba_zoo.visualization.maps import CORRECT, WRONG, composite, map_figure, write_maps
+from m3amba_zoo.visualization.maps import CORRECT, WRONG, composite, file_names, map_figure, write_maps
 
 
 @pytest.fixture
@@ -163,3 +163,8 @@ def test_missing_pixels_are_transparent_and_do_not_stretch_the_picture():
     assert image[0, :, 1].tolist() == composite("hsi", ramp(3)).image[0, :, 1].tolist()
     empty = Raster(np.full((1, 4, 4), -9999.0), nodata=-9999)
     assert (composite("lidar", empty).image[..., 3] == 0).all()
+
+
+def test_every_scene_has_a_file_of_its_own():
+    found = file_names(["a/b", "a_b", "A b", "c"])
+    assert found == {"a/b": "a_b", "a_b": "a_b_2", "A b": "A_b_3", "c": "c"}
