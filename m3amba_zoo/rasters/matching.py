@@ -120,7 +120,7 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
         )
 
 
-def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 16) -> str:
+def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 8) -> str:
     """Return a sentence on a raster whose values are of another kind than the training pixels'.
 
     Medians are taken of evenly spaced rows.
