@@ -30,6 +30,8 @@ MAKER_OPTIONS = (
     "distance",
     "region",
     "step",
+    "train",
+    "test",
 )
 
 
@@ -73,24 +75,27 @@ def _parser() -> argparse.ArgumentParser:
             metavar="NAME|FILE.npz",
             help=f"one of {', '.join(SPLITS.names())}, or a file",
         )
-        command.add_argument("--size", type=int, help="blocks: side of a block in pixels")
-        command.add_argument(
-            "--guard", type=_number, help="blocks: pixels between train and test; by_scene: map units"
-        )
-        command.add_argument("--seed", type=int, help="of the maker's random choices (default: 0)")
-        command.add_argument("--k", type=int, help="per_class: training pixels per class")
-        command.add_argument("--fraction", type=float, help="per_class: share of each class that trains")
-        command.add_argument("--counts", type=int, nargs="+", help="per_class: training pixels of each class")
-        command.add_argument("--test-fraction", type=float, help="blocks: test share of each class")
-        command.add_argument("--train-fraction", type=float, help="by_scene: training share of each class")
-        command.add_argument(
-            "--distance", type=float, help="by_scene: nearer scenes are one group (map units)"
-        )
-        command.add_argument("--region", type=float, help="by_scene: side of regions of scenes (map units)")
-        command.add_argument(
-            "--step", type=int, help="blocks, by_scene: test every STEP-th row and column only"
-        )
+        add_maker_options(command)
     return parser
+
+
+def add_maker_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options that are passed on to the maker of a split."""
+    parser.add_argument("--size", type=int, help="blocks: side of a block in pixels")
+    parser.add_argument(
+        "--guard", type=_number, help="blocks: pixels between train and test; by_scene: map units"
+    )
+    parser.add_argument("--seed", type=int, help="of the maker's random choices (default: 0)")
+    parser.add_argument("--k", type=int, help="per_class: training pixels per class")
+    parser.add_argument("--fraction", type=float, help="per_class: share of each class that trains")
+    parser.add_argument("--counts", type=int, nargs="+", help="per_class: training pixels of each class")
+    parser.add_argument("--test-fraction", type=float, help="blocks: test share of each class")
+    parser.add_argument("--train-fraction", type=float, help="by_scene: training share of each class")
+    parser.add_argument("--distance", type=float, help="by_scene: nearer scenes are one group (map units)")
+    parser.add_argument("--region", type=float, help="by_scene: side of regions of scenes (map units)")
+    parser.add_argument("--step", type=int, help="blocks, by_scene: test every STEP-th row and column only")
+    parser.add_argument("--train", nargs="+", metavar="SCENE", help="by_scene: the scenes that train")
+    parser.add_argument("--test", nargs="+", metavar="SCENE", help="by_scene: the scenes that test")
 
 
 def _number(text: str) -> float:
@@ -114,8 +119,13 @@ def _load_scenes(name: str) -> tuple[list[Scene], int]:
 
 
 def _split_config(args: argparse.Namespace) -> dict[str, Any]:
-    options = {option: getattr(args, option) for option in MAKER_OPTIONS}
-    given = {option: value for option, value in options.items() if value is not None}
+    given = given_options(args)
     if Path(args.split).suffix == ".npz":
         return {"type": "file", "path": args.split, **given}
     return {"type": args.split, **given}
+
+
+def given_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of ``add_maker_options`` that were given, by the makers' names."""
+    options = {option: getattr(args, option) for option in MAKER_OPTIONS}
+    return {option: value for option, value in options.items() if value is not None}

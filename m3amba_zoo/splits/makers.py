@@ -16,6 +16,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.groups import SceneGroups, group_scenes
+from m3amba_zoo.splits.named import divide_named, name_sides
 from m3amba_zoo.splits.reach import Mask
 from m3amba_zoo.splits.seen import without_unseen
 from m3amba_zoo.splits.split import Split
@@ -184,12 +185,17 @@ def by_scene(
     region: float | None = None,
     guard: float = 0.0,
     step: int = 1,
+    train: Sequence[str] | None = None,
+    test: Sequence[str] | None = None,
 ) -> Split:
-    """Let whole groups of scenes train or test, each class on both sides if possible.
+    """Let whole groups of scenes train or test: those that are named, or each class on both sides if possible.
 
     Scenes that share an object (``Scene.objects``) are one group, and those that ``distance`` or ``region``
     joins. ``stratify.hold_out`` chooses the groups. A class of only one group trains. Validation pixels that
     are held out of this split keep to its groups and its guard.
+
+    With ``train`` or ``test`` nothing is chosen: the named scenes train and test. If only one of them is
+    given, all other scenes are on the other side, else scenes that are not named are in no part.
 
     Args:
         scenes: the scenes, two or more groups of them with labels.
@@ -200,15 +206,25 @@ def by_scene(
             group (map units); for tiles that all touch.
         guard: training pixels so close to the footprint of a scene that tests are dropped (map units).
         step: only every ``step``-th row and column of the scenes that test is scored.
+        train: names of the scenes that train.
+        test: names of the scenes that test.
 
     Raises:
-        InputError: if fewer than two groups have labelled pixels, or an option in map units is given for
-            scenes without georeference.
+        InputError: if fewer than two groups have labelled pixels, an option in map units is given for
+            scenes without georeference, or a scene is named that does not exist, or on both sides.
     """
     require_share("train_fraction", train_fraction)
     require_whole("step", step, 1)
     groups = group_scenes(scenes, distance, region, guard)
     labelled = [scene.labelled for scene in scenes]
+    if train is not None or test is not None:
+        if train_fraction != TRAIN_FRACTION:
+            raise InputError("split option train_fraction chooses nothing where train or test names scenes")
+        sides = name_sides(scenes, train, test)
+        name = f"by_scene-{sides}" + (f"-guard{guard:g}" if guard else "")
+        name += f"-step{step}" if step != 1 else ""
+        kept, held = divide_named(scenes, sides, guard)
+        return _assemble(name, scenes, kept, thin(held, step), groups)
     found = len({groups.numbers[scene.name] for scene in scenes if scene.labelled.any()})
     if found < 2:
         raise InputError(
@@ -216,7 +232,7 @@ def by_scene(
             "split of type 'blocks' divides one scene)"
         )
     whole = [np.full(scene.shape, groups.numbers[scene.name]) for scene in scenes]
-    train, test = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed, footprint=guard, keep=KEEP)
+    kept, held = hold_out(scenes, labelled, whole, 1 - train_fraction, 0, seed, footprint=guard, keep=KEEP)
     name = f"by_scene-seed{seed}"
     given = {
         "train_fraction": train_fraction,
@@ -228,7 +244,7 @@ def by_scene(
     for option, default in inspect.signature(by_scene).parameters.items():
         if option in given and given[option] != default.default:
             name += f"-{option}{given[option]:g}"
-    return _assemble(name, scenes, train, thin(test, step), groups)
+    return _assemble(name, scenes, kept, thin(held, step), groups)
 
 
 @SPLITS.register_module()
