@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.inference.predictor import Predictor
     from m3amba_zoo.maps.outputs import GEOTIFF, PICTURE, check_output, output_paths
 
-    rasters = _rasters(args)
+    rasters = raster_requests(args)
     inputs = [request.path for request in rasters.values()]
     is_picture = args.out.suffix.lower() in PICTURE
     beside = dict.fromkeys(args.beside)
@@ -70,13 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         help="the work dir of a training, a folder with config.py and a .safetensors file, or the name of a "
         "published model (m3amba download list)",
     )
-    parser.add_argument(
-        "--raster",
-        action="append",
-        required=True,
-        metavar="MODALITY=FILE",
-        help="a co-registered raster (GeoTIFF, ENVI and what else GDAL opens; FILE:KEY for one array of a "
-        "MATLAB, HDF5 or NetCDF file); once per modality of the model",
+    add_raster_options(
+        parser, STATEMENTS, "what is not given holds as it was stated in training", required=True
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="MAP", help="the map: a cloud-optimised .tif, or a .png"
@@ -116,20 +111,47 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="overlap of neighbouring windows, 0 to below 1, in place of the speed's",
     )
-    stated = parser.add_argument_group(
-        "what the files do not say",
-        "each as MODALITY=VALUE, or as VALUE for all; what is not given holds as it was stated in training",
-    )
-    for name, help in STATEMENTS.items():
-        stated.add_argument(f"--{name}", action="append", default=[], metavar="[MODALITY=]VALUE", help=help)
     parser.add_argument(
         "--strict", action="store_true", help="refuse values that are unlike the training's, do not only warn"
     )
     return parser
 
 
-def _rasters(args: argparse.Namespace) -> dict[str, RasterRequest]:
-    """Return what is asked of each modality's file."""
+def add_raster_options(
+    parser: argparse.ArgumentParser, statements: Mapping[str, str], otherwise: str, required: bool = False
+) -> None:
+    """Add ``--raster`` and the options that state what files do not say.
+
+    Args:
+        parser: to add to.
+        statements: names of the options, attributes of ``RasterRequest``, and their help.
+        otherwise: says what holds without them.
+        required: whether a raster must be given.
+    """
+    parser.add_argument(
+        "--raster",
+        action="append",
+        required=required,
+        default=None if required else [],
+        metavar="MODALITY=FILE",
+        help="a co-registered raster (GeoTIFF, ENVI and what else GDAL opens; FILE:KEY for one array of a "
+        "MATLAB, HDF5 or NetCDF file); once per modality of the model",
+    )
+    stated = parser.add_argument_group(
+        "what the files do not say", f"each as MODALITY=VALUE, or as VALUE for all; {otherwise}"
+    )
+    for name, help in statements.items():
+        stated.add_argument(f"--{name}", action="append", default=[], metavar="[MODALITY=]VALUE", help=help)
+
+
+def raster_requests(
+    args: argparse.Namespace, statements: Iterable[str] = STATEMENTS
+) -> dict[str, RasterRequest]:
+    """Return what the options of ``add_raster_options`` ask of each modality's file.
+
+    Raises:
+        InputError: if an option is not written as it should be, or is for a modality without a raster.
+    """
     rasters: dict[str, RasterRequest] = {}
     for option in args.raster:
         modality, _, path = option.partition("=")
@@ -138,7 +160,7 @@ def _rasters(args: argparse.Namespace) -> dict[str, RasterRequest]:
         if modality in rasters:
             raise InputError(f"--raster: '{modality}' is given twice ({rasters[modality].path} and {path})")
         rasters[modality] = replace(parse_path(path), where=f"--raster {modality}")
-    for name in STATEMENTS:
+    for name in statements:
         for option in getattr(args, name):
             modality, equals, text = option.rpartition("=")
             if equals and modality not in rasters:
@@ -152,7 +174,9 @@ def _rasters(args: argparse.Namespace) -> dict[str, RasterRequest]:
 
 
 def _statement(name: str, text: str) -> Any:
-    """Return the value of an option of ``STATEMENTS``."""
+    """Return the value of an option that states something."""
+    if name == "unit":
+        return text
     if name == "bands":
         entries = [int(entry) if entry.strip().isdigit() else entry for entry in text.split(",")]
         return parse_bands(entries, "--bands")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.simulated_rasters import write_simulated_rasters
 from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, data_roots
 from m3amba_zoo.scenes.stand_in import write_stand_in
 from m3amba_zoo.scenes.standard_scene import StandardScene
@@ -21,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = _standard_scene(args.source)
     root = args.to or data_roots()[0]
     console = Console(soft_wrap=True, markup=False, highlight=False)  # paths may hold brackets
+    if args.as_rasters:
+        write_simulated_rasters(source, args.as_rasters, args.size, args.bands, args.seed, console.print)
+        console.print(f"wrote them to {args.as_rasters}")
+        return 0
     written = write_stand_in(source, root / source.folder, args.seed, console.print)
     size = sum(file.stat().st_size for file in written)
     console.print(f"wrote {len(written)} files, {size / 2**20:.0f} MiB, to {root / source.folder}")
@@ -41,6 +46,16 @@ def _parser() -> argparse.ArgumentParser:
         help="data root; the files go to its folder of the source's name "
         f"(default: ${DATA_ROOT_VARIABLE}, else data)",
     )
+    parser.add_argument(
+        "--as-rasters",
+        type=Path,
+        metavar="DIR",
+        help="write plain GeoTIFFs with polygons and a label raster to this new folder instead",
+    )
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="with --as-rasters: of the scene"
+    )
+    parser.add_argument("--bands", type=int, help="with --as-rasters: of the hyperspectral image")
     parser.add_argument("--seed", type=int, default=0, help="of all random draws (default: 0)")
     return parser
 

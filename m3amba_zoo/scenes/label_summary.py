@@ -48,7 +48,7 @@ class LabelSummary(NamedTuple):
     """What a file of labels holds on a grid.
 
     Attributes:
-        classes: two at least, sorted by their value; regions of ENVI in the order of the file.
+        classes: sorted by their value; regions of ENVI in the order of the file.
         unlabelled: the values of a label raster that are taken to mean no class.
         labels: ``(H, W)`` uint8: the class's position from 1; 0 unlabelled.
     """
@@ -63,6 +63,7 @@ def describe_labels(
     grid: Grid,
     attribute: str | None = None,
     layer: str | None = None,
+    fewest: int = 2,
     **options: Any,
 ) -> LabelSummary:
     """Count the pixels of each class in a label raster, a vector file or ENVI's regions of interest.
@@ -74,13 +75,14 @@ def describe_labels(
         grid: of the rasters to be labelled; it has a transform if the file holds polygons or points.
         attribute: of a vector file, holds the classes. None: refused, with the attributes that it has.
         layer: of a vector file; may be None if it has one.
+        fewest: classes that are expected at least, 1 or 2.
         **options: further keys of the entry ``labels`` of a manifest (``key``, ``crs``, ``radius``,
             ``touched``, ``skip_invalid``, ``unlabelled``). Without ``unlabelled``, values below 1 of a label
             raster mean no class, and so does 255 in bytes unless 254 occurs, too.
 
     Raises:
-        InputError: if the file cannot be read as labels of the grid, holds fewer than two classes, or more
-            than a class map can tell apart.
+        InputError: if the file cannot be read as labels of the grid, holds fewer than ``fewest`` classes, or
+            more than a class map can tell apart.
     """
     entry = {"path": str(path), "attribute": attribute, "layer": layer, **options}
     given = {key: value for key, value in entry.items() if value is not None}
@@ -90,9 +92,10 @@ def describe_labels(
     else:
         labels, counts, legend = _describe_shapes(file, grid)
         unlabelled = ()
-    if len(counts) < 2:
+    if len(counts) < fewest:
         found = ", ".join(map(repr, counts)) or "none"
-        raise InputError(f"{path}: two classes at least are expected, it holds {found}")
+        wanted = "two classes at least are" if fewest == 2 else "one class at least is"
+        raise InputError(f"{path}: {wanted} expected, it holds {found}")
     pixels = np.bincount(labels.ravel(), minlength=len(counts) + 1)[1:].tolist()
     area = _pixel_area(grid)
     classes = []

@@ -87,11 +87,12 @@ class Manifest(Source):
     are transformed to that of the rasters. Pixels under polygons of different classes are unlabelled.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, document: Any = None) -> None:
         """Read and check the YAML file; rasters are read by ``load``.
 
         Args:
             path: the YAML file.
+            document: its content, if it is not written yet.
 
         Raises:
             InputError: if the file is absent or not YAML, a key is unknown or missing, a value is wrong, or
@@ -99,7 +100,7 @@ class Manifest(Source):
         """
         self.path = Path(path)
         super().__init__(self.path.parent)
-        document = read_yaml(self.path)
+        document = read_yaml(self.path) if document is None else document
         several = isinstance(document, dict) and "scenes" in document
         keys = ("scenes", "classes") if several else (*SCENE_KEYS, "classes")
         top = Section(str(self.path), document, keys, ("classes",))
@@ -118,6 +119,7 @@ class Manifest(Source):
         ]
         self._compare_scenes()
         self.title = "+".join(scene.name for scene in self.scenes)
+        self.simulated = "simulated" in self.title
 
     def load(self, rasters: bool = True) -> list[Scene]:
         """Read the scenes in the order of the YAML file; see ``Source.load``."""
