@@ -1,4 +1,4 @@
-"""Make a scene of your own files: what they hold, a split that does not leak, and a config that trains on it."""
+"""Make a scene of your own files: say what they hold, split them, and write a config that trains on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import copy
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from m3amba_zoo.cli.predict import STATEMENTS, add_raster_options
 from m3amba_zoo.errors import InputError
@@ -30,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(rest)
     args.arguments = arguments
     if others and (common.raster or common.labels):
-        raise InputError(f"--raster and --labels stand before the first {SCENE}; expected behind the scene's name")
+        raise InputError(
+            f"--raster and --labels stand before the first {SCENE}; expected behind a scene's name"
+        )
     from m3amba_zoo.cli.new_scene import make_scene
 
     make_scene(args, scenes or [(None, common)])
@@ -66,9 +67,9 @@ def _scene_parser() -> argparse.ArgumentParser:
     labels.add_argument("--attribute", help="which attribute holds the classes")
     labels.add_argument("--layer", help="which layer, if the file has several")
     labels.add_argument("--crs", help="of the shapes, in place of the file's own, such as EPSG:32632")
-    labels.add_argument("--radius", type=float, metavar="METRES", help="of points; without it, one pixel each")
+    labels.add_argument("--radius", type=float, metavar="METRES", help="of points (default: one pixel each)")
     labels.add_argument("--touched", action="store_true", help="label all pixels that a polygon touches")
-    labels.add_argument("--skip-invalid", action="store_true", help="leave out features without a valid shape")
+    labels.add_argument("--skip-invalid", action="store_true", help="leave out invalid and empty shapes")
     labels.add_argument(
         "--unlabelled",
         nargs="+",
@@ -89,10 +90,10 @@ def _parser() -> argparse.ArgumentParser:
         help="make a folder with scene.yaml, split.npz and config.py",
         parents=[_scene_parser()],
         allow_abbrev=False,  # or the scene's options would be taken for options of the whole
-        description="Read rasters and labels, say what they hold, and write NAME/scene.yaml, NAME/split.npz and "
-        "NAME/config.py for 'm3amba train'. Nothing is overwritten.",
-        epilog=f"Several scenes: {SCENE} NAME before each scene's --raster and --labels; what stands before the "
-        "first one holds for all.",
+        description="Read rasters and labels, say what they hold, and write NAME/scene.yaml, NAME/split.npz "
+        "and NAME/config.py for 'm3amba train'. Nothing is overwritten.",
+        epilog=f"Several scenes: {SCENE} NAME before each scene's --raster and --labels; what stands before "
+        "the first one holds for all.",
     )
     scene.add_argument("name", metavar="NAME", help="the new folder; its last part names the scene")
     scene.add_argument("--model", default="m3amba", help="the recipe to train, such as m3amba-s, mft or lda")

@@ -27,16 +27,14 @@ from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.cli.split import given_options
 from m3amba_zoo.config.own_config import Recipe, Training, config_text, read_recipe, size_training
 from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.scenes.label_request import LabelRequest, parse_labels
 from m3amba_zoo.scenes.manifest import Manifest
+from m3amba_zoo.scenes.new_manifest import manifest_of, manifest_text
 from m3amba_zoo.scenes.new_scene import (
     FoundScene,
-    LabelRequest,
     NewScenes,
     join_scenes,
     leave_out_constant_bands,
-    manifest_of,
-    manifest_text,
-    parse_labels,
     read_scene,
 )
 from m3amba_zoo.scenes.scene import Scene
@@ -87,7 +85,7 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
     print_classes(joined, found)
     title = f"Written by m3amba new {shlex.join(args.arguments)}"
     if recipe is None:
-        _write(folder, {MANIFEST: _manifest(found, joined, folder, title)})
+        _write(folder, folder_shown(args.name), {MANIFEST: _manifest(found, joined, folder, title)})
         print_line(f"next: m3amba test MODEL --scene {folder_shown(args.name)}/{MANIFEST}")
         return
     decided = _decide(args, recipe, joined, found)
@@ -104,8 +102,8 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
         CONFIG: _config(args, recipe, decided, training, bands, scenes, folder.name),
     }
     print_audit(audit(decided.split, scenes, decided.window))
-    _write(folder, texts, decided.split)
     shown = folder_shown(args.name)
+    _write(folder, shown, texts, decided.split)
     print_line(f"next: m3amba train {shown}/{CONFIG}")
     rasters = " ".join(f"--raster {name}=..." for name in bands)
     print_line(f"then: m3amba predict work_dirs/{shlex.quote(folder.name)} {rasters} --out map.tif")
@@ -176,16 +174,18 @@ def _decide(
         return Decided(build_split(cfg, scenes), windows[0], reason, cfg)
     if unknown := set(options) - {"size", "guard", "seed", "test_fraction", "step"}:
         raise InputError(f"--{min(unknown).replace('_', '-')}: split 'blocks' has no such option")
+    guard = options.get("guard")
     require_share("test_fraction", options.get("test_fraction", TEST_FRACTION))
-    made = fit_blocks(scenes, windows, untested=args.untested, **options)
+    # a step thins out the test part in the end
+    fitted = {name: value for name, value in options.items() if name != "step"}
+    made = fit_blocks(scenes, windows, untested=args.untested, **fitted)
     if lacking := find_undivided(scenes, made, args.untested):
         raise InputError(_refusal(lacking, made, joined, found))
     if made.window != windows[0]:
         reason = f"{windows[0]} would cost some class too many pixels, by the guard between training and test"
+    reason += "; the guard between training and test is half of it" * (guard is None)
     cfg = {"type": "blocks", **options, "size": made.size, "guard": made.guard}
-    # for a name and a hash that the maker gives with these options
-    split = build_split(cfg, scenes)
-    return Decided(split, made.window, reason, cfg)
+    return Decided(build_split(cfg, scenes), made.window, reason, cfg)
 
 
 def _windows(args: argparse.Namespace, recipe: Recipe, scenes: Sequence[Scene]) -> tuple[list[int], str]:
@@ -197,22 +197,22 @@ def _windows(args: argparse.Namespace, recipe: Recipe, scenes: Sequence[Scene]) 
         return [recipe.window], "the patch of this model"
     if args.window is not None:
         if not 1 <= args.window <= smallest:
-            raise InputError(f"--window is {args.window}; 1 to {smallest} pixels, the scene's side, are expected")
+            raise InputError(
+                f"--window is {args.window}; 1 to {smallest} pixels, the scene's side, are expected"
+            )
         return [args.window], "as asked for"
     width = patch_width(scenes)
     return suitable_windows(scenes), f"the labelled patches are about {width} pixels wide"
 
 
-def _refusal(
-    lacking: Sequence[Any], made: BlockSplit, joined: NewScenes, found: Sequence[FoundScene]
-) -> str:
+def _refusal(lacking: Sequence[Any], made: BlockSplit, joined: NewScenes, found: Sequence[FoundScene]) -> str:
     """Say which classes cannot be divided, and what to do."""
     first = next(entry for entry in joined.classes if entry.name == lacking[0].name)
     value = f"{first.value:g}" if isinstance(first.value, float) else str(first.value)
     labels = found[0]
     others = [] if labels.labels.is_by_name else [f"{one:g}" for one in labels.found.unlabelled or (0,)]
     return (
-        f"class {', '.join(map(str, lacking))} cannot both train and test, {made.guard} pixels apart or more; "
+        f"class {', '.join(map(str, lacking))} cannot train and test {made.guard} pixels apart; "
         f"label it in more places, leave it out (--unlabelled {shlex.join([*others, value])}), let it train "
         f"without a test (--untested {shlex.quote(first.name)}), or try a smaller --window than {made.window}"
     )
@@ -226,7 +226,11 @@ def _count(scene: FoundScene, modality: str) -> int:
 def _size(
     args: argparse.Namespace, recipe: Recipe, decided: Decided, scenes: Sequence[Scene]
 ) -> Training | None:
-    given = {"epochs": args.epochs, "windows_per_epoch": args.windows_per_epoch, "batch_size": args.batch_size}
+    given = {
+        "epochs": args.epochs,
+        "windows_per_epoch": args.windows_per_epoch,
+        "batch_size": args.batch_size,
+    }
     for option, value in given.items():
         if value is not None and (recipe.classical or value < 1):
             wanted = f"leave it out, {recipe.name} is fitted at once" if recipe.classical else "1 or more"
@@ -236,7 +240,9 @@ def _size(
     shown = 1.0
     if not recipe.window:
         masks = [mask for _, mask in decided.split.parts(scenes, "train")]
-        around = [ndimage.uniform_filter(mask.astype(np.float32), decided.window, mode="constant") for mask in masks]
+        around = [
+            ndimage.uniform_filter(mask.astype(np.float32), decided.window, mode="constant") for mask in masks
+        ]
         counts = np.concatenate([near[mask] for near, mask in zip(around, masks, strict=True)])
         shown = float(counts.mean()) * decided.window**2
     classes = len(scenes[0].classes)
@@ -260,10 +266,10 @@ def _config(
     )
     maker = decided.split_options.get("path", decided.split_options["type"])
     shown = folder_shown(args.name)
+    pixels = {part: decided.split.count(part) for part in ("train", "test")}
     comment = [
-        f"{decided.split.name}: {decided.split.count('train'):,} training and "
-        f"{decided.split.count('test'):,} test pixels. It is a file, so that",
-        "all trainings have the same test pixels. After a change of the labels make it anew:",
+        f"{decided.split.name}: {pixels['train']:,} training and {pixels['test']:,} test pixels.",
+        "A file, so that all trainings have the same test pixels. After a change of the labels make it anew:",
         f"m3amba split make {shown}/{MANIFEST} --split {maker} {options} --out {shown}/{SPLIT}",
     ]
     modalities = ", ".join(f"{m} with {count} band{'s' * (count != 1)}" for m, count in bands.items())
@@ -275,19 +281,20 @@ def _config(
         comment,
         bands,
         decided.window,
-        f"pixels; {decided.window_reason}; the split's guard is half of it or more",
+        f"side in pixels: {decided.window_reason}",
         training,
-        decided.split.count("train"),
+        pixels["train"],
     )
 
 
 def _manifest(found: Sequence[FoundScene], joined: NewScenes, folder: Path, title: str) -> str:
     """Return the text of ``scene.yaml``, checked as training will read it."""
-    Manifest(folder / MANIFEST, manifest_of(found, joined))  # the folder, where relative paths start, is not there
+    # with absolute paths, because the folder that relative ones start from is not there yet
+    Manifest(folder / MANIFEST, manifest_of(found, joined))
     return manifest_text(manifest_of(found, joined, folder), title)
 
 
-def _write(folder: Path, texts: dict[str, str], split: Split | None = None) -> None:
+def _write(folder: Path, shown: str, texts: dict[str, str], split: Split | None = None) -> None:
     """Write the files of the folder, all or none."""
     with whole_folder(folder) as aside:
         for name, text in texts.items():
@@ -295,5 +302,4 @@ def _write(folder: Path, texts: dict[str, str], split: Split | None = None) -> N
         if split is not None:
             split.save(aside / SPLIT)
     files = [*texts, *([SPLIT] if split is not None else [])]
-    print_line(f"wrote {', '.join(files)} to {folder}")
-
+    print_line(f"wrote {', '.join(files)} to {shown}")

@@ -24,6 +24,7 @@ FEW_BANDS = 4
 LITTLE = 10
 """A class with fewer training or test pixels is named: its score says little."""
 HECTARE = 1e4
+PARTS = {"train": "training", "test": "test"}
 
 
 def print_files(scene: FoundScene) -> None:
@@ -33,15 +34,15 @@ def print_files(scene: FoundScene) -> None:
         print_line(f"  {modality}: {_raster(scene.requests[modality], summary)}")
         pixels = summary.unseen.size
         lost = int(summary.unseen.sum())
-        missing = f"    {lost / pixels:.1%} of the pixels are missing"
+        missing = f"{lost / pixels:.1%} of the pixels are missing" if lost else "no pixel is missing"
         if summary.incomplete:
-            missing += f", {summary.incomplete / pixels:.1%} more lack some bands"
-        print_line(missing)
+            missing += f", {summary.incomplete / pixels:.1%} lack some of the bands"
+        print_line(f"    {missing}")
         if summary.fill is not None:
             value, count = summary.fill
             print_line(
-                f"    {count / pixels:.1%} of the pixels are {value:g} in all bands: if that means missing, say "
-                f"--nodata {modality}={value:g}"
+                f"    {count / pixels:.1%} of the pixels are {value:g} in all bands; if that means missing, "
+                f"give --nodata {modality}={value:g}"
             )
     for remark in scene.remarks:
         print_line(f"  note: {remark}")
@@ -79,11 +80,11 @@ def print_split(split: Split, window: int, reason: str, scenes: Sequence[Scene])
     """Print the window and the split, and which classes have few pixels in it."""
     print_line("decided (options or the files change it):")
     print_line(f"  window: {window} x {window} pixels; {reason}")
-    counts = {part: class_counts(scenes, [m for _, m in split.parts(scenes, part)]) for part in ("train", "test")}
-    print_line(
-        f"  split: {split.name}, {int(counts['train'].sum()):,} training and {int(counts['test'].sum()):,} test "
-        "pixels"
-    )
+    counts = {
+        part: class_counts(scenes, [m for _, m in split.parts(scenes, part)]) for part in ("train", "test")
+    }
+    told = " and ".join(f"{int(counts[part].sum()):,} {name} pixels" for part, name in PARTS.items())
+    print_line(f"  split: {split.name}, {told}")
     for index, entry in enumerate(scenes[0].classes):
         train, test = int(counts["train"][index]), int(counts["test"][index])
         if min(train, test) < LITTLE:
@@ -95,7 +96,7 @@ def print_left_out(names: Mapping[str, Sequence[str]]) -> None:
     """Print which bands were left out."""
     for modality, bands in names.items():
         print_line(
-            f"  bands: {', '.join(bands)} of '{modality}' left out, missing or constant over the training pixels"
+            f"  bands of '{modality}' left out, missing or constant where labels train: {', '.join(bands)}"
         )
 
 
@@ -105,8 +106,8 @@ def print_training(recipe: Recipe, training: Training | None) -> None:
         print_line(f"  model: {recipe.name}, which is fitted at once")
         return
     print_line(
-        f"  model: {recipe.name}; {training.epochs} epochs of {training.windows:,} windows, {training.batch} at "
-        f"once; {training.reason}"
+        f"  model: {recipe.name}; {training.epochs} epochs of {training.windows:,} windows, {training.batch} "
+        f"at once; {training.reason}"
     )
 
 
@@ -124,7 +125,9 @@ def _place(grid: Grid) -> str:
     metres = metres_per_unit(grid.crs)
     unit = "m" if metres else "units of the CRS"
     sides = [f"{side * (metres or 1):.6g}" for side in (width, height)]
-    return f"{size} of {sides[0] if sides[0] == sides[1] else ' x '.join(sides)} {unit}, {crs_label(grid.crs)}"
+    return (
+        f"{size} of {sides[0] if sides[0] == sides[1] else ' x '.join(sides)} {unit}, {crs_label(grid.crs)}"
+    )
 
 
 def _raster(request: RasterRequest, summary: RasterSummary) -> str:
@@ -142,12 +145,14 @@ def _raster(request: RasterRequest, summary: RasterSummary) -> str:
     low, high = summary.low, summary.high
     if not np.isnan(low).all():
         said.append(f"values {np.nanmin(low):.4g} to {np.nanmax(high):.4g}")
-    said.append(request.unit or f"unit unknown")
+    said.append(request.unit or "unit unknown")
     if empty := int(np.isnan(low).sum()):
         said.append(f"{empty} of the bands empty")
     if header.nodata is not None:
         nodata = header.nodata if isinstance(header.nodata, tuple) else (header.nodata,)
-        said.append("nodata " + ", ".join("none" if value is None else f"{value:g}" for value in nodata[:FEW_BANDS]))
+        said.append(
+            "nodata " + ", ".join("none" if value is None else f"{value:g}" for value in nodata[:FEW_BANDS])
+        )
     return f"{request}: {', '.join(said)}"
 
 

@@ -1,4 +1,4 @@
-"""Test a checkpoint or weights file with a config; write scores (metrics.json) and maps."""
+"""Test a checkpoint with its config, or a trained model on another scene; write scores and maps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
+from m3amba_zoo.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Test and print the files written; bad input raises InputError."""
     args = _parser().parse_args(argv)
+    if args.scene is not None:
+        _test_on_scene(args)
+        return 0
+    if args.checkpoint is None:
+        raise InputError(
+            f"CHECKPOINT is missing; expected one for {args.config}, or --scene for a trained model"
+        )
     from m3amba_zoo.cli.running import (
         build_runner,
         config_of,
@@ -51,10 +59,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "config", type=Path, metavar="CONFIG", help=f"the config of the training: {CONFIG_HELP}"
+        "config",
+        type=Path,
+        metavar="CONFIG|MODEL",
+        help=f"the config of the training: {CONFIG_HELP}; with --scene a work dir or a published model",
     )
     parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help=".pth, or weights as .safetensors"
+        "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help=".pth, or weights as .safetensors"
+    )
+    parser.add_argument(
+        "--scene",
+        type=Path,
+        metavar="SCENE.yaml",
+        help="score the model on all labelled pixels of this scene instead, and write scene_metrics.json",
     )
     add_run_options(parser)
     return parser
+
+
+def _test_on_scene(args: argparse.Namespace) -> None:
+    """Score a trained model on another scene.
+
+    Raises:
+        InputError: if an option has no effect there, or as ``test_on_scene``.
+    """
+    from m3amba_zoo.cli.other_scene import test_on_scene
+
+    for option, given in {"--data": args.data, "--cfg-options": args.cfg_options}.items():
+        if given:
+            raise InputError(f"{option}: a model is scored on another scene as it was trained, leave it out")
+    test_on_scene(str(args.config), args.checkpoint, args.scene, args.work_dir)

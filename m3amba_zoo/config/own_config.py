@@ -15,13 +15,14 @@ from m3amba_zoo.errors import InputError, close_names
 REFERENCE_WINDOW = 16
 """The side of the windows for which recipes state their batch and their number of windows."""
 PASSES = 5
-"""How often a training shows each training pixel at least, where that takes no more than four times the recipe's
-windows: with hundreds of thousands of pixels the recipe's number would show most of them less than once."""
+"""How often a training should show each training pixel. A recipe's number of windows shows most of hundreds
+of thousands of pixels less than once."""
 MOST = 4
+"""A training has at most so many times the recipe's windows."""
 FEWEST_OF_CLASS = 16
 """Windows per epoch around pixels of each class; classes are drawn in turn."""
 MOST_BANDS, COMPONENTS = 32, 30
-"""A network that reads hundreds of bands takes minutes more; 30 components are what the zoo's own configs read."""
+"""A network that reads hundreds of bands takes minutes more; the zoo's own configs read 30 components."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def read_recipe(name: str) -> Recipe:
     """
     path, base = _find(name)
     if DATASET_VARIABLE not in read_raw(path).text:
-        raise InputError(f"--model {name}: {path.name} has its own dataset, expected a recipe such as m3amba or mft")
+        raise InputError(
+            f"--model {name}: {path.name} has its own dataset, expected a recipe such as m3amba or mft"
+        )
     config = read_config(path)
     if config.get("model") is None:
         return Recipe(name, base, None, classical=True)
@@ -104,7 +107,9 @@ def size_training(recipe: Recipe, window: int, pixels: int, shown: float, classe
     passes = windows * recipe.epochs * shown / pixels
     factor = min(MOST, max(1, -(-PASSES // passes), -(-FEWEST_OF_CLASS * classes // windows)))
     windows *= int(factor)
-    reason = f"{windows // batch} steps an epoch, each training pixel is shown about {passes * factor:,.0f} times"
+    reason = (
+        f"{windows // batch} steps an epoch, each training pixel is shown about {passes * factor:,.0f} times"
+    )
     return Training(batch, windows, recipe.epochs, reason)
 
 
@@ -164,7 +169,7 @@ def _pretreatment(modalities: Mapping[str, int], pixels: int) -> list[str]:
     if not wide:
         return ["# each band is standardised: mean 0 and deviation 1 over the training pixels"]
     return [
-        f"# bands are standardised; of more than {MOST_BANDS} the network reads {components} principal components",
+        f"# bands are standardised; of more than {MOST_BANDS} the network reads {components} components",
         "pretreatment = dict(",
         "    _delete_=True,",
         *(

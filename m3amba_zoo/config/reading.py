@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def read_raw(path: str | Path, data: str | Path | None = None) -> Config:
         raise
     except Exception as error:  # a config is Python code and may raise anything
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
-    if environment and environment[DATASET_VARIABLE] not in config.text:
+    if environment and (environment[DATASET_VARIABLE] not in config.text or _states_source(path)):
         raise InputError(f"--data {data}: {path} has its own dataset, expected a recipe such as m3amba.py")
     if data is not None:  # "-", so that no leaf config has the same name
         file = Path(str(data))
@@ -87,6 +88,11 @@ def read_raw(path: str | Path, data: str | Path | None = None) -> Config:
             f"{path.stem}-{file.resolve().parent.name if file.stem == 'scene' else file.stem}"
         )
     return config
+
+
+def _states_source(path: Path) -> bool:
+    """Return whether a file states a source itself, which goes before that of the dataset it inherits."""
+    return re.search(r"^source\s*=", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def _dataset_variables(config: Path, data: str) -> dict[str, str]:

@@ -1,59 +1,28 @@
-"""A user's files become a scene: what they hold, and the ``scene.yaml`` that says so."""
+"""A user's files become scenes: what they hold, one class table, the bands that can be used."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.grid import Grid, require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.opening import open_raster
-from m3amba_zoo.rasters.request import GDAL_NAME, RasterRequest
+from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.summary import (
     RasterSummary,
     constant_bands,
     file_facts,
     summarize,
-    written_bands,
 )
-from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
-from m3amba_zoo.scenes.label_summary import ClassCount, LabelSummary, describe_labels
-from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS
+from m3amba_zoo.scenes.label_request import LabelRequest, read_labels, written_value
+from m3amba_zoo.scenes.label_summary import ClassCount, LabelSummary
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene, distinct_color
-from m3amba_zoo.scenes.vectors import SUFFIXES, list_attributes, propose_attributes
-
-
-@dataclass(frozen=True)
-class LabelRequest:
-    """A file of labels, and what is stated of it.
-
-    Attributes:
-        path: a raster, a vector file, or regions of interest that ENVI wrote as text.
-        options: further keys of the entry ``labels`` of a manifest, without ``unlabelled``.
-        unlabelled: values without a class, as written.
-    """
-
-    path: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    unlabelled: tuple[str, ...] = ()
-
-    @property
-    def is_vector(self) -> bool:
-        """Whether the file holds polygons or points with attributes."""
-        return Path(self.path).suffix.lower() in SUFFIXES
-
-    @property
-    def is_by_name(self) -> bool:
-        """Whether a class's name is its value, unless the manifest says otherwise; in rasters it is a number."""
-        return self.is_vector or is_region_file(self.path)
 
 
 class FoundScene(NamedTuple):
@@ -99,37 +68,6 @@ class NewScenes(NamedTuple):
     unseen: int
 
 
-def parse_labels(text: str, **options: Any) -> LabelRequest:
-    """Return a request for labels as a command names them: ``FILE``, ``FILE:ATTRIBUTE``, ``FILE:LAYER:ATTRIBUTE``.
-
-    A raster's part behind the colon is its key (of MATLAB, HDF5 and NetCDF files). A file of the whole name
-    goes first.
-
-    Args:
-        text: as given.
-        **options: of ``LabelRequest``; those that are None or false count as not given.
-
-    Raises:
-        InputError: if there are too many parts, or a part is given twice.
-    """
-    unlabelled = tuple(options.pop("unlabelled", None) or ())
-    given = {name: value for name, value in options.items() if value not in (None, False)}
-    path, parts = text, []
-    while not Path(path).exists() and ":" in path and not GDAL_NAME.match(path):
-        path, _, part = path.rpartition(":")
-        parts.insert(0, part)
-    if not Path(path).exists():  # the reader says so
-        return LabelRequest(text, given, unlabelled)
-    names = ["layer", "attribute"] if LabelRequest(path).is_vector else ["key"]
-    if len(parts) > len(names):
-        raise InputError(f"--labels: '{text}' has {len(parts)} parts behind the file; {' and '.join(names)} at most")
-    for name, part in zip(names[len(names) - len(parts) :], parts, strict=True):
-        if name in given:
-            raise InputError(f"--labels: '{text}' names the {name}, and so does --{name} {given[name]}")
-        given[name] = part
-    return LabelRequest(path, given, unlabelled)
-
-
 def read_scene(
     name: str,
     requests: Mapping[str, RasterRequest],
@@ -171,7 +109,7 @@ def read_scene(
         require_same_grid(name, grids[0], other)
     if simulated and "simulated" not in name:
         name = f"simulated_{name}"
-    found = _read_labels(labels, grids[0], fewest=2 if alone else 1)
+    found = read_labels(labels, grids[0], fewest=2 if alone else 1)
     return FoundScene(name, completed, summaries, labels, found, grids[0], tuple(remarks))
 
 
@@ -200,7 +138,7 @@ def join_scenes(found: Sequence[FoundScene]) -> NewScenes:
     if len(kept) < 2:
         left = ", ".join(repr(entries[values[number - 1]].name) for number in kept) or "none"
         raise InputError(
-            f"{found[0].labels.path}: two classes with pixels on the rasters at least are expected, found {left}"
+            f"{found[0].labels.path}: two classes with pixels on the rasters are expected, found {left}"
         )
     renumbered = np.zeros(len(values) + 1, np.uint8)
     renumbered[kept] = np.arange(1, len(kept) + 1)
@@ -241,105 +179,13 @@ def leave_out_constant_bands(
         kept = [band for band in range(len(first.header.data)) if band not in constant]
         if not kept:
             raise InputError(
-                f"{first.grid.path}: all {len(constant)} bands of '{modality}' are missing or constant over the "
-                "training pixels; values that vary are expected"
+                f"{first.grid.path}: all bands of '{modality}' are missing or constant over training pixels; "
+                "values that vary are expected"
             )
         if constant:
             names[modality] = [first.header.band_name(band) for band in sorted(constant)]
             scenes = [_with_bands(scene, modality, kept) for scene in scenes]
     return scenes, names
-
-
-def manifest_of(
-    found: Sequence[FoundScene], joined: NewScenes, folder: Path | None = None
-) -> dict[str, Any]:
-    """Return the content of ``scene.yaml``; see ``scenes.manifest.Manifest``.
-
-    Args:
-        found: the scenes' files.
-        joined: their class table.
-        folder: that will hold the file; paths are relative to it where the two have a folder in common.
-            None: all paths are absolute.
-    """
-    entries = []
-    for scene in found:
-        modalities = {name: _modality_entry(request, folder) for name, request in scene.requests.items()}
-        labels = {"path": relative_path(scene.labels.path, folder), **scene.labels.options}
-        if unlabelled := _unlabelled_values(scene, joined):
-            labels["unlabelled"] = unlabelled
-        entries.append({"name": scene.name, "modalities": modalities, "labels": labels})
-    classes = []
-    numbers = list(range(1, len(joined.classes) + 1))
-    defaults = {True: [entry.name for entry in joined.classes], False: numbers}
-    values_of = [entry.value for entry in joined.classes]
-    are_defaults = all(defaults[scene.labels.is_by_name] == values_of for scene in found)
-    for entry, land in zip(joined.classes, joined.scenes[0].classes, strict=True):
-        values = {} if are_defaults else {"values": [_plain(entry.value)]}
-        classes.append({"name": entry.name, "color": list(land.color), **values})
-    top = entries[0] if len(entries) == 1 else {"scenes": entries}
-    return {**top, "classes": classes}
-
-
-def manifest_text(document: Mapping[str, Any], title: str) -> str:
-    """Write the content of ``scene.yaml`` with a comment above."""
-    text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
-    return f"# {title}\n# Paths are relative to this folder. All keys: m3amba_zoo/scenes/manifest.py\n{text}"
-
-
-def relative_path(given: str, folder: Path | None) -> str:
-    """Return a path as ``scene.yaml`` in a folder names it: relative if both have more than the root in common.
-
-    So the folder and the files can be moved together. Names of GDAL's own stay as they are.
-    """
-    if GDAL_NAME.match(given) and not Path(given).exists():
-        return given
-    if folder is None:
-        return os.path.abspath(given)
-    parent = os.path.realpath(folder.parent)
-    target = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(given))), os.path.basename(given))
-    try:
-        common = os.path.commonpath([parent, target])
-    except ValueError:  # on another drive
-        return target
-    return target if common == os.path.dirname(common) else os.path.relpath(target, os.path.join(parent, folder.name))
-
-
-def _read_labels(labels: LabelRequest, grid: Grid, fewest: int) -> LabelSummary:
-    options = dict(labels.options)
-    if labels.is_vector and Path(labels.path).exists() and "attribute" not in options:
-        raise InputError(
-            f"--labels {labels.path}: which attribute holds the classes? FILE:ATTRIBUTE is expected; it has "
-            f"{propose_attributes(labels.path, options.get('layer'))}"
-        )
-    if labels.unlabelled:
-        options["unlabelled"] = _values_of(labels)
-    return describe_labels(labels.path, grid, fewest=fewest, **options)
-
-
-def _values_of(labels: LabelRequest) -> list[float | str]:
-    """Return the values of a file that the texts of ``--unlabelled`` mean.
-
-    Raises:
-        InputError: if the file has no such value.
-    """
-    path, options = labels.path, labels.options
-    if labels.is_vector:
-        values = list_attributes(path, options.get("layer")).get(options["attribute"], [])
-    elif labels.is_by_name:
-        values = [region.name for region in read_regions(path).regions]
-    else:
-        try:
-            return [_plain(float(text)) for text in labels.unlabelled]
-        except ValueError as error:
-            raise InputError(
-                f"--unlabelled {' '.join(labels.unlabelled)}: {path} is a raster, so numbers are expected"
-            ) from error
-    known = {_written(value): value for value in values}
-    for text in labels.unlabelled:
-        if text not in known:
-            hint = close_names(text, known) or f"it has {', '.join(map(repr, values[:8]))}"
-            raise InputError(f"--unlabelled: no class of {path} is '{text}'; {hint}")
-    return [known[text] for text in labels.unlabelled]
 
 
 def _summed(entry: ClassCount, found: Sequence[FoundScene], pixels: Sequence[int]) -> ClassCount:
@@ -358,7 +204,9 @@ def _summed(entry: ClassCount, found: Sequence[FoundScene], pixels: Sequence[int
 def _with_distinct_names(table: list[ClassCount]) -> list[ClassCount]:
     names = [entry.name for entry in table]
     return [
-        entry._replace(name=f"{entry.name} ({_written(entry.value)})") if names.count(entry.name) > 1 else entry
+        entry._replace(name=f"{entry.name} ({written_value(entry.value)})")
+        if names.count(entry.name) > 1
+        else entry
         for entry in table
     ]
 
@@ -367,35 +215,3 @@ def _with_bands(scene: FoundScene, modality: str, kept: Sequence[int]) -> FoundS
     numbers = scene.rasters[modality].header.numbers
     request = replace(scene.requests[modality], bands=tuple(numbers[band] for band in kept))
     return scene._replace(requests={**scene.requests, modality: request})
-
-
-def _modality_entry(request: RasterRequest, folder: Path | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"path": relative_path(request.path, folder)}
-    for key in MODALITY_KEYS:
-        value = getattr(request, key)
-        if key == "path" or value in (None, ""):
-            continue
-        if key == "bands":
-            entry[key] = written_bands(list(value))
-        else:
-            entry[key] = [_plain(one) for one in value] if isinstance(value, tuple) else _plain(value)
-    return entry
-
-
-def _unlabelled_values(scene: FoundScene, joined: NewScenes) -> list[float | str]:
-    """Return the values without a class; empty if there is no need to list them."""
-    values = [_plain(value) for value in scene.found.unlabelled]
-    if scene.labels.unlabelled:
-        values += [value for value in _values_of(scene.labels) if value not in values]
-    own = {entry.value for entry in scene.found.classes}
-    values += [_plain(entry.value) for entry in joined.absent if entry.value in own]
-    return [] if values == [UNLABELLED] else values
-
-
-def _plain(value: Any) -> Any:
-    """Return whole numbers as such."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
-
-
-def _written(value: Any) -> str:
-    return str(_plain(value))

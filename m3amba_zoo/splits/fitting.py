@@ -16,9 +16,9 @@ from m3amba_zoo.splits.split import Split
 from m3amba_zoo.splits.stratify import class_counts, grid
 
 WINDOWS = (32, 16, 8)
-"""Sides in pixels: those of the zoo's configs, where they were tried. Less than 8 pixels show no surroundings."""
-MOST_GUARD_TO_BLOCK = 2
-"""Blocks are at least this many guards wide: a narrower one that tests costs more training pixels than it has."""
+"""Sides in pixels: those of the zoo's configs, where they were tried; less than 8 shows no surroundings."""
+GUARDS_TO_BLOCK = 2
+"""Blocks are so many guards wide at least: a narrow one that tests costs many times its training pixels."""
 FEWEST_BLOCKS = 20
 """Of which about six test; with fewer, the score would depend on which ones were drawn."""
 MOST_BLOCKS = 4096
@@ -84,7 +84,6 @@ def fit_blocks(
     guard: int | None = None,
     seed: int = 0,
     test_fraction: float = TEST_FRACTION,
-    step: int = 1,
     untested: Collection[str] = (),
 ) -> BlockSplit:
     """Find the largest blocks that leave every class enough pixels to train and to test.
@@ -99,7 +98,8 @@ def fit_blocks(
         windows: sides in pixels; the guard follows.
         size: of the blocks, if it is fixed.
         guard: in pixels, if it is fixed.
-        seed, test_fraction, step: see ``makers.blocks``.
+        seed: of the choice of blocks.
+        test_fraction: the share of each class's labelled pixels that should test.
         untested: names of classes that may be without test pixels.
     """
     judged = np.array([entry.name not in untested for entry in scenes[0].classes])
@@ -108,7 +108,7 @@ def fit_blocks(
     for window in windows:
         half = -(-window // 2) if guard is None else guard
         for side in [size] if size is not None else _sizes(scenes, half):
-            split = blocks(scenes, side, half, seed, test_fraction, step)
+            split = blocks(scenes, side, half, seed, test_fraction)
             made = BlockSplit(split, window, side, half, _served(split, scenes, total, test_fraction))
             worst = made.served[judged].min(initial=1)
             if best is None or worst == 0 or worst > best.served[judged].min(initial=1):
@@ -129,7 +129,7 @@ def _served(
 
 def _sizes(scenes: Sequence[Scene], guard: int) -> list[int]:
     """Return the sides of blocks to try for a guard, from the largest."""
-    smallest = max(MOST_GUARD_TO_BLOCK * guard, 1)
+    smallest = max(GUARDS_TO_BLOCK * guard, 1)
     sizes = [smallest]
     while sizes[-1] < max(max(scene.shape) for scene in scenes):
         sizes.append(2 * sizes[-1])
@@ -153,10 +153,14 @@ class Undivided(NamedTuple):
     places: int
 
     def __str__(self) -> str:
-        return f"'{self.name}' ({self.pixels} labelled pixels in {self.places} place{'s' * (self.places != 1)})"
+        return (
+            f"'{self.name}' ({self.pixels} labelled pixels in {self.places} place{'s' * (self.places != 1)})"
+        )
 
 
-def find_undivided(scenes: Sequence[Scene], made: BlockSplit, untested: Collection[str] = ()) -> list[Undivided]:
+def find_undivided(
+    scenes: Sequence[Scene], made: BlockSplit, untested: Collection[str] = ()
+) -> list[Undivided]:
     """Return the classes that are on one side of a split only, without those that may be untested.
 
     Pixels closer than the guard are one place.

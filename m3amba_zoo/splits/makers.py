@@ -188,7 +188,7 @@ def by_scene(
     train: Sequence[str] | None = None,
     test: Sequence[str] | None = None,
 ) -> Split:
-    """Let whole groups of scenes train or test: those that are named, or each class on both sides if possible.
+    """Let whole groups of scenes train or test: those named, or each class on both sides if possible.
 
     Scenes that share an object (``Scene.objects``) are one group, and those that ``distance`` or ``region``
     joins. ``stratify.hold_out`` chooses the groups. A class of only one group trains. Validation pixels that

@@ -50,9 +50,7 @@ def test_the_name_says_which(scenes):
 
 def test_validation_takes_other_scenes_than_the_named_ones():
     scenes = [make_scene(f"plot{n}", STRIPES) for n in range(8)]
-    split = build_split(
-        {"type": "by_scene", "test": ["plot3"], "val": {"fraction": 0.2, "guard": 0}}, scenes
-    )
+    split = build_split({"type": "by_scene", "test": ["plot3"], "val": {"fraction": 0.2, "guard": 0}}, scenes)
     held = {name for name, parts in split.masks.items() if parts["val"].any()}
     assert held
     assert sides(split) == ({scene.name for scene in scenes} - held - {"plot3"}, {"plot3"})

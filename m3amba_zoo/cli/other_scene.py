@@ -1,0 +1,128 @@
+"""How ``m3amba test MODEL --scene`` goes: a trained model scored on another scene, with files of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from m3amba_zoo.cli.running import print_line
+from m3amba_zoo.config import read_raw
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
+from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.hub import find_model
+from m3amba_zoo.hub.trained_model import find_weights, read_own_record, visible_files
+from m3amba_zoo.inference.other_scene import OtherScene, score_other_scene
+from m3amba_zoo.inference.predictor import Predictor
+from m3amba_zoo.scenes.manifest import Manifest
+from m3amba_zoo.system import same_file, sha256_of, whole_folder
+from m3amba_zoo.visualization.maps import file_names, write_maps
+
+SCENE_METRICS = "scene_metrics.json"
+OWN_FILES = (SCENE_METRICS, "map.png", "maps")
+
+
+def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path | None) -> None:
+    """Score a model on another scene and write ``scene_metrics.json``, ``map.png`` and ``maps/``.
+
+    Args:
+        model: a work dir, a card's folder or a published model's name; a config if there is a checkpoint.
+        checkpoint: the weights, or None.
+        scene: a ``scene.yaml``.
+        folder: to write to; None takes ``work_dirs/<model>_on_<scene>``. An earlier result there is replaced.
+
+    Raises:
+        InputError: if the model or the scene cannot be read, they do not fit, the scene is the one of the
+            training, or the folder holds other files.
+    """
+    manifest = Manifest(scene)
+    if checkpoint is None:
+        home = find_model(model)
+        predictor, weights = Predictor(model), find_weights(home)
+        configs, name = visible_files(home, "*.py"), Path(model).name
+    else:
+        predictor, weights = Predictor.from_files(model, checkpoint), checkpoint
+        home, configs, name = checkpoint.parent, [Path(model)], Path(model).stem
+    for config in configs:
+        _refuse_own_scene(config, manifest)
+    of_scene = next(iter(file_names([manifest.title]).values()))
+    folder = folder or Path("work_dirs", f"{name}_on_{of_scene}")
+    _require_free(folder)
+    record = read_own_record(home / METRICS_FILE) if (home / METRICS_FILE).is_file() else {}
+    trained_on = record.get("dataset", "unknown data")
+    print_line(f"{name}, trained on {trained_on}, is scored on another scene: {manifest.title} ({scene})")
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks = {entry.name: bar.add_task(entry.name) for entry in manifest.scenes}
+        found = score_other_scene(
+            predictor,
+            manifest,
+            progress=lambda of, done, total: bar.update(tasks[of], completed=done, total=total),
+        )
+    _print(found)
+    content = {
+        **found.scores,
+        "scored": "all labelled pixels of another scene than the training's",
+        "dataset": manifest.title,
+        "simulated": manifest.simulated,
+        "scene_file": str(scene),
+        "scenes": [entry.name for entry in found.scenes],
+        "classes_absent": list(found.absent),
+        "unseen_pixels": found.unseen,
+        "model": _describe(name, weights, record),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+    with whole_folder(folder, replace=True) as aside:
+        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated)
+        write_json(aside / SCENE_METRICS, content)
+    print_line(f"wrote to {folder}: {SCENE_METRICS}, map.png, maps/ ({len(found.class_maps)} files)")
+
+
+def _refuse_own_scene(config: Path, manifest: Manifest) -> None:
+    """Raise InputError if a config trains on the scene itself, whose training pixels would be scored."""
+    source = read_raw(config).get("source") or {}
+    if source.get("type") == "manifest" and same_file(source.get("path", ""), manifest.path):
+        raise InputError(
+            f"{manifest.path}: is the scene that the model was trained on, so its training pixels would be "
+            "scored; 'm3amba test CONFIG CHECKPOINT' scores its test part"
+        )
+
+
+def _require_free(folder: Path) -> None:
+    """Raise InputError unless a folder is absent, empty, or holds an earlier result alone."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; a folder for the results is expected")
+    foreign = (
+        sorted(path.name for path in folder.iterdir() if path.name not in OWN_FILES)
+        if folder.exists()
+        else []
+    )
+    if foreign:
+        more = ", ..." if len(foreign) > 3 else ""
+        raise InputError(
+            f"{folder}: holds {', '.join(foreign[:3])}{more}, not only earlier results on another scene; "
+            "expected another --work-dir"
+        )
+
+
+def _print(found: OtherScene) -> None:
+    print_line(f"{found.scores['pixels']:,} labelled pixels are scored")
+    if found.unseen:
+        print_line(f"{found.unseen:,} labelled pixels are left out, no raster shows them")
+    if found.absent:
+        print_line(f"classes of the model without a labelled pixel here: {', '.join(found.absent)}")
+    print_line("another scene: " + ", ".join(f"{name} {found.scores[name]:.4f}" for name in SCORES))
+
+
+def _describe(name: str, weights: Path, record: Any) -> dict[str, Any]:
+    """Return what the record says of the model, with its scores where it was trained."""
+    return {
+        "name": name,
+        "weights": {"file": weights.name, "sha256": sha256_of(weights)},
+        "trained_on": record.get("dataset"),
+        "scores_there": {score: record[score] for score in SCORES if score in record},
+    }
