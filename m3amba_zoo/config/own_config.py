@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m3amba_zoo.config.reading import CHECKOUT_CONFIGS, DATASET_VARIABLE, read_config, read_raw
-from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.config.reading import DATASET_VARIABLE, read_config, read_raw
+from m3amba_zoo.config.shipped import SCHEME, find_config
+from m3amba_zoo.errors import InputError
 
 REFERENCE_WINDOW = 16
 """The side of the windows for which recipes state their batch and their number of windows."""
@@ -182,14 +183,11 @@ def _pretreatment(modalities: Mapping[str, int], pixels: int) -> list[str]:
 
 def _find(name: str) -> tuple[Path, str]:
     """Return a recipe's file, and what a config writes to inherit from it."""
-    if Path(name).is_file():
-        return Path(name), os.path.abspath(name)
-    files = [*CHECKOUT_CONFIGS.glob("*.py"), *CHECKOUT_CONFIGS.glob("baselines/*.py")]
-    known = {path.stem: path for path in files}
-    if name not in known:
-        hint = close_names(name, known) or f"known: {', '.join(sorted(known))}"
-        raise InputError(f"--model {name}: no such recipe; {hint}")
-    return known[name], str(known[name])
+    try:
+        path = find_config(name)
+    except InputError as error:
+        raise InputError(f"--model {error}") from error
+    return path, os.path.abspath(name) if Path(name).is_file() else f"{SCHEME}{name}"
 
 
 def _quoted(value: Any) -> str:

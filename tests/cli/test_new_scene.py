@@ -346,7 +346,7 @@ def files(tmp_path):
         ("farm", ["--labels", "one.tif"], "two classes at least are expected, it holds 1"),
         ("farm", ["--unlabelled", "wheet"], "no class of .*fields.gpkg is 'wheet'; did you mean 'wheat'"),
         ("farm", ["--untested", "wheet"], "--untested: no class is named 'wheet'; did you mean 'wheat'"),
-        ("farm", ["--model", "m3ambo"], "--model m3ambo: no such recipe; did you mean 'm3amba'"),
+        ("farm", ["--model", "m3ambo"], "--model m3ambo: no such config; did you mean 'm3amba'"),
         ("farm", ["--model", "m3amba_demo"], "has its own dataset, expected a recipe"),
         ("farm", ["--model", "mft", "--window", "9"], "mft reads patches of 11 pixels"),
         ("farm", ["--model", "lda", "--epochs", "9"], "--epochs is 9; leave it out, lda is fitted at once"),
