@@ -83,7 +83,7 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
         print_files(found[-1])
     joined = join_scenes(found)
     print_classes(joined, found)
-    title = f"Written by m3amba new {shlex.join(args.arguments)}"
+    title = f"Written by m3amba new {shlex.join(args.arguments)}".replace("\n", " ")
     if recipe is None:
         _write(folder, folder_shown(args.name), {MANIFEST: _manifest(found, joined, folder, title)})
         print_line(f"next: m3amba test MODEL --scene {folder_shown(args.name)}/{MANIFEST}")

@@ -51,7 +51,8 @@ def print_files(scene: FoundScene) -> None:
 def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
     """Print a table of the classes, and what was left out."""
     files = ", ".join(dict.fromkeys(_labels(scene) for scene in found))
-    table = Table(title=f"labels: {files}", title_justify="left")
+    print_line(f"labels: {files}")
+    table = Table()
     with_shapes = any(entry.shapes is not None for entry in joined.classes)
     with_area = all(entry.area is not None for entry in joined.classes)
     table.add_column("class")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
+from m3amba_zoo.cli.map_progress import MapProgress
 from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.config import read_raw
 from m3amba_zoo.errors import InputError
@@ -55,14 +55,8 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
     record = read_own_record(home / METRICS_FILE) if (home / METRICS_FILE).is_file() else {}
     trained_on = record.get("dataset", "unknown data")
     print_line(f"{name}, trained on {trained_on}, is scored on another scene: {manifest.title} ({scene})")
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks = {entry.name: bar.add_task(entry.name) for entry in manifest.scenes}
-        found = score_other_scene(
-            predictor,
-            manifest,
-            progress=lambda of, done, total: bar.update(tasks[of], completed=done, total=total),
-        )
+    with MapProgress(Console(soft_wrap=True, markup=False, highlight=False)) as progress:
+        found = score_other_scene(predictor, manifest, progress=progress)
     _print(found)
     content = {
         **found.scores,

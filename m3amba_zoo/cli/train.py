@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not classical:
         require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
     _set_start(config, args)
-    _require_same_config(Path(config.work_dir), Path(config.filename).name)
+    _require_same_config(config)
     if classical:
         from m3amba_zoo.cli.classifier_run import run_classifier
 
@@ -102,11 +102,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _require_same_config(work_dir: Path, name: str) -> None:
-    """Raise InputError if a work dir holds the run of another config, whose results would be lost."""
+def _require_same_config(config: Config) -> None:
+    """Raise InputError if a work dir holds the run of another config, whose results would be lost.
+
+    Configs of users' own scenes have one name (``m3amba new scene``): there the scene's file decides.
+    """
+    from m3amba_zoo.config import read_raw
+    from m3amba_zoo.system import same_file
+
+    work_dir, name = Path(config.work_dir), Path(config.filename).name
     others = [path.name for path in work_dir.glob("*.py") if path.name != name]
     if others:
         raise InputError(f"{work_dir}: holds the run of {others[0]}; give another --work-dir")
+    source = config.get("source") or {}
+    if source.get("type") == "manifest" and (work_dir / name).is_file():
+        before = (read_raw(work_dir / name).get("source") or {}).get("path")
+        if before and Path(before).is_file() and not same_file(before, source.path):
+            raise InputError(f"{work_dir}: holds the run of {before}; give another --work-dir")
 
 
 def _parser() -> argparse.ArgumentParser:

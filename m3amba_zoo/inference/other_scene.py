@@ -43,8 +43,7 @@ class OtherScene(NamedTuple):
 def score_other_scene(
     predictor: Predictor,
     manifest: Manifest,
-    strict: bool = False,
-    progress: Callable[[str, int, int], None] = lambda scene, done, total: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> OtherScene:
     """Predict scenes as ``Predictor.predict`` does, and compare all their labelled pixels with the map.
 
@@ -54,8 +53,7 @@ def score_other_scene(
     Args:
         predictor: with the trained model.
         manifest: the scenes.
-        strict: whether values that are unlike the training's are refused rather than warned about.
-        progress: is called with the scene's name, the number of windows done and that of all windows.
+        progress: is called with the number of finished pixels, at first 0, and that of all pixels.
 
     Raises:
         InputError: if a modality is missing, bands or grids do not fit, a labelled class is none of the
@@ -65,10 +63,15 @@ def score_other_scene(
     loaded = manifest.load(rasters=False)
     numbers = _numbers(predictor.classes, loaded, str(manifest.path))
     scenes, class_maps, masks, unseen = [], {}, {}, 0
+    before, total = 0, sum(scene.labels.size for scene in loaded)
+    if progress is not None:
+        progress(0, total)
     truth, predicted = [], []
     for scene, requests in zip(loaded, rasters, strict=True):
         name = scene.name
-        class_map = predictor.predict(requests, strict=strict, progress=partial(progress, name)).class_map
+        counted = progress and partial(_count_on, progress, before, total)
+        class_map = predictor.predict(requests, progress=counted).class_map
+        before += class_map.size
         labels = numbers[scene.labels]
         scored = (labels > 0) & (class_map > 0)
         unseen += int((labels > 0).sum() - scored.sum())
@@ -138,6 +141,10 @@ def _numbers(known: Sequence[LandClass], scenes: Sequence[Scene], path: str) -> 
             + "; rename it there, or list its values under 'unlabelled' to leave it out"
         )
     return numbers
+
+
+def _count_on(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
 
 
 def _plain(name: str) -> str:

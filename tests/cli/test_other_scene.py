@@ -168,6 +168,16 @@ def test_what_does_not_fit_is_refused(home, other, change, message):
     assert not Path("out").exists()
 
 
+def test_another_scene_of_the_same_name_does_not_train_over_the_first(home, other):
+    Path("farm").mkdir()
+    for name in ("config.py", "split.npz"):
+        shutil.copy(home / "farm" / name, "farm")
+    text = (home / "farm/scene.yaml").read_text().replace("../", f"{home}/")
+    Path("farm/scene.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"model: holds the run of .*/farm/scene\.yaml; give another --work-dir"):
+        train(["farm/config.py", "--work-dir", str(home / "model")])
+
+
 def test_nothing_of_the_training_is_replaced(home, other):
     Path("quay.yaml").write_text(yaml.safe_dump(other))
     with pytest.raises(InputError, match=r"holds .*, not only earlier results on another scene"):
