@@ -70,6 +70,8 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
     labelled = sum(entry.pixels for entry in joined.classes)
     everything = sum(scene.labels.size for scene in joined.scenes)
     print_line(f"  {labelled:,} pixels are labelled, {labelled / everything:.1%} of the scene")
+    if values := dict.fromkeys(f"{value:g}" for scene in found for value in scene.found.unlabelled):
+        print_line(f"  values taken to mean no class: {', '.join(values)}")
     if joined.unseen:
         print_line(f"  {joined.unseen:,} labelled pixels are left out, no raster shows them")
     if joined.absent:

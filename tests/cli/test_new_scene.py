@@ -237,6 +237,27 @@ def test_the_split_can_be_made_again_by_the_command_in_the_config(tmp_path):
     assert (again.name, again.sha256) == (before.name, before.sha256)
 
 
+def test_a_raster_says_which_values_mean_no_class(tmp_path, capsys):
+    labels = few_polygons()
+    rasters = write_rasters(tmp_path, labels)
+    from_zero = np.where(labels > 0, labels - 1, 255).astype(np.uint8)
+    write_raster(tmp_path / "from_zero.tif", from_zero[None], PLACE)
+    new("farm", *rasters, "--labels", "from_zero.tif")
+    assert "values taken to mean no class: 0, 255" in capsys.readouterr().out
+    new("all", *rasters, "--labels", "from_zero.tif", "--unlabelled", "255")
+    (scene,) = Manifest("all/scene.yaml").load()
+    assert [entry.name for entry in scene.classes] == ["class 0", "class 1", "class 2"]
+    np.testing.assert_array_equal(scene.labels, labels)
+
+
+def test_it_takes_no_other_dataset(tmp_path):
+    labels = few_polygons()
+    rasters = write_rasters(tmp_path, labels)
+    new("farm", *rasters, "--labels", *write_labels(tmp_path, labels, "raster"))
+    with pytest.raises(InputError, match="has its own dataset"):
+        read_config(Path("farm/config.py"), "idtrees")
+
+
 def test_options_go_before_what_the_data_suggest(tmp_path):
     labels = large_fields()
     rasters = write_rasters(tmp_path, labels)
