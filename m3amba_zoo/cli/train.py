@@ -117,7 +117,7 @@ def _require_same_config(config: Config) -> None:
     source = config.get("source") or {}
     if source.get("type") == "manifest" and (work_dir / name).is_file():
         before = (read_raw(work_dir / name).get("source") or {}).get("path")
-        if before and Path(before).is_file() and not same_file(before, source.path):
+        if before and Path(before).is_file() and not same_file(before, source["path"]):
             raise InputError(f"{work_dir}: holds the run of {before}; give another --work-dir")
 
 

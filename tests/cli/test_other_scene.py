@@ -174,7 +174,9 @@ def test_another_scene_of_the_same_name_does_not_train_over_the_first(home, othe
         shutil.copy(home / "farm" / name, "farm")
     text = (home / "farm/scene.yaml").read_text().replace("../", f"{home}/")
     Path("farm/scene.yaml").write_text(text)
-    with pytest.raises(InputError, match=r"model: holds the run of .*/farm/scene\.yaml; give another --work-dir"):
+    with pytest.raises(
+        InputError, match=r"model: holds the run of .*/farm/scene\.yaml; give another --work-dir"
+    ):
         train(["farm/config.py", "--work-dir", str(home / "model")])
 
 
