@@ -153,6 +153,8 @@ class Predictor:
             likely = None
             if probabilities:
                 likely = np.full((len(self.classes), height, width), np.nan, np.float16)
+            if progress is not None:
+                progress(0, height * width)
             for strip in job.classifier.classify():
                 rows = slice(strip.top, strip.top + len(strip.class_map))
                 class_map[rows] = strip.class_map
