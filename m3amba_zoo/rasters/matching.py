@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.resampling import FARTHEST_NM
 
-FARTHEST_NM = 10.0
-"""Bands further apart than this are not the same band, however wide a sensor's bands are spaced."""
 FEW = 12
-STATED = ("key", "nodata", "unit", "scale", "offset", "alpha")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class KnownBands:
         numbers: which band of its file each was, from 0.
         bands_in_file: how many bands the file had; 0 if unknown.
         unit: see ``Raster``.
-        stated: what was stated of the files, by the names of ``RasterRequest``.
+        stated: what was stated of the files, see ``RasterRequest.stated``.
         mean, std: of each band over the training pixels that have it, or empty.
     """
 
@@ -49,7 +47,6 @@ class KnownBands:
     def of(cls, raster: Raster, request: RasterRequest | None = None) -> KnownBands:
         """Describe a raster's bands, and how its file was read."""
         centres = () if raster.wavelengths is None else tuple(raster.wavelengths.tolist())
-        stated = {name: value for name in STATED if (value := getattr(request, name, None)) not in (None, "")}
         numbers = raster.numbers or tuple(range(len(raster.data)))
         return cls(
             len(raster.data),
@@ -58,14 +55,16 @@ class KnownBands:
             numbers,
             raster.bands_in_file,
             raster.unit,
-            stated or None,
+            request.stated() or None if request else None,
         )
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> KnownBands:
         """Return what ``to_json`` wrote; unknown keys are of later versions and left out."""
         known: dict[str, Any] = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
-        return cls(**_with_tuples(known))
+        return cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON values, without what is not known."""
@@ -74,7 +73,7 @@ class KnownBands:
     @property
     def request(self) -> RasterRequest:
         """What was stated of the files, without a path."""
-        return RasterRequest("", **_with_tuples(self.stated or {}))
+        return RasterRequest.from_stated(self.stated or {})
 
 
 def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
@@ -184,11 +183,6 @@ def _first_word(name: str) -> str:
     letters = word.rstrip("0123456789")
     digits = word[len(letters) :].lstrip("0")
     return letters + digits
-
-
-def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of JSON, with tuples in place of lists."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _listed(raster: Raster) -> str:
