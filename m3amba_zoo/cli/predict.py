@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.request import ALPHA, RasterRequest, parse_bands, parse_path
+from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.request import (
+    ALIGN,
+    ALPHA,
+    RasterRequest,
+    check_align,
+    parse_bands,
+    parse_path,
+)
 
 STATEMENTS = {
     "bands": "bands to read, counted from 0, such as 0-5,7; they are taken in this order",
@@ -19,6 +27,7 @@ STATEMENTS = {
     "scale": "a value is the file's number x scale + offset, in place of the file's own tags",
     "offset": "see --scale",
     "alpha": "what a band is that the file calls alpha: data, or the mask of missing pixels",
+    "axes": "the order of an array's axes that its file does not name, such as row,column,band",
 }
 
 
@@ -32,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.inference.raster_files import GEOTIFF, PICTURE, check_output
 
     rasters = _rasters(args)
-    inputs = [request.path for request in rasters.values()]
+    inputs = [path for request in rasters.values() for path in request.files]
     check_output(args.out, (*GEOTIFF, *PICTURE), inputs)
     if args.probabilities:
         check_output(args.probabilities, GEOTIFF, [*inputs, args.out])
@@ -47,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             probabilities=args.probabilities is not None,
             strict=args.strict,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            grid=args.grid,
+            match_bands=args.match_bands,
         )
     prediction.save(args.out)
     if args.probabilities:
@@ -69,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         required=True,
         metavar="MODALITY=FILE",
-        help="a co-registered raster (GeoTIFF, ENVI and what else GDAL opens; FILE:KEY for one array of a "
-        "MATLAB, HDF5 or NetCDF file); once per modality of the model",
+        help="a raster (GeoTIFF, ENVI, EnMAP, PRISMA, EMIT and what else GDAL opens; FILE:KEY for one array "
+        "of a MATLAB, HDF5 or NetCDF file; FILE,FILE,... for files to be stacked); once per modality",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="MAP", help="the map, a georeferenced .tif or a .png"
@@ -90,6 +101,24 @@ def _parser() -> argparse.ArgumentParser:
     for name, help in STATEMENTS.items():
         stated.add_argument(f"--{name}", action="append", default=[], metavar="[MODALITY=]VALUE", help=help)
     parser.add_argument(
+        "--align",
+        action="append",
+        nargs="?",
+        const=ALIGN[0],
+        default=[],
+        metavar="[MODALITY=]METHOD",
+        help="warp rasters that lie on another grid (resolution, extent, CRS, rotation) to the reference's: "
+        f"{', '.join(ALIGN)} (default without METHOD: {ALIGN[0]})",
+    )
+    parser.add_argument(
+        "--grid", metavar="MODALITY", help="the reference (default: that of the training, else the first)"
+    )
+    parser.add_argument(
+        "--match-bands",
+        action="store_true",
+        help="resample spectra of other bands than the model's by wavelength, where both are known",
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="refuse values that are unlike the training's, do not only warn"
     )
     return parser
@@ -105,7 +134,7 @@ def _rasters(args: argparse.Namespace) -> dict[str, RasterRequest]:
         if modality in rasters:
             raise InputError(f"--raster: '{modality}' is given twice ({rasters[modality].path} and {path})")
         rasters[modality] = replace(parse_path(path), where=f"--raster {modality}")
-    for name in STATEMENTS:
+    for name in (*STATEMENTS, "align"):
         for option in getattr(args, name):
             modality, equals, text = option.rpartition("=")
             if equals and modality not in rasters:
@@ -119,7 +148,11 @@ def _rasters(args: argparse.Namespace) -> dict[str, RasterRequest]:
 
 
 def _statement(name: str, text: str) -> Any:
-    """Return the value of an option of ``STATEMENTS``."""
+    """Return the value of an option of ``STATEMENTS``, or of ``--align``."""
+    if name == "align":
+        return check_align("--align", text)
+    if name == "axes":
+        return parse_axes(text, "--axes")
     if name == "bands":
         entries = [int(entry) if entry.strip().isdigit() else entry for entry in text.split(",")]
         return parse_bands(entries, "--bands")

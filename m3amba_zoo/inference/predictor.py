@@ -20,10 +20,11 @@ from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.hub import TrainedModel, find_model
 from m3amba_zoo.inference.raster_files import Prediction, RasterRows, block_cache, some_value
 from m3amba_zoo.models import PatchClassifier
-from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.rasters.alignment import align_rasters
+from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
-from m3amba_zoo.rasters.request import RasterRequest, parse_path
+from m3amba_zoo.rasters.request import RasterRequest, check_align, parse_path
 
 OVERLAP = 0.5
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
@@ -87,6 +88,10 @@ class Predictor:
         probabilities: bool = False,
         strict: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        *,
+        align: str | None = None,
+        grid: str | None = None,
+        match_bands: bool = False,
     ) -> Prediction:
         """Classify every pixel.
 
@@ -97,8 +102,9 @@ class Predictor:
 
         Args:
             rasters: by modality, a file that GDAL opens, ``FILE:KEY`` for one array of a MATLAB, HDF5 or
-                NetCDF file, a RasterRequest, an array ``(C, H, W)`` or ``(H, W)`` (masked or not), a Raster.
-                What was stated of the training's files (bands, nodata, key, scale, offset) holds here, too.
+                NetCDF file, ``FILE,FILE,...`` for files to be stacked, a RasterRequest, an array
+                ``(C, H, W)`` or ``(H, W)`` (masked or not), a Raster, an xarray DataArray. What was stated of
+                the training's files (bands, nodata, key, scale, offset, align, grid) holds here, too.
             overlap: the share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0
                 for a patch-wise model, which gives a pixel the same logits in every window.
             batch_size: windows at once; None takes 4, and 64 on a GPU. It is halved where memory does not
@@ -106,10 +112,14 @@ class Predictor:
             probabilities: whether to return these too; they take 2 K bytes per pixel.
             strict: whether values that are unlike the training's are refused rather than warned about.
             progress: is called with the number of windows done and that of all windows.
+            align: how rasters on another grid than the reference are interpolated: ``bilinear``, ``cubic``,
+                ``nearest`` or ``average``. None refuses them, unless the training stated it.
+            grid: the modality whose grid is the reference. None takes that of the training, else the first.
+            match_bands: whether spectra of other bands than the model's are resampled by wavelength.
 
         Returns:
-            The map, with the georeference of the first raster that has one. Pixels that are nodata in all
-            bands of all rasters are 0.
+            The map, on the reference's grid, with the georeference of the first raster that has one. Pixels
+            that are nodata in all bands of all rasters are 0.
 
         Raises:
             InputError: if a modality is missing or unknown, has other bands, another size or georeference
@@ -123,25 +133,26 @@ class Predictor:
         self._check_modalities(rasters)
         with ExitStack() as stack:
             opened = {
-                m: RasterRows(m, stack.enter_context(self._open(m, rasters[m]))) for m in self.in_channels
+                m: RasterRows(m, stack.enter_context(self._open(m, rasters[m], align, match_bands)))
+                for m in self.in_channels
             }
-            place = self._check_rasters(opened, strict)
-            grid = WindowGrid(place.shape, self.window, overlap, self.model.margin)
-            stack.enter_context(block_cache(opened.values(), grid.side))
+            place = self._check_rasters(opened, strict, self._reference(rasters, grid))
+            windows = WindowGrid(place.shape, self.window, overlap, self.model.margin)
+            stack.enter_context(block_cache(opened.values(), windows.side))
             class_map = some_value(opened.values())
             height, width = place.shape
             likely = None
             if probabilities:
                 likely = np.full((len(self.classes), height, width), np.nan, np.float16)
             strip = SceneLogits(len(self.classes), (min(self.window, height), width))
-            for done, (window, logits) in enumerate(self._logits(grid.cut_all(opened)), start=1):
+            for done, (window, logits) in enumerate(self._logits(windows.cut_all(opened)), start=1):
                 if window.row > strip.top:
                     _classify(strip.take_above(window.row), class_map, likely)
                 strip.add(logits, window.row, window.column)
                 if progress is not None:
-                    progress(done, len(grid))
+                    progress(done, len(windows))
             _classify(strip, class_map, likely)
-        inputs = tuple(raster.opened.stated.path for raster in opened.values())
+        inputs = tuple(path for raster in opened.values() for path in raster.opened.stated.files)
         return Prediction(class_map, self.classes, likely, place.crs, place.transform, inputs)
 
     def _logits(self, windows: Iterator[Window]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
@@ -182,7 +193,14 @@ class Predictor:
             if modality not in given:
                 raise InputError(f"modality '{modality}' is missing; the model was trained on {expected}")
 
-    def _open(self, modality: str, given: GivenRaster) -> OpenRaster:
+    def _reference(self, given: Mapping[str, GivenRaster], grid: str | None) -> str:
+        """Return the modality whose grid the others are brought to."""
+        if grid is not None and grid not in given:
+            raise InputError(f"the grid of '{grid}' is asked for, but the rasters are {', '.join(given)}")
+        trained = [m for m, known in self.bands.items() if known.request.grid]
+        return grid or next(iter(trained or given))
+
+    def _open(self, modality: str, given: GivenRaster, align: str | None, match_bands: bool) -> OpenRaster:
         """Open a raster as the training's files were read, and let it give the model's bands.
 
         Raises:
@@ -192,29 +210,29 @@ class Predictor:
         known = self.bands.get(modality, KnownBands(expected))
         if isinstance(given, (str, Path)):
             given = parse_path(str(given))
+        stated = replace(known.request, where=f"the model's '{modality}'")
+        stated = replace(stated, align=check_align("align", align) or stated.align)
         if isinstance(given, RasterRequest):
-            given = given.completed_by(replace(known.request, where=f"the model's '{modality}'"))
+            given = given.completed_by(stated)
         opened = open_raster(given, modality, expected)
         try:
-            take_bands(opened, known, f"those of '{modality}' in training")
+            opened.stated = replace(opened.stated, align=opened.stated.align or stated.align)
+            take_bands(opened, known, f"those of '{modality}' in training", match_bands)
         except BaseException:
             opened.close()
             raise
         return opened
 
-    def _check_rasters(self, opened: Mapping[str, RasterRows], strict: bool) -> Grid:
-        """Return the common grid, that of a georeferenced raster where there is one."""
-        grids = [raster.opened.grid for raster in opened.values()]
-        grids.sort(key=lambda grid: grid.transform is None)
-        for other in grids[1:]:
-            require_same_grid("to predict", grids[0], other)
+    def _check_rasters(self, opened: Mapping[str, RasterRows], strict: bool, reference: str) -> Grid:
+        """Bring the rasters to one grid and return it, with a georeference where there is one."""
+        place = align_rasters("to predict", {m: raster.opened for m, raster in opened.items()}, reference)
         log_remarks(raster.opened for raster in opened.values())
         for modality, known in self.bands.items():
             if sentence := unlike_training(opened[modality].opened, known):
                 if strict:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
-        return grids[0]
+        return place
 
 
 def _classify(

@@ -2,9 +2,9 @@
 
 By the user guide of NASA's product (EMITL2ARFL), the NetCDF file has ``reflectance`` (downtrack, crosstrack,
 bands); ``sensor_band_parameters`` with ``wavelengths`` in nm and ``good_wavelengths``, 0 where water vapour
-absorbs; and ``location`` with the table ``glt_x``, ``glt_y`` (ortho_y, ortho_x): for each pixel of the map grid
-the column and row of the nearest measurement, counted from 1, and 0 where there is none. The file's attributes
-``geotransform`` and ``spatial_ref`` place the map grid.
+absorbs; and ``location`` with the table ``glt_x``, ``glt_y`` (ortho_y, ortho_x): for each pixel of the map
+grid the column and row of the nearest measurement, counted from 1, and 0 where there is none. The file's
+attributes ``geotransform`` and ``spatial_ref`` place the map grid.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.axes import BAND
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.coordinates import crs_of, transform_of_text
 from m3amba_zoo.rasters.hdf5 import Cube, arrays_of, hdf5_errors
@@ -35,7 +36,7 @@ class EmitStore(Store):
     def __init__(self, file: h5py.File, path: str, cube: Cube) -> None:
         self._file, self._path, self._cube = file, path, cube
         self._columns, self._rows = (file[name] for name in TABLE)
-        super().__init__(cube.count, self._rows.shape, cube.array.dtype)
+        super().__init__(cube.size(BAND), self._rows.shape, cube.array.dtype)
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands."""
@@ -72,14 +73,18 @@ def open_emit(file: h5py.File, request: RasterRequest) -> EmitStore | None:
     cube = Cube(next(iter(arrays.values())), "row, column, band")
     if any(name not in file for name in TABLE):
         raise InputError(
-            f"{request.path}: its rows and columns follow the orbit, and {' and '.join(TABLE)}, the table that "
-            "puts them on a map grid, are absent; expected the product with its table, or one that was put on a "
-            "map grid (NASA's emit_utils, or gdalwarp -geoloc with location/lon and location/lat)"
+            f"{request.path}: its rows and columns follow the orbit, and {' and '.join(TABLE)}, the table "
+            "that puts them on a map grid, are absent; expected the product with its table, or one that was "
+            "put on a map grid (NASA's emit_utils, or gdalwarp -geoloc with location/lon and location/lat)"
         )
     with hdf5_errors(str(request), "not an unchanged EMIT product"):
         store = EmitStore(file, str(request), cube)
         parameters = file[PARAMETERS]
-        good = parameters["good_wavelengths"][()] if "good_wavelengths" in parameters else np.ones(cube.count)
+        good = (
+            parameters["good_wavelengths"][()]
+            if "good_wavelengths" in parameters
+            else np.ones(cube.size(BAND))
+        )
         if "wavelengths" in parameters:
             store.bands = Bands(
                 wavelengths=parameters["wavelengths"][()].astype(np.float64),

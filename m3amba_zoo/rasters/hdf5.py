@@ -32,13 +32,9 @@ class Cube(NamedTuple):
     axes: str
 
     def size(self, axis: str) -> int:
-        """Return the length of an axis."""
-        return self.array.shape[self.axes.split(", ").index(axis)]
-
-    @property
-    def count(self) -> int:
-        """Number of bands."""
-        return self.size(BAND) if self.array.ndim == 3 else 1
+        """Return the length of an axis, 1 for that of the bands if there is none."""
+        named = self.axes.split(", ")
+        return self.array.shape[named.index(axis)] if axis in named else 1
 
     def read(self, bands: Sequence[int], rows: slice, columns: slice) -> NDArray:
         """Read a part, ``(C, rows, columns)``; all from the first to the last of the bands are read."""
@@ -98,7 +94,7 @@ def hdf5_errors(
 
 
 def arrays_of(file: h5py.File, key: str) -> dict[str, h5py.Dataset]:
-    """Return the arrays of numbers with two axes or more that a key names, by their paths; all if it is empty."""
+    """Return the arrays of numbers with two axes or more, by path; those that a key names, unless empty."""
     found: dict[str, h5py.Dataset] = {}
 
     def visit(name: str, node: h5py.HLObject) -> None:
@@ -115,10 +111,13 @@ def arrays_of(file: h5py.File, key: str) -> dict[str, h5py.Dataset]:
 
 
 def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
-    """Return a store of the array that a request names, if its bands are not the first axis; else None.
+    """Return a store of the array that a request names, unless it says that bands are the first axis.
+
+    Of an array whose axes have no names the first one is taken for the bands if it is far shorter than the
+    others, and a remark says so.
 
     Raises:
-        InputError: if neither the file nor the request says which axis is which.
+        InputError: if neither the file, nor the request, nor the array's shape says which axis is which.
     """
     found = arrays_of(file, request.key)
     if len(found) != 1:
@@ -126,9 +125,9 @@ def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     ((name, array),) = found.items()
     if array.ndim != 3:
         return None
-    named = [axis_of(*_dimension(array, number)) for number in range(3)]
-    order = order_of(named)
-    if order is None and request.axes is None:
+    order = order_of([axis_of(*_dimension(array, number)) for number in range(3)])
+    guessed = order is None and request.axes is None and 2 * array.shape[0] <= min(array.shape[1:])
+    if order is None and request.axes is None and not guessed:
         sizes = " x ".join(map(str, array.shape))
         raise InputError(
             f"{request.path}: the array '{name}' of {sizes} does not say which axis is which; expected "
@@ -139,11 +138,19 @@ def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
             f"{request.path}: the axes of '{name}' are {order} by the names that the file gives them, but "
             f"{request.where or 'the request'} states {request.axes}; expected axes: {order}"
         )
-    order = request.axes or order
-    if order == IN_ORDER:
+    order = IN_ORDER if guessed else request.axes or order
+    assert order is not None
+    if order == IN_ORDER and not guessed:
         return None
-    store = Hdf5Store(file, str(request), [cube := Cube(array, order)], [(0, b) for b in range(cube.count)])
+    store = Hdf5Store(
+        file, str(request), [cube := Cube(array, order)], [(0, b) for b in range(cube.size(BAND))]
+    )
     _describe(store, array, order)
+    if guessed:
+        sizes = " x ".join(map(str, array.shape))
+        store.bands = store.bands._replace(
+            remark=f"the first axis of {sizes} is taken for the bands, it has no name ('axes' states another)"
+        )
     return store
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,9 +14,13 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.rasters.request import RasterRequest
-from m3amba_zoo.rasters.resampling import FARTHEST_NM
+from m3amba_zoo.rasters.resampling import FARTHEST_NM, same_bands
 
 FEW = 12
+REMEDY = (
+    ", or --match-bands to resample spectra by wavelength where both are known, or a training on these bands "
+    "that starts from the model (--init-from)"
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class KnownBands:
         return RasterRequest.from_stated(self.stated or {})
 
 
-def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
+def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | None = None) -> None:
     """Let an open raster give the known bands, in their order.
 
     Bands that are stated by number are taken as they are. Else wavelengths decide if both sides have them,
@@ -86,36 +91,51 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
         opened: is changed.
         known: the bands expected.
         whose: words for whose bands these are, such as ``the model's``.
+        match: whether to resample other bands by wavelength; None if that is no choice.
 
     Raises:
         InputError: if the raster does not have these bands; the message lists both sides.
     """
     header, found = opened.header, len(opened.header.data)
+    remedy = "" if match is None else REMEDY
+    centres, wanted = header.wavelengths, np.array(known.wavelengths)
+    comparable = centres is not None and len(wanted) > 0
     if opened.stated.bands is None:
         order, by = None, ""
-        if known.wavelengths and header.wavelengths is not None:
-            order, by = _by_wavelength(np.array(known.wavelengths), header.wavelengths), "wavelength"
+        if centres is not None and comparable:
+            order, by = _by_wavelength(wanted, centres), "wavelength"
         elif known.names and header.bands:
             order, by = _by_name(known.names, header.bands), "name"
-        if by and order is None:
-            raise InputError(
-                f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
-                "expected these bands, or those to take by number (bands: in scene.yaml, --bands)"
-            )
         if order is not None:
             if order != list(range(found)):
                 opened.select(order)
                 if order != sorted(order):
                     opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
             return
+        if by == "wavelength" and match:
+            opened.resample(known.wavelengths)
+            return
+        if by == "name" and opened.named_by_files and found == known.count:
+            opened.remarks.append(
+                f"{opened.path}: {_listed(header)} are taken for {whose} {_listed_known(known)} in this order"
+            )
+            return
+        if by:
+            raise InputError(
+                f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
+                f"expected these bands, or those to take by number (bands: in scene.yaml, --bands){remedy}"
+            )
         if found != known.count and found == known.bands_in_file:
             opened.select(known.numbers)
             return
+    elif match and centres is not None and comparable and not same_bands(centres, wanted):
+        opened.resample(known.wavelengths)
+        return
     if found != known.count:
         of_file = f" of {opened.bands_in_file}" if found != opened.bands_in_file else ""
         raise InputError(
             f"{opened.path}: has {found}{of_file} bands ({_listed(header)}), but {whose} are {known.count} "
-            f"({_listed_known(known)}); expected these bands"
+            f"({_listed_known(known)}); expected these bands{remedy}"
         )
 
 
@@ -168,21 +188,33 @@ def _by_wavelength(expected: NDArray[np.float64], found: NDArray[np.float64]) ->
 
 def _by_name(expected: Sequence[str], found: Sequence[str]) -> list[int] | None:
     """Return the band of ``found`` with each expected name; None if one is absent or ambiguous."""
-    keys: tuple[Callable[[str], Hashable], ...] = (str.casefold, _first_word)
-    for key in keys:
-        positions = {key(name): index for index, name in enumerate(found)}
-        wanted = [key(name) for name in expected]
+    for key in (_casefolded, _first_words, _distinct_words):
+        positions = {name: index for index, name in enumerate(key(found))}
+        wanted = key(expected)
         if len(positions) == len(found) and len(set(wanted)) == len(wanted) and set(wanted) <= set(positions):
             return [positions[name] for name in wanted]
     return None
 
 
-def _first_word(name: str) -> str:
-    """Return the band's short name: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
-    word = (name.casefold().split() or [""])[0].strip(",;:")
+def _casefolded(names: Sequence[str]) -> list[str]:
+    return [name.casefold() for name in names]
+
+
+def _first_words(names: Sequence[str]) -> list[str]:
+    """Return the bands' short names: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
+    return [_without_zeros((name.casefold().split() or [""])[0].strip(",;:")) for name in names]
+
+
+def _distinct_words(names: Sequence[str]) -> list[str]:
+    """Return what tells names apart: ``b2`` and ``b3`` of ``T32_2022_B02`` and ``T32_2022_B03``."""
+    words = [[_without_zeros(word) for word in re.split(r"[\W_]+", name.casefold())] for name in names]
+    common = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
+    return [" ".join(word for word in of_name if word not in common) for of_name in words]
+
+
+def _without_zeros(word: str) -> str:
     letters = word.rstrip("0123456789")
-    digits = word[len(letters) :].lstrip("0")
-    return letters + digits
+    return letters + word[len(letters) :].lstrip("0")
 
 
 def _listed(raster: Raster) -> str:

@@ -81,8 +81,8 @@ def _open_stack(request: RasterRequest) -> OpenRaster:
     nodata = request.nodata if isinstance(request.nodata, tuple) else (request.nodata,) * len(request.parts)
     if len(nodata) != len(request.parts):
         raise InputError(
-            f"{request.where}: 'nodata' has {len(nodata)} numbers for {len(request.parts)} files; one number, "
-            "or one per file, is expected"
+            f"{request.where}: 'nodata' has {len(nodata)} numbers for {len(request.parts)} files; one "
+            "number, or one per file, is expected"
         )
     parts: list[OpenRaster] = []
     try:

@@ -1,9 +1,10 @@
 """PRISMA's level 2D product of the Italian Space Agency (ASI): reflectance on a map grid, in HDF-EOS5.
 
 By the product specification, ``HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields`` has the arrays ``VNIR_Cube`` and
-``SWIR_Cube``, stored (rows, bands, columns). Attributes of the file give the bands' centres (``List_Cw_Vnir``,
-0 for a band that is empty), the reflectance of the numbers 0 and 65535 (``L2ScaleVnirMin``,
-``L2ScaleVnirMax``), the CRS (``Epsg_Code``) and the corners (``Product_ULcorner_easting`` and so on).
+``SWIR_Cube``, stored (rows, bands, columns). Attributes of the file give the bands' centres
+(``List_Cw_Vnir``, 0 for a band that is empty), the reflectance of the numbers 0 and 65535
+(``L2ScaleVnirMin``, ``L2ScaleVnirMax``), the CRS (``Epsg_Code``) and the corners
+(``Product_ULcorner_easting`` and so on).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.axes import BAND
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.coordinates import text_of
 from m3amba_zoo.rasters.crs import horizontal, read_crs
@@ -43,7 +45,7 @@ class PrismaStore(Hdf5Store):
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands; all bands are read."""
         values = super().read(range(self.count), window).values
-        return Pixels(values[list(bands)], ~values.any(axis=0, keepdims=True))
+        return Pixels(values[list(bands)], (values == 0).all(axis=0)[None])
 
 
 def open_prisma(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
@@ -54,7 +56,7 @@ def open_prisma(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     Raises:
         InputError: if the file lacks what the product has.
     """
-    if SWATH not in file:
+    if SWATH not in file or "List_Cw_Vnir" not in file.attrs:
         return None
     found = {
         name: array for name, array in arrays_of(file, request.key).items() if _swath(name) in PIXEL_METRES
@@ -66,9 +68,9 @@ def open_prisma(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     axes = {2: "row, column", 3: "row, band, column"}
     cubes = [Cube(array, axes[array.ndim]) for array in found.values()]
     with hdf5_errors(str(request), "not an unchanged PRISMA product"):
-        facts = [_read_facts(file, name, cube.count) for name, cube in zip(found, cubes, strict=True)]
+        facts = [_read_facts(file, name, cube.size(BAND)) for name, cube in zip(found, cubes, strict=True)]
         centres, scales, offsets = (np.concatenate(part) for part in zip(*facts, strict=True))
-        order = [(number, band) for number, cube in enumerate(cubes) for band in range(cube.count)]
+        order = [(number, band) for number, cube in enumerate(cubes) for band in range(cube.size(BAND))]
         if len(cubes) > 1:
             ranked = np.argsort(np.where(centres > 0, centres, np.inf), kind="stable")
             centres, scales, offsets = centres[ranked], scales[ranked], offsets[ranked]

@@ -14,6 +14,7 @@ from m3amba_zoo.rasters.prisma import open_prisma
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Store
 
+CHUNK_CACHE = 2**26  # bytes per array: rows that are read one after the other share compressed chunks
 GDAL_NAME_OF_ARRAY = re.compile(r'(?:HDF5|NETCDF):"?([^"]+?)"?:/*(.+)', re.IGNORECASE)
 
 
@@ -28,7 +29,7 @@ def open_hdf5(request: RasterRequest) -> Store | None:
     if not Path(request.path).is_file() or not h5py.is_hdf5(request.path):
         return None
     with hdf5_errors(request.path):
-        file = h5py.File(request.path, "r")
+        file = h5py.File(request.path, "r", rdcc_nbytes=CHUNK_CACHE)
     try:
         for find in (open_prisma, open_emit, open_array):
             store = find(file, request)

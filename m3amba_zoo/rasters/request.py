@@ -120,6 +120,17 @@ def parse_path(text: str) -> RasterRequest:
     return RasterRequest(text)
 
 
+def check_align(where: str, method: str | None) -> str | None:
+    """Return the name of a method that ``align`` knows, or None.
+
+    Raises:
+        InputError: if it is another one; the message begins with ``where``.
+    """
+    if method not in (None, *ALIGN):
+        raise InputError(f"{where}: '{method}', expected {', '.join(ALIGN[:-1])} or {ALIGN[-1]}")
+    return method
+
+
 def stack(parts: Sequence[RasterRequest], **stated: Any) -> RasterRequest:
     """Return a request for files to be stacked, with what is stated of them all."""
     return RasterRequest(",".join(part.path for part in parts), parts=tuple(parts), **stated)

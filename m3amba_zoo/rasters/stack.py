@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.crs import same_crs
-from m3amba_zoo.rasters.grid import ALIGN_REMEDY, Grid, difference, require_same_grid
+from m3amba_zoo.rasters.grid import ALIGN_REMEDY, Grid, require_same_grid
 from m3amba_zoo.rasters.store import Pixels, Store
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ class Stack(Store):
         super().__init__(len(self._of), grid.shape, np.dtype(np.uint8))
         self.bands = _bands(self.parts)
         for part in self.parts:
-            if difference(grid, part.grid):
-                if part.stated.align is None:
-                    require_same_grid("", grid, part.grid, ALIGN_REMEDY)
-                part.align(grid, part.stated.align)
+            method = part.stated.align
+            if method is None:
+                require_same_grid("", grid, part.grid, ALIGN_REMEDY)
+            else:
+                part.align(grid, method)
         self._take_over(grid)
 
     def align(self, grid: Grid, method: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands
-from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.opening import log_remarks
+from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import read_grid
 from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section, read_yaml
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color
 from m3amba_zoo.scenes.source import Source
 
-SCENE_KEYS = ("name", "modalities", "labels", "polygons", "train", "test")
+SCENE_KEYS = ("name", "modalities", "grid", "align", "labels", "polygons", "train", "test")
 
 Masks = dict[str, NDArray[np.bool_]]
 ClassValues = list[tuple[float | str, ...]]
@@ -132,7 +135,7 @@ class Manifest(Source):
 
     def requests(self) -> dict[str, RasterRequest]:
         """Return what the YAML file states of the first scene's files, by modality."""
-        return {name: entry.request for name, entry in self.scenes[0].modalities.items()}
+        return self.scenes[0].requests()
 
     def channels(self) -> dict[str, int]:
         """Count the bands of the first scene, from the lists of ``bands`` or the files' headers."""
@@ -193,6 +196,8 @@ class _SceneEntry:
         }
         if "polygons" in section and "labels" in section:
             raise InputError(f"{where} has both 'labels' and 'polygons'; one of them is expected")
+        self._align = section.choice("align", ALIGN)
+        self._grid = section.choice("grid", list(self.modalities))
         is_labelled = "polygons" in section or "labels" in section
         self._labels = {
             "labels" if key == "polygons" else key: parse_label_file(
@@ -210,11 +215,22 @@ class _SceneEntry:
 
     def load(self, rasters: bool, like: Mapping[str, KnownBands]) -> Scene:
         """Read the scene's files; see ``Source.load``. Its bands are those of ``like``, by modality."""
-        modalities = {name: entry.read(like.get(name)) for name, entry in self.modalities.items() if rasters}
-        drawn = {part: file.read() for part, file in self._labels.items() if isinstance(file, LabelRaster)}
-        grids = [read.grid for read in (*modalities.values(), *drawn.values())]
-        if not rasters:
-            grids += [read_grid(entry.request) for entry in self.modalities.values() if not entry.is_matlab]
+        with ExitStack() as stack:
+            opened = {
+                name: stack.enter_context(entry.open(like.get(name), self._align))
+                for name, entry in self.modalities.items()
+                if rasters or not entry.is_matlab
+            }
+            grid = align_rasters(self.name, opened, self._grid) if opened else None
+            if rasters:
+                log_remarks(opened.values())
+            modalities = {name: raster.read() for name, raster in opened.items() if rasters}
+        drawn = {
+            part: file.read(grid, self.name)
+            for part, file in self._labels.items()
+            if isinstance(file, LabelRaster)
+        }
+        grids = [*([grid] if grid else []), *(read.grid for read in drawn.values())]
         # a georeferenced grid comes first: the others are compared with it, and the scene and polygons use it
         grids.sort(key=lambda grid: grid.transform is None)
         for other in grids[1:]:
@@ -241,13 +257,24 @@ class _SceneEntry:
             self._require_disjoint(official)
         return Scene(
             name=self.name,
-            rasters={name: read.raster for name, read in modalities.items()},
+            rasters=modalities,
             labels=labels,
             classes=self._classes,
             crs=grids[0].crs,
             transform=grids[0].transform,
             official=official or None,
         )
+
+    def requests(self) -> dict[str, RasterRequest]:
+        """Return what is stated of the rasters' files, by modality."""
+        stated = {
+            name: entry.request if entry.request.align else replace(entry.request, align=self._align)
+            for name, entry in self.modalities.items()
+        }
+        if self._grid or any(request.align for request in stated.values()):
+            reference = self._grid or next(iter(stated))
+            stated[reference] = replace(stated[reference], grid=True)
+        return stated
 
     def has_zeros(self) -> bool:
         """Tell whether a label raster has the value 0, and the manifest does not list it as unlabelled."""
