@@ -67,9 +67,9 @@ class KnownBands:
     def from_json(cls, entry: Mapping[str, Any]) -> KnownBands:
         """Return what ``to_json`` wrote; unknown keys are of later versions and left out."""
         known: dict[str, Any] = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-        )
+        for name in known:
+            known[name] = tuple(known[name]) if isinstance(known[name], list) else known[name]
+        return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON values, without what is not known."""
@@ -97,46 +97,48 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | 
         InputError: if the raster does not have these bands; the message lists both sides.
     """
     header, found = opened.header, len(opened.header.data)
+    order, by = (None, "") if opened.stated.bands is not None else _order(header, known)
     remedy = "" if match is None else REMEDY
-    centres, wanted = header.wavelengths, np.array(known.wavelengths)
-    comparable = centres is not None and len(wanted) > 0
-    if opened.stated.bands is None:
-        order, by = None, ""
-        if centres is not None and comparable:
-            order, by = _by_wavelength(wanted, centres), "wavelength"
-        elif known.names and header.bands:
-            order, by = _by_name(known.names, header.bands), "name"
-        if order is not None:
-            if order != list(range(found)):
-                opened.select(order)
-                if order != sorted(order):
-                    opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
-            return
-        if by == "wavelength" and match:
-            opened.resample(known.wavelengths)
-            return
-        if by == "name" and opened.named_by_files and found == known.count:
-            opened.remarks.append(
-                f"{opened.path}: {_listed(header)} are taken for {whose} {_listed_known(known)} in this order"
-            )
-            return
-        if by:
-            raise InputError(
-                f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
-                f"expected these bands, or those to take by number (bands: in scene.yaml, --bands){remedy}"
-            )
-        if found != known.count and found == known.bands_in_file:
-            opened.select(known.numbers)
-            return
-    elif match and centres is not None and comparable and not same_bands(centres, wanted):
+    if order is not None:
+        if order != list(range(found)):
+            opened.select(order)
+            if order != sorted(order):
+                opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
+    elif match and _can_be_resampled(header, known):
         opened.resample(known.wavelengths)
-        return
-    if found != known.count:
+    elif by == "name" and opened.named_by_files and found == known.count:
+        opened.remarks.append(
+            f"{opened.path}: {_listed(header)} are taken for {whose} {_listed_known(known)} in this order"
+        )
+    elif by:
+        raise InputError(
+            f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
+            f"expected these bands, or those to take by number (bands: in scene.yaml, --bands){remedy}"
+        )
+    elif opened.stated.bands is None and found == known.bands_in_file != known.count:
+        opened.select(known.numbers)
+    elif found != known.count:
         of_file = f" of {opened.bands_in_file}" if found != opened.bands_in_file else ""
         raise InputError(
             f"{opened.path}: has {found}{of_file} bands ({_listed(header)}), but {whose} are {known.count} "
             f"({_listed_known(known)}); expected these bands{remedy}"
         )
+
+
+def _order(header: Raster, known: KnownBands) -> tuple[list[int] | None, str]:
+    """Return which bands are the known ones, None if they are not told; and what tells them."""
+    if header.wavelengths is not None and known.wavelengths:
+        return _by_wavelength(np.array(known.wavelengths), header.wavelengths), "wavelength"
+    if known.names and header.bands:
+        return _by_name(known.names, header.bands), "name"
+    return None, ""
+
+
+def _can_be_resampled(header: Raster, known: KnownBands) -> bool:
+    """Tell whether both sides have wavelengths, and others."""
+    if header.wavelengths is None or not known.wavelengths:
+        return False
+    return not same_bands(header.wavelengths, np.array(known.wavelengths))
 
 
 def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 16) -> str:
