@@ -1,8 +1,8 @@
 """A raster warped to another grid while it is read, a window at a time; nothing is written.
 
 GDAL's warper interpolates (``rasterio.warp.reproject``). rasterio's ``WarpedVRT`` over it does not serve: it
-knows files alone, and one nodata value for all bands. Values must not depend on the windows in which a raster
-is read; so positions are exact here, and one scale holds for all windows.
+knows files alone, and one nodata value for all bands. But for rounding, values must not depend on the windows in
+which a raster is read; so positions are exact here, and one scale holds for all windows.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ RADIUS = {"nearest": 0, "bilinear": 1, "cubic": 2, "average": 1}
 """How many pixels of the source around a position each method reads, where it is not coarsened."""
 VALUES_AT_ONCE = 2**24
 LARGEST_TILE = 1024
+COARSER = 1.5
+"""Pixels that are larger than the source's by this factor take in what lies between positions, too."""
 
 
 class Warped(Store):
@@ -31,7 +33,7 @@ class Warped(Store):
 
     A pixel is missing if its centre lies off the source, or on a pixel of the source that is missing. Missing
     pixels beside it take no part in its value. ``average`` gives the mean of what is not missing under the
-    pixel; the other methods widen with the pixel where it is larger than the source's.
+    pixel; the other methods widen with the pixel where it is much larger than the source's.
 
     ``nearest`` keeps the dtype. The others give floats, NaN where missing.
 
@@ -123,8 +125,8 @@ class Warped(Store):
             dst_nodata=np.nan,
             resampling=Resampling[self._method],
             tolerance=0,  # of positions; GDAL's own choice depends on the window
-            XSCALE=str(min(1.0, 1 / across)),  # likewise
-            YSCALE=str(min(1.0, 1 / down)),
+            XSCALE=str(1 / across if across > COARSER else 1.0),  # likewise
+            YSCALE=str(1 / down if down > COARSER else 1.0),
             UNIFIED_SRC_NODATA="NO",  # each band has missing pixels of its own
         )
         found[:, ~spot.inside] = np.nan
