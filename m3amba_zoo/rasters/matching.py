@@ -108,7 +108,8 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | 
         opened.resample(known.wavelengths)
     elif by == "name" and opened.named_by_files and found == known.count:
         opened.remarks.append(
-            f"{opened.path}: {_listed(header)} are taken for {whose} {_listed_known(known)} in this order"
+            f"{opened.path}: bands with {_listed(header)} are taken in this order, but {whose} have "
+            f"{_listed_known(known)}"
         )
     elif by:
         raise InputError(

@@ -138,7 +138,8 @@ def stack(parts: Sequence[RasterRequest], **stated: Any) -> RasterRequest:
 
 def _is_name(text: str) -> bool:
     """Tell whether a text names a file, an array in one, or what else GDAL opens."""
-    return bool(GDAL_NAME.match(text)) or any(Path(path).exists() for path in (text, text.rpartition(":")[0]))
+    path, colon, _ = text.rpartition(":")
+    return bool(GDAL_NAME.match(text)) or Path(text).exists() or (bool(colon) and Path(path).is_file())
 
 
 def parse_bands(entries: Sequence[Any], where: str) -> tuple[int, ...]:
