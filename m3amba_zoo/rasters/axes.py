@@ -39,9 +39,10 @@ def parse_axes(value: Any, where: str) -> str:
 
 
 def put_in_order(data: Any, axes: str) -> Any:
-    """Transpose an array to ``(bands, rows, columns)``; ``axes`` is what ``parse_axes`` returns."""
+    """Transpose an array to ``(bands, rows, columns)``; ``axes`` is what ``order_of`` returns."""
     named = axes.split(", ")
-    return data.transpose([named.index(axis) for axis in AXES])
+    data = data.transpose([named.index(axis) for axis in AXES if axis in named])
+    return data if BAND in named else data[None]
 
 
 def axis_of(name: str, attributes: Mapping[str, Any] | None = None) -> str | None:
@@ -59,6 +60,6 @@ def order_of(axes: Sequence[str | None]) -> str | None:
 
     A third axis beside these holds the bands, whatever its name.
     """
-    if len(axes) != 3 or axes.count(ROW) != 1 or axes.count(COLUMN) != 1:
+    if len(axes) not in (2, 3) or axes.count(ROW) != 1 or axes.count(COLUMN) != 1:
         return None
     return ", ".join(axis if axis in (ROW, COLUMN) else BAND for axis in axes)

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyproj
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 from rasterio.transform import Affine
 
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.crs import horizontal, read_crs
 
+DEGREES = "EPSG:4326"
 CRS_ATTRIBUTES = ("crs_wkt", "spatial_ref", "crs", "epsg_code")
 EVEN = 0.01
 """By this share of a pixel the coordinates of evenly spaced pixels may be off (float32, rounded texts)."""
@@ -42,10 +46,21 @@ def transform_of_text(text: Any) -> Affine | None:
 
 def crs_of(attributes: Mapping[str, Any], where: str) -> str | None:
     """Return the horizontal CRS that attributes of a grid mapping or an array state, or None."""
+    if text_of(attributes.get("grid_mapping_name")) and not any(attributes.get(n) for n in CRS_ATTRIBUTES):
+        try:
+            return horizontal(pyproj.CRS.from_cf(dict(attributes)).to_string())
+        except (ProjError, KeyError, ValueError, TypeError) as error:
+            raise InputError(f"{where}: its grid mapping is not known to PROJ ({error})") from error
     for name in CRS_ATTRIBUTES:
         if value := text_of(attributes.get(name)).strip():
             return horizontal(read_crs(f"{where}: '{name}'", value))
     return None
+
+
+def crs_of_names(x: str, y: str) -> str | None:
+    """Return the CRS of coordinates that are called longitude and latitude; None for others."""
+    names = [name.rpartition("/")[2].lower() for name in (x, y)]
+    return DEGREES if names[0].startswith("lon") and names[1].startswith("lat") else None
 
 
 def text_of(value: Any) -> str:

@@ -30,6 +30,8 @@ from m3amba_zoo.rasters.request import GDAL_NAME, RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 
 UNREADABLE = "not a readable raster, it may be cut short, damaged or of another format"
+NAMES_OF_ARRAYS = {"netCDF": 'NETCDF:"{}":{}', "HDF5Image": 'HDF5:"{}"://{}'}
+"""How GDAL names an array of a file of which it shows the only one at once, by its driver."""
 _places: dict[tuple[bytes, ...], tuple[str | None, Affine | None]] = {}
 """CRS and transform of the last GeoTIFF, by its tags: GDAL looks a CRS without a code up for milliseconds."""
 
@@ -53,6 +55,10 @@ class GeoFile(Store):
         known = _places.get(tags) if tags else None
         with gdal_errors(path, UNREADABLE):
             self._file: DatasetReader = rasterio.open(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
+            if self._file.driver == "netCDF" and self._file.transform.is_identity:
+                self._file.close()  # GDAL turned it upside down, for it did not find which end is up
+                with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"):
+                    self._file = rasterio.open(name)
         try:
             super().__init__(self._file.count, self._file.shape, _dtype(self._file, path))
             _check_size(self._file, path)
@@ -129,12 +135,14 @@ def array_name(path: str, key: str) -> str:
         InputError: if there is no such array, or several; the message lists the file's arrays.
     """
     with gdal_errors(path, "not a readable raster"), rasterio.open(path) as file:
-        names, single = list(file.subdatasets), file.count > 0
+        names, single, name = list(file.subdatasets), file.count > 0, NAMES_OF_ARRAYS.get(file.driver)
     wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
     arrays = {_array_key(name, path): name for name in names}
     found = [name for array, name in arrays.items() if f"/{array}".endswith(f"/{wanted}")]
     if len(found) == 1:
         return found[0]
+    if single and name is not None:
+        return name.format(path, key)
     if not names:
         raise InputError(f"{path}: has no array '{key}', it holds {'one raster' if single else 'no array'}")
     how = "no array" if not found else f"{len(found)} arrays"

@@ -1,6 +1,7 @@
-"""Arrays of HDF5 and NetCDF version 4 files whose bands are not the first axis, as stores of pixels.
+"""Arrays of HDF5 and NetCDF version 4 files as stores of pixels, by the names of their axes.
 
-GDAL reads the others; it takes the last two axes for rows and columns, whatever they are.
+GDAL takes the last two axes for rows and columns, whatever they are, and turns NetCDF arrays upside down whose
+coordinates it does not know. It reads arrays of two axes without names.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.axes import AXES, BAND, COLUMN, ROW, axis_of, order_of
+from m3amba_zoo.rasters.axes import AXES, BAND, COLUMN, ROW, axis_of, order_of, put_in_order
 from m3amba_zoo.rasters.bands import Bands, to_nm
-from m3amba_zoo.rasters.coordinates import crs_of, text_of, transform_of, transform_of_text
+from m3amba_zoo.rasters.coordinates import (
+    crs_of,
+    crs_of_names,
+    text_of,
+    transform_of,
+    transform_of_text,
+)
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 
 UNREADABLE = "not a readable HDF5 file, it may be cut short or damaged"
-IN_ORDER = ", ".join(AXES)
 
 
 class Cube(NamedTuple):
@@ -41,10 +47,8 @@ class Cube(NamedTuple):
         first = min(bands)
         parts = {BAND: slice(first, max(bands) + 1), ROW: rows, COLUMN: columns}
         named = self.axes.split(", ")
-        data = self.array[tuple(parts[axis] for axis in named)]
-        if self.array.ndim == 2:
-            return data[None]
-        return data.transpose([named.index(axis) for axis in AXES])[[band - first for band in bands]]
+        data = put_in_order(self.array[tuple(parts[axis] for axis in named)], self.axes)
+        return data[[band - first for band in bands]]
 
 
 class Hdf5Store(Store):
@@ -54,21 +58,27 @@ class Hdf5Store(Store):
         file: is closed with the store.
         path: for messages.
         cubes: the arrays.
-        order: the array and the band in it of each band of the store.
+        order: the array and the band in it of each band of the store; None takes all as they come.
     """
 
     def __init__(
-        self, file: h5py.File, path: str, cubes: Sequence[Cube], order: Sequence[tuple[int, int]]
+        self,
+        file: h5py.File,
+        path: str,
+        cubes: Sequence[Cube],
+        order: Sequence[tuple[int, int]] | None = None,
     ) -> None:
+        if order is None:
+            order = [(number, band) for number, cube in enumerate(cubes) for band in range(cube.size(BAND))]
         shape = cubes[0].size(ROW), cubes[0].size(COLUMN)
         super().__init__(len(order), shape, np.result_type(*(cube.array.dtype for cube in cubes)))
-        self._file, self._path, self._cubes, self._order = file, path, cubes, order
+        self._file, self._path, self.cubes, self._order = file, path, cubes, order
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands; all bands from the first to the last of each array are read."""
         rows, columns = window.toslices()
         values = np.empty((len(bands), window.height, window.width), self.dtype)
-        for number, cube in enumerate(self._cubes):
+        for number, cube in enumerate(self.cubes):
             at = [place for place, band in enumerate(bands) if self._order[band][0] == number]
             if at:
                 wanted = [self._order[bands[place]][1] for place in at]
@@ -111,10 +121,10 @@ def arrays_of(file: h5py.File, key: str) -> dict[str, h5py.Dataset]:
 
 
 def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
-    """Return a store of the array that a request names, unless it says that bands are the first axis.
+    """Return a store of the array that a request names, of two or three axes with names; else None.
 
-    Of an array whose axes have no names the first one is taken for the bands if it is far shorter than the
-    others, and a remark says so.
+    Of three axes without names the first one is taken for the bands if it is far shorter than the others, and
+    a remark says so.
 
     Raises:
         InputError: if neither the file, nor the request, nor the array's shape says which axis is which.
@@ -123,47 +133,40 @@ def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     if len(found) != 1:
         return None  # GDAL lists what there is
     ((name, array),) = found.items()
+    order = order_of([axis_of(*_dimension(array, number)) for number in range(array.ndim)])
     if array.ndim != 3:
-        return None
-    order = order_of([axis_of(*_dimension(array, number)) for number in range(3)])
-    guessed = order is None and request.axes is None and 2 * array.shape[0] <= min(array.shape[1:])
-    if order is None and request.axes is None and not guessed:
-        sizes = " x ".join(map(str, array.shape))
-        raise InputError(
-            f"{request.path}: the array '{name}' of {sizes} does not say which axis is which; expected "
-            "'axes', such as axes: row, column, band in scene.yaml, --axes row,column,band for predict"
-        )
+        return None if order is None else _describe(Hdf5Store(file, str(request), [Cube(array, order)]))
+    sizes, remark = " x ".join(map(str, array.shape)), ""
     if order is not None and request.axes not in (None, order):
         raise InputError(
             f"{request.path}: the axes of '{name}' are {order} by the names that the file gives them, but "
             f"{request.where or 'the request'} states {request.axes}; expected axes: {order}"
         )
-    order = IN_ORDER if guessed else request.axes or order
-    assert order is not None
-    if order == IN_ORDER and not guessed:
-        return None
-    store = Hdf5Store(
-        file, str(request), [cube := Cube(array, order)], [(0, b) for b in range(cube.size(BAND))]
-    )
-    _describe(store, array, order)
-    if guessed:
-        sizes = " x ".join(map(str, array.shape))
-        store.bands = store.bands._replace(
-            remark=f"the first axis of {sizes} is taken for the bands, it has no name ('axes' states another)"
+    order = order or request.axes
+    if order is None and 2 * array.shape[0] <= min(array.shape[1:]):
+        order = ", ".join(AXES)
+        remark = f"the first axis of {sizes} is taken for the bands, it has no name ('axes' states another)"
+    if order is None:
+        raise InputError(
+            f"{request.path}: the array '{name}' of {sizes} does not say which axis is which; expected "
+            "'axes', such as axes: row, column, band in scene.yaml, --axes row,column,band for predict"
         )
+    store = _describe(Hdf5Store(file, str(request), [Cube(array, order)]))
+    store.bands = store.bands._replace(remark=store.bands.remark or remark)
     return store
 
 
-def _describe(store: Hdf5Store, array: h5py.Dataset, order: str) -> None:
+def _describe(store: Hdf5Store) -> Hdf5Store:
     """Take over what the attributes of an array and its dimensions say, as far as CF conventions fix it."""
-    attributes = array.attrs
+    (cube,) = store.cubes
+    array, attributes = cube.array, cube.array.attrs
     fill = attributes.get("_FillValue", attributes.get("missing_value"))
     if fill is not None:
         store.nodata = (float(np.ravel(fill)[0]),) * store.count
     store.scales = store.scales * float(np.ravel(attributes.get("scale_factor", 1))[0])
     store.offsets = store.offsets + float(np.ravel(attributes.get("add_offset", 0))[0])
-    of_axis = {axis: _coordinates(array, number) for number, axis in enumerate(order.split(", "))}
-    bands, x, y = of_axis[BAND], of_axis[COLUMN], of_axis[ROW]
+    along = {axis: _coordinates(array, number) for number, axis in enumerate(cube.axes.split(", "))}
+    bands, x, y = along.get(BAND), along[COLUMN], along[ROW]
     if bands is not None and "wavelength" in bands.name.lower():
         wavelengths, remark = to_nm(bands[()].astype(np.float64), text_of(bands.attrs.get("units")))
         store.bands = Bands(wavelengths=wavelengths, remark=remark)
@@ -172,7 +175,9 @@ def _describe(store: Hdf5Store, array: h5py.Dataset, order: str) -> None:
         store.crs = crs_of(mapping.attrs, array.file.filename)
         store.transform = transform_of_text(mapping.attrs.get("GeoTransform"))
     if x is not None and y is not None:
+        store.crs = store.crs or crs_of_names(x.name, y.name)
         store.transform = store.transform or transform_of(x[()], y[()])
+    return store
 
 
 def _dimension(array: h5py.Dataset, number: int) -> tuple[str, Mapping[str, Any]]:

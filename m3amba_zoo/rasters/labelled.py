@@ -11,7 +11,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.array import ArrayStore
 from m3amba_zoo.rasters.axes import BAND, COLUMN, ROW, axis_of, order_of, put_in_order
 from m3amba_zoo.rasters.bands import Bands, proper_names, to_nm
-from m3amba_zoo.rasters.coordinates import crs_of, transform_of, transform_of_text
+from m3amba_zoo.rasters.coordinates import crs_of, crs_of_names, transform_of, transform_of_text
 
 
 @runtime_checkable
@@ -41,17 +41,13 @@ def read_labelled(array: LabelledArray, name: str) -> ArrayStore:
     """
     dims, coords = [str(dim) for dim in array.dims], array.coords
     axes = [axis_of(dim, coords[dim].attrs if dim in coords else None) for dim in dims]
-    if len(dims) == 2 and sorted(map(str, axes)) == sorted((ROW, COLUMN)):
-        data = (array.data if axes == [ROW, COLUMN] else array.data.T)[None]
-    elif order := order_of(axes):
-        data = put_in_order(array.data, order)
-        axes = [*order.split(", ")]
-    else:
+    order = order_of(axes)
+    if order is None:
         raise InputError(
             f"{name}: its axes are {', '.join(dims)}; names that tell rows and columns, such as band, y, x, "
             "are expected"
         )
-    of_axis = dict(zip(axes, dims, strict=True))
+    data, of_axis = put_in_order(array.data, order), dict(zip(order.split(", "), dims, strict=True))
     store = ArrayStore(data, bands=_bands(array, of_axis.get(BAND)))
     encoding = getattr(array, "encoding", {})  # what xarray has applied already when it opened a file
     fill = _first(array.attrs, ("_FillValue", "nodata", "missing_value"))
@@ -70,6 +66,7 @@ def read_labelled(array: LabelledArray, name: str) -> ArrayStore:
     store.transform = transform_of_text(placed.get("GeoTransform"))
     if store.transform is None and all(of_axis[axis] in coords for axis in (ROW, COLUMN)):
         store.transform = transform_of(*(coords[of_axis[axis]].values for axis in (COLUMN, ROW)))
+        store.crs = store.crs or crs_of_names(of_axis[COLUMN], of_axis[ROW])
     return store
 
 
@@ -84,7 +81,7 @@ def _bands(array: LabelledArray, axis: str | None) -> Bands:
             break
     names = [coordinate.values.tolist() for coordinate in along.values() if coordinate.dtype.kind in "UTO"]
     described = array.attrs.get("long_name")  # as rioxarray holds the bands' descriptions
-    if isinstance(described, list | tuple):
+    if axis is not None and isinstance(described, list | tuple):
         names.append(list(described))
     return Bands(proper_names(names[0]) if names else (), wavelengths, remark=remark)
 

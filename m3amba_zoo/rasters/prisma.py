@@ -58,11 +58,10 @@ def open_prisma(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     """
     if SWATH not in file or "List_Cw_Vnir" not in file.attrs:
         return None
-    found = {
-        name: array for name, array in arrays_of(file, request.key).items() if _swath(name) in PIXEL_METRES
-    }
-    if not request.key:
-        found = {name: file[name] for name in CUBES if name in file}
+    found = {name: file[name] for name in CUBES if name in file}
+    if request.key:
+        arrays = arrays_of(file, request.key)
+        found = {name: array for name, array in arrays.items() if _swath(name) in PIXEL_METRES}
         if len(found) != 1:
             return None
     axes = {2: "row, column", 3: "row, band, column"}
@@ -70,8 +69,9 @@ def open_prisma(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     with hdf5_errors(str(request), "not an unchanged PRISMA product"):
         facts = [_read_facts(file, name, cube.size(BAND)) for name, cube in zip(found, cubes, strict=True)]
         centres, scales, offsets = (np.concatenate(part) for part in zip(*facts, strict=True))
-        order = [(number, band) for number, cube in enumerate(cubes) for band in range(cube.size(BAND))]
+        order = None
         if len(cubes) > 1:
+            order = [(number, band) for number, cube in enumerate(cubes) for band in range(cube.size(BAND))]
             ranked = np.argsort(np.where(centres > 0, centres, np.inf), kind="stable")
             centres, scales, offsets = centres[ranked], scales[ranked], offsets[ranked]
             order = [order[band] for band in ranked]

@@ -1,8 +1,8 @@
 """A raster warped to another grid while it is read, a window at a time; nothing is written.
 
 GDAL's warper interpolates (``rasterio.warp.reproject``). rasterio's ``WarpedVRT`` over it does not serve: it
-knows files alone, and one nodata value for all bands. But for rounding, values must not depend on the windows in
-which a raster is read; so positions are exact here, and one scale holds for all windows.
+knows files alone, and one nodata value for all bands. But for rounding, values must not depend on the windows
+in which a raster is read; so positions are exact here, and one scale holds for all windows.
 """
 
 from __future__ import annotations
