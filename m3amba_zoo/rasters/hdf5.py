@@ -1,7 +1,7 @@
 """Arrays of HDF5 and NetCDF version 4 files as stores of pixels, by the names of their axes.
 
-GDAL takes the last two axes for rows and columns, whatever they are, and turns NetCDF arrays upside down if it
-does not know their coordinates. It reads arrays of two axes without names.
+GDAL takes the last two axes for rows and columns, whatever they are, and turns NetCDF arrays upside down if
+it does not know their coordinates. It reads arrays of two axes without names.
 """
 
 from __future__ import annotations

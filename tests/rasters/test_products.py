@@ -280,13 +280,13 @@ def test_classic_netcdf_is_not_turned_upside_down_nor_transposed(tmp_path):
     for dims in (("band", "y", "x"), ("y", "x", "band")):
         array = xarray.DataArray(data, dims=("band", "y", "x")).transpose(*dims)
         array.to_netcdf(tmp_path / f"{dims[0]}.nc", engine="scipy")
-        try:
-            found = read(str(tmp_path / f"{dims[0]}.nc"))[0].data
-        except InputError as error:  # of GDAL before 3.10
-            assert "its first axis is 'y', which is no axis of bands" in str(error)
-            assert dims[0] == "y"
+        with rasterio.open(tmp_path / f"{dims[0]}.nc") as file:
+            understood = file.count == 3  # by GDAL from version 3.10 on
+        if understood:
+            np.testing.assert_array_equal(read(str(tmp_path / f"{dims[0]}.nc"))[0].data, data)
         else:
-            np.testing.assert_array_equal(found, data)
+            with pytest.raises(InputError, match=r"y\.nc: its first axis is 'y', which is no axis of bands"):
+                read(str(tmp_path / "y.nc"))
 
 
 def test_a_product_cut_short_is_refused(tmp_path, cubes):
