@@ -17,8 +17,9 @@ def resampling_matrix(given: ArrayLike, wanted: ArrayLike) -> NDArray[np.float64
 
     ``R[i, j]`` is the mean of the j-th hat function of linear interpolation on ``given`` over the interval
     ``wanted[i] -+ h[i]``. ``h[i]`` is half the difference between the spacings of ``wanted`` and ``given``
-    there, or 0 if ``wanted`` is finer. So coarser bands average the finer ones that they span, finer bands
-    interpolate, and equal wavelengths give the identity. Rows sum to 1.
+    there, or 0 if ``wanted`` is finer; at the ends of ``given`` it is as much as fits. So coarser bands
+    average the finer ones that they span, finer bands interpolate, and equal wavelengths give the identity.
+    Rows sum to 1.
 
     A layer that reads bands, ``w . x`` with one weight per band, gets the weights ``w' = R^T w`` with R from
     the new wavelengths to the old ones. Then ``w' . x' = w . (R x')``: the old layer's answer to the new
@@ -44,6 +45,7 @@ def resampling_matrix(given: ArrayLike, wanted: ArrayLike) -> NDArray[np.float64
     w = np.asarray(wanted, np.float64)[wanted_order]
     spacing_g, spacing_w = np.interp(w, g, np.gradient(g)), np.gradient(w)
     half = np.maximum(spacing_w - spacing_g, 0) / 2
+    half = np.minimum(half, np.maximum(np.minimum(w - g[0], g[-1] - w), 0))  # else the middle would move
     reach = np.maximum(spacing_w, spacing_g)
     low, high = np.clip(w - half, g[0], g[-1]), np.clip(w + half, g[0], g[-1])
     width = high - low

@@ -40,7 +40,7 @@ class Manifest(Source):
         name: harbour
         modalities:
           hsi:
-            path: hsi.img               # GeoTIFF, ENVI (the data file) or MATLAB
+            path: hsi.img               # GeoTIFF, ENVI (the data file), EnMAP, PRISMA, EMIT, MATLAB, ...
             bands: [0-107, 120-150]     # (o) bands to keep, counted from 0; ranges include both ends
             nodata: -9999               # (o) replaces the file's own; a list has one number per band
             unit: reflectance x 10000   # (o)
@@ -48,9 +48,13 @@ class Manifest(Source):
             scale: 0.0001               # (o) values are the file's numbers x scale + offset; these
             offset: -0.1                # (o) replace the file's own
             alpha: data                 # (o) what the band is that the file calls alpha: data or mask
+            align: bilinear             # (o) warp it to the reference's grid; also cubic, nearest, average
           lidar:
             path: heights.mat
             key: LiDAR                  # the array of a MATLAB (H x W or H x W x C), HDF5 or NetCDF file
+            axes: row, column, band     # (o) of an array whose file does not name its axes
+        grid: hsi                       # (o) the reference; the first modality if absent
+        align: bilinear                 # (o) of all modalities that do not state it
         labels:
           path: labels.tif
           unlabelled: [0, 255]          # (o) values without a class; 0 if absent
@@ -86,8 +90,16 @@ class Manifest(Source):
     A warning counts polygons that lie off the rasters, that hold no pixel centre, or that have no value. It
     is an error if all of them lie off the rasters, or no pixel is labelled at all.
 
-    All rasters of a scene must have one size and, if known, one CRS and transform. Polygons in another CRS
-    are transformed to that of the rasters. Pixels under polygons of different classes are unlabelled.
+    A modality may be several files, stacked in order: ``paths: [B02.tif, B03.tif]`` in place of ``path``. An
+    entry may be a mapping with keys of its own: ``{path: B05.tif, nodata: 0, align: cubic}``. ``bands`` and
+    ``wavelengths`` count over the stack. Bands have the names that the files give them, else those of the
+    files. The files' grid is that of the smallest pixels.
+
+    All rasters of a scene must have one size and, if known, one CRS and transform. Those on another grid
+    (resolution, extent, CRS, rotation) are refused, unless ``align`` says how to warp them while they are
+    read. What lies outside of them is missing then. Labels are never interpolated: a label raster on another
+    grid needs ``align: nearest``. Polygons in another CRS are transformed to that of the rasters. Pixels
+    under polygons of different classes are unlabelled.
     """
 
     def __init__(self, path: str | Path) -> None:
