@@ -217,6 +217,11 @@ class Predictor:
         opened = open_raster(given, modality, expected)
         try:
             opened.stated = replace(opened.stated, align=opened.stated.align or stated.align)
+            if len(opened.stated.parts) != len(stated.parts) and any(part.stated() for part in stated.parts):
+                opened.remarks.append(
+                    f"{opened.path}: '{modality}' of the training was {len(stated.parts)} files; what was "
+                    "stated of each of them does not hold here"
+                )
             take_bands(opened, known, f"those of '{modality}' in training", match_bands)
         except BaseException:
             opened.close()

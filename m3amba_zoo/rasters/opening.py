@@ -77,19 +77,11 @@ def _open_file(request: RasterRequest) -> Store:
 
 def _open_stack(request: RasterRequest) -> OpenRaster:
     """Open files as one raster; what is stated of all holds for those that do not state it themselves."""
-    common = replace(request, parts=())
-    nodata = request.nodata if isinstance(request.nodata, tuple) else (request.nodata,) * len(request.parts)
-    if len(nodata) != len(request.parts):
-        raise InputError(
-            f"{request.where}: 'nodata' has {len(nodata)} numbers for {len(request.parts)} files; one "
-            "number, or one per file, is expected"
-        )
     parts: list[OpenRaster] = []
     try:
-        for part, value in zip(request.parts, nodata, strict=True):
-            parts.append(open_raster(part.completed_by(replace(common, nodata=value))))
-        of_stack = replace(request, nodata=None, scale=None, offset=None, alpha=None)
-        opened = OpenRaster(Stack(parts), of_stack)
+        for part in request.spread().parts:
+            parts.append(open_raster(part))
+        opened = OpenRaster(Stack(parts), replace(request, nodata=None, scale=None, offset=None, alpha=None))
     except BaseException:
         for raster in parts:
             raster.close()

@@ -79,11 +79,31 @@ class RasterRequest:
         unfit = {name for name, suffixes in OF_ARRAYS.items() if not self.path.lower().endswith(suffixes)}
         empty = [name for name in (*STATEMENTS, "where") if getattr(self, name) in (None, "")]
         empty = [name for name in empty if name not in unfit]
-        parts = self.parts
+        parts = self.spread().parts  # what is stated here of all files goes before what is there of each
         if len(parts) == len(other.parts):
             pairs = zip(parts, other.parts, strict=True)
             parts = tuple(part.completed_by(of_other) for part, of_other in pairs)
         return replace(self, parts=parts, **{name: getattr(other, name) for name in empty})
+
+    def spread(self) -> RasterRequest:
+        """Return this request with parts that state what is stated of them all, unless they state it.
+
+        Raises:
+            InputError: if ``nodata`` is a list of other than one number per file.
+        """
+        if not self.parts:
+            return self
+        nodata = self.nodata if isinstance(self.nodata, tuple) else (self.nodata,) * len(self.parts)
+        if len(nodata) != len(self.parts):
+            raise InputError(
+                f"{self.where}: 'nodata' has {len(nodata)} numbers for {len(self.parts)} files; one number, "
+                "or one per file, is expected"
+            )
+        common = replace(self, parts=(), unit="")
+        pairs = zip(self.parts, nodata, strict=True)
+        return replace(
+            self, parts=tuple(part.completed_by(replace(common, nodata=value)) for part, value in pairs)
+        )
 
     def stated(self) -> dict[str, Any]:
         """Return what is part of a model as values of JSON, see ``from_stated``."""

@@ -147,7 +147,7 @@ class Manifest(Source):
 
     def requests(self) -> dict[str, RasterRequest]:
         """Return what the YAML file states of the first scene's files, by modality."""
-        return self.scenes[0].requests()
+        return {name: entry.request for name, entry in self.scenes[0].modalities.items()}
 
     def channels(self) -> dict[str, int]:
         """Count the bands of the first scene, from the lists of ``bands`` or the files' headers."""
@@ -208,8 +208,8 @@ class _SceneEntry:
         }
         if "polygons" in section and "labels" in section:
             raise InputError(f"{where} has both 'labels' and 'polygons'; one of them is expected")
-        self._align = section.choice("align", ALIGN)
-        self._grid = section.choice("grid", list(self.modalities))
+        grid = section.choice("grid", list(self.modalities))
+        self.modalities = _placed(self.modalities, grid, section.choice("align", ALIGN))
         is_labelled = "polygons" in section or "labels" in section
         self._labels = {
             "labels" if key == "polygons" else key: parse_label_file(
@@ -229,11 +229,11 @@ class _SceneEntry:
         """Read the scene's files; see ``Source.load``. Its bands are those of ``like``, by modality."""
         with ExitStack() as stack:
             opened = {
-                name: stack.enter_context(entry.open(like.get(name), self._align))
+                name: stack.enter_context(entry.open(like.get(name)))
                 for name, entry in self.modalities.items()
                 if rasters or not entry.is_matlab
             }
-            grid = align_rasters(self.name, opened, self._grid) if opened else None
+            grid = align_rasters(self.name, opened) if opened else None
             if rasters:
                 log_remarks(opened.values())
             modalities = {name: raster.read() for name, raster in opened.items() if rasters}
@@ -277,17 +277,6 @@ class _SceneEntry:
             official=official or None,
         )
 
-    def requests(self) -> dict[str, RasterRequest]:
-        """Return what is stated of the rasters' files, by modality."""
-        stated = {
-            name: entry.request if entry.request.align else replace(entry.request, align=self._align)
-            for name, entry in self.modalities.items()
-        }
-        if self._grid or any(request.align for request in stated.values()):
-            reference = self._grid or next(iter(stated))
-            stated[reference] = replace(stated[reference], grid=True)
-        return stated
-
     def has_zeros(self) -> bool:
         """Tell whether a label raster has the value 0, and the manifest does not list it as unlabelled."""
         return any(
@@ -313,6 +302,21 @@ class _SceneEntry:
                 f"{self.where}: {int(both.sum())} pixels are in both {train} and {test} (the first at row "
                 f"{row}, column {column}); separate parts are expected"
             )
+
+
+def _placed(
+    modalities: Mapping[str, RasterEntry], grid: str | None, align: str | None
+) -> dict[str, RasterEntry]:
+    """Enter what a scene states of all modalities: the reference, and how to align the others with it."""
+    requests = {
+        name: replace(entry.request, align=entry.request.align or align) for name, entry in modalities.items()
+    }
+    if grid is None and any(request.align for request in requests.values()):
+        grid = next(iter(requests))
+    return {
+        name: replace(entry, request=replace(requests[name], grid=name == grid))
+        for name, entry in modalities.items()
+    }
 
 
 def _classes(top: Section) -> tuple[tuple[LandClass, ...], ClassValues]:

@@ -207,18 +207,16 @@ class RasterEntry:
         """Whether it is a MATLAB file, which has no georeference."""
         return all(path.lower().endswith(".mat") for path in self.request.files)
 
-    def open(self, like: KnownBands | None = None, align: str | None = None) -> OpenRaster:
+    def open(self, like: KnownBands | None = None) -> OpenRaster:
         """Open the file; the manifest's values replace the file's own.
 
         Args:
             like: the bands of the first scene, which the others must have, too.
-            align: how to interpolate on another grid, unless the entry says it.
 
         Raises:
             InputError: if the file is damaged, or has other bands than the manifest says or ``like`` has.
         """
-        request = self.request if self.request.align else replace(self.request, align=align)
-        opened = open_raster(request, expected=None if like is None else like.count)
+        opened = open_raster(self.request, expected=None if like is None else like.count)
         try:
             if like is not None:
                 take_bands(opened, like, "the first scene's")

@@ -327,6 +327,13 @@ def test_files_are_stacked_with_keys_of_their_own(folder):
     whole = build(folder, SCENE).load()[0].rasters["hsi"].data
     np.testing.assert_allclose(scene.rasters["hsi"].data, [2 * whole[2], 2 * whole[0], whole[2]])
     assert scene.rasters["hsi"].unit == "dB"
+    coarse = LABELS.reshape(3, 2, 4, 2).mean(axis=(1, 3)).astype(np.float32)[None]
+    write_raster(folder / "coarse.tif", coarse, from_origin(500_000, 4_000_000, 2, 2))
+    document = changed("modalities/hsi", {"paths": ["coarse.tif", "hsi.img"]}) | {"align": "nearest"}
+    source = build(folder, document)
+    (scene,) = source.load()
+    check_counts(source, [scene])
+    np.testing.assert_array_equal(scene.rasters["hsi"].data[0], coarse[0].repeat(2, axis=0).repeat(2, axis=1))
 
 
 def test_a_file_that_is_not_yaml_is_refused(folder):
