@@ -24,7 +24,7 @@ from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
-from m3amba_zoo.rasters.request import RasterRequest, check_align, parse_path
+from m3amba_zoo.rasters.request import RasterRequest, check_align, parse_path, stack
 
 OVERLAP = 0.5
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
@@ -102,7 +102,7 @@ class Predictor:
 
         Args:
             rasters: by modality, a file that GDAL opens, ``FILE:KEY`` for one array of a MATLAB, HDF5 or
-                NetCDF file, ``FILE,FILE,...`` for files to be stacked, a RasterRequest, an array
+                NetCDF file, ``FILE,FILE,...`` or a list of files to be stacked, a RasterRequest, an array
                 ``(C, H, W)`` or ``(H, W)`` (masked or not), a Raster, an xarray DataArray. What was stated of
                 the training's files (bands, nodata, key, scale, offset, align, grid) holds here, too.
             overlap: the share of a window that the next one covers again, 0 to below 1. None takes 0.5, and 0
@@ -210,6 +210,8 @@ class Predictor:
         known = self.bands.get(modality, KnownBands(expected))
         if isinstance(given, (str, Path)):
             given = parse_path(str(given))
+        elif isinstance(given, (list, tuple)):
+            given = stack([parse_path(str(path)) for path in given])
         stated = replace(known.request, where=f"the model's '{modality}'")
         stated = replace(stated, align=check_align("align", align) or stated.align)
         if isinstance(given, RasterRequest):

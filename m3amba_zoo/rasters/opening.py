@@ -19,20 +19,20 @@ from m3amba_zoo.rasters.labelled import LabelledArray, read_labelled
 from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.products import open_hdf5
 from m3amba_zoo.rasters.raster import Raster
-from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.request import RasterRequest, stack
 from m3amba_zoo.rasters.stack import Stack
 from m3amba_zoo.rasters.store import Store
 
 logger = logging.getLogger(__name__)
-GivenRaster = str | Path | RasterRequest | NDArray | Raster | LabelledArray
+GivenRaster = str | Path | list[str] | list[Path] | RasterRequest | NDArray | Raster | LabelledArray
 
 
 def open_raster(given: GivenRaster, modality: str = "", expected: int | None = None) -> OpenRaster:
     """Open a file, or several as a stack, or take an array.
 
     Args:
-        given: the files, as path or request; or an array: ``(C, H, W)`` or ``(H, W)`` (numpy, masked or
-            not), a Raster, or an xarray DataArray with its coordinates.
+        given: the file or files, as paths or as a request; or an array: ``(C, H, W)`` or ``(H, W)`` (numpy,
+            masked or not), a Raster, or an xarray DataArray with its coordinates.
         modality: its name, for messages on arrays.
         expected: how many bands a model takes, if that is known: it tells whether a band that the file calls
             alpha is data.
@@ -43,6 +43,8 @@ def open_raster(given: GivenRaster, modality: str = "", expected: int | None = N
     """
     if isinstance(given, (str, Path)):
         given = RasterRequest(str(given))
+    if isinstance(given, list):
+        given = stack([RasterRequest(str(path)) for path in given])
     if isinstance(given, RasterRequest):
         return _open_stack(given) if given.parts else OpenRaster(_open_file(given), given, expected)
     name = f"the array of '{modality}'"

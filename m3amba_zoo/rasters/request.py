@@ -62,7 +62,7 @@ class RasterRequest:
 
     def __str__(self) -> str:
         if self.parts:
-            return f"{self.parts[0]} and {len(self.parts) - 1} more"
+            return f"{self.parts[0]} (and {len(self.parts) - 1} more)"
         return f"{self.path}: key '{self.key}'" if self.key else self.path
 
     @property
