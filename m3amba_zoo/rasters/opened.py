@@ -46,7 +46,8 @@ class OpenRaster:
         self.path, self.stated, self._store, self._source = str(request), request, store, store
         self.bands_in_file = store.count
         self.grid = Grid(store.shape, store.crs, store.transform, self.path)
-        self.remarks: list[str] = []
+        self._on_place: list[str] = store.remarks if isinstance(store, Stack) else []
+        self.remarks = [*self._on_place]
         self.resampled = ""
         self._matrix: NDArray[np.float64] | None = None
         self._wanted: NDArray[np.float64] | None = None
@@ -90,8 +91,11 @@ class OpenRaster:
         return self._store.bands.named_by_files
 
     def select(self, bands: Sequence[int]) -> None:
-        """Keep only these of the kept bands, in this order."""
-        self._kept = [self._kept[band] for band in bands]
+        """Keep only these of the bands, in this order."""
+        if self._matrix is None or self._wanted is None:
+            self._kept = [self._kept[band] for band in bands]
+        else:
+            self._matrix, self._wanted = self._matrix[list(bands)], self._wanted[list(bands)]
         self.header = self._describe()
 
     def align(self, grid: Grid, method: str) -> None:
@@ -104,17 +108,20 @@ class OpenRaster:
         Raises:
             InputError: if the two places cannot be compared, or do not overlap.
         """
-        source, own = self._source, self._grid_of_source
+        source, own, before = self._source, self._grid_of_source, self._on_place
+        self._on_place = []
         if isinstance(source, Stack):
             source.align(grid, method)
             self._nodata = source.nodata
+            self._on_place = source.remarks
         elif difference(grid, own):
             self._store = warped = Warped(source, self._nodata_of_source, own, grid, method)
             self._nodata = warped.nodata
             share = f", of which it covers {warped.covered:.0%}" if warped.covered < WHOLE else ""
-            self._remark(f"is warped to the grid of {grid.path}{share} ({method})")
+            self._on_place = [f"{self.path}: is warped to the grid of {grid.path}{share} ({method})"]
         else:
             self._store, self._nodata = source, self._nodata_of_source
+        self.remarks[:] = [*(remark for remark in self.remarks if remark not in before), *self._on_place]
         self.grid = grid._replace(path=self.path)
         self.header = self._describe()
 

@@ -83,13 +83,11 @@ def _open_stack(request: RasterRequest) -> OpenRaster:
     try:
         for part in request.spread().parts:
             parts.append(open_raster(part))
-        opened = OpenRaster(Stack(parts), replace(request, nodata=None, scale=None, offset=None, alpha=None))
+        return OpenRaster(Stack(parts), replace(request, nodata=None, scale=None, offset=None, alpha=None))
     except BaseException:
         for raster in parts:
             raster.close()
         raise
-    opened.remarks[:0] = [remark for raster in parts for remark in raster.remarks]
-    return opened
 
 
 def log_remarks(opened: Iterable[OpenRaster]) -> None:

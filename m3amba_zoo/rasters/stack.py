@@ -46,6 +46,11 @@ class Stack(Store):
                 part.align(grid, method)
         self._take_over(grid)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What the parts remark."""
+        return [remark for part in self.parts for remark in part.remarks]
+
     def align(self, grid: Grid, method: str) -> None:
         """Warp all parts to a grid, each as it states, else by ``method``; those on the grid are as they are.
 

@@ -127,6 +127,9 @@ def test_a_stack_is_aligned_with_another_raster_from_its_files(tmp_path):
     align_rasters("x", {"ref": reference, "s2": stacked})
     rows, columns = np.mgrid[:12, :8] + 0.5
     expected = 100 * ((20 + columns * 5) / 10 - 0.5) + 7 * ((20 + rows * 5) / 10 - 0.5)
+    warps = [remark for remark in stacked.remarks if "warped to the grid of" in remark]
+    assert len(warps) == 3
+    assert all("ref.tif (bilinear)" in remark for remark in warps)
     for band in stacked.read().floats():
         np.testing.assert_allclose(band, expected, atol=0.01)
 
