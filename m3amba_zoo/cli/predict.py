@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.request import ALPHA, RasterRequest, parse_bands, parse_path
+from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.request import (
+    ALIGN,
+    ALPHA,
+    RasterRequest,
+    check_align,
+    parse_bands,
+    parse_path,
+)
 
 STATEMENTS = {
     "bands": "bands to read, counted from 0, such as 0-5,7; they are taken in this order",
@@ -17,6 +25,7 @@ STATEMENTS = {
     "scale": "a value is the file's number x scale + offset, in place of the file's own tags",
     "offset": "see --scale",
     "alpha": "what a band is that the file calls alpha: data, or the mask of missing pixels",
+    "axes": "the order of an array's axes that its file does not name, such as row,column,band",
 }
 
 
@@ -33,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.maps.outputs import GEOTIFF, PICTURE, check_output, output_paths
 
     rasters = raster_requests(args)
-    inputs = [request.path for request in rasters.values()]
+    inputs = [path for request in rasters.values() for path in request.files]
     is_picture = args.out.suffix.lower() in PICTURE
     beside = dict.fromkeys(args.beside)
     if args.probabilities:
@@ -48,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output_paths(args.out, beside, inputs)
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    options = {"overlap": args.overlap, "speed": args.speed, "strict": args.strict}
+    options = {name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands")}
     with MapProgress(console) as progress:
         if is_picture:
             predictor.predict(rasters, progress=progress, **options).save(args.out)
@@ -110,6 +119,24 @@ def _parser() -> argparse.ArgumentParser:
         "--overlap",
         type=float,
         help="overlap of neighbouring windows, 0 to below 1, in place of the speed's",
+    )
+    parser.add_argument(
+        "--align",
+        action="append",
+        nargs="?",
+        const=ALIGN[0],
+        default=[],
+        metavar="[MODALITY=]METHOD",
+        help="warp rasters that lie on another grid (resolution, extent, CRS, rotation) to the reference's: "
+        f"{', '.join(ALIGN)} (default without METHOD: {ALIGN[0]})",
+    )
+    parser.add_argument(
+        "--grid", metavar="MODALITY", help="the reference (default: that of the training, else the first)"
+    )
+    parser.add_argument(
+        "--match-bands",
+        action="store_true",
+        help="resample spectra of other bands than the model's by wavelength, where both are known",
     )
     parser.add_argument(
         "--strict", action="store_true", help="refuse values that are unlike the training's, do not only warn"
@@ -177,6 +204,10 @@ def _statement(name: str, text: str) -> Any:
     """Return the value of an option that states something."""
     if name == "unit":
         return text
+    if name == "align":
+        return check_align("--align", text)
+    if name == "axes":
+        return parse_axes(text, "--axes")
     if name == "bands":
         entries = [int(entry) if entry.strip().isdigit() else entry for entry in text.split(",")]
         return parse_bands(entries, "--bands")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -99,17 +100,20 @@ def _key(job: OpenJob, products: Mapping[str, Product], half: bool) -> str:
         "tags": job.tags,
         "products": sorted(products),
         "half": half,
-        "rasters": {m: [str(raster.stated), _files(raster.stated.path)] for m, raster in job.opened.items()},
+        "rasters": {
+            m: [repr(raster.stated), _files(raster.stated.files)] for m, raster in job.opened.items()
+        },
         "batch_size": job.classifier.batch_size,
         "settings": job.settings,
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def _files(path: str) -> list[int]:
-    """Return a file's size and time of change; nothing for what is no file."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return []
-    return [found.st_size, found.st_mtime_ns]
+def _files(paths: Iterable[str]) -> list[list[int]]:
+    """Return size and time of change of files; nothing for what is no file."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            facts = Path(path).stat()
+            found.append([facts.st_size, facts.st_mtime_ns])
+    return found

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +21,11 @@ from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
 from m3amba_zoo.models import PatchClassifier, WindowClassifier
-from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.rasters.alignment import align_rasters
+from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
-from m3amba_zoo.rasters.request import RasterRequest, parse_path
+from m3amba_zoo.rasters.request import RasterRequest, check_align, parse_path, stack
 from m3amba_zoo.scenes.scene import LandClass
 
 SPEEDS = {"best": 0.5, "balanced": 0.25, "fast": 0.0}
@@ -54,7 +55,7 @@ class OpenJob(NamedTuple):
     @property
     def inputs(self) -> list[str]:
         """The rasters' files."""
-        return [raster.stated.path for raster in self.opened.values()]
+        return [path for raster in self.opened.values() for path in raster.stated.files]
 
 
 class Predictor:
@@ -111,12 +112,9 @@ class Predictor:
     def predict(
         self,
         rasters: Mapping[str, GivenRaster],
-        overlap: float | None = None,
-        batch_size: int | None = None,
         probabilities: bool = False,
-        strict: bool = False,
         progress: Callable[[int, int], None] | None = None,
-        speed: str = "best",
+        **options: Any,
     ) -> Prediction:
         """Classify every pixel, and return the map in memory; ``predict_map`` writes it to files.
 
@@ -125,28 +123,19 @@ class Predictor:
         memory grows with the rasters' width but not with their height.
 
         Args:
-            rasters: by modality, a file that GDAL opens, ``FILE:KEY`` for one array of a MATLAB, HDF5 or
-                NetCDF file, a RasterRequest, an array ``(C, H, W)`` or ``(H, W)`` (masked or not), a Raster.
-                What was stated of the training's files (bands, nodata, key, scale, offset) holds here, too.
-            overlap: the share of a window that the next one covers again, 0 to below 1. None takes that of
-                the speed, and 0 for a patch-wise model, which gives a pixel the same logits in every window.
-            batch_size: windows at once; None takes 4, and 64 on a GPU. It is halved where memory does not
-                suffice.
+            rasters: see ``open``.
             probabilities: whether to return these too; they take 2 K bytes per pixel.
-            strict: whether values that are unlike the training's are refused rather than warned about.
             progress: is called with the number of finished pixels and that of all pixels.
-            speed: ``best``, windows that overlap by a half, in several views if the model was trained for
-                them; ``balanced``, by a quarter, in one view; ``fast``, windows side by side, in one view.
+            **options: of ``open``: overlap, speed, batch_size, strict, align, grid, match_bands.
 
         Returns:
-            The map, with the georeference of the first raster that has one. Pixels that are nodata in all
-            bands of all rasters are 0.
+            The map, on the reference's grid, with the georeference of the first raster that has one. Pixels
+            that are nodata in all bands of all rasters are 0.
 
         Raises:
-            InputError: if a modality is missing or unknown, has other bands, another size or georeference
-                than the others, or infinite values; or a file is absent or damaged.
+            InputError: as ``open``; or if a raster is damaged or has infinite values.
         """
-        with self.open(rasters, overlap, batch_size, strict, speed) as job:
+        with self.open(rasters, **options) as job:
             job.classifier.check_values()
             height, width = job.place.shape
             class_map = np.zeros((height, width), np.uint8)
@@ -175,12 +164,9 @@ class Predictor:
         out: str | Path,
         beside: Iterable[str] | Mapping[str, Path | None] = (),
         half: bool = False,
-        overlap: float | None = None,
-        batch_size: int | None = None,
-        strict: bool = False,
         progress: Callable[[int, int], None] | None = None,
-        speed: str = "best",
         dask: str | None = None,
+        **options: Any,
     ) -> list[Path]:
         """Classify every pixel and write the map to a file while it grows.
 
@@ -188,20 +174,17 @@ class Predictor:
         finished rows when it is called again with the same arguments.
 
         Args:
-            rasters: see ``predict``.
+            rasters: see ``open``.
             out: the map, a cloud-optimised GeoTIFF (``.tif``).
             beside: what is written beside it: ``probabilities``, ``uncertainty`` (entropy and margin),
                 ``style`` (for QGIS), ``preview`` (a picture with legend), ``areas`` (a table per class); as a
                 mapping with paths where they are not the usual ones.
             half: probabilities and uncertainty as float16 rather than percent (uint8).
-            overlap: see ``predict``.
-            batch_size: see ``predict``.
-            strict: see ``predict``.
-            progress: see ``predict``.
-            speed: see ``predict``.
+            progress: is called with the number of finished pixels and that of all pixels.
             dask: who classifies: ``local:N``, N processes of this machine, or the address of a Dask scheduler
                 whose workers reach the same files; None means this process. The map is the same, to the last
                 bit.
+            **options: see ``predict``.
 
         Returns:
             The files written, the map first.
@@ -210,11 +193,11 @@ class Predictor:
             InputError: as ``predict``; or if a file cannot be written.
         """
         with ExitStack() as stack:
-            job = stack.enter_context(self.open(rasters, overlap, batch_size, strict, speed))
+            job = stack.enter_context(self.open(rasters, **options))
             job.classifier.check_values()
             rows_of = None
             if dask is not None:
-                options = {"overlap": overlap, "batch_size": job.classifier.batch_size, "speed": speed}
+                options |= {"batch_size": job.classifier.batch_size}
                 task = Task(self._files, _requests(rasters), tuple(options.items()), half)
                 client = stack.enter_context(connect(dask))
                 rows_of = rows_on_cluster(client, task, self.window, job.place.shape[0])
@@ -226,12 +209,38 @@ class Predictor:
     def open(
         self,
         rasters: Mapping[str, GivenRaster],
+        *,
         overlap: float | None = None,
+        speed: str = "best",
         batch_size: int | None = None,
         strict: bool = False,
-        speed: str = "best",
+        align: str | None = None,
+        grid: str | None = None,
+        match_bands: bool = False,
     ) -> Iterator[OpenJob]:
-        """Open rasters to be classified; see ``predict`` for arguments and errors."""
+        """Open rasters to be classified.
+
+        Args:
+            rasters: by modality, a file that GDAL opens, ``FILE:KEY`` for one array of a MATLAB, HDF5 or
+                NetCDF file, ``FILE,FILE,...`` or a list of files to be stacked, a RasterRequest, an array
+                ``(C, H, W)`` or ``(H, W)`` (masked or not), a Raster, an xarray DataArray. What was stated of
+                the training's files (bands, nodata, key, scale, offset, align, grid) holds here, too.
+            overlap: the share of a window that the next one covers again, 0 to below 1. None takes that of
+                the speed, and 0 for a patch-wise model, which gives a pixel the same logits in every window.
+            speed: ``best``, windows that overlap by a half, in several views if the model was trained for
+                them; ``balanced``, by a quarter, in one view; ``fast``, windows side by side, in one view.
+            batch_size: windows at once; None takes 4, and 64 on a GPU. It is halved where memory does not
+                suffice.
+            strict: whether values that are unlike the training's are refused rather than warned about.
+            align: how rasters on another grid than the reference are interpolated: ``bilinear``, ``cubic``,
+                ``nearest`` or ``average``. None refuses them, unless the training stated it.
+            grid: the modality whose grid is the reference. None takes that of the training, else the first.
+            match_bands: whether spectra of other bands than the model's are resampled by wavelength.
+
+        Raises:
+            InputError: if a modality is missing or unknown, or has other bands, another size or georeference
+                than the others; a file is absent or damaged; or an option is out of range.
+        """
         if speed not in SPEEDS:
             raise InputError(f"speed is '{speed}', expected {', '.join(SPEEDS)}")
         if overlap is None:
@@ -241,8 +250,11 @@ class Predictor:
         batch_size = batch_size or WINDOWS_AT_ONCE.get(self.device.type, WINDOWS_AT_ONCE["cpu"])
         self._check_modalities(rasters)
         with ExitStack() as stack:
-            opened = {m: stack.enter_context(self._open(m, rasters[m])) for m in self.in_channels}
-            place = self._check_rasters(opened, strict)
+            opened = {
+                m: stack.enter_context(self._open(m, rasters[m], align, match_bands))
+                for m in self.in_channels
+            }
+            place = self._check_rasters(opened, strict, self._reference(rasters, grid))
             classifier = RowClassifier(self.model, opened, self.window, overlap, batch_size)
             stack.enter_context(block_cache(opened.values(), classifier.grid.side))
             views = stack.enter_context(_views(self.model, several=speed == "best"))
@@ -254,7 +266,11 @@ class Predictor:
         """Return what a map's file says of the model, the rasters and how they were read."""
         tags = {**self.tags, "M3AMBA_ZOO_VERSION": version("m3amba_zoo")}
         tags |= {name.upper(): f"{value:g}" for name, value in settings.items()}
-        return tags | {f"INPUT_{m.upper()}": str(raster.stated) for m, raster in opened.items()}
+        for modality, raster in opened.items():
+            tags[f"INPUT_{modality.upper()}"] = ", ".join(raster.stated.files)
+            if raster.resampled:
+                tags[f"RESAMPLED_{modality.upper()}"] = raster.resampled
+        return tags
 
     def _check_modalities(self, given: Mapping[str, GivenRaster]) -> None:
         expected = ", ".join(f"{m} ({bands} bands)" for m, bands in self.in_channels.items())
@@ -265,7 +281,14 @@ class Predictor:
             if modality not in given:
                 raise InputError(f"modality '{modality}' is missing; the model was trained on {expected}")
 
-    def _open(self, modality: str, given: GivenRaster) -> OpenRaster:
+    def _reference(self, given: Mapping[str, GivenRaster], grid: str | None) -> str:
+        """Return the modality whose grid the others are brought to."""
+        if grid is not None and grid not in given:
+            raise InputError(f"the grid of '{grid}' is asked for, but the rasters are {', '.join(given)}")
+        trained = [m for m, known in self.bands.items() if known.request.grid]
+        return grid or next(iter(trained or given))
+
+    def _open(self, modality: str, given: GivenRaster, align: str | None, match_bands: bool) -> OpenRaster:
         """Open a raster as the training's files were read, and let it give the model's bands.
 
         Raises:
@@ -275,29 +298,36 @@ class Predictor:
         known = self.bands.get(modality, KnownBands(expected))
         if isinstance(given, (str, Path)):
             given = parse_path(str(given))
+        elif isinstance(given, (list, tuple)):
+            given = stack([parse_path(str(path)) for path in given])
+        stated = replace(known.request, where=f"the model's '{modality}'")
+        stated = replace(stated, align=check_align("align", align) or stated.align)
         if isinstance(given, RasterRequest):
-            given = given.completed_by(replace(known.request, where=f"the model's '{modality}'"))
+            given = given.completed_by(stated)
         opened = open_raster(given, modality, expected)
         try:
-            take_bands(opened, known, f"those of '{modality}' in training")
+            opened.stated = replace(opened.stated, align=opened.stated.align or stated.align)
+            if len(opened.stated.parts) != len(stated.parts) and any(part.stated() for part in stated.parts):
+                opened.remarks.append(
+                    f"{opened.path}: '{modality}' of the training was {len(stated.parts)} files; what was "
+                    "stated of each of them does not hold here"
+                )
+            take_bands(opened, known, f"those of '{modality}' in training", match_bands)
         except BaseException:
             opened.close()
             raise
         return opened
 
-    def _check_rasters(self, opened: Mapping[str, OpenRaster], strict: bool) -> Grid:
-        """Return the common grid, that of a georeferenced raster where there is one."""
-        grids = [raster.grid for raster in opened.values()]
-        grids.sort(key=lambda grid: grid.transform is None)
-        for other in grids[1:]:
-            require_same_grid("to predict", grids[0], other)
+    def _check_rasters(self, opened: Mapping[str, OpenRaster], strict: bool, reference: str) -> Grid:
+        """Bring the rasters to one grid and return it, with a georeference where there is one."""
+        place = align_rasters("to predict", opened, reference)
         log_remarks(opened.values())
         for modality, known in self.bands.items():
             if sentence := unlike_training(opened[modality], known):
                 if strict:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
-        return grids[0]
+        return place
 
 
 def _requests(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequest], ...]:
@@ -310,11 +340,18 @@ def _requests(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequ
     for modality, given in rasters.items():
         if isinstance(given, (str, Path)):
             given = parse_path(str(given))
+        elif isinstance(given, (list, tuple)):
+            given = stack([parse_path(str(path)) for path in given])
         if not isinstance(given, RasterRequest):
             raise InputError(f"the raster of '{modality}' is an array; with dask a file is expected")
-        path = os.path.abspath(given.path) if Path(given.path).exists() else given.path
-        requests.append((modality, replace(given, path=path)))
+        parts = tuple(replace(part, path=_reachable(part.path)) for part in given.parts)
+        requests.append((modality, replace(given, path=_reachable(given.path), parts=parts)))
     return tuple(requests)
+
+
+def _reachable(path: str) -> str:
+    """Return the absolute path of a file; another name of GDAL's as it is."""
+    return os.path.abspath(path) if Path(path).exists() else path
 
 
 @contextmanager

@@ -4,56 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.axes import put_in_order
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.matlab import list_variables, read_image
 from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.store import Pixels, Store
 
 ARRAY_FILES = (".mat", ".npy")
 
 
-class ArrayStore:
-    """Bands in memory; see ``GeoFile`` for what a store is.
+class ArrayStore(Store):
+    """Bands in memory.
 
     Args:
-        data: ``(C, H, W)``.
+        data: ``(C, H, W)``: a numpy array, or one that turns into it where it is sliced, as dask's do.
         mask: True where values are missing, ``(C, H, W)`` or ``(1, H, W)``, or None.
+        bands: what is known of them.
     """
 
-    crs = transform = None
-    alpha: tuple[int, ...] = ()
-    bands = Bands()
-
-    def __init__(self, data: NDArray, mask: NDArray[np.bool_] | None = None) -> None:
+    def __init__(self, data: Any, mask: NDArray[np.bool_] | None = None, bands: Bands | None = None) -> None:
+        super().__init__(len(data), (data.shape[1], data.shape[2]), data.dtype)
         self._data, self._mask = data, mask
-        self.count, self.dtype = len(data), data.dtype
-        self.shape = (data.shape[1], data.shape[2])
         self.has_mask = mask is not None
-        self.nodata: tuple[float | None, ...] = (None,) * self.count
-        self.scales, self.offsets = np.ones(self.count), np.zeros(self.count)
+        self.bands = bands or Bands()
 
-    def close(self) -> None:
-        """Do nothing."""
-
-    def read(self, bands: Sequence[int], first: int, last: int) -> NDArray:
-        """Return rows ``first .. last - 1`` of some bands; a view if they are all in order."""
-        if list(bands) == list(range(self.count)):
-            return self._data[:, first:last]
-        return self._data[list(bands), first:last]
-
-    def missing(self, bands: Sequence[int], first: int, last: int) -> NDArray[np.bool_] | None:
-        """Return the mask's rows ``first .. last - 1``."""
-        if self._mask is None or len(self._mask) == 1:
-            return self._mask if self._mask is None else self._mask[:, first:last]
-        return self._mask[list(bands), first:last]
-
-    def block_bytes(self, rows: int) -> int:
-        """Return 0: nothing is read from a disk."""
-        return 0
+    def read(self, bands: Sequence[int], window: Window) -> Pixels:
+        """Read a window; a view if the bands are all in order."""
+        at = (slice(None), *window.toslices())
+        values, mask = self._data[at], None if self._mask is None else self._mask[at]
+        if list(bands) != list(range(self.count)):
+            values = values[list(bands)]
+            mask = mask if mask is None or len(mask) == 1 else mask[list(bands)]
+        return Pixels(np.asarray(values), mask)
 
 
 def read_array_file(request: RasterRequest) -> NDArray:
@@ -66,7 +55,10 @@ def read_array_file(request: RasterRequest) -> NDArray:
     if not path.is_file():
         raise InputError(f"{path}: no such file; a MATLAB or NumPy file is expected")
     if path.suffix.lower() == ".mat":
-        return read_image(path, request.key or _only_image(path))
+        data = read_image(path, request.key or _only_image(path))
+        if request.axes and len(data) > 1:  # those of the variable, H x W x C, as MATLAB shows it
+            return put_in_order(data.transpose(1, 2, 0), request.axes)
+        return data
     try:
         data = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -74,7 +66,9 @@ def read_array_file(request: RasterRequest) -> NDArray:
     if not isinstance(data, np.ndarray) or data.ndim not in (2, 3) or data.dtype.kind not in "biuf":
         found = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else "several arrays"
         raise InputError(f"{path}: holds {found}; real numbers (bands, rows, columns) are expected")
-    return data[None] if data.ndim == 2 else data
+    if data.ndim == 2:
+        return data[None]
+    return put_in_order(data, request.axes) if request.axes else data
 
 
 def _only_image(path: Path) -> str:

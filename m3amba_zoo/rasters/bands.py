@@ -42,12 +42,16 @@ class Bands(NamedTuple):
         wavelengths: centres in nm, ``(C,)`` float64, or None.
         bad: numbers of the bands, from 0, that the file itself calls bad.
         remark: what was guessed, a sentence without the file's name; empty if nothing was.
+        reason: how the file calls bands bad, in words.
+        named_by_files: whether a name is that of a file, which has no other name for its band.
     """
 
     names: tuple[str, ...] = ()
     wavelengths: NDArray[np.float64] | None = None
     bad: tuple[int, ...] = ()
     remark: str = ""
+    reason: str = "bbl"
+    named_by_files: bool = False
 
 
 def read_bands(file: DatasetReader) -> Bands:

@@ -21,29 +21,25 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.axes import BAND, axis_of
 from m3amba_zoo.rasters.bands import read_bands
+from m3amba_zoo.rasters.enmap import read_enmap
 from m3amba_zoo.rasters.geotags import geo_tags
 from m3amba_zoo.rasters.grid import georeference
 from m3amba_zoo.rasters.request import GDAL_NAME, RasterRequest
+from m3amba_zoo.rasters.store import Pixels, Store
 
 UNREADABLE = "not a readable raster, it may be cut short, damaged or of another format"
+NAMES_OF_ARRAYS = {"netCDF": 'NETCDF:"{}":{}', "HDF5Image": 'HDF5:"{}"://{}'}
+"""How GDAL names an array of a file of which it shows the only one at once, by its driver."""
 _places: dict[tuple[bytes, ...], tuple[str | None, Affine | None]] = {}
 """CRS and transform of the last GeoTIFF, by its tags: GDAL looks a CRS without a code up for milliseconds."""
 
 
-class GeoFile:
+class GeoFile(Store):
     """A file that GDAL has opened, as a store of pixels.
 
-    Attributes:
-        count: number of bands.
-        shape: rows and columns.
-        crs, transform: see ``Grid``.
-        dtype: that all bands fit in.
-        alpha: numbers of the bands, from 0, that the file calls alpha.
-        bands: names, wavelengths and bad bands.
-        nodata: the value of each band, or None.
-        scales, offsets: of each band, by the file's tags.
-        has_mask: whether a mask, inside the file or beside it, tells which pixels are missing.
+    What its metadata file says of an EnMAP image goes before what the image says.
     """
 
     def __init__(self, request: RasterRequest) -> None:
@@ -59,62 +55,73 @@ class GeoFile:
         known = _places.get(tags) if tags else None
         with gdal_errors(path, UNREADABLE):
             self._file: DatasetReader = rasterio.open(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
+            if self._file.driver == "netCDF" and self._file.transform.is_identity:
+                self._file.close()  # GDAL turned it upside down, for it did not find which end is up
+                with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"):
+                    self._file = rasterio.open(name)
         try:
-            self.dtype = _dtype(self._file, path)
+            super().__init__(self._file.count, self._file.shape, _dtype(self._file, path))
             _check_size(self._file, path)
             self.crs, self.transform = known or georeference(self._file, path)
             self.bands = read_bands(self._file)
+            _check_axes(self._file, path)
+            self._describe(request.path)
         except BaseException:
             self._file.close()
             raise
         if tags:
             _places.clear()  # files of one place are read one after the other
             _places[tags] = self.crs, self.transform
-        self.count: int = self._file.count
-        self.shape: tuple[int, int] = self._file.shape
+
+    def _describe(self, path: str) -> None:
+        """Take over what the file says of its values."""
         self.alpha = tuple(n for n, color in enumerate(self._file.colorinterp) if color is ColorInterp.alpha)
-        self.nodata: tuple[float | None, ...] = self._file.nodatavals
+        self.nodata = self._file.nodatavals
         self.scales, self.offsets = np.array(self._file.scales), np.array(self._file.offsets)
         flags = self._file.mask_flag_enums[0]
         self.has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        self._mask_band: int | None = None
+        facts = read_enmap(path, self.count)
+        if facts is not None:
+            self.bands, self.scales, self.offsets = facts.bands, facts.scales, facts.offsets
+            self.nodata = tuple(facts.nodata if own is None else own for own in self.nodata)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def read(self, bands: Sequence[int], first: int, last: int) -> NDArray:
-        """Read rows ``first .. last - 1`` of some bands, ``(C, rows, W)`` in ``dtype``.
+    def read(self, bands: Sequence[int], window: Window) -> Pixels:
+        """Read a window of some bands.
 
         Raises:
-            InputError: if they cannot be read.
+            InputError: if it cannot be read.
         """
-        rows = f"rows {first} to {last - 1} cannot be read, the file may be cut short or damaged"
-        window = self._rows(first, last)
-        with gdal_errors(self._path, rows):
+        first, last = window.row_off, window.row_off + window.height - 1
+        what = f"rows {first} to {last} cannot be read, the file may be cut short or damaged"
+        with gdal_errors(self._path, what):
             if len(set(self._file.dtypes)) > 1:  # of a VRT; rasterio reads bands of one dtype at once
                 parts = [self._file.read(band + 1, window=window, out_dtype=self.dtype) for band in bands]
-                return np.stack(parts)
-            return self._file.read([band + 1 for band in bands], window=window)
+                values = np.stack(parts)
+            else:
+                values = self._file.read([band + 1 for band in bands], window=window)
+        return Pixels(values, self._mask(window) if self.has_mask else None)
 
-    def missing(self, bands: Sequence[int], first: int, last: int) -> NDArray[np.bool_] | None:
-        """Return where the mask calls rows ``first .. last - 1`` missing, ``(1, rows, W)``, or None.
-
-        Raises:
-            InputError: if the mask cannot be read.
-        """
-        if not self.has_mask:
-            return None
+    def _mask(self, window: Window) -> NDArray[np.bool_]:
+        """Return where the mask calls pixels missing, ``(1, H, W)``."""
         with gdal_errors(self._path, "its mask of missing values cannot be read"):
-            return self._file.read_masks([1], window=self._rows(first, last)) == 0
+            if self._mask_band is not None:
+                return self._file.read([self._mask_band + 1], window=window) == 0
+            return self._file.read_masks([1], window=window) == 0
+
+    def mask_by_alpha(self) -> None:
+        """Take the first band that the file calls alpha as the mask."""
+        self._mask_band, self.has_mask = self.alpha[0], True
 
     def block_bytes(self, rows: int) -> int:
         """Return the size of the blocks that so many adjacent rows touch."""
         height, width = self._file.block_shapes[0]
         touched = height * min(-(-rows // height) + 1, -(-self.shape[0] // height))
         return touched * -(-self.shape[1] // width) * width * self.count * self.dtype.itemsize
-
-    def _rows(self, first: int, last: int) -> Window:
-        return Window(0, first, self.shape[1], last - first)
 
 
 def array_name(path: str, key: str) -> str:
@@ -128,12 +135,14 @@ def array_name(path: str, key: str) -> str:
         InputError: if there is no such array, or several; the message lists the file's arrays.
     """
     with gdal_errors(path, "not a readable raster"), rasterio.open(path) as file:
-        names, single = list(file.subdatasets), file.count > 0
+        names, single, name = list(file.subdatasets), file.count > 0, NAMES_OF_ARRAYS.get(file.driver)
     wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
     arrays = {_array_key(name, path): name for name in names}
     found = [name for array, name in arrays.items() if f"/{array}".endswith(f"/{wanted}")]
     if len(found) == 1:
         return found[0]
+    if single and name is not None:
+        return name.format(path, key)
     if not names:
         raise InputError(f"{path}: has no array '{key}', it holds {'one raster' if single else 'no array'}")
     how = "no array" if not found else f"{len(found)} arrays"
@@ -175,6 +184,16 @@ def _dtype(file: DatasetReader, path: str) -> np.dtype:
             "the calibrated and terrain-corrected backscatter, as ESA's SNAP makes it"
         )
     return np.result_type(*(np.dtype(name) for name in file.dtypes))
+
+
+def _check_axes(file: DatasetReader, path: str) -> None:
+    """Raise InputError if GDAL takes an axis for the bands that the file itself calls rows or columns."""
+    for name in file.tags().get("NETCDF_DIM_EXTRA", "").strip("{}").split(","):
+        if axis_of(name) not in (BAND, None):
+            raise InputError(
+                f"{path}: its first axis is '{name}', which is no axis of bands; bands, rows and columns in "
+                "this order are expected (ncpdq of the NCO tools changes the order), or NetCDF version 4"
+            )
 
 
 def _check_size(file: DatasetReader, path: str) -> None:

@@ -9,12 +9,16 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
+from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.crs import crs_label, horizontal, same_crs
 
 GRID_TOLERANCE = 0.05
 """Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
+ALIGN_REMEDY = (
+    "--align for predict, align: bilinear in scene.yaml, which warp the other to the one while it is read"
+)
 
 
 class Grid(NamedTuple):
@@ -27,6 +31,24 @@ class Grid(NamedTuple):
     crs: str | None
     transform: Affine | None
     path: str
+
+    def __str__(self) -> str:
+        rows, columns = self.shape
+        text = f"{rows} x {columns} pixels (rows x columns)"
+        if self.transform is None:
+            return f"{text}, not georeferenced"
+        a, b, c, d, e, f = self.transform[:6]
+        size = (
+            f"{a:.6g} x {e:.6g}" if not (b or d) else f"{np.hypot(a, d):.6g} x {np.hypot(b, e):.6g}, rotated"
+        )
+        return f"{text} of {size}, {crs_label(self.crs)}, upper left corner ({c:.10g}, {f:.10g})"
+
+    def part(self, window: Window) -> Affine:
+        """Return the transform of a window; the grid has one itself."""
+        assert self.transform is not None
+        a, b, c, d, e, f = self.transform[:6]
+        column, row = window.col_off, window.row_off
+        return Affine(a, b, c + a * column + b * row, d, e, f + d * column + e * row)
 
 
 def georeference(file: DatasetReader, path: str) -> tuple[str | None, Affine | None]:
@@ -60,27 +82,35 @@ def _horizontal_crs(wkt: str) -> str | None:
     return horizontal(CRS.from_wkt(wkt).to_string())
 
 
-def require_same_grid(scene: str, first: Grid, other: Grid) -> None:
-    """Raise InputError, naming both files, unless they have one size and, if known, one georeference."""
-    found = None
+def require_same_grid(scene: str, first: Grid, other: Grid, remedy: str = "") -> None:
+    """Raise InputError, with both grids, unless they have one size and, if known, one georeference.
+
+    Args:
+        scene: for the message, empty if there is none.
+        first: a grid.
+        other: another.
+        remedy: what can be done instead of expecting one grid, for the message.
+    """
+    if found := difference(first, other):
+        where = f"scene '{scene}': " if scene else ""
+        raise InputError(
+            f"{where}{first.path} and {other.path} {found}: the one has {first}; the other has {other}; one "
+            f"common grid is expected{remedy and f', or {remedy}'}"
+        )
+
+
+def difference(first: Grid, other: Grid) -> str:
+    """Say how two grids differ; empty if they have one size and, if known, one georeference."""
     if first.shape != other.shape:
         sizes = [f"{rows} x {columns}" for rows, columns in (first.shape, other.shape)]
-        found = f"are {sizes[0]} and {sizes[1]} pixels (rows x columns)"
-    elif first.crs and other.crs and not same_crs(first.crs, other.crs):
-        found = f"have the CRS {crs_label(first.crs)} and {crs_label(other.crs)}"
-    elif first.transform and other.transform:
+        return f"are {sizes[0]} and {sizes[1]} pixels (rows x columns)"
+    if first.crs and other.crs and not same_crs(first.crs, other.crs):
+        return f"have the CRS {crs_label(first.crs)} and {crs_label(other.crs)}"
+    if first.transform and other.transform:
         shift = _shift(first.transform, other.transform, first.shape)
         if shift > GRID_TOLERANCE:
-            origins = [f"({t.c:.10g}, {t.f:.10g})" for t in (first.transform, other.transform)]
-            sizes = [f"{t.a:.6g} x {t.e:.6g}" for t in (first.transform, other.transform)]
-            found = (
-                f"lie apart by {shift:.3g} pixels (upper left corners {origins[0]} and {origins[1]}, pixels "
-                f"{sizes[0]} and {sizes[1]})"
-            )
-    if found:
-        raise InputError(
-            f"scene '{scene}': {first.path} and {other.path} {found}; one common grid is expected"
-        )
+            return f"lie apart by {shift:.3g} pixels"
+    return ""
 
 
 def _shift(first: Affine, other: Affine, shape: tuple[int, int]) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.resampling import FARTHEST_NM, same_bands
 
-FARTHEST_NM = 10.0
-"""Bands further apart than this are not the same band, however wide a sensor's bands are spaced."""
 FEW = 12
-STATED = ("key", "nodata", "unit", "scale", "offset", "alpha")
+REMEDY = (
+    ", or --match-bands to resample spectra by wavelength where both are known, or a training on these bands "
+    "that starts from the model (--init-from)"
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class KnownBands:
         numbers: which band of its file each was, from 0.
         bands_in_file: how many bands the file had; 0 if unknown.
         unit: see ``Raster``.
-        stated: what was stated of the files, by the names of ``RasterRequest``.
+        stated: what was stated of the files, see ``RasterRequest.stated``.
         mean, std: of each band over the training pixels that have it, or empty.
     """
 
@@ -49,7 +52,6 @@ class KnownBands:
     def of(cls, raster: Raster, request: RasterRequest | None = None) -> KnownBands:
         """Describe a raster's bands, and how its file was read."""
         centres = () if raster.wavelengths is None else tuple(raster.wavelengths.tolist())
-        stated = {name: value for name in STATED if (value := getattr(request, name, None)) not in (None, "")}
         numbers = raster.numbers or tuple(range(len(raster.data)))
         return cls(
             len(raster.data),
@@ -58,14 +60,16 @@ class KnownBands:
             numbers,
             raster.bands_in_file,
             raster.unit,
-            stated or None,
+            request.stated() or None if request else None,
         )
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> KnownBands:
         """Return what ``to_json`` wrote; unknown keys are of later versions and left out."""
         known: dict[str, Any] = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
-        return cls(**_with_tuples(known))
+        for name in known:
+            known[name] = tuple(known[name]) if isinstance(known[name], list) else known[name]
+        return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON values, without what is not known."""
@@ -74,10 +78,10 @@ class KnownBands:
     @property
     def request(self) -> RasterRequest:
         """What was stated of the files, without a path."""
-        return RasterRequest("", **_with_tuples(self.stated or {}))
+        return RasterRequest.from_stated(self.stated or {})
 
 
-def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
+def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | None = None) -> None:
     """Let an open raster give the known bands, in their order.
 
     Bands that are stated by number are taken as they are. Else wavelengths decide if both sides have them,
@@ -87,37 +91,55 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str) -> None:
         opened: is changed.
         known: the bands expected.
         whose: words for whose bands these are, such as ``the model's``.
+        match: whether to resample other bands by wavelength; None if that is no choice.
 
     Raises:
         InputError: if the raster does not have these bands; the message lists both sides.
     """
     header, found = opened.header, len(opened.header.data)
-    if opened.stated.bands is None:
-        order, by = None, ""
-        if known.wavelengths and header.wavelengths is not None:
-            order, by = _by_wavelength(np.array(known.wavelengths), header.wavelengths), "wavelength"
-        elif known.names and header.bands:
-            order, by = _by_name(known.names, header.bands), "name"
-        if by and order is None:
-            raise InputError(
-                f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
-                "expected these bands, or those to take by number (bands: in scene.yaml, --bands)"
-            )
-        if order is not None:
-            if order != list(range(found)):
-                opened.select(order)
-                if order != sorted(order):
-                    opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
-            return
-        if found != known.count and found == known.bands_in_file:
-            opened.select(known.numbers)
-            return
-    if found != known.count:
+    order, by = (None, "") if opened.stated.bands is not None else _order(header, known)
+    remedy = "" if match is None else REMEDY
+    if order is not None:
+        if order != list(range(found)):
+            opened.select(order)
+            if order != sorted(order):
+                opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
+    elif match and _can_be_resampled(header, known):
+        opened.resample(known.wavelengths)
+    elif by == "name" and opened.named_by_files and found == known.count:
+        opened.remarks.append(
+            f"{opened.path}: bands with {_listed(header)} are taken in this order, but {whose} have "
+            f"{_listed_known(known)}"
+        )
+    elif by:
+        raise InputError(
+            f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
+            f"expected these bands, or those to take by number (bands: in scene.yaml, --bands){remedy}"
+        )
+    elif opened.stated.bands is None and found == known.bands_in_file != known.count:
+        opened.select(known.numbers)
+    elif found != known.count:
         of_file = f" of {opened.bands_in_file}" if found != opened.bands_in_file else ""
         raise InputError(
             f"{opened.path}: has {found}{of_file} bands ({_listed(header)}), but {whose} are {known.count} "
-            f"({_listed_known(known)}); expected these bands"
+            f"({_listed_known(known)}); expected these bands{remedy}"
         )
+
+
+def _order(header: Raster, known: KnownBands) -> tuple[list[int] | None, str]:
+    """Return which bands are the known ones, None if they are not told; and what tells them."""
+    if header.wavelengths is not None and known.wavelengths:
+        return _by_wavelength(np.array(known.wavelengths), header.wavelengths), "wavelength"
+    if known.names and header.bands:
+        return _by_name(known.names, header.bands), "name"
+    return None, ""
+
+
+def _can_be_resampled(header: Raster, known: KnownBands) -> bool:
+    """Tell whether both sides have wavelengths, and others."""
+    if header.wavelengths is None or not known.wavelengths:
+        return False
+    return not same_bands(header.wavelengths, np.array(known.wavelengths))
 
 
 def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 8) -> str:
@@ -169,26 +191,33 @@ def _by_wavelength(expected: NDArray[np.float64], found: NDArray[np.float64]) ->
 
 def _by_name(expected: Sequence[str], found: Sequence[str]) -> list[int] | None:
     """Return the band of ``found`` with each expected name; None if one is absent or ambiguous."""
-    keys: tuple[Callable[[str], Hashable], ...] = (str.casefold, _first_word)
-    for key in keys:
-        positions = {key(name): index for index, name in enumerate(found)}
-        wanted = [key(name) for name in expected]
+    for key in (_casefolded, _first_words, _distinct_words):
+        positions = {name: index for index, name in enumerate(key(found))}
+        wanted = key(expected)
         if len(positions) == len(found) and len(set(wanted)) == len(wanted) and set(wanted) <= set(positions):
             return [positions[name] for name in wanted]
     return None
 
 
-def _first_word(name: str) -> str:
-    """Return the band's short name: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
-    word = (name.casefold().split() or [""])[0].strip(",;:")
+def _casefolded(names: Sequence[str]) -> list[str]:
+    return [name.casefold() for name in names]
+
+
+def _first_words(names: Sequence[str]) -> list[str]:
+    """Return the bands' short names: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
+    return [_without_zeros((name.casefold().split() or [""])[0].strip(",;:")) for name in names]
+
+
+def _distinct_words(names: Sequence[str]) -> list[str]:
+    """Return what tells names apart: ``b2`` and ``b3`` of ``T32_2022_B02`` and ``T32_2022_B03``."""
+    words = [[_without_zeros(word) for word in re.split(r"[\W_]+", name.casefold())] for name in names]
+    common = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
+    return [" ".join(word for word in of_name if word not in common) for of_name in words]
+
+
+def _without_zeros(word: str) -> str:
     letters = word.rstrip("0123456789")
-    digits = word[len(letters) :].lstrip("0")
-    return letters + digits
-
-
-def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of JSON, with tuples in place of lists."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return letters + word[len(letters) :].lstrip("0")
 
 
 def _listed(raster: Raster) -> str:

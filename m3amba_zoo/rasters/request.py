@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,12 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.raster import Nodata
 
 ALPHA = ("data", "mask")
-OF_ARRAYS = (".mat", ".h5", ".he5", ".hdf", ".hdf5", ".nc", ".nc4")
+ALIGN = ("bilinear", "cubic", "nearest", "average")
+_OF_SEVERAL = (".mat", ".h5", ".he5", ".hdf", ".hdf5", ".nc", ".nc4")
+OF_ARRAYS = {"key": _OF_SEVERAL, "axes": (*_OF_SEVERAL, ".npy")}
+"""Suffixes of the files for which a statement on arrays can hold."""
+STATEMENTS = ("key", "nodata", "unit", "scale", "offset", "alpha", "align", "axes")
+"""What is part of a model: prediction reads a user's files as training's were read."""
 BAND_RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 GDAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+:|/vsi")
 """How GDAL's names begin that are no files, such as ``NETCDF:"a.nc":b``, ``https:`` and ``/vsizip/``."""
@@ -20,10 +25,11 @@ GDAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+:|/vsi")
 
 @dataclass(frozen=True)
 class RasterRequest:
-    """A file, and what is stated of it; what is stated replaces what the file says.
+    """A file, or several to be stacked, and what is stated of it; what is stated replaces what the file says.
 
     Attributes:
-        path: a file, or what else GDAL opens (``/vsicurl/...``, ``https://...``, a subdataset's own name).
+        path: a file, or what else GDAL opens (``/vsicurl/...``, ``https://...``, a subdataset's own name); of
+            several files, their paths with commas.
         key: the array of a MATLAB, HDF5 or NetCDF file, else empty.
         bands: those to keep, counted from 0, in this order; None for all that the file does not call bad.
         nodata: one value, or one per band of the file.
@@ -31,6 +37,11 @@ class RasterRequest:
         wavelengths: in nm, one per band of the file.
         scale, offset: a value is the file's number times scale plus offset; None takes the file's tags.
         alpha: what a band is that the file calls alpha: ``data``, or the ``mask`` of missing values.
+        align: how to interpolate if the file lies on another grid than the reference; None refuses it.
+        axes: of an array whose file does not name them, see ``parse_axes``.
+        grid: whether its grid is the reference of the other rasters.
+        parts: the files to be stacked, in this order. Bands, nodata in a list and wavelengths count over the
+            stack; all else holds for those parts that do not state it themselves.
         where: words that a message on what is stated begins with.
     """
 
@@ -43,32 +54,112 @@ class RasterRequest:
     scale: float | None = None
     offset: float | None = None
     alpha: str | None = None
+    align: str | None = None
+    axes: str | None = None
+    grid: bool = False
+    parts: tuple[RasterRequest, ...] = ()
     where: str = ""
 
     def __str__(self) -> str:
+        if self.parts:
+            return f"{self.parts[0]} (and {len(self.parts) - 1} more)"
         return f"{self.path}: key '{self.key}'" if self.key else self.path
 
-    def completed_by(self, other: RasterRequest) -> RasterRequest:
-        """Return this request with the other's statements where it has none; path and bands stay.
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of all files."""
+        return tuple(part.path for part in self.parts) or (self.path,)
 
-        The other's key holds for files that can hold several arrays.
+    def completed_by(self, other: RasterRequest) -> RasterRequest:
+        """Return this request with the other's statements where it has none; path, bands and parts stay.
+
+        The other's key and axes hold for files of arrays; the statements of its parts hold if there are as
+        many of them.
         """
-        names = ["nodata", "unit", "scale", "offset", "alpha", "where"]
-        names += ["key"] if self.path.lower().endswith(OF_ARRAYS) else []
-        empty = [name for name in names if getattr(self, name) in (None, "")]
-        return replace(self, **{name: getattr(other, name) for name in empty})
+        unfit = {name for name, suffixes in OF_ARRAYS.items() if not self.path.lower().endswith(suffixes)}
+        empty = [name for name in (*STATEMENTS, "where") if getattr(self, name) in (None, "")]
+        empty = [name for name in empty if name not in unfit]
+        parts = self.spread().parts  # what is stated here of all files goes before what is there of each
+        if len(parts) == len(other.parts):
+            pairs = zip(parts, other.parts, strict=True)
+            parts = tuple(part.completed_by(of_other) for part, of_other in pairs)
+        return replace(self, parts=parts, **{name: getattr(other, name) for name in empty})
+
+    def spread(self) -> RasterRequest:
+        """Return this request with parts that state what is stated of them all, unless they state it.
+
+        Raises:
+            InputError: if ``nodata`` is a list of other than one number per file.
+        """
+        if not self.parts:
+            return self
+        nodata = self.nodata if isinstance(self.nodata, tuple) else (self.nodata,) * len(self.parts)
+        if len(nodata) != len(self.parts):
+            raise InputError(
+                f"{self.where}: 'nodata' has {len(nodata)} numbers for {len(self.parts)} files; one number, "
+                "or one per file, is expected"
+            )
+        common = replace(self, parts=(), unit="")
+        pairs = zip(self.parts, nodata, strict=True)
+        return replace(
+            self, parts=tuple(part.completed_by(replace(common, nodata=value)) for part, value in pairs)
+        )
+
+    def stated(self) -> dict[str, Any]:
+        """Return what is part of a model as values of JSON, see ``from_stated``."""
+        found = {name: value for name in STATEMENTS if (value := getattr(self, name)) not in (None, "")}
+        if self.grid:
+            found["grid"] = True
+        if parts := [part.stated() for part in self.parts]:
+            found["parts"] = parts
+        return found
+
+    @classmethod
+    def from_stated(cls, stated: Mapping[str, Any]) -> RasterRequest:
+        """Return the request, without a path, of which ``stated`` returned this; skip unknown names."""
+        known = {name: stated[name] for name in (*STATEMENTS, "grid") if name in stated}
+        known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+        return cls("", parts=tuple(map(cls.from_stated, stated.get("parts", ()))), **known)
 
 
 def parse_path(text: str) -> RasterRequest:
-    """Return a request for a file as a command names it: ``FILE`` or ``FILE:KEY``.
+    """Return a request for files as a command names them: ``FILE``, ``FILE:KEY``, or several with commas.
 
-    A file of the whole name goes first; a name of GDAL's own is taken as it is.
+    A file of the whole name goes first; a name of GDAL's own is taken as it is, unless all that its commas
+    part are files or such names.
     """
-    if not Path(text).exists() and not GDAL_NAME.match(text):
+    if Path(text).exists():
+        return RasterRequest(text)
+    names = [name.strip() for name in text.split(",")]
+    if len(names) > 1 and (not GDAL_NAME.match(text) or all(map(_is_name, names))):
+        return stack([parse_path(name) for name in names if name])
+    if not GDAL_NAME.match(text):
         path, colon, key = text.rpartition(":")
         if colon and key and Path(path).is_file():
             return RasterRequest(path, key)
     return RasterRequest(text)
+
+
+def check_align(where: str, method: str | None) -> str | None:
+    """Return the name of a method that ``align`` knows, or None.
+
+    Raises:
+        InputError: if it is another one; the message begins with ``where``.
+    """
+    if method not in (None, *ALIGN):
+        raise InputError(f"{where}: '{method}', expected {', '.join(ALIGN[:-1])} or {ALIGN[-1]}")
+    return method
+
+
+def stack(parts: Sequence[RasterRequest], **stated: Any) -> RasterRequest:
+    """Return a request for files to be stacked, with what is stated of them all."""
+    return RasterRequest(",".join(part.path for part in parts), parts=tuple(parts), **stated)
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether a text names a file, an array in one, or what else GDAL opens."""
+    path, colon, _ = text.rpartition(":")
+    return bool(GDAL_NAME.match(text)) or Path(text).exists() or (bool(colon) and Path(path).is_file())
 
 
 def parse_bands(entries: Sequence[Any], where: str) -> tuple[int, ...]:

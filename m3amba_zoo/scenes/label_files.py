@@ -47,9 +47,9 @@ class LabelRaster:
         """The file."""
         return self.entry.path
 
-    def read(self) -> GeoRaster:
+    def read(self, grid: Grid | None = None, scene: str = "") -> GeoRaster:
         """Read the file; see ``RasterEntry.read_one_band``."""
-        return self.entry.read_one_band()
+        return self.entry.read_one_band(grid, scene)
 
     def labels(self, read: GeoRaster, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
         """Return the labels ``(H, W)``; see ``labels_of_values``."""
@@ -216,6 +216,8 @@ def parse_label_file(where: str, value: Any, folder: Path, kind: str, is_mask: b
     is_vector = any(key in section for key in SHAPE_KEYS) or path.suffix.lower() in SUFFIXES
     if kind != "polygons" and not is_vector:
         return _parse_raster(where, value, folder)
+    if "align" in section:
+        raise InputError(f"{where}: 'align' is for label rasters; shapes are drawn on the rasters' grid")
     path = section.file("path", folder)
     layer = section.text("layer") or None
     if "attribute" not in section and not is_mask:

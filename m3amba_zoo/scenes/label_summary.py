@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.crs import metres_per_unit
-from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, written
@@ -118,8 +118,7 @@ def _describe_raster(
     file: LabelRaster, grid: Grid
 ) -> tuple[NDArray[np.uint8], dict[Any, int | None], tuple[float, ...], Legend]:
     """Return the labels, the values, those of no class, and the file's names and colours."""
-    read = file.read()
-    require_same_grid(str(file.path), grid, read.grid)
+    read = file.read(grid)
     found = distinct_values(read.raster)
     unlabelled = file.unlabelled
     if unlabelled is None:

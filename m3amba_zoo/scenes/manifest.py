@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands
-from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.opening import log_remarks
+from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import read_grid
 from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section, read_yaml
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color
 from m3amba_zoo.scenes.source import Source
 
-SCENE_KEYS = ("name", "modalities", "labels", "polygons", "train", "test")
+SCENE_KEYS = ("name", "modalities", "grid", "align", "labels", "polygons", "train", "test")
 
 Masks = dict[str, NDArray[np.bool_]]
 ClassValues = list[tuple[float | str, ...]]
@@ -37,7 +40,7 @@ class Manifest(Source):
         name: harbour
         modalities:
           hsi:
-            path: hsi.img               # GeoTIFF, ENVI (the data file) or MATLAB
+            path: hsi.img               # GeoTIFF, ENVI (the data file), EnMAP, PRISMA, EMIT, MATLAB, ...
             bands: [0-107, 120-150]     # (o) bands to keep, counted from 0; ranges include both ends
             nodata: -9999               # (o) replaces the file's own; a list has one number per band
             unit: reflectance x 10000   # (o)
@@ -45,9 +48,13 @@ class Manifest(Source):
             scale: 0.0001               # (o) values are the file's numbers x scale + offset; these
             offset: -0.1                # (o) replace the file's own
             alpha: data                 # (o) what the band is that the file calls alpha: data or mask
+            align: bilinear             # (o) warp it to the reference's grid; also cubic, nearest, average
           lidar:
             path: heights.mat
             key: LiDAR                  # the array of a MATLAB (H x W or H x W x C), HDF5 or NetCDF file
+            axes: row, column, band     # (o) of an array whose file does not name its axes
+        grid: hsi                       # (o) the reference; the first modality if absent
+        align: bilinear                 # (o) of all modalities that do not state it
         labels:
           path: labels.tif
           unlabelled: [0, 255]          # (o) values without a class; 0 if absent
@@ -83,8 +90,16 @@ class Manifest(Source):
     A warning counts polygons that lie off the rasters, that hold no pixel centre, or that have no value. It
     is an error if all of them lie off the rasters, or no pixel is labelled at all.
 
-    All rasters of a scene must have one size and, if known, one CRS and transform. Polygons in another CRS
-    are transformed to that of the rasters. Pixels under polygons of different classes are unlabelled.
+    A modality may be several files, stacked in order: ``paths: [B02.tif, B03.tif]`` in place of ``path``. An
+    entry may be a mapping with keys of its own: ``{path: B05.tif, nodata: 0, align: cubic}``. ``bands`` and
+    ``wavelengths`` count over the stack. Bands have the names that the files give them, else those of the
+    files. The files' grid is that of the smallest pixels.
+
+    All rasters of a scene must have one size and, if known, one CRS and transform. Those on another grid
+    (resolution, extent, CRS, rotation) are refused, unless ``align`` says how to warp them while they are
+    read. What lies outside of them is missing then. Labels are never interpolated: a label raster on another
+    grid needs ``align: nearest``. Polygons in another CRS are transformed to that of the rasters. Pixels
+    under polygons of different classes are unlabelled.
     """
 
     def __init__(self, path: str | Path, document: Any = None) -> None:
@@ -195,6 +210,8 @@ class _SceneEntry:
         }
         if "polygons" in section and "labels" in section:
             raise InputError(f"{where} has both 'labels' and 'polygons'; one of them is expected")
+        grid = section.choice("grid", list(self.modalities))
+        self.modalities = _placed(self.modalities, grid, section.choice("align", ALIGN))
         is_labelled = "polygons" in section or "labels" in section
         self._labels = {
             "labels" if key == "polygons" else key: parse_label_file(
@@ -212,11 +229,22 @@ class _SceneEntry:
 
     def load(self, rasters: bool, like: Mapping[str, KnownBands]) -> Scene:
         """Read the scene's files; see ``Source.load``. Its bands are those of ``like``, by modality."""
-        modalities = {name: entry.read(like.get(name)) for name, entry in self.modalities.items() if rasters}
-        drawn = {part: file.read() for part, file in self._labels.items() if isinstance(file, LabelRaster)}
-        grids = [read.grid for read in (*modalities.values(), *drawn.values())]
-        if not rasters:
-            grids += [read_grid(entry.request) for entry in self.modalities.values() if not entry.is_matlab]
+        with ExitStack() as stack:
+            opened = {
+                name: stack.enter_context(entry.open(like.get(name)))
+                for name, entry in self.modalities.items()
+                if rasters or not entry.is_matlab
+            }
+            grid = align_rasters(self.name, opened) if opened else None
+            if rasters:
+                log_remarks(opened.values())
+            modalities = {name: raster.read() for name, raster in opened.items() if rasters}
+        drawn = {
+            part: file.read(grid, self.name)
+            for part, file in self._labels.items()
+            if isinstance(file, LabelRaster)
+        }
+        grids = [*([grid] if grid else []), *(read.grid for read in drawn.values())]
         # a georeferenced grid comes first: the others are compared with it, and the scene and polygons use it
         grids.sort(key=lambda grid: grid.transform is None)
         for other in grids[1:]:
@@ -243,7 +271,7 @@ class _SceneEntry:
             self._require_disjoint(official)
         return Scene(
             name=self.name,
-            rasters={name: read.raster for name, read in modalities.items()},
+            rasters=modalities,
             labels=labels,
             classes=self._classes,
             crs=grids[0].crs,
@@ -276,6 +304,21 @@ class _SceneEntry:
                 f"{self.where}: {int(both.sum())} pixels are in both {train} and {test} (the first at row "
                 f"{row}, column {column}); separate parts are expected"
             )
+
+
+def _placed(
+    modalities: Mapping[str, RasterEntry], grid: str | None, align: str | None
+) -> dict[str, RasterEntry]:
+    """Enter what a scene states of all modalities: the reference, and how to align the others with it."""
+    requests = {
+        name: replace(entry.request, align=entry.request.align or align) for name, entry in modalities.items()
+    }
+    if grid is None and any(request.align for request in requests.values()):
+        grid = next(iter(requests))
+    return {
+        name: replace(entry, request=replace(requests[name], grid=name == grid))
+        for name, entry in modalities.items()
+    }
 
 
 def _classes(top: Section) -> tuple[tuple[LandClass, ...], ClassValues]:

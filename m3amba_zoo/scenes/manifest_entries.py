@@ -6,22 +6,27 @@ import difflib
 import re
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.grid import Grid, difference, require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.matlab import list_variables
+from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.opening import log_remarks, open_raster
-from m3amba_zoo.rasters.request import ALPHA, GDAL_NAME, RasterRequest, parse_bands
+from m3amba_zoo.rasters.request import ALIGN, ALPHA, GDAL_NAME, RasterRequest, parse_bands, stack
 from m3amba_zoo.scenes.georaster import GeoRaster
 
-MODALITY_KEYS = ("path", "key", "bands", "nodata", "unit", "wavelengths", "scale", "offset", "alpha")
+FILE_KEYS = ("path", "key", "bands", "nodata", "scale", "offset", "alpha", "align", "axes")
+MODALITY_KEYS = (*FILE_KEYS, "paths", "unit", "wavelengths")
+LABEL_REMEDY = "align: nearest beside the labels' path: each pixel gets the label under its centre"
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
-LABEL_KEYS = ("path", "key", "unlabelled")
+LABEL_KEYS = ("path", "key", "unlabelled", "align")
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -47,12 +52,13 @@ class Section:
 
     Attributes:
         where: the file and the path to the mapping in it; messages begin with it.
+        keys: those that are allowed.
         values: the mapping, without the keys whose value is null.
     """
 
     def __init__(self, where: str, value: Any, keys: Sequence[str], required: Sequence[str] = ()) -> None:
         """Check that ``value`` is a mapping with the ``required`` and no other than the allowed ``keys``."""
-        self.where = where
+        self.where, self.keys = where, tuple(keys)
         if not isinstance(value, dict):
             raise InputError(
                 f"{where} is {reprlib.repr(value)}; a mapping with the keys {', '.join(keys)} is expected"
@@ -106,6 +112,13 @@ class Section:
     def number_or_numbers(self, key: str) -> float | tuple[float, ...] | None:
         """Return a number, a list of numbers as a tuple, or None if the key is absent."""
         return self.numbers(key) if isinstance(self.values.get(key), list) else self.number(key)
+
+    def choice(self, key: str, choices: Sequence[str]) -> str | None:
+        """Return one of some texts, None if the key is absent."""
+        value = self.text(key) or None
+        if value not in (None, *choices):
+            raise self.refusal(key, " or ".join(choices))
+        return value
 
     def entries(self, key: str) -> list[Any]:
         """Return a list; empty only if the key is absent."""
@@ -166,36 +179,36 @@ class RasterEntry:
         Raises:
             InputError: if a key or value is wrong, or the file is absent.
         """
-        section = Section(where, value, keys, ("path",))
-        alpha = section.text("alpha") or (None if "alpha" in keys else "data")
-        if alpha not in (None, *ALPHA):
-            raise section.refusal("alpha", " or ".join(ALPHA))
-        request = RasterRequest(
-            path=section.raster("path", folder),
-            key=section.text("key"),
-            bands=parse_bands(section.entries("bands"), f"{where}: 'bands'") or None,
-            nodata=section.number_or_numbers("nodata"),
+        section = Section(where, value, keys, () if "paths" in keys else ("path",))
+        if "path" in section and "paths" in section:
+            raise InputError(f"{where} has both 'path' and 'paths'; one of them is expected")
+        if not ("path" in section or "paths" in section):
+            raise InputError(f"{where}: the key 'path' is missing; a file, or a list of 'paths', is expected")
+        parts = tuple(
+            _read_part(f"{where}, file {number}", part, folder)
+            for number, part in enumerate(section.entries("paths"), start=1)
+        )
+        request = replace(
+            _read_request(section, folder),
             unit=section.text("unit"),
             wavelengths=section.numbers("wavelengths"),
-            scale=section.number("scale"),
-            offset=section.number("offset"),
-            alpha=alpha,
-            where=where,
         )
+        if parts:
+            request = replace(request, path=stack(parts).path, parts=parts)
         return cls(where, request, section.numbers("unlabelled"))
 
     @property
     def path(self) -> str:
-        """The file."""
+        """The file, or several with commas."""
         return self.request.path
 
     @property
     def is_matlab(self) -> bool:
         """Whether it is a MATLAB file, which has no georeference."""
-        return self.path.lower().endswith(".mat")
+        return all(path.lower().endswith(".mat") for path in self.request.files)
 
-    def read(self, like: KnownBands | None = None) -> GeoRaster:
-        """Read the file; the manifest's values replace the file's own.
+    def open(self, like: KnownBands | None = None) -> OpenRaster:
+        """Open the file; the manifest's values replace the file's own.
 
         Args:
             like: the bands of the first scene, which the others must have, too.
@@ -203,9 +216,27 @@ class RasterEntry:
         Raises:
             InputError: if the file is damaged, or has other bands than the manifest says or ``like`` has.
         """
-        with open_raster(self.request, expected=None if like is None else like.count) as opened:
+        opened = open_raster(self.request, expected=None if like is None else like.count)
+        try:
             if like is not None:
                 take_bands(opened, like, "the first scene's")
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def read(self, grid: Grid | None = None, scene: str = "") -> GeoRaster:
+        """Read the file, see ``open``; on a grid if one is given.
+
+        Raises:
+            InputError: if it lies on another grid and does not state ``align``.
+        """
+        with self.open() as opened:
+            if grid is not None and difference(grid, opened.grid):
+                if opened.stated.align is None:
+                    require_same_grid(scene, grid, opened.grid, LABEL_REMEDY)
+                else:
+                    opened.align(grid, opened.stated.align)
             log_remarks([opened])
             return GeoRaster(opened.read(), opened.grid.crs, opened.grid.transform)
 
@@ -224,19 +255,45 @@ class RasterEntry:
         with open_raster(self.request) as opened:
             return len(opened.header.data)
 
-    def read_one_band(self) -> GeoRaster:
-        """Read a label raster or mask.
+    def read_one_band(self, grid: Grid | None = None, scene: str = "") -> GeoRaster:
+        """Read a label raster or mask; on a grid if one is given, see ``read``.
 
         Raises:
-            InputError: if the file is damaged or has several bands.
+            InputError: if the file is damaged, has several bands, or lies on another grid.
         """
-        read = self.read()
+        read = self.read(grid, scene)
         if len(read.raster.data) != 1:
             raise InputError(
                 f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected, with a "
                 "number for each class (not a picture in colours)"
             )
         return read
+
+
+def _read_request(section: Section, folder: Path) -> RasterRequest:
+    """Read what a mapping states of one file, or of several under ``paths``."""
+    where, is_label = section.where, "unlabelled" in section.keys
+    align = section.choice("align", ALIGN)
+    if is_label and align not in (None, "nearest"):
+        raise section.refusal("align", "nearest, as labels are never interpolated,")
+    return RasterRequest(
+        path=section.raster("path", folder) if "path" in section else "",
+        key=section.text("key"),
+        bands=parse_bands(section.entries("bands"), f"{where}: 'bands'") or None,
+        nodata=section.number_or_numbers("nodata"),
+        scale=section.number("scale"),
+        offset=section.number("offset"),
+        alpha="data" if is_label else section.choice("alpha", ALPHA),
+        align=align,
+        axes=parse_axes(section.values["axes"], f"{where}: 'axes'") if "axes" in section else None,
+        where=where,
+    )
+
+
+def _read_part(where: str, value: Any, folder: Path) -> RasterRequest:
+    """Read an entry of ``paths``: a path, or a mapping with keys of its own."""
+    entry = {"path": value} if isinstance(value, str) else value
+    return _read_request(Section(where, entry, FILE_KEYS, ("path",)), folder)
 
 
 def _number(value: Any) -> float | None:

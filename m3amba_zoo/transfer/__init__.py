@@ -1,6 +1,7 @@
 """Starts a model from another's weights although bands, classes or modalities differ."""
 
-from m3amba_zoo.transfer.facts import ModalityFacts, ModelFacts, describe_model, resampling_matrix
+from m3amba_zoo.rasters.resampling import resampling_matrix
+from m3amba_zoo.transfer.facts import ModalityFacts, ModelFacts, describe_model
 from m3amba_zoo.transfer.init_from import InitFromHook, open_source
 from m3amba_zoo.transfer.weights import TransferReport, transfer_weights
 

@@ -141,7 +141,9 @@ def test_the_map_of_a_patch_wise_model_is_that_of_the_test_loop(type, patch, fil
     rows = []
     prediction = predictor.predict(files, progress=lambda done, total: rows.append((done / 21, total / 21)))
     np.testing.assert_array_equal(prediction.class_map, expected)
-    assert rows == [(0, 20), (8, 20), (12, 20), (20, 20)], "3 windows cover 20 rows: overlap would change nothing"
+    assert rows == [(0, 20), (8, 20), (12, 20), (20, 20)], (
+        "3 windows cover 20 rows: overlap would change nothing"
+    )
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

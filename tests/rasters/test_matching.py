@@ -103,3 +103,37 @@ def test_values_in_another_unit_are_noticed():
     assert "reflectance x 10000" in sentence
     with open_raster(np.full((2, 4, 4), np.nan), "hsi") as raster:
         assert unlike_training(raster, known) == ""
+
+
+def test_spectra_are_resampled_by_wavelength_and_missing_values_stay_missing():
+    nm = np.arange(400.0, 801, 25)
+    data = np.broadcast_to(nm[:, None, None] ** 1.0, (len(nm), 3, 5)).astype(np.int16).copy()
+    data[2, 1, 2] = -1  # 450 nm
+    known = KnownBands(4, wavelengths=NM)
+    with open_raster(Raster(data, wavelengths=nm + 2.4, nodata=-1, path="a.tif", unit="dB"), "hsi") as raster:
+        take_bands(raster, known, "the model's", match=True)
+        assert raster.read().data[:, 0, 0].tolist() == [450, 550, 650, 750]  # near enough, and so taken
+        assert raster.resampled == ""
+    with open_raster(Raster(data, wavelengths=nm, nodata=-1, path="a.tif", unit="dB"), "hsi") as raster:
+        wanted = (412.0, 460.0, 512.0, 791.0)
+        take_bands(raster, KnownBands(4, wavelengths=wanted), "the model's", match=True)
+        found = raster.read()
+        np.testing.assert_allclose(found.data[:, 0, 0], wanted, rtol=1e-6)
+        np.testing.assert_array_equal(np.argwhere(found.missing()), [[1, 1, 2], [2, 1, 2]])  # made of 450 nm
+        assert (found.wavelengths.tolist(), found.unit) == (list(wanted), "dB")
+        assert raster.resampled == "17 bands of 400-800 nm resampled to 4 bands of 412-791 nm"
+        assert raster.remarks == [f"a.tif: {raster.resampled}"]
+    for wanted in ((450.0, 812.0), (380.0, 500.0, 600.0)):
+        raster = open_raster(Raster(data, wavelengths=nm, path="a.tif"), "hsi")
+        with pytest.raises(InputError, match=r"^a\.tif: cannot be resampled .* 1 of .* lie outside of these"):
+            take_bands(raster, KnownBands(len(wanted), wavelengths=wanted), "the model's", match=True)
+
+
+def test_bands_without_wavelengths_are_refused_with_both_remedies():
+    for match in (False, True):
+        with pytest.raises(
+            InputError, match=r"has 5 bands .* expected these bands, or --match-bands .*--init-from"
+        ):
+            take_bands(opened(count=5), KnownBands(4, wavelengths=NM), "the model's", match)
+    with pytest.raises(InputError, match=r"expected these bands$"):
+        take_bands(opened(count=5), KnownBands(4, wavelengths=NM), "the first scene's")

@@ -227,6 +227,17 @@ def test_several_scenes_share_the_classes(folder):
         ("modalities/hsi/bands", [-1], "'bands' has .*a list of band numbers"),
         ("modalities/hsi/nodata", "none", "'nodata' is 'none'; a number is expected"),
         ("modalities/hsi/alpha", "band", "'alpha' is 'band'; data or mask is expected"),
+        ("modalities/hsi/align", "linear", "'align' is 'linear'; bilinear or cubic or nearest or average is"),
+        ("modalities/hsi/axes", "row, band", "'axes' is 'row, band'; an order of band, row and column"),
+        ("modalities/hsi/paths", ["hsi.img"], "modality 'hsi' has both 'path' and 'paths'"),
+        (
+            "modalities/hsi",
+            {"paths": ["hsi.img", "gone.img"]},
+            "'hsi', file 2: 'path' is 'gone.img', but there",
+        ),
+        ("modalities/hsi", {"paths": [{"path": "hsi.img", "unit": "m"}]}, "file 1: unknown key 'unit'"),
+        ("grid", "dsm", "'grid' is 'dsm'; hsi or lidar is expected"),
+        ("labels/align", "bilinear", "'align' is 'bilinear'; nearest, as labels are never interpolated, is"),
         ("modalities/hsi/wavelengths", ["red"], "'wavelengths' is .*a list of numbers"),
         ("labels", None, "has no labels; 'labels' or 'polygons' is expected"),
         ("train", {"path": "labels.tif"}, None),
@@ -268,6 +279,61 @@ def test_files_that_do_not_fit_are_refused(folder, way, value, message):
     with pytest.raises(InputError, match=message) as caught:
         build(folder, changed(way, value)).load()
     assert "\n" not in str(caught.value)
+
+
+def test_rasters_and_labels_on_other_grids_are_aligned_on_request(folder):
+    finer = from_origin(499_999, 4_000_001, 0.25, 0.25)
+    fine = np.repeat(np.repeat(np.pad(LABELS, 1, constant_values=7), 4, axis=0), 4, axis=1)[None]
+    write_raster(folder / "fine.tif", fine.astype(np.float32), finer)
+    write_raster(folder / "fine_labels.tif", fine, finer)
+    document = changed("modalities/lidar", {"path": "fine.tif"})
+    with pytest.raises(
+        InputError, match=r"hsi\.img and .*fine\.tif are .*--align for predict, align: bilinear"
+    ):
+        build(folder, document).load()
+    source = build(folder, document | {"align": "average"})
+    (scene,) = source.load()
+    np.testing.assert_array_equal(scene.rasters["lidar"].data[0], LABELS)
+    assert source.requests()["hsi"].grid
+    assert [request.align for request in source.requests().values()] == ["average", "average"]
+    document = changed("labels/path", "fine_labels.tif")
+    with pytest.raises(
+        InputError, match=r"fine_labels\.tif are .* or align: nearest beside the labels' path"
+    ):
+        build(folder, document).load()
+    document["labels"]["align"] = "nearest"
+    for rasters in (True, False):
+        (scene,) = build(folder, document).load(rasters)
+        np.testing.assert_array_equal(scene.labels, build(folder, SCENE).load()[0].labels)
+    # on the grid of the finer raster, which reaches further than the labels and the other raster
+    document = changed("modalities/fine", {"path": "fine.tif"}) | {"grid": "fine", "align": "nearest"}
+    document["modalities"].pop("lidar")
+    document["labels"]["align"] = "nearest"
+    (scene,) = build(folder, document).load()
+    expected = np.pad(build(folder, SCENE).load()[0].labels, 1).repeat(4, axis=0).repeat(4, axis=1)
+    np.testing.assert_array_equal(scene.labels, expected)
+    np.testing.assert_array_equal(
+        scene.rasters["hsi"].missing()[0],
+        np.pad(np.zeros(SHAPE, bool), 1, constant_values=True).repeat(4, 0).repeat(4, 1),
+    )
+    assert scene.transform == finer
+
+
+def test_files_are_stacked_with_keys_of_their_own(folder):
+    parts = [{"path": "hsi.img", "bands": [2, 0], "scale": 2}, "hsi.img"]
+    source = build(folder, changed("modalities/hsi", {"paths": parts, "unit": "dB", "bands": [0, 1, 4]}))
+    (scene,) = source.load()
+    check_counts(source, [scene])
+    whole = build(folder, SCENE).load()[0].rasters["hsi"].data
+    np.testing.assert_allclose(scene.rasters["hsi"].data, [2 * whole[2], 2 * whole[0], whole[2]])
+    assert scene.rasters["hsi"].unit == "dB"
+    coarse = LABELS.reshape(3, 2, 4, 2).mean(axis=(1, 3)).astype(np.float32)[None]
+    write_raster(folder / "coarse.tif", coarse, from_origin(500_000, 4_000_000, 2, 2))
+    document = changed("modalities/hsi", {"paths": ["coarse.tif", "hsi.img"]}) | {"align": "nearest"}
+    source = build(folder, document)
+    (scene,) = source.load()
+    check_counts(source, [scene])
+    np.testing.assert_array_equal(scene.rasters["hsi"].data[0], coarse[0].repeat(2, axis=0).repeat(2, axis=1))
 
 
 def test_a_file_that_is_not_yaml_is_refused(folder):

@@ -94,7 +94,7 @@ def predict_scene(
     times, peaks = [], []
     for _ in range(runs):
         started = time.perf_counter()
-        peaks.append(peak_mebibytes(lambda: predictor.predict(files, overlap, batch)))
+        peaks.append(peak_mebibytes(lambda: predictor.predict(files, overlap=overlap, batch_size=batch)))
         times.append(time.perf_counter() - started)
     seconds = statistics.median(times)
     windows, whole = (len(WindowGrid((rows, shape[1]), window, overlap)) for rows in (shape[0], scene_height))

@@ -1,0 +1,196 @@
+"""Arrays of HDF5 and NetCDF version 4 files as stores of pixels, by the names of their axes.
+
+GDAL takes the last two axes for rows and columns, whatever they are, and turns NetCDF arrays upside down if
+it does not know their coordinates. It reads arrays of two axes without names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.axes import AXES, BAND, COLUMN, ROW, axis_of, order_of, put_in_order
+from m3amba_zoo.rasters.bands import Bands, to_nm
+from m3amba_zoo.rasters.coordinates import (
+    crs_of,
+    crs_of_names,
+    text_of,
+    transform_of,
+    transform_of_text,
+)
+from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.store import Pixels, Store
+
+UNREADABLE = "not a readable HDF5 file, it may be cut short or damaged"
+
+
+class Cube(NamedTuple):
+    """An array, and the order of its axes as ``parse_axes`` returns it; or rows and columns alone."""
+
+    array: h5py.Dataset
+    axes: str
+
+    def size(self, axis: str) -> int:
+        """Return the length of an axis, 1 for that of the bands if there is none."""
+        named = self.axes.split(", ")
+        return self.array.shape[named.index(axis)] if axis in named else 1
+
+    def read(self, bands: Sequence[int], rows: slice, columns: slice) -> NDArray:
+        """Read a part, ``(C, rows, columns)``; all from the first to the last of the bands are read."""
+        first = min(bands)
+        parts = {BAND: slice(first, max(bands) + 1), ROW: rows, COLUMN: columns}
+        named = self.axes.split(", ")
+        data = put_in_order(self.array[tuple(parts[axis] for axis in named)], self.axes)
+        return data[[band - first for band in bands]]
+
+
+class Hdf5Store(Store):
+    """Bands of one or more arrays of an HDF5 file, all of one grid.
+
+    Args:
+        file: is closed with the store.
+        path: for messages.
+        cubes: the arrays.
+        order: the array and the band in it of each band of the store; None takes all as they come.
+    """
+
+    def __init__(
+        self,
+        file: h5py.File,
+        path: str,
+        cubes: Sequence[Cube],
+        order: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        if order is None:
+            order = [(number, band) for number, cube in enumerate(cubes) for band in range(cube.size(BAND))]
+        shape = cubes[0].size(ROW), cubes[0].size(COLUMN)
+        super().__init__(len(order), shape, np.result_type(*(cube.array.dtype for cube in cubes)))
+        self._file, self._path, self.cubes, self._order = file, path, cubes, order
+
+    def read(self, bands: Sequence[int], window: Window) -> Pixels:
+        """Read a window of some bands; all bands from the first to the last of each array are read."""
+        rows, columns = window.toslices()
+        values = np.empty((len(bands), window.height, window.width), self.dtype)
+        for number, cube in enumerate(self.cubes):
+            at = [place for place, band in enumerate(bands) if self._order[band][0] == number]
+            if at:
+                wanted = [self._order[bands[place]][1] for place in at]
+                with hdf5_errors(self._path):
+                    values[at] = cube.read(wanted, rows, columns)
+        return Pixels(values)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@contextlib.contextmanager
+def hdf5_errors(
+    path: str, what: str = "not a readable HDF5 file, it may be cut short or damaged"
+) -> Iterator[None]:
+    """Turn an error of h5py into one sentence: the file, ``what`` is wrong with it, and h5py's reason."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error.args[0] if error.args else error).split())
+        raise InputError(f"{path}: {what} ({reason or type(error).__name__})") from error
+
+
+def arrays_of(file: h5py.File, key: str) -> dict[str, h5py.Dataset]:
+    """Return the arrays of numbers with two axes or more, by path; those that a key names, unless empty."""
+    found: dict[str, h5py.Dataset] = {}
+
+    def visit(name: str, node: h5py.HLObject) -> None:
+        if isinstance(node, h5py.Dataset) and node.ndim >= 2 and node.dtype.kind in "biuf":
+            found[name] = node
+
+    file.visititems(visit)
+    wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
+    return {
+        name: node
+        for name, node in found.items()
+        if not wanted or f"/{name.replace(' ', '_')}".endswith(f"/{wanted}")
+    }
+
+
+def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
+    """Return a store of the array that a request names, of two or three axes with names; else None.
+
+    Of three axes without names the first one is taken for the bands if it is far shorter than the others, and
+    a remark says so.
+
+    Raises:
+        InputError: if neither the file, nor the request, nor the array's shape says which axis is which.
+    """
+    found = arrays_of(file, request.key)
+    if len(found) != 1:
+        return None  # GDAL lists what there is
+    ((name, array),) = found.items()
+    order = order_of([axis_of(*_dimension(array, number)) for number in range(array.ndim)])
+    if array.ndim != 3:
+        return None if order is None else _describe(Hdf5Store(file, str(request), [Cube(array, order)]))
+    sizes, remark = " x ".join(map(str, array.shape)), ""
+    if order is not None and request.axes not in (None, order):
+        raise InputError(
+            f"{request.path}: the axes of '{name}' are {order} by the names that the file gives them, but "
+            f"{request.where or 'the request'} states {request.axes}; expected axes: {order}"
+        )
+    order = order or request.axes
+    if order is None and 2 * array.shape[0] <= min(array.shape[1:]):
+        order = ", ".join(AXES)
+        remark = f"the first axis of {sizes} is taken for the bands, it has no name ('axes' states another)"
+    if order is None:
+        raise InputError(
+            f"{request.path}: the array '{name}' of {sizes} does not say which axis is which; expected "
+            "'axes', such as axes: row, column, band in scene.yaml, --axes row,column,band for predict"
+        )
+    store = _describe(Hdf5Store(file, str(request), [Cube(array, order)]))
+    store.bands = store.bands._replace(remark=store.bands.remark or remark)
+    return store
+
+
+def _describe(store: Hdf5Store) -> Hdf5Store:
+    """Take over what the attributes of an array and its dimensions say, as far as CF conventions fix it."""
+    (cube,) = store.cubes
+    array, attributes = cube.array, cube.array.attrs
+    fill = attributes.get("_FillValue", attributes.get("missing_value"))
+    if fill is not None:
+        store.nodata = (float(np.ravel(fill)[0]),) * store.count
+    store.scales = store.scales * float(np.ravel(attributes.get("scale_factor", 1))[0])
+    store.offsets = store.offsets + float(np.ravel(attributes.get("add_offset", 0))[0])
+    along = {axis: _coordinates(array, number) for number, axis in enumerate(cube.axes.split(", "))}
+    bands, x, y = along.get(BAND), along[COLUMN], along[ROW]
+    if bands is not None and "wavelength" in bands.name.lower():
+        wavelengths, remark = to_nm(bands[()].astype(np.float64), text_of(bands.attrs.get("units")))
+        store.bands = Bands(wavelengths=wavelengths, remark=remark)
+    mapping = array.file.get(f"{array.parent.name.rstrip('/')}/{text_of(attributes.get('grid_mapping'))}")
+    if isinstance(mapping, h5py.Dataset):
+        store.crs = crs_of(mapping.attrs, array.file.filename)
+        store.transform = transform_of_text(mapping.attrs.get("GeoTransform"))
+    if x is not None and y is not None:
+        store.crs = store.crs or crs_of_names(x.name, y.name)
+        store.transform = store.transform or transform_of(x[()], y[()])
+    return store
+
+
+def _dimension(array: h5py.Dataset, number: int) -> tuple[str, Mapping[str, Any]]:
+    """Return the name of an array's dimension and the attributes of its coordinates; empty if it has none."""
+    dimension = array.dims[number]
+    if len(dimension):
+        return dimension[0].name, dimension[0].attrs
+    return dimension.label, {}
+
+
+def _coordinates(array: h5py.Dataset, number: int) -> h5py.Dataset | None:
+    """Return the coordinates along an array's axis; a dimension of NetCDF without any is no array of them."""
+    dimension = array.dims[number]
+    if not len(dimension) or text_of(dimension[0].attrs.get("NAME")).startswith("This is a netCDF dimension"):
+        return None
+    return dimension[0]

@@ -1,0 +1,312 @@
+"""A raster that is open for reading, with what is stated of it applied to what its file says.
+
+What is stated (``RasterRequest``) goes before what the file says: bands, nodata, masks, scale and offset,
+names and wavelengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.grid import Grid, difference
+from m3amba_zoo.rasters.raster import Nodata, Raster
+from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.resampling import in_words, matrix_within, resample
+from m3amba_zoo.rasters.stack import Stack
+from m3amba_zoo.rasters.store import Pixels, Store
+from m3amba_zoo.rasters.warped import Warped
+
+WHOLE = 0.995
+"""A raster that covers so much of another's grid covers it, but for what is rounded."""
+
+
+class OpenRaster:
+    """A raster of which rows can be read, with what is known of its bands.
+
+    Attributes:
+        path: as messages name it.
+        stated: what was stated of the file.
+        grid: where its pixels lie.
+        header: a Raster without rows: names, wavelengths, numbers, nodata and unit of the bands, and their
+            dtype.
+        bands_in_file: how many bands the file has, kept or not.
+        remarks: sentences on what was left out, guessed or changed, each with the file's name.
+        resampled: how bands are resampled, in words; empty if they are not.
+    """
+
+    def __init__(self, store: Store, request: RasterRequest, expected: int | None = None) -> None:
+        """Take a store's pixels; the store is closed if that fails. See ``open_raster``."""
+        self.path, self.stated, self._store, self._source = str(request), request, store, store
+        self.bands_in_file = store.count
+        self.grid = Grid(store.shape, store.crs, store.transform, self.path)
+        self._on_place: list[str] = store.remarks if isinstance(store, Stack) else []
+        self.remarks = [*self._on_place]
+        self.resampled = ""
+        self._matrix: NDArray[np.float64] | None = None
+        self._wanted: NDArray[np.float64] | None = None
+        self._grid_of_source = self.grid
+        try:
+            if store.bands.remark:
+                self._remark(store.bands.remark)
+            self._kept = self._choose(expected)
+            self._nodata = self._nodata_of_source = self._nodata_of_file()
+            self._scale, self._offset = self._scaling_of_file()
+            self.header = self._describe()
+        except BaseException:
+            store.close()
+            raise
+
+    def __enter__(self) -> OpenRaster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether a mask tells which values are missing, beside nodata and NaN."""
+        return self._store.has_mask and not self._is_scaled
+
+    @property
+    def may_lack_values(self) -> bool:
+        """Whether values can be missing at all, as far as is known without reading them."""
+        return self.header.may_lack_values or self._store.has_mask
+
+    @property
+    def named_by_files(self) -> bool:
+        """Whether names of bands are names of files, see ``Stack``."""
+        return self._store.bands.named_by_files
+
+    def select(self, bands: Sequence[int]) -> None:
+        """Keep only these of the bands, in this order."""
+        if self._matrix is None or self._wanted is None:
+            self._kept = [self._kept[band] for band in bands]
+        else:
+            self._matrix, self._wanted = self._matrix[list(bands)], self._wanted[list(bands)]
+        self.header = self._describe()
+
+    def align(self, grid: Grid, method: str) -> None:
+        """Warp the raster to a grid while it is read, unless it lies on it.
+
+        Args:
+            grid: becomes the raster's own.
+            method: one of ``ALIGN``; see ``Warped``.
+
+        Raises:
+            InputError: if the two places cannot be compared, or do not overlap.
+        """
+        source, own, before = self._source, self._grid_of_source, self._on_place
+        self._on_place = []
+        if isinstance(source, Stack):
+            source.align(grid, method)
+            self._nodata = source.nodata
+            self._on_place = source.remarks
+        elif difference(grid, own):
+            self._store = warped = Warped(source, self._nodata_of_source, own, grid, method)
+            self._nodata = warped.nodata
+            share = f", of which it covers {warped.covered:.0%}" if warped.covered < WHOLE else ""
+            self._on_place = [f"{self.path}: is warped to the grid of {grid.path}{share} ({method})"]
+        else:
+            self._store, self._nodata = source, self._nodata_of_source
+        self.remarks[:] = [*(remark for remark in self.remarks if remark not in before), *self._on_place]
+        self.grid = grid._replace(path=self.path)
+        self.header = self._describe()
+
+    def resample(self, wavelengths: Sequence[float]) -> None:
+        """Bring the kept bands to other wavelengths while they are read, see ``resampling_matrix``.
+
+        A value is missing if any of those is missing that it is made of.
+
+        Args:
+            wavelengths: of the bands wanted, in nm; they replace the kept ones.
+
+        Raises:
+            InputError: if the kept bands have no wavelengths, or do not reach over the wanted ones.
+        """
+        given = self.header.wavelengths
+        if given is None:
+            raise InputError(f"{self.path}: the wavelengths of its bands are not known; they are expected")
+        try:
+            self._matrix = matrix_within(given, wavelengths)
+        except InputError as error:
+            raise InputError(f"{self.path}: cannot be resampled by wavelength: {error}") from error
+        self._wanted = np.asarray(wavelengths, np.float64)
+        self.header = self._describe()
+        self.resampled = f"{in_words(given)} resampled to {in_words(self._wanted)}"
+        self._remark(self.resampled)
+
+    def read(self, first: int = 0, last: int | None = None) -> Raster:
+        """Read rows ``first .. last - 1``, by default all, of the kept bands.
+
+        If any band has a scale or an offset, all are float32, NaN where missing; else of the file's dtype.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        height, width = self.grid.shape
+        window = Window(0, first, width, (height if last is None else last) - first)
+        values, mask = self.pixels(range(len(self._kept)), window)
+        if mask is not None and not mask.any():
+            mask = None
+        if self._matrix is None:
+            return replace(self.header, data=values, mask=mask)
+        nodata = None if self._is_scaled else self._of_kept(self._nodata)
+        return replace(
+            self.header, data=resample(self._matrix, Raster(values, nodata=nodata, mask=mask).floats())
+        )
+
+    def pixels(self, bands: Sequence[int], window: Window) -> Pixels:
+        """Read a window of some of the kept bands, scaled.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        kept = [self._kept[band] for band in bands]
+        pixels = self._store.read(kept, window)
+        if not self._is_scaled:
+            return pixels
+        nodata = tuple(self._nodata[band] for band in kept)
+        missing = Raster(pixels.values, nodata=nodata, mask=pixels.mask).missing()
+        values = pixels.values * self._scale[kept, None, None] + self._offset[kept, None, None]
+        values = values.astype(np.float32)
+        values[missing] = np.nan
+        return Pixels(values)
+
+    def block_bytes(self, rows: int) -> int:
+        """Return the size of the file's blocks that so many adjacent rows touch; 0 for a raster in memory."""
+        return self._store.block_bytes(rows)
+
+    @property
+    def _is_scaled(self) -> bool:
+        return bool((self._scale != 1).any() or (self._offset != 0).any())
+
+    def _of_kept(self, of_file: Sequence[float | None]) -> tuple[float | None, ...]:
+        return tuple(of_file[band] for band in self._kept)
+
+    def _describe(self) -> Raster:
+        """Return the header of the kept bands."""
+        wavelengths, stated = self._store.bands.wavelengths, self.stated.wavelengths
+        if stated is not None:
+            if len(stated) != self.bands_in_file:
+                raise InputError(
+                    f"{self.stated.where}: 'wavelengths' has {len(stated)} numbers, but {self.path} has "
+                    f"{self.bands_in_file} bands; one per band of the file is expected"
+                )
+            wavelengths = np.array(stated, np.float64)
+        dtype = np.dtype(np.float32) if self._is_scaled else self._store.dtype
+        header = Raster(
+            np.empty((self.bands_in_file, 0, self.grid.shape[1]), dtype),
+            self._store.bands.names,
+            wavelengths,
+            unit=self.stated.unit,
+            path=self.path,
+            bands_in_file=self.bands_in_file,
+        ).select(self._kept)
+        if header.wavelengths is not None and not (header.wavelengths > 0).all():  # of an empty band
+            header = replace(header, wavelengths=None)
+        if self._wanted is not None:
+            data = np.empty((len(self._wanted), 0, self.grid.shape[1]), np.float32)
+            return replace(header, data=data, bands=(), wavelengths=self._wanted, numbers=())
+        return replace(header, nodata=None if self._is_scaled else _shortened(self._of_kept(self._nodata)))
+
+    def _choose(self, expected: int | None) -> list[int]:
+        """Return the numbers of the bands to keep: those stated, else all but alpha and bad ones."""
+        stated, count, alpha = self.stated, self.bands_in_file, self._store.alpha
+        marked_bad = self._store.bands.bad
+        if alpha and stated.alpha == "mask":
+            self._store.mask_by_alpha()
+        if stated.bands is not None:
+            if max(stated.bands) >= count:
+                raise InputError(
+                    f"{stated.where}: 'bands' has {max(stated.bands)}, but {self.path} has {count} bands; "
+                    f"numbers from 0 to {count - 1} are expected"
+                )
+            if bad := [band for band in stated.bands if band in marked_bad]:
+                self._remark(f"{_numbered(bad)} asked for, though {self._called_bad(bad)}")
+            return list(stated.bands)
+        kept = [band for band in range(count) if band not in marked_bad]
+        if not kept or expected == count:
+            kept = list(range(count))
+        elif marked_bad:
+            self._remark(f"{_numbered(marked_bad)} left out, {self._called_bad(marked_bad)}")
+        if alpha and stated.alpha != "data":
+            data = [band for band in kept if band not in alpha]
+            if stated.alpha == "mask" or (data and len(data) == expected):
+                self._store.mask_by_alpha()
+                kept = data
+            elif len(kept) != expected:
+                raise InputError(
+                    f"{self.path}: the file calls band {alpha[0]} (of 0 to {count - 1}) alpha; say whether "
+                    "it is data, such as near infrared, or the mask of missing pixels: alpha: data or "
+                    "alpha: mask in scene.yaml, --alpha for predict"
+                )
+        return kept
+
+    def _nodata_of_file(self) -> tuple[float | None, ...]:
+        """Return the nodata value of each band of the file."""
+        stated = self.stated.nodata
+        if stated is None:
+            return self._store.nodata
+        own = {value for value in self._store.nodata if value is not None and value == value}
+        if other := own - set(stated if isinstance(stated, tuple) else (stated,)):
+            self._remark(f"nodata is {_listed(stated)} as stated, not {_listed(tuple(other))} as in the file")
+        if not isinstance(stated, tuple):
+            return (stated,) * self.bands_in_file
+        if len(stated) != self.bands_in_file:
+            raise InputError(
+                f"{self.stated.where}: 'nodata' has {len(stated)} numbers, but {self.path} has "
+                f"{self.bands_in_file} bands; one number, or one per band of the file, is expected"
+            )
+        return stated
+
+    def _scaling_of_file(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return scale and offset of each band of the file."""
+        scale, offset = self._store.scales, self._store.offsets
+        if self.stated.scale is not None:
+            scale = np.full_like(scale, self.stated.scale)
+        if self.stated.offset is not None:
+            offset = np.full_like(offset, self.stated.offset)
+        unstated = self.stated.scale is None or self.stated.offset is None
+        if unstated and ((scale != 1).any() or (offset != 0).any()):
+            self._remark(f"values are the file's numbers x {scale[0]:g} + {offset[0]:g}, by its own tags")
+        return scale, offset
+
+    def _called_bad(self, bands: Sequence[int]) -> str:
+        return f"the file calls {'it' if len(bands) == 1 else 'them'} bad ({self._store.bands.reason})"
+
+    def _remark(self, sentence: str) -> None:
+        self.remarks.append(f"{self.path}: {sentence}")
+
+
+def _shortened(nodata: tuple[float | None, ...]) -> Nodata | None:
+    """Return one value for bands of one value."""
+    first = nodata[0]
+    alike = all(value == first or (first != first and value != value) for value in nodata)
+    return first if alike else nodata
+
+
+def _listed(nodata: Nodata) -> str:
+    values = nodata if isinstance(nodata, tuple) else (nodata,)
+    return ", ".join("none" if value is None else f"{value:g}" for value in values)
+
+
+def _numbered(bands: Sequence[int]) -> str:
+    """Name bands by their numbers, with ranges: ``bands 0, 3-7 are``."""
+    if len(bands) == 1:
+        return f"band {bands[0]} is"
+    breaks = np.flatnonzero(np.diff(bands) != 1) + 1
+    runs = [(int(run[0]), int(run[-1])) for run in np.split(np.asarray(bands), breaks)]
+    return f"bands {', '.join(f'{a}-{b}' if b > a else str(a) for a, b in runs)} are"

@@ -1,0 +1,42 @@
+"""HDF5 files by what they are: a known product, or an array whose axes are named or stated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+
+from m3amba_zoo.rasters.emit import open_emit
+from m3amba_zoo.rasters.hdf5 import hdf5_errors, open_array
+from m3amba_zoo.rasters.prisma import open_prisma
+from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.store import Store
+
+CHUNK_CACHE = 2**26  # bytes per array: rows that are read one after the other share compressed chunks
+GDAL_NAME_OF_ARRAY = re.compile(r'(?:HDF5|NETCDF):"?([^"]+?)"?:/*(.+)', re.IGNORECASE)
+
+
+def open_hdf5(request: RasterRequest) -> Store | None:
+    """Return a store of an HDF5 file (NetCDF version 4 is one) that GDAL would misread; None for all others.
+
+    Raises:
+        InputError: if the file is damaged, lacks what its product has, or does not say which axis is which.
+    """
+    if name := GDAL_NAME_OF_ARRAY.fullmatch(request.path):
+        request = replace(request, path=name[1], key=name[2])
+    if not Path(request.path).is_file() or not h5py.is_hdf5(request.path):
+        return None
+    with hdf5_errors(request.path):
+        file = h5py.File(request.path, "r", rdcc_nbytes=CHUNK_CACHE)
+    try:
+        for find in (open_prisma, open_emit, open_array):
+            store = find(file, request)
+            if store is not None:
+                return store
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return None
