@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,6 +149,10 @@ def _files_of(name: str | None, options: argparse.Namespace) -> tuple[dict[str, 
             raise InputError(
                 f"{where}--raster: '{modality}' cannot name a modality; letters, digits and '_' are expected"
             )
+    if options.grid is not None:
+        if options.grid not in requests:
+            raise InputError(f"{where}--grid: '{options.grid}', expected one of {', '.join(requests)}")
+        requests[options.grid] = replace(requests[options.grid], grid=True)
     labels = parse_labels(
         options.labels,
         unlabelled=options.unlabelled,

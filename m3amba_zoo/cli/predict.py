@@ -121,19 +121,6 @@ def _parser() -> argparse.ArgumentParser:
         help="overlap of neighbouring windows, 0 to below 1, in place of the speed's",
     )
     parser.add_argument(
-        "--align",
-        action="append",
-        nargs="?",
-        const=ALIGN[0],
-        default=[],
-        metavar="[MODALITY=]METHOD",
-        help="warp rasters that lie on another grid (resolution, extent, CRS, rotation) to the reference's: "
-        f"{', '.join(ALIGN)} (default without METHOD: {ALIGN[0]})",
-    )
-    parser.add_argument(
-        "--grid", metavar="MODALITY", help="the reference (default: that of the training, else the first)"
-    )
-    parser.add_argument(
         "--match-bands",
         action="store_true",
         help="resample spectra of other bands than the model's by wavelength, where both are known",
@@ -161,8 +148,21 @@ def add_raster_options(
         required=required,
         default=None if required else [],
         metavar="MODALITY=FILE",
-        help="a co-registered raster (GeoTIFF, ENVI and what else GDAL opens; FILE:KEY for one array of a "
-        "MATLAB, HDF5 or NetCDF file); once per modality of the model",
+        help="a raster (GeoTIFF, ENVI, EnMAP, PRISMA, EMIT and what else GDAL opens; FILE:KEY for one array "
+        "of a MATLAB, HDF5 or NetCDF file; FILE,FILE,... for files to be stacked); once per modality",
+    )
+    parser.add_argument(
+        "--align",
+        action="append",
+        nargs="?",
+        const=ALIGN[0],
+        default=[],
+        metavar="[MODALITY=]METHOD",
+        help="warp rasters that lie on another grid (resolution, extent, CRS, rotation) to the reference's: "
+        f"{', '.join(ALIGN)} (default without METHOD: {ALIGN[0]})",
+    )
+    parser.add_argument(
+        "--grid", metavar="MODALITY", help="the reference (default: the training's, else the first)"
     )
     stated = parser.add_argument_group(
         "what the files do not say", f"each as MODALITY=VALUE, or as VALUE for all; {otherwise}"
@@ -187,7 +187,7 @@ def raster_requests(
         if modality in rasters:
             raise InputError(f"--raster: '{modality}' is given twice ({rasters[modality].path} and {path})")
         rasters[modality] = replace(parse_path(path), where=f"--raster {modality}")
-    for name in statements:
+    for name in (*statements, "align"):
         for option in getattr(args, name):
             modality, equals, text = option.rpartition("=")
             if equals and modality not in rasters:

@@ -127,6 +127,10 @@ def file_facts(request: RasterRequest) -> FileFacts:
     Raises:
         InputError: if GDAL cannot read the file.
     """
+    if request.parts:
+        facts = [file_facts(part) for part in request.parts]
+        units = {one.unit for one in facts}
+        return FileFacts(units.pop() if len(units) == 1 else "", any(one.simulated for one in facts))
     if request.path.lower().endswith(ARRAY_FILES):
         return FileFacts()
     name = array_name(request.path, request.key) if request.key else request.path

@@ -29,10 +29,12 @@ def manifest_of(found: Sequence[FoundScene], joined: NewScenes, folder: Path | N
     entries = []
     for scene in found:
         modalities = {name: _modality_entry(request, folder) for name, request in scene.requests.items()}
+        reference = [name for name, request in scene.requests.items() if request.grid]
+        grid = {"grid": reference[0]} if reference else {}
         labels = {"path": relative_path(scene.labels.path, folder), **scene.labels.options}
         if unlabelled := _all_unlabelled(scene, joined):
             labels["unlabelled"] = unlabelled
-        entries.append({"name": scene.name, "modalities": modalities, "labels": labels})
+        entries.append({"name": scene.name, "modalities": modalities, **grid, "labels": labels})
     classes = []
     numbers = list(range(1, len(joined.classes) + 1))
     defaults = {True: [entry.name for entry in joined.classes], False: numbers}
@@ -77,10 +79,13 @@ def relative_path(given: str, folder: Path | None) -> str:
 
 
 def _modality_entry(request: RasterRequest, folder: Path | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"path": relative_path(request.path, folder)}
+    if request.parts:
+        entry: dict[str, Any] = {"paths": [_modality_entry(part, folder) for part in request.parts]}
+    else:
+        entry = {"path": relative_path(request.path, folder)}
     for key in MODALITY_KEYS:
-        value = getattr(request, key)
-        if key == "path" or value in (None, ""):
+        value = None if key in ("path", "paths") else getattr(request, key)
+        if value in (None, ""):
             continue
         if key == "bands":
             entry[key] = written_bands(list(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.rasters.alignment import align_rasters
+from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.rasters.request import RasterRequest
@@ -94,23 +96,26 @@ def read_scene(
             f"{', '.join(like.requests)}; the same are expected"
         )
     completed, summaries, remarks, simulated = {}, {}, [], False
-    for modality, request in requests.items():
-        known = None if like is None else KnownBands.of(like.rasters[modality].header)
-        with open_raster(request, modality, None if known is None else known.count) as opened:
+    with ExitStack() as stack:
+        opened = {}
+        for modality, request in requests.items():
+            known = None if like is None else KnownBands.of(like.rasters[modality].header)
+            expected = None if known is None else known.count
+            opened[modality] = stack.enter_context(open_raster(request, modality, expected))
             if known is not None:
-                take_bands(opened, known, "the first scene's")
-            summaries[modality] = summarize(opened, modality)
-            remarks += opened.remarks
+                take_bands(opened[modality], known, "the first scene's")
+        grid = align_rasters(name, opened)
+        for modality, raster in opened.items():
+            summaries[modality] = summarize(raster, modality)
+            remarks += raster.remarks
+    for modality, request in requests.items():
         facts = file_facts(request)
         completed[modality] = request if request.unit else replace(request, unit=facts.unit)
         simulated = simulated or facts.simulated
-    grids = sorted((summary.grid for summary in summaries.values()), key=lambda grid: grid.transform is None)
-    for other in grids[1:]:
-        require_same_grid(name, grids[0], other)
     if simulated and "simulated" not in name:
         name = f"simulated_{name}"
-    found = read_labels(labels, grids[0], fewest=2 if alone else 1)
-    return FoundScene(name, completed, summaries, labels, found, grids[0], tuple(remarks))
+    found = read_labels(labels, grid, fewest=2 if alone else 1)
+    return FoundScene(name, completed, summaries, labels, found, grid, tuple(remarks))
 
 
 def join_scenes(found: Sequence[FoundScene]) -> NewScenes:
@@ -175,6 +180,8 @@ def leave_out_constant_bands(
             request = replace(scene.requests[modality], bands=scene.rasters[modality].header.numbers)
             if chosen[scene.name].any():
                 with open_raster(request, modality) as opened:
+                    if request.align and difference(scene.grid, opened.grid):
+                        opened.align(scene.grid, request.align)
                     constant &= set(constant_bands(opened, chosen[scene.name]))
         kept = [band for band in range(len(first.header.data)) if band not in constant]
         if not kept:

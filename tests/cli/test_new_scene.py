@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import yaml
 from field_files import PLACE, few_polygons, large_fields, write_labels, write_rasters
+from rasterio.transform import Affine
 from tiny_rasters import pixel_box, write_polygons, write_raster
 
 from m3amba_zoo.cli.new import main
@@ -407,3 +408,33 @@ def test_data_of_a_simulated_scene_keep_the_name(tmp_path):
         "val": False,
         "test": True,
     }
+
+
+def test_other_grids_and_stacks_go_into_the_manifest(tmp_path):
+    labels = large_fields()
+    rasters = write_rasters(tmp_path, labels)
+    coarse = PLACE @ Affine.scale(2)
+    for name, bands in (("hsi", None), ("sar", None)):
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            bands = file.read()
+        if name == "hsi":
+            write_raster(tmp_path / "first.tif", bands[:3], PLACE)
+            write_raster(tmp_path / "last.tif", bands[3:], PLACE)
+        else:
+            write_raster(tmp_path / "sar.tif", bands[:, ::2, ::2], coarse)
+    stacked = ["--raster", "hsi=first.tif,last.tif", "--raster", "sar=sar.tif"]
+    given = [*stacked, "--labels", *write_labels(tmp_path, labels, "raster")]
+    assert len(rasters) == len(stacked)
+    with pytest.raises(InputError, match="--align"):
+        new("farm", *given)
+    assert not Path("farm").exists()
+    new("farm", *given, "--align", "sar=nearest", "--grid", "hsi")
+    document = yaml.safe_load(Path("farm/scene.yaml").read_text())
+    assert [Path(part["path"]).name for part in document["modalities"]["hsi"]["paths"]] == [
+        "first.tif",
+        "last.tif",
+    ]
+    assert (document["modalities"]["sar"]["align"], document["grid"]) == ("nearest", "hsi")
+    (scene,) = Manifest("farm/scene.yaml").load()
+    assert {name: len(raster.data) for name, raster in scene.rasters.items()} == {"hsi": 4, "sar": 2}
+    np.testing.assert_array_equal(scene.rasters["sar"].data[:, ::2, ::2], bands[:, ::2, ::2])
