@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch.export import ExportedProgram
 
 from m3amba_zoo.errors import InputError, one_line
 from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.export.facts import EXTRA_FILE, KEY, facts_of
+from m3amba_zoo.export.facts import facts_of
+from m3amba_zoo.export.formats import FORMATS
+from m3amba_zoo.export.whole_function import exported_window, trace
 from m3amba_zoo.hub import TrainedModel, find_model
 from m3amba_zoo.hub.trained_model import find_weights, read_own_record, visible_files
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.system import whole_file
 
 OLDEST_TORCH = "2.8"  # the first that exports a loop and translates it to ONNX
-LARGEST_ONNX = 2**31 - 2**20  # bytes of weights; a file may have 2 GiB, and the graph takes some
 
 
 class Exported(NamedTuple):
@@ -54,8 +53,6 @@ def export_model(name_or_path: str | Path, to: str, out: str | Path | None = Non
     trained = TrainedModel.from_folder(folder)
     path = Path(f"{name}{suffix}" if out is None else out)
     _check_out(path, suffix, folder)
-    from m3amba_zoo.export.whole_function import exported_window, trace  # after the check of torch's version
-
     model = trained.model.eval()
     window = exported_window(model, trained.window)
     facts = facts_of(name, folder, trained, window)
@@ -72,52 +69,6 @@ def export_model(name_or_path: str | Path, to: str, out: str | Path | None = Non
     with whole_file(path) as aside:
         aside.write_bytes(content)
     return Exported(path, facts)
-
-
-def _onnx_bytes(program: ExportedProgram, facts: Mapping[str, Any]) -> bytes:
-    """Translate a program; the input of each modality has its name."""
-    from onnx_ir.passes.common import ClearMetadataAndDocStringPass, RemoveUnusedNodesPass
-
-    from m3amba_zoo.export.whole_function import BATCH, LOGITS, POSTERIORS
-
-    weights = [*program.state_dict.values(), *program.constants.values()]
-    size = sum(x.nbytes for x in weights if isinstance(x, torch.Tensor))
-    if size > LARGEST_ONNX:
-        raise InputError(
-            f"{facts['model']}: has weights of {size / 2**30:.1f} GiB, but one ONNX file holds 2; use --to torch"
-        )
-    modalities = [modality["name"] for modality in facts["modalities"]]
-    translated = torch.onnx.export(
-        program,
-        dynamo=True,
-        verbose=False,
-        input_names=modalities,
-        output_names=[POSTERIORS, LOGITS],
-        dynamic_shapes={"bands": {m: {0: BATCH} for m in modalities}},  # names the axis of the batch
-    )
-    assert translated is not None  # it is None only for a file that torch writes itself
-    ClearMetadataAndDocStringPass()(translated.model)  # paths of this machine's source files
-    RemoveUnusedNodesPass()(translated.model)  # onnxruntime warns of weights that nothing reads
-    translated.model.metadata_props[KEY] = json.dumps(facts)
-    return translated.model_proto.SerializeToString()
-
-
-def _torch_bytes(program: ExportedProgram, facts: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.export.save(program, buffer, extra_files={EXTRA_FILE: json.dumps(facts)})
-    return buffer.getvalue()
-
-
-class _Format(NamedTuple):
-    suffix: str
-    packages: tuple[str, ...]
-    write: Callable[[ExportedProgram, Mapping[str, Any]], bytes]
-
-
-FORMATS = {
-    "onnx": _Format(".onnx", ("onnx", "onnxscript"), _onnx_bytes),
-    "torch": _Format(".pt2", (), _torch_bytes),
-}
 
 
 def _require(to: str, packages: tuple[str, ...]) -> None:
@@ -137,8 +88,8 @@ def _refuse_classifier(folder: Path) -> None:
     described = read_own_record(folder / METRICS_FILE).get("model") or {}
     if CLASSIFIERS.get(str(described.get("type"))) is not None:
         raise InputError(
-            f"{folder}: holds a {described['type']}, but only networks are exported; classical classifiers are "
-            "scikit-learn's, not operators of torch"
+            f"{folder}: holds a {described['type']}, but only networks are exported; a classical classifier "
+            "is not made of torch's operators"
         )
 
 
@@ -155,16 +106,15 @@ def _check_out(path: Path, suffix: str, folder: Path) -> None:
         raise InputError(f"{path}: cannot be written, there is no folder {path.absolute().parent}")
 
 
-class _silence(warnings.catch_warnings):
-    """Hide what torch says of its own progress and of its own future."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore")
-        self._logger = logging.getLogger("torch")
-        self._before = self._logger.level
-        self._logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *exception: Any) -> None:
-        self._logger.setLevel(self._before)
-        super().__exit__(*exception)
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Hide what torch says of its own progress and future."""
+    logger = logging.getLogger("torch")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

@@ -24,9 +24,9 @@ def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dic
         window: S, the rows and columns of a window that get a class.
 
     Returns:
-        ``model``, ``weights`` (file and sha256), ``package`` (version of this one), ``window``, ``margin`` (rows
-        and columns of input on each side of a window), ``modalities`` in order (name, number of bands, and
-        wavelengths in nm where ``metrics.json`` has them) and ``classes`` in order (name and colour).
+        ``model``, ``weights`` (file and sha256), ``package`` (version of this one), ``window``, ``margin``
+        (rows and columns of input on each side of a window), ``modalities`` in order (name, number of bands,
+        and wavelengths in nm where ``metrics.json`` has them) and ``classes`` in order (name and colour).
 
     Raises:
         InputError: if ``metrics.json`` or the weights cannot be read.

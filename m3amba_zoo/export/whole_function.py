@@ -12,7 +12,7 @@ from torch.export import Dim, ExportedProgram
 from m3amba_zoo.models import FUSED, PatchClassifier, Posterior, WindowClassifier
 from m3amba_zoo.ops.plain import decompositions
 
-BATCH = "batch"
+BATCH, LARGEST_BATCH = "batch", 2**16
 POSTERIORS, LOGITS = "posteriors", "logits"  # what the function returns, in this order
 
 
@@ -35,8 +35,8 @@ class WholeFunction(nn.Module):
     def forward(self, bands: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return ``posteriors`` and ``logits``, each ``(B, K, S, S)`` float32.
 
-        Overlapping windows are joined by the mean of their logits, as ``Predictor`` joins them; posteriors are
-        the softmax of the logits.
+        Posteriors are the softmax of the logits. Overlapping windows are joined by the mean of their logits,
+        as ``Predictor`` joins them.
 
         Args:
             bands: raw windows ``(B, C_m, S + 2 margin, S + 2 margin)`` float32 by modality, NaN where a value
@@ -55,10 +55,10 @@ class WholeFunction(nn.Module):
 
 
 def exported_window(model: WindowClassifier, window: int) -> int:
-    """Return S of the exported function: that of the model's evaluation, smaller where patches would fill memory.
+    """Return S of the exported function: that of the model's evaluation, or less for a patch-wise model.
 
-    A patch-wise model gives a pixel the same logits in a window of any size. As it cuts a patch for each of the
-    S x S pixels, S x S is at most ``patches_at_once``.
+    Such a model gives a pixel the same logits in a window of any size. It cuts a patch for each of S x S
+    pixels, which are at most ``patches_at_once``.
     """
     if isinstance(model, PatchClassifier):
         return min(window, math.isqrt(model.patches_at_once))
@@ -70,7 +70,7 @@ def trace(model: WindowClassifier, window: int) -> ExportedProgram:
     """Trace a model's whole function; the batch is dynamic, rows and columns are fixed.
 
     Args:
-        model: in evaluation mode, on the CPU.
+        model: in evaluation mode, on the CPU. Its parameters ask for no gradient afterwards.
         window: S.
 
     Returns:
@@ -78,7 +78,8 @@ def trace(model: WindowClassifier, window: int) -> ExportedProgram:
     """
     side = window + 2 * model.margin
     example = {m: torch.zeros(2, bands, side, side) for m, bands in model.in_channels.items()}
-    shapes = {"bands": {m: {0: Dim(BATCH, max=2**16)} for m in example}}
+    # torch.onnx traces the program again, and cannot trace a loop over a batch without a limit
+    shapes = {"bands": {m: {0: Dim(BATCH, max=LARGEST_BATCH)} for m in example}}
     function = WholeFunction(model).requires_grad_(False)  # else a backward pass of each loop is traced too
     program = torch.export.export(function, (example,), dynamic_shapes=shapes)
     program = program.run_decompositions(decompositions())

@@ -72,7 +72,8 @@ class PatchClassifier(WindowClassifier):
         for modality in self.in_channels:
             x = inputs[modality]
             rows, columns = (
-                torch.arange(size - self.patch + 1)[:, None] + torch.arange(self.patch) for size in x.shape[2:]
+                torch.arange(size - self.patch + 1)[:, None] + torch.arange(self.patch)
+                for size in x.shape[2:]
             )  # (T, P) each
             x_BTTCPP = x[:, :, rows][..., columns].permute(0, 2, 4, 1, 3, 5)
             patches[modality] = x_BTTCPP.flatten(0, 2)
