@@ -66,6 +66,21 @@ class PatchClassifier(WindowClassifier):
         """Return logits ``(B, K, T, T)`` per stream of inputs ``(B, C_m, T + 2 margin, T + 2 margin)``."""
         return self._logits_at(inputs, self._everywhere(inputs))
 
+    def logits_at_once(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what ``logits`` does, from all patches at once, in operations that torch can export."""
+        patches = {}
+        for modality in self.in_channels:
+            x = inputs[modality]
+            rows, columns = (
+                torch.arange(size - self.patch + 1)[:, None] + torch.arange(self.patch)
+                for size in x.shape[2:]
+            )  # (T, P) each
+            x_BTTCPP = x[:, :, rows][..., columns].permute(0, 2, 4, 1, 3, 5)
+            patches[modality] = x_BTTCPP.flatten(0, 2)
+        places = (-1, *x_BTTCPP.shape[1:3])
+        found = self.patch_logits(patches)
+        return {stream: x.unflatten(0, places).permute(0, 3, 1, 2) for stream, x in found.items()}
+
     def forward(  # type: ignore[override]
         self,
         inputs: dict[str, Tensor],

@@ -31,6 +31,10 @@ class Posterior(nn.Module):
     4. ``expert``: the result is the geometric mean of them and an expert's posteriors (logarithmic opinion
        pool; Genest and Zidek, Statistical Science 1:114, 1986).
 
+    Attributes:
+        views_at_once: whether the network sees all views of the windows as one batch, which takes ``views``
+            times the memory. An exported file holds the network once then, not ``views`` times.
+
     Args:
         in_channels: bands per modality, as the scene holds them.
         num_classes: K.
@@ -44,6 +48,7 @@ class Posterior(nn.Module):
     """
 
     frequencies: Tensor
+    views_at_once = False
 
     def __init__(
         self,
@@ -108,11 +113,7 @@ class Posterior(nn.Module):
         Raises:
             ValueError: if there is an expert but no bands.
         """
-        views = [
-            turn_back(logits({m: turn(x) for m, x in inputs.items()}).float().softmax(1))
-            for turn, turn_back in list(_symmetries())[: self.views]
-        ]
-        posterior = torch.stack(views).mean(0)
+        posterior = self._over_views(logits, inputs)
         divisor = torch.where(self.frequencies > 0, self.frequencies, 1.0) ** self.prior_power
         posterior = posterior / divisor.view(-1, 1, 1)
         posterior = _smoothed(_normalised(posterior), self.smooth)
@@ -121,6 +122,24 @@ class Posterior(nn.Module):
                 raise ValueError("bands is None: the expert reads the windows before their pretreatment")
             posterior = _normalised((posterior * self.expert(bands).clamp(min=SMALLEST)).sqrt())
         return posterior.clamp(min=SMALLEST).log()
+
+    def _over_views(
+        self, logits: Callable[[Mapping[str, Tensor]], Tensor], inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return the mean of the views' posteriors, ``(B, K, S, S)``."""
+        symmetries = list(_symmetries())[: self.views]
+
+        def turned(turn: Move) -> dict[str, Tensor]:
+            return {m: turn(x) for m, x in inputs.items()}
+
+        if self.views_at_once:
+            copies = [turned(turn) for turn, _ in symmetries]
+            joined = {m: torch.cat([copy[m] for copy in copies]) for m in inputs}
+            scores = list(logits(joined).unflatten(0, (self.views, -1)))
+        else:
+            scores = [logits(turned(turn)) for turn, _ in symmetries]
+        views = [back(x.float().softmax(1)) for (_, back), x in zip(symmetries, scores, strict=True)]
+        return torch.stack(views).mean(0)
 
 
 def _normalised(x_BKSS: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ def test_each_pixel_gets_the_logits_of_the_patch_around_it(patch):
     maps = model(inputs)
     assert set(maps) == {"hsi", "lidar", "fused"}
     assert max(model.seen) <= model.patches_at_once
+    torch.testing.assert_close(model.logits_at_once(inputs), maps)
     for row, column in ((0, 0), (1, 3), (3, 2)):
         around = {m: x[:, :, row : row + patch, column : column + patch] for m, x in inputs.items()}
         for stream, logits in model.patch_logits(around).items():

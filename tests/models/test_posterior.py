@@ -57,6 +57,21 @@ def test_prior_power_one_undoes_the_class_frequencies():
     torch.testing.assert_close(found, torch.full_like(found, 1 / CLASSES))
 
 
+def test_all_views_at_once_give_the_same():
+    posterior = Posterior({"hsi": 3}, 2, views=8, smooth=1.0)
+    x = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    ramp, seen = torch.arange(5.0), []  # the logits depend on the place in the view
+
+    def logits(inputs):
+        seen.append(len(inputs["hsi"]))
+        return torch.stack((inputs["hsi"][:, 0] * ramp, inputs["hsi"][:, 1]), dim=1)
+
+    one_by_one = posterior(logits, {"hsi": x})
+    posterior.views_at_once = True
+    torch.testing.assert_close(posterior(logits, {"hsi": x}), one_by_one)
+    assert seen == [2] * 8 + [16]
+
+
 def test_a_class_that_training_never_shows_is_not_divided():
     posterior = Posterior(BANDS, 2, prior_power=0.5)
     posterior.fit(*pixels(), np.array([1.0, 0.0]))

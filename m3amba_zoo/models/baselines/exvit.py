@@ -111,7 +111,7 @@ class ExViT(PairClassifier):
         tokens = {}
         for (name, stem), bands in zip(self.stems.items(), given, strict=True):
             pixels = stem(bands).flatten(2).transpose(1, 2)
-            cls = self.class_tokens[name].expand(len(pixels), -1, -1)
+            cls = self.class_tokens[name].expand(pixels.shape[0], -1, -1)
             x = self.dropout(torch.cat([cls, pixels], dim=1) + self.position)
             tokens[name] = self.encoders[name](x)
         if self.crossing:

@@ -184,7 +184,7 @@ class MFT(PairClassifier):
         """Return ``fused`` logits ``(N, K)``."""
         tokens = self.tokenizer(self.stem(spectral))
         if auxiliary is None:
-            cls = self.class_token.expand(len(tokens), -1, -1)
+            cls = self.class_token.expand(tokens.shape[0], -1, -1)
         else:
             cls = self.class_tokenizer(auxiliary)
         x = self.blocks(self.dropout(torch.cat([cls, tokens], dim=1) + self.position))

@@ -109,7 +109,7 @@ class SpectralFormer(PatchClassifier):
     def patch_logits(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``fused`` logits ``(N, K)``."""
         tokens = self.embed(inputs[self.read[0]])
-        cls = self.class_token.expand(len(tokens), -1, -1)
+        cls = self.class_token.expand(tokens.shape[0], -1, -1)
         x = self.dropout(torch.cat([cls, tokens], dim=1) + self.position)
         outputs: list[Tensor] = []
         for index, layer in enumerate(self.layers):

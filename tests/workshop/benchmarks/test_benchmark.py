@@ -13,6 +13,7 @@ from m3amba_zoo.models.ss2d import CrossSS2D
 from m3amba_zoo.ops import reference
 from workshop.benchmarks import (
     authors_order,
+    export,
     fresh_process,
     gpu,
     maps,
@@ -132,6 +133,12 @@ def test_maps_of_three_sizes(in_this_process):
         assert row["pixels_per_s"] == pytest.approx(row["side"] ** 2 / row["seconds"])
         assert row["process_peak_mib"] > 100
     assert "slope_of_log_seconds_in_log_pixels" in section.limits
+
+
+def test_exported_models_agree_with_this_package():
+    section = export.measure(("mft_terramind",), batches=(1, 2), runs=1)
+    assert [row["batch"] for row in section.rows] == [1, 1, 1, 2, 2, 2]
+    assert all(row["windows_per_cpu_s"] > 0 and row["largest_difference"] < 1e-4 for row in section.rows)
 
 
 def test_a_process_that_fails_is_a_row_with_the_reason():

@@ -1,0 +1,48 @@
+"""What a user of an exported file needs to know, as one JSON object inside the file."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
+from m3amba_zoo.hub.trained_model import TrainedModel, find_weights
+from m3amba_zoo.system import sha256_of
+
+KEY = "m3amba_zoo"  # of the JSON text in ONNX's metadata
+EXTRA_FILE = "m3amba_zoo.json"  # its name in torch's archive
+
+
+def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dict[str, Any]:
+    """Return the facts of an exported model.
+
+    Args:
+        name: of the model.
+        folder: its card or work dir.
+        trained: the model.
+        window: S, the rows and columns of a window that get a class.
+
+    Returns:
+        ``model``, ``weights`` (file and sha256), ``package`` (version of this one), ``window``, ``margin``
+        (rows and columns of input on each side of a window), ``modalities`` in order (name, number of bands,
+        and wavelengths in nm where ``metrics.json`` has them) and ``classes`` in order (name and colour).
+
+    Raises:
+        InputError: if ``metrics.json`` or the weights cannot be read.
+    """
+    record = read_record(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
+    wavelengths = record.get("wavelengths") or {}
+    weights = find_weights(folder)
+    return {
+        "model": name,
+        "weights": {"file": weights.name, "sha256": sha256_of(weights)},
+        "package": f"m3amba_zoo {version('m3amba_zoo')}",
+        "window": window,
+        "margin": trained.model.margin,
+        "modalities": [
+            {"name": m, "bands": bands} | ({"wavelengths": wavelengths[m]} if m in wavelengths else {})
+            for m, bands in trained.model.in_channels.items()
+        ],
+        "classes": [{"name": entry.name, "color": list(entry.color)} for entry in trained.classes],
+    }
