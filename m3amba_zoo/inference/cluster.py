@@ -73,13 +73,15 @@ def connect(address: str) -> Iterator[Client]:
     if kind == LOCAL and (count and not (count.isdigit() and int(count))):
         raise InputError(f"--dask: '{address}', expected local, local:N with N workers, or an address")
     if kind == LOCAL:
-        workers = int(count) if count else None
-        with (
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+        options = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+        try:
+            cluster = LocalCluster(n_workers=int(count) if count else None, **options)
+        except RuntimeError as error:  # where a script starts processes while it is imported by them
+            raise InputError(
+                f"--dask: no process can be started ({error}); a script should call this under "
+                "`if __name__ == '__main__':`"
+            ) from error
+        with cluster, Client(cluster) as client:
             yield client
         return
     try:
