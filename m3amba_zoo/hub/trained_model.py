@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.models.baselines.kept import FILE as KEPT
 from m3amba_zoo.models.baselines.kept import TILE, read_kept
 from m3amba_zoo.models.chosen_weights import trained_weights
+from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.pretreatment import Standardize
 from m3amba_zoo.models.weights import load_weights
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters.matching import KnownBands
@@ -34,7 +37,7 @@ class TrainedModel(NamedTuple):
         window: S in pixels, the side of the windows it is evaluated on, without the model's margin.
         classes: names and colours from ``metrics.json`` beside the weights; numbers if that is absent.
         tags: what a map's file says of the model: its name, the sha256 of its weights, its data and split.
-        bands: what that file says of the bands by modality; empty if it is absent or of an earlier version.
+        bands: what is known of the bands by modality, by that file and by the weights.
     """
 
     model: WindowClassifier
@@ -147,6 +150,17 @@ def _window(config: Config, path: Path) -> int:
     return int(window)
 
 
+def _with_statistics(known: KnownBands, modality: str, model: WindowClassifier) -> KnownBands:
+    """Take mean and deviation of the training pixels from the weights, if a record does not have them."""
+    preprocessor = model.data_preprocessor
+    if known.mean or not isinstance(preprocessor, RasterPreprocessor) or not preprocessor.fitted:
+        return known
+    first = next(iter(preprocessor.steps_of(modality)), None)
+    if not isinstance(first, Standardize):
+        return known
+    return replace(known, mean=tuple(first.mean.tolist()), std=tuple(first.std.tolist()))
+
+
 def _tags(name: str, weights: Path | None, record: Path) -> dict[str, str]:
     """Return a map's tags on the model."""
     tags = {"MODEL": name}
@@ -166,7 +180,8 @@ def _read_record(path: Path, model: WindowClassifier) -> tuple[tuple[LandClass, 
     """
     count = model.num_classes
     if not path.is_file():
-        return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(count)), {}
+        plain = {m: _with_statistics(KnownBands(n), m, model) for m, n in model.in_channels.items()}
+        return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(count)), plain
     try:
         classes = [
             LandClass(str(entry["name"]), tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
@@ -181,6 +196,8 @@ def _read_record(path: Path, model: WindowClassifier) -> tuple[tuple[LandClass, 
         bands = {m: KnownBands.from_json(inputs[m]) for m in model.in_channels if m in inputs}
     except (TypeError, AttributeError) as error:
         raise InputError(f"{path}: 'inputs' does not describe the bands of each modality") from error
+    bands = {m: bands.get(m) or KnownBands(count) for m, count in model.in_channels.items()}
+    bands = {m: _with_statistics(known, m, model) for m, known in bands.items()}
     for modality, known in bands.items():
         if known.count != model.in_channels[modality]:
             raise InputError(

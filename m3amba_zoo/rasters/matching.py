@@ -17,6 +17,8 @@ from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.resampling import FARTHEST_NM, same_bands
 
 FEW = 12
+TINY = 0.01
+"""Of the training pixels' mean: values that are all smaller are in another unit."""
 REMEDY = (
     ", or --match-bands to resample spectra by wavelength where both are known, or a training on these bands "
     "that starts from the model (--init-from)"
@@ -145,7 +147,8 @@ def _can_be_resampled(header: Raster, known: KnownBands) -> bool:
 def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 8) -> str:
     """Return a sentence on a raster whose values are of another kind than the training pixels'.
 
-    Medians are taken of evenly spaced rows.
+    Medians are taken of evenly spaced rows. A band whose largest values are a hundredth of the training mean
+    is unusual, too.
 
     Args:
         opened: gives the known bands already.
@@ -162,13 +165,15 @@ def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5
     sampled = np.unique(np.linspace(0, height - 1, min(rows, height)).astype(int)).tolist()
     pixels = np.concatenate([opened.read(row, row + 1).floats()[:, 0] for row in sampled], axis=1)
     mean, std = np.array(known.mean), np.array(known.std)
-    with np.errstate(all="ignore"):
-        medians = np.array([np.median(band[~np.isnan(band)]) for band in pixels.astype(np.float64)])
-        far = np.abs(medians - mean) / np.maximum(std, 1e-12)
-    unusual = np.flatnonzero(far > deviations)
+    present = [band[~np.isnan(band)] for band in pixels.astype(np.float64)]
+    medians = np.array([np.median(band) if len(band) else np.nan for band in present])
+    # positive values of a wide spread, such as reflectance, are never far below their mean
+    largest = np.array([np.percentile(np.abs(band), 99) if len(band) else np.nan for band in present])
+    far = np.abs(medians - mean) / np.maximum(std, 1e-12)
+    unusual = np.flatnonzero((far > deviations) | (largest < TINY * np.abs(mean)))
     if not len(unusual):
         return ""
-    worst = int(np.nanargmax(far))
+    worst = int(unusual[np.nanargmax(far[unusual])])
     unit = f" (in {known.unit})" if known.unit else ""
     return (
         f"{opened.path}: the median of band {opened.header.band_name(worst)} is {medians[worst]:.4g}, but "

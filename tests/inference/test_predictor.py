@@ -317,6 +317,17 @@ def test_bad_rasters_are_named_and_nothing_is_written(change, message, work_dir,
     assert not list(tmp_path.glob("map*"))
 
 
+def test_values_in_another_unit_than_the_training_s_are_warned_about(work_dir, scene, caplog):
+    predictor = Predictor(work_dir, device="cpu")  # without a record of the bands; the weights know them
+    predictor.predict(scene.rasters)
+    assert not caplog.text
+    rasters = {**scene.rasters, "hsi": scene.rasters["hsi"].data + 1e5}
+    predictor.predict(rasters)
+    assert "the median of band" in caplog.text
+    with pytest.raises(InputError, match=r"the array of 'hsi': the median of band . is .* in 6 of 6 bands"):
+        predictor.predict(rasters, strict=True)
+
+
 def test_a_raster_cut_short_is_named(work_dir, files, tmp_path):
     generator = np.random.default_rng(0)
     path = write_tif(tmp_path / "sar.tif", generator.integers(0, 99, (2, 20, 21)).astype(np.int16))
