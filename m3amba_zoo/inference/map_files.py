@@ -110,7 +110,7 @@ def _key(job: OpenJob, products: Mapping[str, Product], half: bool) -> str:
 
 
 def _files(paths: Iterable[str]) -> list[list[int]]:
-    """Return size and time of change of files; nothing for what is no file."""
+    """Return size and time of the last change of each file; other names of GDAL are left out."""
     found = []
     for path in paths:
         with contextlib.suppress(OSError):
