@@ -9,27 +9,23 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import rasterio
 import torch
-from mmengine.config import Config
-from rasterio.transform import from_origin
-from safetensors.torch import save_file
 
 from m3amba_zoo.config import read_raw
 from m3amba_zoo.evaluation.record import MEBIBYTE, peak_resident_bytes
 from m3amba_zoo.inference import Predictor
-from m3amba_zoo.registry import MODELS
 from m3amba_zoo.system import keep_freed_memory
 from workshop.benchmarks import fresh_process
+from workshop.benchmarks.random_scene import write_model, write_rasters
 from workshop.benchmarks.section import Row, Section
 from workshop.benchmarks.train import SIZES
 
 BANDS, CLASSES, WINDOW = {"s2": 12, "s1": 2}, 7, 16  # TerraMind's
 SIDES = (549, 1098, 2196)  # a twentieth, a tenth and a fifth of a tile's side
 SPEEDS = ("fast", "balanced", "best")
-ROWS_AT_ONCE = 512
 
 
 def measure(
@@ -64,8 +60,8 @@ def measure(
 def write_map(folder: str, side: int, speed: str, dask: str | None) -> Row:
     """Return seconds, pixels per second and the peak of the process's resident memory."""
     keep_freed_memory()  # as the command does
-    files = _rasters(Path(folder), side)
-    predictor = Predictor(_model(Path(folder)), device="cpu")
+    files = write_rasters(Path(folder), BANDS, (side, side))
+    predictor = Predictor(write_model(Path(folder, "model"), _config()), device="cpu")
     small = {modality: np.zeros((bands, WINDOW, WINDOW), np.int16) for modality, bands in BANDS.items()}
     predictor.predict(small)  # loads the kernels
     started = time.perf_counter()
@@ -78,34 +74,6 @@ def write_map(folder: str, side: int, speed: str, dask: str | None) -> Row:
     }
 
 
-def _rasters(folder: Path, side: int) -> dict[str, str]:
-    """Write random rasters of this size unless they exist."""
-    generator = np.random.default_rng(0)
-    files = {}
-    for modality, bands in BANDS.items():
-        path = folder / f"{modality}_{side}.tif"
-        files[modality] = str(path)
-        if path.exists():
-            continue
-        options = {"count": bands, "height": side, "width": side, "dtype": "int16", "nodata": -32768}
-        options |= {"tiled": True, "blockxsize": 512, "blockysize": 512, "crs": "EPSG:32632"}
-        place = from_origin(500_000, 5_000_000, 10, 10)
-        with rasterio.open(path, "w", driver="GTiff", transform=place, **options) as file:
-            for top in range(0, side, ROWS_AT_ONCE):
-                rows = min(ROWS_AT_ONCE, side - top)
-                window = rasterio.windows.Window(0, top, side, rows)
-                file.write(generator.integers(0, 3000, (bands, rows, side), np.int16), window=window)
-    return files
-
-
-def _model(folder: Path) -> Path:
-    """Write config and random weights as the Predictor reads them, unless they exist."""
-    folder = folder / "model"
-    if not folder.exists():
-        folder.mkdir()
-        torch.manual_seed(0)
-        config = dict(read_raw(SIZES / "m3amba-t.py").model)
-        config |= {"in_channels": BANDS, "num_classes": CLASSES, "window": WINDOW}
-        Config({"model": config}).dump(folder / "config.py")
-        save_file(MODELS.build(config).state_dict(), folder / "random.safetensors")
-    return folder
+def _config() -> dict[str, Any]:
+    config = dict(read_raw(SIZES / "m3amba-t.py").model)
+    return config | {"in_channels": BANDS, "num_classes": CLASSES, "window": WINDOW}

@@ -10,18 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import torch
-from mmengine.config import Config
-from rasterio.transform import from_origin
-from safetensors.torch import save_file
 
 from m3amba_zoo.datasets.windows import WindowGrid
 from m3amba_zoo.inference import Predictor
-from m3amba_zoo.registry import MODELS
 from m3amba_zoo.system import keep_freed_memory
 from workshop.benchmarks import fresh_process
 from workshop.benchmarks.measuring import MEBIBYTE, peak_mebibytes
+from workshop.benchmarks.random_scene import write_model, write_rasters
 from workshop.benchmarks.section import Row, Section
 from workshop.benchmarks.train import CHANNELS, model_config
 
@@ -30,7 +26,6 @@ ROWS = {"t": 349, "b": 32}  # from the top; b takes most of a second per window 
 OVERLAPS = (0.0, 0.5)
 BATCHES = (1, 4, 16, 64)  # windows at once
 RUNS = {"t": 5, "b": 1}  # the median of which is reported
-NODATA = -32768  # with such a value in the files, missing pixels are searched for, as in practice
 
 
 def measure(
@@ -86,8 +81,9 @@ def predict_scene(
     spent in the model. ``peak_mib`` is the peak memory above the loaded model, without the map.
     """
     keep_freed_memory()  # as the command does
-    files = _rasters(Path(folder), shape)
-    predictor = Predictor(_work_dir(Path(folder), size, window))
+    files = write_rasters(Path(folder), CHANNELS, shape)
+    config, _ = model_config(size, window)
+    predictor = Predictor(write_model(Path(folder, f"{size}_{window}"), config))
     small = {modality: np.zeros((bands, window, window), np.int16) for modality, bands in CHANNELS.items()}
     predictor.predict(small)  # loads the kernels
     network = _Timed(predictor)
@@ -125,36 +121,6 @@ class _Timed:
             return logits
 
         predictor.model.test_step = timed  # type: ignore[method-assign, assignment]
-
-
-def _rasters(folder: Path, shape: tuple[int, int]) -> dict[str, str]:
-    """Write random rasters of this shape unless they exist."""
-    height, width = shape
-    generator = np.random.default_rng(0)
-    files = {}
-    for modality, bands in CHANNELS.items():
-        path = folder / f"{modality}_{height}_{width}.tif"
-        files[modality] = str(path)
-        if path.exists():
-            continue
-        options = {"count": bands, "height": height, "width": width, "dtype": "int16", "nodata": NODATA}
-        # GDAL warns of rasters without a position on the earth
-        with rasterio.open(path, "w", driver="GTiff", transform=from_origin(0, 0, 2, 2), **options) as file:
-            for band in range(1, bands + 1):
-                file.write(generator.integers(0, 1000, shape, np.int16), band)
-    return files
-
-
-def _work_dir(folder: Path, size: str, window: int) -> Path:
-    """Write config and random weights of a model size, as the Predictor reads them, unless they exist."""
-    folder = folder / f"{size}_{window}"
-    if not folder.exists():
-        folder.mkdir()
-        torch.manual_seed(0)
-        config, _ = model_config(size, window)
-        Config({"model": config}).dump(folder / "config.py")
-        save_file(MODELS.build(config).state_dict(), folder / "random.safetensors")
-    return folder
 
 
 def _growth(rows: Sequence[Row], size: str, width: int) -> dict[str, float]:
