@@ -1,5 +1,6 @@
 """The plan: what it may say, and that the committed table and page are those of the zoo's plan."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,18 @@ def test_the_splits_of_tries_are_those_that_configs_make(dataset):
             pytest.skip(str(error))
         made = {row["split_sha256"] for key, row in rows.items() if (key[0], key[3]) == (dataset, run.seed)}
         assert made <= {sha256, ""}
+
+
+def test_a_config_for_one_dataset_has_the_setting_that_was_chosen_there():
+    plan = read_plan(REPOSITORY / "configs" / "leaderboard.py")
+    chosen = TuningTable(REPOSITORY / "model_cards/tuning.csv").chosen(plan)
+    of_main = {run.dataset: run for run in plan.runs(chosen) if run.key[::2] == ("main", "m3amba")}
+    compared = [dataset for dataset, model in chosen if model == "m3amba"]
+    assert "idtrees" in compared
+    for dataset in compared:
+        run = of_main[dataset]
+        own = replace(run, config=f"m3amba_{dataset}.py", data=None, tuned=())
+        assert own.config_sha256 == run.config_sha256, f"{own.config} is not as {run.tuned} make it"
 
 
 def test_each_model_meets_each_dataset_of_the_plan():
