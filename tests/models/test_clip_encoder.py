@@ -40,10 +40,11 @@ def test_weights_of_a_file_are_used_and_frozen(tiny):
     torch.testing.assert_close(encoder(image), whole.encode_image(image))
     assert encoder.feature_dim == 32
     assert encoder.image_size == 32
+    assert encoder.patches(image).shape == (2, 32, 2, 2)
     assert not list(encoder.parameters())
     assert "a file" in encoder.description
     encoder.train()
-    assert not any(module.training for module in encoder._tower[0].modules())
+    assert not any(module.training for module in encoder.network.modules())
 
 
 def test_gradients_reach_the_convolution_before_the_encoder(tiny):
@@ -66,7 +67,7 @@ def test_checkpoints_leave_the_encoder_out_but_refuse_another_one(tiny):
     state = model.state_dict()
     assert [key for key in state if key.startswith("encoder")] == ["encoder.fingerprint"]
     other, _ = model_with({**tiny, "weights": "random"})
-    with pytest.raises(InputError, match=r"another CLIP encoder.*randomly initialised"):
+    with pytest.raises(InputError, match=r"another encoder.*randomly initialised"):
         other.load_state_dict(state)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.encoders.encoder import Encoder
 from m3amba_zoo.registry import BACKBONES
 from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
 
-RANDOM = "random"
+RANDOM, OPENAI = "random", "openai"
 # names of open_clip's own downloads in the cache, best first
 CACHED_FILES = (
     "open_clip_model.safetensors",
@@ -27,12 +26,11 @@ CACHED_FILES = (
 
 
 @BACKBONES.register_module()
-class ClipImageEncoder(nn.Module):
+class ClipImageEncoder(Encoder):
     """The frozen image tower of an open_clip model.
 
-    The tower's weights are in no optimiser and no checkpoint, because they are published elsewhere or follow
-    from a seed. Checkpoints store only their fingerprint, and refuse another encoder. Gradients pass through
-    the tower to its input.
+    The global feature is the tower's embedding. The spatial one is the embedding of each patch: its token,
+    through the tower's last normalisation and projection.
 
     Args:
         name: an open_clip model name (``open_clip.list_models()``), or the path of a model config ``.json``.
@@ -45,8 +43,6 @@ class ClipImageEncoder(nn.Module):
         InputError: if the name or tag is unknown, or the weights cannot be found, downloaded or read.
     """
 
-    fingerprint: Tensor
-
     def __init__(
         self,
         name: str = "ViT-B-32-quickgelu",
@@ -54,7 +50,6 @@ class ClipImageEncoder(nn.Module):
         seed: int = 0,
         cache_dir: str | None = None,
     ) -> None:
-        super().__init__()
         import open_clip
 
         if name.endswith(".json"):
@@ -68,7 +63,7 @@ class ClipImageEncoder(nn.Module):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 model = open_clip.create_model(name)
-            self.description = f"{name}, randomly initialised (seed {seed}): not a trained CLIP"
+            description = f"{name}, randomly initialised (seed {seed}): not a trained CLIP"
         else:
             path, origin = _find_weights(name, weights, cache_dir)
             try:
@@ -76,33 +71,47 @@ class ClipImageEncoder(nn.Module):
             except Exception as error:
                 reason = str(error).splitlines()[0]
                 raise InputError(f"{path}: not weights of the open_clip model '{name}' ({reason})") from error
-            self.description = f"{name}, weights {weights} from {origin}"
-        print_log(f"CLIP image encoder: {self.description}", "current", logging.INFO)
-        tower: Any = model.visual.eval().requires_grad_(False)
-        # in a tuple the tower is not a submodule, so that parameters(), state_dict() and train() leave it out
-        self._tower = (tower,)
+            description = f"{name}, weights {weights} from {origin}"
+        print_log(f"CLIP image encoder: {description}", "current", logging.INFO)
+        tower = model.visual
         size = tower.image_size
-        self.image_size: int = size[0] if isinstance(size, tuple) else size
-        self.feature_dim: int = tower.output_dim
-        self.register_buffer("fingerprint", _fingerprint(tower))
+        super().__init__(
+            network=tower,
+            description=description,
+            licence="MIT" if weights == OPENAI else None,
+            feature_dim=tower.output_dim,
+            image_size=size[0] if isinstance(size, tuple) else size,
+        )
 
-    def _apply(self, fn: Any, recurse: bool = True) -> ClipImageEncoder:
-        super()._apply(fn, recurse)
-        self._tower[0]._apply(fn, recurse)
-        return self
+    def forward(self, x_BCHW: Tensor, month: Tensor | None = None, metres: float | None = None) -> Tensor:
+        """Encode images ``(B, 3, G, G)`` to ``(B, F)``."""
+        return self.network(x_BCHW)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
-        stored = state_dict.get(f"{prefix}fingerprint")
-        if stored is not None and not torch.equal(stored.cpu(), self.fingerprint.cpu()):
-            raise InputError(
-                f"the checkpoint was trained with another CLIP encoder than this one ({self.description}): "
-                "the fingerprints of the weights differ"
-            )
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def patches(self, x_BCHW: Tensor, month: Tensor | None = None, metres: float | None = None) -> Tensor:
+        """Encode images ``(B, 3, G, G)`` to ``(B, F, h, w)``.
 
-    def forward(self, image_B3GG: Tensor) -> Tensor:
-        """Encode ``(B, 3, G, G)`` to ``(B, F)``."""
-        return self._tower[0](image_B3GG)
+        Raises:
+            InputError: if the tower's patches have no embedding of their own.
+        """
+        maps = self.network.forward_intermediates(
+            x_BCHW, 1, normalize_intermediates=True, intermediates_only=True
+        )["image_intermediates"][-1]
+        tokens = maps.permute(0, 2, 3, 1)
+        return self._project(tokens).permute(0, 3, 1, 2)
+
+    def _project(self, tokens: Tensor) -> Tensor:
+        """Map a tower's last tokens ``(..., width)`` to its embedding space ``(..., F)``."""
+        tower = self.network
+        if getattr(tower, "attn_pool", None) is None and hasattr(tower, "ln_post"):  # a ViT
+            return tokens if tower.proj is None else tokens @ tower.proj
+        if hasattr(tower, "attnpool"):  # CLIP's ResNet; a patch alone gives the pool its own value
+            return tower.attnpool.c_proj(tower.attnpool.v_proj(tokens))
+        if hasattr(tower, "trunk") and not hasattr(tower.head, "pool"):  # of timm
+            return tower.head(tokens)
+        raise InputError(
+            f"{self.description}: this tower pools its patches by attention, and they have no embedding of "
+            "their own; expected prior='global'"
+        )
 
 
 def _find_weights(name: str, weights: str, cache_dir: str | None) -> tuple[Path, str]:
@@ -133,12 +142,3 @@ def _find_weights(name: str, weights: str, cache_dir: str | None) -> tuple[Path,
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{what} and could not be fetched ({reason[:200]}); {hint}") from error
-
-
-def _fingerprint(tower: nn.Module) -> Tensor:
-    """Return the sha256 of the tower's weights, ``(32,)`` uint8."""
-    digest = hashlib.sha256()
-    for key, value in sorted(tower.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8).clone()

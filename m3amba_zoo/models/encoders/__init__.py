@@ -1,0 +1,6 @@
+"""Frozen pretrained encoders; importing registers them in ``BACKBONES``."""
+
+from m3amba_zoo.models.encoders.clip import ClipImageEncoder
+from m3amba_zoo.models.encoders.encoder import Encoder, NeededBand, Needs
+
+__all__ = ["ClipImageEncoder", "Encoder", "NeededBand", "Needs"]
