@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-from mmengine.logging import print_log
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
@@ -42,7 +40,6 @@ class ClipImageEncoder(Encoder):
         cache_dir: str | None = None,
     ) -> None:
         clip = load_clip(name, weights, seed, cache_dir)
-        print_log(f"CLIP image encoder: {clip.description}", "current", logging.INFO)
         tower = clip.model.visual
         size = tower.image_size
         super().__init__(
@@ -51,6 +48,7 @@ class ClipImageEncoder(Encoder):
             licence=clip.licence,
             feature_dim=clip.feature_dim,
             image_size=size[0] if isinstance(size, tuple) else size,
+            weights_file=clip.path,
         )
 
     def forward(self, x_BCHW: Tensor, month: Tensor | None = None, metres: float | None = None) -> Tensor:

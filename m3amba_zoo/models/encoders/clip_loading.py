@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.models.encoders.clip_layouts import names_of, read_clip, tower_of
 from m3amba_zoo.models.encoders.files import FILE_NAMES, named_file
-from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
+from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
 RANDOM, OPENAI = "random", "openai"
 OPENAI_CACHE = Path("~/.cache/clip")  # of OpenAI's own package, which the paper's code uses
@@ -31,6 +31,7 @@ class Clip(NamedTuple):
         feature_dim: F, length of the embeddings of images and texts.
         description: what it is, and where its weights came from.
         licence: of the weights; None where it is not known.
+        path: of the weights; None for random ones.
         has_text: whether the text tower has weights, too.
     """
 
@@ -39,6 +40,7 @@ class Clip(NamedTuple):
     feature_dim: int
     description: str
     licence: str | None
+    path: Path | None
     has_text: bool
 
 
@@ -64,7 +66,7 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
     if weights == RANDOM:
         model = _untrained(name, seed)
         description = f"{name}, randomly initialised (seed {seed}): not a trained CLIP"
-        return Clip(model, name, feature_dim, description, None, True)
+        return Clip(model, name, feature_dim, description, None, None, True)
     found = find_clip(name, weights, cache_dir)
     model = _untrained(name, seed)
     state, quick_gelu = read_clip(found.path, model)
@@ -76,7 +78,7 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
         print_log(f"{found.path}: {note}", "current", logging.WARNING)
         description += f"; {note}"
     licence = "MIT" if weights == OPENAI else None
-    return Clip(model, name, feature_dim, description, licence, _load_text(model, state))
+    return Clip(model, name, feature_dim, description, licence, found.path, _load_text(model, state))
 
 
 def _known(name: str) -> str:
@@ -123,8 +125,8 @@ def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
     fetch = f"hf download {repository} {file}".strip() if repository else f"curl -LO {config.get('url')}"
     what = f"CLIP weights '{weights}' of '{name}' are not in the cache"
     hint = (
-        f"fetch them where there is a network ({fetch}) and give the file as weights=..., or give "
-        "weights='random' for an untrained encoder"
+        f"fetch them where there is a network ({fetch}), put the file into ${WEIGHTS_VARIABLE} and give its "
+        "name as weights=..., or give its path, or weights='random' for an untrained encoder"
     )
     if is_offline():
         raise InputError(f"{what} and {OFFLINE_VARIABLE}=1 forbids fetching them; {hint}")
