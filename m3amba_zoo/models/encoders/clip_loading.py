@@ -32,6 +32,7 @@ class Clip(NamedTuple):
         description: what it is, and where its weights came from.
         licence: of the weights; None where it is not known.
         path: of the weights; None for random ones.
+        mean, std: of the three bands of images from 0 to 1.
         has_text: whether the text tower has weights, too.
     """
 
@@ -41,6 +42,8 @@ class Clip(NamedTuple):
     description: str
     licence: str | None
     path: Path | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     has_text: bool
 
 
@@ -66,7 +69,7 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
     if weights == RANDOM:
         model = _untrained(name, seed)
         description = f"{name}, randomly initialised (seed {seed}): not a trained CLIP"
-        return Clip(model, name, feature_dim, description, None, None, True)
+        return Clip(model, name, feature_dim, description, None, None, *_statistics(model, {}), True)
     found = find_clip(name, weights, cache_dir)
     model = _untrained(name, seed)
     state, quick_gelu = read_clip(found.path, model)
@@ -78,7 +81,9 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
         print_log(f"{found.path}: {note}", "current", logging.WARNING)
         description += f"; {note}"
     licence = "MIT" if weights == OPENAI else None
-    return Clip(model, name, feature_dim, description, licence, found.path, _load_text(model, state))
+    statistics = _statistics(model, found.config)
+    has_text = _load_text(model, state)
+    return Clip(model, name, feature_dim, description, licence, found.path, *statistics, has_text)
 
 
 def _known(name: str) -> str:
@@ -149,6 +154,12 @@ def _untrained(name: str, seed: int) -> Any:
             return open_clip.create_model(name)
     finally:
         root.setLevel(level)
+
+
+def _statistics(model: Any, config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation: those of a tag, else OpenAI's."""
+    mean, std = config.get("mean", model.visual.image_mean), config.get("std", model.visual.image_std)
+    return tuple(mean), tuple(std)
 
 
 def _load_visual(tower: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
