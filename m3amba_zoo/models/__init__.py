@@ -3,7 +3,16 @@
 from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
-from m3amba_zoo.models.encoders import ClipImageEncoder, Encoder, NeededBand, Needs
+from m3amba_zoo.models.encoders import (
+    ClipImageEncoder,
+    Encoder,
+    ImageEncoder,
+    MMPretrainEncoder,
+    NeededBand,
+    Needs,
+    TimmEncoder,
+    load_network,
+)
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
@@ -19,8 +28,10 @@ __all__ = [
     "CrossMamba",
     "DiscriminantExpert",
     "Encoder",
+    "ImageEncoder",
     "LinearAdapter",
     "M3amba",
+    "MMPretrainEncoder",
     "NeededBand",
     "Needs",
     "PairClassifier",
@@ -29,8 +40,10 @@ __all__ = [
     "RasterPreprocessor",
     "StreamHead",
     "StreamLoss",
+    "TimmEncoder",
     "TokenAdapter",
     "WindowClassifier",
+    "load_network",
     "m3amba",
     "reads_bands",
     "writes_bands",

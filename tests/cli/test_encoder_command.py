@@ -12,7 +12,9 @@ TOWER = str(SHIPPED / "_base_/models/small_image_tower.json")
 
 def test_it_lists_the_registry(capsys):
     assert main([]) == 0
-    assert "  ClipImageEncoder  The frozen image tower of an open_clip model\n" in capsys.readouterr().out
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line[:1] == " ")
+    assert said["ClipImageEncoder"] == "The frozen image tower of an open_clip model"
+    assert said["TimmEncoder"] == "A frozen backbone of timm"
 
 
 def test_it_says_what_would_be_loaded(capsys):

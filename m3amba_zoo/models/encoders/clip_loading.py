@@ -14,10 +14,16 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.models.encoders.clip_layouts import names_of, read_clip, tower_of
-from m3amba_zoo.models.encoders.files import FILE_NAMES, named_file
-from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
+from m3amba_zoo.models.encoders.files import (
+    FILE_NAMES,
+    RANDOM,
+    misfit,
+    named_file,
+    not_fetched,
+    refuse_offline,
+)
 
-RANDOM, OPENAI = "random", "openai"
+OPENAI = "openai"
 OPENAI_CACHE = Path("~/.cache/clip")  # of OpenAI's own package, which the paper's code uses
 SUFFIX = "-quickgelu"  # of open_clip's names for models with OpenAI's approximation of GELU
 
@@ -128,18 +134,12 @@ def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
     if archive.is_file():
         return Found(archive, "the cache", config)
     fetch = f"hf download {repository} {file}".strip() if repository else f"curl -LO {config.get('url')}"
-    what = f"CLIP weights '{weights}' of '{name}' are not in the cache"
-    hint = (
-        f"fetch them where there is a network ({fetch}), put the file into ${WEIGHTS_VARIABLE} and give its "
-        "name as weights=..., or give its path, or weights='random' for an untrained encoder"
-    )
-    if is_offline():
-        raise InputError(f"{what} and {OFFLINE_VARIABLE}=1 forbids fetching them; {hint}")
+    what = f"CLIP weights '{weights}' of '{name}'"
+    refuse_offline(what, fetch)
     try:
         return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{what} and could not be fetched ({reason[:200]}); {hint}") from error
+        raise not_fetched(what, fetch, error) from error
 
 
 def _untrained(name: str, seed: int) -> Any:
@@ -177,7 +177,7 @@ def _load_visual(tower: nn.Module, state: Mapping[str, Tensor], name: str, path:
         )
     prefix = "visual."
     state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    problem = _misfit(tower.state_dict(), state)
+    problem = misfit(tower.state_dict(), state)
     if problem:
         raise InputError(f"{path}: not weights of the open_clip model '{name}' ({problem})")
     tower.load_state_dict(state)
@@ -194,21 +194,10 @@ def _load_text(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
     for key in ("logit_scale", "logit_bias"):  # a number in some files, a vector of one in others
         if key in given and given[key].numel() == expected[key].numel():
             given[key] = given[key].reshape(expected[key].shape)
-    if _misfit(expected, given):
+    if misfit(expected, given):
         return False
     model.load_state_dict(given, strict=False)
     return True
-
-
-def _misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Return the first thing in which two state dicts differ, "" if they agree."""
-    for key, value in expected.items():
-        if key not in given:
-            return f"'{key}' is missing"
-        if given[key].shape != value.shape:
-            return f"'{key}' is {tuple(given[key].shape)}, expected {tuple(value.shape)}"
-    left = next((key for key in given if key not in expected), None)
-    return f"'{left}' has no place in it" if left else ""
 
 
 def _mismatch(name: str, quick_gelu: bool | None) -> str:

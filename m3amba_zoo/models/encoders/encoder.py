@@ -98,8 +98,9 @@ class Encoder(nn.Module, ABC):
         self.weights_file = weights_file
         self.description, self.licence = description, licence
         self.feature_dim, self.image_size, self.needs = feature_dim, image_size, needs
+        network.eval()  # whose result is no module in mmpretrain
         # in a tuple it is not a submodule, so that parameters(), state_dict() and train() leave it out
-        self._frozen = (network.eval().requires_grad_(False),)
+        self._frozen = (network.requires_grad_(False),)
         self.register_buffer("fingerprint", fingerprint_of(network))
         print_log(f"encoder: {description}", "current", logging.INFO)
 

@@ -23,7 +23,7 @@ AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
 
 
 class ImageEncoder(Encoder):
-    """Base of encoders of photographs; define ``embed`` and ``embed_patches``.
+    """Base of encoders of photographs; define ``embed_patches``, and ``embed``.
 
     Args:
         network, description, licence, feature_dim, weights_file: as for every encoder.
@@ -72,9 +72,9 @@ class ImageEncoder(Encoder):
         self.side, self.rgb, self.precision = image_size, rgb, precision
         self.mean, self.std = tuple(mean), tuple(std)
 
-    @abstractmethod
     def embed(self, image_B3GG: Tensor) -> Tensor:
-        """Return the global feature ``(B, F)``."""
+        """Return the global feature ``(B, F)``: the mean over patches, unless a subclass knows better."""
+        return self.embed_patches(image_B3GG).mean(dim=(2, 3))
 
     @abstractmethod
     def embed_patches(self, image_B3GG: Tensor) -> Tensor:
