@@ -12,12 +12,15 @@ from m3amba_zoo.models.encoders import (
     Needs,
     TimmEncoder,
     load_network,
+    text_features,
+    zero_shot,
 )
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
 from m3amba_zoo.models.posterior import DiscriminantExpert, Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.text_head import TextHead
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 
 __all__ = [
@@ -40,12 +43,15 @@ __all__ = [
     "RasterPreprocessor",
     "StreamHead",
     "StreamLoss",
+    "TextHead",
     "TimmEncoder",
     "TokenAdapter",
     "WindowClassifier",
     "load_network",
     "m3amba",
     "reads_bands",
+    "text_features",
     "writes_bands",
     "writes_classes",
+    "zero_shot",
 ]

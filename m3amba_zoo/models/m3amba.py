@@ -18,7 +18,7 @@ Shape suffixes: B batch, S rows and columns of a window, H and W rows and column
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -91,7 +91,7 @@ class M3amba(WindowClassifier):
         adapter: config of the adapter of every modality.
         neck: config of the fusion network.
         adapters: configs per modality, which override ``adapter``.
-        head: config of the heads.
+        head: config of the heads; one with a method ``penalty`` adds a term to the loss.
         encoder: config of the frozen image encoder, or None.
         **base: data_preprocessor, loss, posterior and modalities, as for every WindowClassifier.
 
@@ -159,7 +159,13 @@ class M3amba(WindowClassifier):
     ) -> Any:
         """Run ``WindowClassifier.forward``; ``clip_features`` per modality bypass the encoder."""
         logits_of = partial(self.logits, clip_features=clip_features)
-        return super().forward(inputs, mode, logits_of=logits_of, **batch)
+        result = super().forward(inputs, mode, logits_of=logits_of, **batch)
+        if mode == "loss":
+            for stream, head in self.heads.items():
+                penalty: Callable[[], Tensor | None] | None = getattr(head, "penalty", None)
+                if penalty and (term := penalty()) is not None:
+                    result[f"loss_head_{stream}"] = term
+        return result
 
     def logits(
         self, inputs: Mapping[str, Tensor], clip_features: Mapping[str, Tensor] | None = None

@@ -2,6 +2,7 @@
 
 from m3amba_zoo.models.encoders.backbones import MMPretrainEncoder, TimmEncoder
 from m3amba_zoo.models.encoders.clip import ClipImageEncoder
+from m3amba_zoo.models.encoders.clip_text import text_features, zero_shot
 from m3amba_zoo.models.encoders.encoder import Encoder, NeededBand, Needs
 from m3amba_zoo.models.encoders.files import load_network
 from m3amba_zoo.models.encoders.image import ImageEncoder
@@ -15,4 +16,6 @@ __all__ = [
     "Needs",
     "TimmEncoder",
     "load_network",
+    "text_features",
+    "zero_shot",
 ]
