@@ -79,10 +79,10 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
     found = find_clip(name, weights, cache_dir)
     model = _untrained(name, seed)
     state, quick_gelu = read_clip(found.path, model)
-    _load_visual(model.visual, state, name, found.path)
-    description = f"{name}, weights {weights} from {found.origin}"
     if found.config:
         quick_gelu = bool(found.config.get("quick_gelu", False))
+    _load_visual(model.visual, state, name, found.path, quick_gelu)
+    description = f"{name}, weights {weights} from {found.origin}"
     if note := _mismatch(name, quick_gelu):
         print_log(f"{found.path}: {note}", "current", logging.WARNING)
         description += f"; {note}"
@@ -162,7 +162,9 @@ def _statistics(model: Any, config: Mapping[str, Any]) -> tuple[tuple[float, ...
     return tuple(mean), tuple(std)
 
 
-def _load_visual(tower: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
+def _load_visual(
+    tower: nn.Module, state: Mapping[str, Tensor], name: str, path: Path, quick_gelu: bool | None
+) -> None:
     """Load the image tower's weights, which must fit exactly.
 
     Raises:
@@ -170,7 +172,8 @@ def _load_visual(tower: nn.Module, state: Mapping[str, Tensor], name: str, path:
     """
     expected, given = tower_of(tower.state_dict()), tower_of(state)
     if expected and given and expected != given:
-        theirs = next(iter(names_of(given)), None)
+        alike = sorted(names_of(given), key=lambda found: found.endswith(SUFFIX) != bool(quick_gelu))
+        theirs = alike[0] if alike else None
         raise InputError(
             f"{path}: not weights of the open_clip model '{name}' ({expected}), but of "
             + (f"'{theirs}' ({given}); try name='{theirs}'" if theirs else f"another one ({given})")

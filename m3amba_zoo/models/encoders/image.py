@@ -107,7 +107,8 @@ class ImageEncoder(Encoder):
         return F.interpolate(image, (self.side, self.side), mode="bicubic", align_corners=False)
 
     def _half(self, x: Tensor) -> contextlib.AbstractContextManager:
-        on_gpu = x.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        # torch emulates bfloat16 on GPUs before 8.0, slowly
+        on_gpu = x.device.type == "cuda" and torch.cuda.get_device_capability(x.device) >= (8, 0)
         if self.precision == BFLOAT16 or (self.precision == AUTO and on_gpu):
             return torch.autocast(x.device.type, torch.bfloat16)
         return contextlib.nullcontext()

@@ -59,6 +59,15 @@ def test_weights_of_another_architecture_are_refused_with_the_names_of_both(visi
         ClipImageEncoder(str(config), str(other))
 
 
+def test_the_name_of_another_architecture_has_its_activation(tmp_path):
+    config = write_config(tmp_path)
+    model_of(write_config(tmp_path, "wide-tower", width=64))
+    model_of(write_config(tmp_path, "wide-tower-quickgelu", quick_gelu=True, width=64))
+    archive = torchscript(model_of(tmp_path / "wide-tower-quickgelu.json"), tmp_path)
+    with pytest.raises(InputError, match="try name='wide-tower-quickgelu'"):
+        ClipImageEncoder(str(config), str(archive))
+
+
 def test_the_activation_that_weights_were_trained_with_is_noticed(tmp_path):
     plain, quick = write_config(tmp_path), write_config(tmp_path, "ViT-tiny-test-quickgelu", quick_gelu=True)
     model_of(quick)
