@@ -19,6 +19,7 @@ LARGEST_ON_HEAP = 32 * 2**20  # what mallopt allows
 NEVER = 2**31 - 1
 PAD = 64 * 2**20
 OFFLINE_VARIABLE = "M3AMBA_OFFLINE"
+WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
 NOT_OFFLINE = ("", "0", "false", "no", "off")
 
 

@@ -3,12 +3,24 @@
 from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
-from m3amba_zoo.models.clip_encoder import ClipImageEncoder
+from m3amba_zoo.models.encoders import (
+    ClipImageEncoder,
+    Encoder,
+    ImageEncoder,
+    MMPretrainEncoder,
+    NeededBand,
+    Needs,
+    TimmEncoder,
+    load_network,
+    text_features,
+    zero_shot,
+)
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
 from m3amba_zoo.models.posterior import DiscriminantExpert, Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.text_head import TextHead
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 
 __all__ = [
@@ -18,18 +30,28 @@ __all__ = [
     "ClipImageEncoder",
     "CrossMamba",
     "DiscriminantExpert",
+    "Encoder",
+    "ImageEncoder",
     "LinearAdapter",
     "M3amba",
+    "MMPretrainEncoder",
+    "NeededBand",
+    "Needs",
     "PairClassifier",
     "PatchClassifier",
     "Posterior",
     "RasterPreprocessor",
     "StreamHead",
     "StreamLoss",
+    "TextHead",
+    "TimmEncoder",
     "TokenAdapter",
     "WindowClassifier",
+    "load_network",
     "m3amba",
     "reads_bands",
+    "text_features",
     "writes_bands",
     "writes_classes",
+    "zero_shot",
 ]

@@ -56,7 +56,10 @@ def test_a_registered_network(name):
     assert "depth" not in options or "depth" in known
 
 
-def test_m3amba_with_an_encoder(tmp_path):
+@pytest.mark.parametrize(
+    "options", [{}, {"prior": "spatial", "pseudo_rgb": "first", "normalise": True, "image_size": 48}], ids=str
+)
+def test_m3amba_with_an_encoder(options, tmp_path):
     config = tmp_path / "ViT-export-test.json"
     tower = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
     text = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
@@ -69,7 +72,7 @@ def test_m3amba_with_an_encoder(tmp_path):
             "num_classes": 3,
             "embed_dim": 16,
             "window": 8,
-            "adapter": {"type": "ClipAdapter"},
+            "adapter": {"type": "ClipAdapter", **options},
             "adapters": {"lidar": {"type": "LinearAdapter"}},
             "encoder": {"type": "ClipImageEncoder", "name": str(config), "weights": "random"},
             "neck": {"type": "CrossMamba", "depth": 1, "d_state": 3},

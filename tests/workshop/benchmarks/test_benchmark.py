@@ -8,11 +8,13 @@ from functools import partial
 import pytest
 import torch
 
+from m3amba_zoo.config.shipped import SHIPPED
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.ss2d import CrossSS2D
 from m3amba_zoo.ops import reference
 from workshop.benchmarks import (
     authors_order,
+    encoder,
     export,
     fresh_process,
     gpu,
@@ -106,6 +108,17 @@ def test_training_step_by_precision_and_way(in_this_process):
     names = [precision if precision == "float32" else f"{precision} AMP" for precision in precisions]
     assert found == [(precision, way) for precision in names for way in ways]
     assert all(row["windows_per_s"] > 0 and row["first_step_s"] > 0 for row in section.rows)
+
+
+def test_an_encoder_by_the_adapters_options(in_this_process):
+    tower = str(SHIPPED / "_base_/models/small_image_tower.json")
+    options = [{"image_size": 64}, {"image_size": 32, "prior": "spatial", "precision": "bfloat16"}]
+    section = encoder.measure(tower, options, batch=2, window=8, runs=1)
+    assert [(row["prior"], row["precision"]) for row in section.rows] == [
+        ("global", "float32"),
+        ("spatial", "bfloat16"),
+    ]
+    assert all(row["forward_windows_per_s"] > 0 and row["training_windows_per_s"] > 0 for row in section.rows)
 
 
 def test_scene_of_three_heights(in_this_process):
