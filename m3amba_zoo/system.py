@@ -1,4 +1,4 @@
-"""What is asked of the machine: whole files, their sha256, freed memory, the offline switch."""
+"""What is asked of the machine: whole files, their sha256, the cache, freed memory, the offline switch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
+
 from m3amba_zoo.errors import InputError
 
 # glibc's names and numbers (mallopt(3))
@@ -19,6 +21,8 @@ LARGEST_ON_HEAP = 32 * 2**20  # what mallopt allows
 NEVER = 2**31 - 1
 PAD = 64 * 2**20
 OFFLINE_VARIABLE = "M3AMBA_OFFLINE"
+CACHE_VARIABLE = "M3AMBA_CACHE"
+WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"  # a folder of cards, and of encoders' weights
 NOT_OFFLINE = ("", "0", "false", "no", "off")
 
 
@@ -97,6 +101,12 @@ def sha256_of(path: Path) -> str:
         while chunk := stream.read(2**20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def cache_root() -> Path:
+    """Return the cache: ``$M3AMBA_CACHE``, else ``m3amba_zoo`` in the user's cache folder (``~/.cache``)."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("m3amba_zoo", False))
 
 
 def keep_freed_memory() -> None:

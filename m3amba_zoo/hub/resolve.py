@@ -30,9 +30,8 @@ from m3amba_zoo.hub.transport import (
 )
 from m3amba_zoo.models.chosen_weights import CHOICE
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
-from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline, sha256_of
+from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline, sha256_of
 
-WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
 
 

@@ -3,7 +3,7 @@
 from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
-from m3amba_zoo.models.encoders import ClipImageEncoder, Encoder, NeededBand, Needs
+from m3amba_zoo.models.encoders import ClipImageEncoder, Encoder, GalileoEncoder, NeededBand, Needs
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
@@ -19,6 +19,7 @@ __all__ = [
     "CrossMamba",
     "DiscriminantExpert",
     "Encoder",
+    "GalileoEncoder",
     "LinearAdapter",
     "M3amba",
     "NeededBand",
