@@ -109,6 +109,19 @@ def cache_root() -> Path:
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("m3amba_zoo", False))
 
 
+@contextlib.contextmanager
+def one_thread_per_operation() -> Iterator[None]:
+    """Let torch's operations run in one thread each, for the time of the block."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def keep_freed_memory() -> None:
     """Tell glibc's allocator to reuse freed memory; elsewhere do nothing.
 
