@@ -167,7 +167,7 @@ class _Transfer:
                 reasons.extend(how)
         self._check_shape(value, current)
         if name.endswith("fingerprint") and not value.equal(current.to(value.device)):
-            raise _UnfitError(f"differs: {self.source.name} was trained with another CLIP encoder")
+            raise _UnfitError(f"differs: {self.source.name} was trained with another encoder")
         return value, list(dict.fromkeys(reasons))
 
     def _held_by_source(self, name: str, axis: Axis) -> tuple[str, ...]:

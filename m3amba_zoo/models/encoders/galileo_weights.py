@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.encoders.files import named_file, read_tensors
 from m3amba_zoo.models.encoders.galileo_network import GalileoNetwork, GalileoSize
-from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
 RANDOM = "random"
@@ -52,7 +51,7 @@ def find_weights(weights: str, cache_dir: str | None) -> FoundWeights:
         InputError: if they cannot be found, fetched or read.
     """
     path, origin = _find(weights, cache_dir)
-    state = read_checkpoint(path, "cpu")["state_dict"]
+    state = read_tensors(path)
     return FoundWeights(state, path, origin, _stated_licence(path))
 
 
@@ -115,12 +114,9 @@ def _in_words(size: GalileoSize) -> str:
 
 
 def _find(weights: str, cache_dir: str | None) -> tuple[Path, str]:
-    given = Path(weights).expanduser()
-    if given.is_file():
-        return given, "a file"
-    for path in _in_own_folder(weights):
-        if path.is_file():
-            return path, f"${WEIGHTS_VARIABLE}"
+    for candidate in _candidates(weights):
+        if path := named_file(candidate):
+            return path, "a file"
     expected = f"expected a file, {', '.join(SIZES)}, or weights='{RANDOM}' for an untrained encoder"
     if weights not in SIZES:
         raise InputError(
@@ -145,20 +141,19 @@ def _find(weights: str, cache_dir: str | None) -> tuple[Path, str]:
         ) from error
 
 
-def _in_own_folder(weights: str) -> Iterator[Path]:
-    """Yield where weights may lie in ``$M3AMBA_WEIGHTS``; a file that has gone is looked for by its name."""
-    named = os.environ.get(WEIGHTS_VARIABLE)
-    if not named:
-        return
-    root = Path(named).expanduser()
+def _candidates(weights: str) -> Iterator[Path]:
+    """Yield the paths, also in ``$M3AMBA_WEIGHTS``, where weights may lie."""
     if weights in SIZES:
-        folder = root / f"galileo-{weights}"
-        yield from (folder / f"galileo_{weights}.safetensors", folder / "encoder.pt")
-        yield root / f"galileo_{weights}.safetensors"
+        own = f"galileo_{weights}.safetensors"
+        theirs = Path("models", weights, "encoder.pt")  # as `hf download --local-dir` lays it
+        yield from (
+            Path(f"galileo-{weights}", own),
+            Path(own),
+            Path(f"galileo-{weights}", "encoder.pt"),
+            theirs,
+        )
     else:
-        name = Path(weights).name
-        yield root / name
-        yield from sorted(folder / name for folder in root.glob("*/"))
+        yield from (Path(weights), Path(Path(weights).name))  # the file of a training may have moved
 
 
 def _stated_licence(path: Path) -> str | None:

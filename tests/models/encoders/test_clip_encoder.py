@@ -1,31 +1,20 @@
 """The frozen encoder: weights from a file, refusals, and what trains through it."""
 
-import json
-
 import open_clip
 import pytest
 import torch
+from tiny_clip import bare, model_of, write_config
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import ClipImageEncoder, m3amba
-
-TINY = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
-    "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1},
-}
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A small open_clip model: its config file and a checkpoint of it."""
     folder = tmp_path_factory.mktemp("clip")
-    config, weights = folder / "ViT-tiny-test.json", folder / "tiny.pt"
-    config.write_text(json.dumps(TINY))
-    open_clip.add_model_config(config)
-    torch.manual_seed(1)
-    torch.save(open_clip.create_model("ViT-tiny-test").state_dict(), weights)
-    return {"name": str(config), "weights": str(weights)}
+    config = write_config(folder)
+    return {"name": str(config), "weights": str(bare(model_of(config), folder))}
 
 
 def model_with(tiny):
@@ -81,7 +70,7 @@ def test_a_random_encoder_is_said_to_be_one_and_follows_its_seed(tiny):
 def test_bad_weights_are_refused_in_a_sentence(tiny, tmp_path, monkeypatch):
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match=r"broken\.pt: not weights of the open_clip model"):
+    with pytest.raises(InputError, match=r"broken\.pt: cut short or damaged, or not a checkpoint"):
         ClipImageEncoder(tiny["name"], str(broken))
     with pytest.raises(InputError, match=r"neither a file nor a tag.*tags: openai"):
         ClipImageEncoder(weights="opena")

@@ -1,0 +1,214 @@
+"""Builds CLIP models of open_clip, with weights from a file, the caches or the network, in this order."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.models.encoders.clip_layouts import names_of, read_clip, tower_of
+from m3amba_zoo.models.encoders.files import FILE_NAMES, named_file
+from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
+
+RANDOM, OPENAI = "random", "openai"
+OPENAI_CACHE = Path("~/.cache/clip")  # of OpenAI's own package, which the paper's code uses
+SUFFIX = "-quickgelu"  # of open_clip's names for models with OpenAI's approximation of GELU
+
+
+class Clip(NamedTuple):
+    """A CLIP model.
+
+    Attributes:
+        model: of open_clip, ``model.visual`` is the image tower.
+        name: open_clip's.
+        feature_dim: F, length of the embeddings of images and texts.
+        description: what it is, and where its weights came from.
+        licence: of the weights; None where it is not known.
+        has_text: whether the text tower has weights, too.
+    """
+
+    model: Any
+    name: str
+    feature_dim: int
+    description: str
+    licence: str | None
+    has_text: bool
+
+
+class Found(NamedTuple):
+    """A file of weights, where it came from, and open_clip's facts on its tag (none for a file)."""
+
+    path: Path
+    origin: str
+    config: Mapping[str, Any]
+
+
+def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = None) -> Clip:
+    """Build a model of open_clip; the arguments are those of ``ClipImageEncoder``.
+
+    Raises:
+        InputError: if the name or tag is unknown, the weights cannot be found, downloaded or read, or they
+            are of another architecture.
+    """
+    import open_clip
+
+    name = _known(name)
+    feature_dim = open_clip.get_model_config(name)["embed_dim"]
+    if weights == RANDOM:
+        model = _untrained(name, seed)
+        description = f"{name}, randomly initialised (seed {seed}): not a trained CLIP"
+        return Clip(model, name, feature_dim, description, None, True)
+    found = find_clip(name, weights, cache_dir)
+    model = _untrained(name, seed)
+    state, quick_gelu = read_clip(found.path, model)
+    _load_visual(model.visual, state, name, found.path)
+    description = f"{name}, weights {weights} from {found.origin}"
+    if found.config:
+        quick_gelu = bool(found.config.get("quick_gelu", False))
+    if note := _mismatch(name, quick_gelu):
+        print_log(f"{found.path}: {note}", "current", logging.WARNING)
+        description += f"; {note}"
+    licence = "MIT" if weights == OPENAI else None
+    return Clip(model, name, feature_dim, description, licence, _load_text(model, state))
+
+
+def _known(name: str) -> str:
+    import open_clip
+
+    if name.endswith(".json"):
+        if not Path(name).is_file():
+            raise InputError(f"{name}: no such open_clip model config")
+        open_clip.add_model_config(Path(name))
+        name = Path(name).stem
+    if name not in open_clip.list_models():
+        hint = close_names(name, open_clip.list_models()) or "open_clip.list_models() names them"
+        raise InputError(f"open_clip has no model '{name}'; {hint}")
+    return name
+
+
+def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
+    """Find the weights of an open_clip model: a file, in the caches, or fetched from the network.
+
+    Raises:
+        InputError: if they are not found or cannot be fetched; the message has the command that fetches them.
+    """
+    import open_clip
+    from huggingface_hub import try_to_load_from_cache
+
+    if path := named_file(weights):
+        return Found(path, "a file", {})
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    config = open_clip.get_pretrained_cfg(name, weights)
+    if not config:
+        raise InputError(
+            f"CLIP weights '{weights}': neither a file nor a tag of the open_clip model '{name}' "
+            f"(tags: {', '.join(tags) or 'none'})"
+        )
+    repository, file = os.path.split(config.get("hf_hub", ""))
+    for candidate in filter(None, (file, *FILE_NAMES)) if repository else ():
+        cached = try_to_load_from_cache(repository, candidate, cache_dir=cache_dir)
+        if isinstance(cached, str):
+            return Found(Path(cached), "the cache", config)
+    folder = Path(cache_dir) if cache_dir else OPENAI_CACHE.expanduser()
+    archive = folder / os.path.basename(config.get("url", ""))
+    if archive.is_file():
+        return Found(archive, "the cache", config)
+    fetch = f"hf download {repository} {file}".strip() if repository else f"curl -LO {config.get('url')}"
+    what = f"CLIP weights '{weights}' of '{name}' are not in the cache"
+    hint = (
+        f"fetch them where there is a network ({fetch}) and give the file as weights=..., or give "
+        "weights='random' for an untrained encoder"
+    )
+    if is_offline():
+        raise InputError(f"{what} and {OFFLINE_VARIABLE}=1 forbids fetching them; {hint}")
+    try:
+        return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{what} and could not be fetched ({reason[:200]}); {hint}") from error
+
+
+def _untrained(name: str, seed: int) -> Any:
+    import open_clip
+
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # open_clip warns that the weights are random, whatever is loaded later
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return open_clip.create_model(name)
+    finally:
+        root.setLevel(level)
+
+
+def _load_visual(tower: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
+    """Load the image tower's weights, which must fit exactly.
+
+    Raises:
+        InputError: if they are of another architecture; the message has the names of both.
+    """
+    expected, given = tower_of(tower.state_dict()), tower_of(state)
+    if expected and given and expected != given:
+        theirs = next(iter(names_of(given)), None)
+        raise InputError(
+            f"{path}: not weights of the open_clip model '{name}' ({expected}), but of "
+            + (f"'{theirs}' ({given}); try name='{theirs}'" if theirs else f"another one ({given})")
+        )
+    prefix = "visual."
+    state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    problem = _misfit(tower.state_dict(), state)
+    if problem:
+        raise InputError(f"{path}: not weights of the open_clip model '{name}' ({problem})")
+    tower.load_state_dict(state)
+
+
+def _load_text(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Load what belongs to the text; return whether all of it is there."""
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    expected = {key: value for key, value in model.state_dict().items() if not key.startswith("visual.")}
+    if any(key.startswith("text.") for key in expected):
+        state = convert_to_custom_text_state_dict(dict(state))
+    given = {key: value for key, value in state.items() if key in expected}
+    for key in ("logit_scale", "logit_bias"):  # a number in some files, a vector of one in others
+        if key in given and given[key].numel() == expected[key].numel():
+            given[key] = given[key].reshape(expected[key].shape)
+    if _misfit(expected, given):
+        return False
+    model.load_state_dict(given, strict=False)
+    return True
+
+
+def _misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Return the first thing in which two state dicts differ, "" if they agree."""
+    for key, value in expected.items():
+        if key not in given:
+            return f"'{key}' is missing"
+        if given[key].shape != value.shape:
+            return f"'{key}' is {tuple(given[key].shape)}, expected {tuple(value.shape)}"
+    left = next((key for key in given if key not in expected), None)
+    return f"'{left}' has no place in it" if left else ""
+
+
+def _mismatch(name: str, quick_gelu: bool | None) -> str:
+    """Return a sentence if a model's activation is not the one that its weights were trained with."""
+    import open_clip
+
+    config = open_clip.get_model_config(name) or {}
+    if quick_gelu is None or quick_gelu == bool(config.get("quick_gelu", False)):
+        return ""
+    vision = config.get("vision_cfg", {})
+    if "timm_model_name" in vision or isinstance(vision.get("layers"), list):
+        return ""  # image towers without GELU, or with timm's
+    kinds = ("quick-GELU", "GELU") if quick_gelu else ("GELU", "quick-GELU")
+    other = name + SUFFIX if quick_gelu else name.removesuffix(SUFFIX)
+    hint = f"; name='{other}' has it" if other != name and other in open_clip.list_models() else ""
+    return f"these weights were trained with {kinds[0]}, but '{name}' has {kinds[1]}{hint}"
