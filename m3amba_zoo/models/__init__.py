@@ -9,6 +9,7 @@ from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
 from m3amba_zoo.models.posterior import DiscriminantExpert, Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.prior import FeaturePrior
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "CrossMamba",
     "DiscriminantExpert",
     "Encoder",
+    "FeaturePrior",
     "GalileoEncoder",
     "LinearAdapter",
     "M3amba",
