@@ -121,7 +121,8 @@ class DataCheckHook(Hook):
         """Check all datasets of the run."""
         _check_run(runner)
         info = runner.train_dataloader.dataset.metainfo
-        data, window = info["data"], info["window"]
+        data = info["data"]
+        window = data.shown_by(info["window"], info.get("modalities", ()))
         leaked, tested = leaked_pixels(data.split, data.scenes, window), data.split.count("test")
         if leaked:
             runner.logger.warning(

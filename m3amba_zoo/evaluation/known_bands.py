@@ -35,7 +35,8 @@ def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBa
             std = np.std(pixels, 0, np.float64, where=present)
             described = replace(described, mean=_rounded(mean), std=_rounded(std))
         if modality in encoded:
-            described = replace(described, **encoded[modality]._asdict())
+            of = encoded[modality]
+            described = replace(described, fingerprint=of.fingerprint, read_from=of.read_from)
         known[modality] = described
     return known
 

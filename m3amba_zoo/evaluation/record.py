@@ -75,7 +75,7 @@ def build_record(
             "part": evaluation.part,
             "sha256": data.split.sha256,
             "test_sha256": data.split.test_sha256,
-            "leaked_pixels": leaked_pixels(data.split, data.scenes, window),
+            "leaked_pixels": leaked_pixels(data.split, data.scenes, data.shown_by(window, modalities)),
             "window": window,
             "pixels": {part: data.split.count(part) for part in ("train", "val", "test")},
             "val": data.split.held_out and asdict(data.split.held_out),

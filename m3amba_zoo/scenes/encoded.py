@@ -91,7 +91,7 @@ class EncodedSource(Source):
             place = Grid(scene.shape, scene.crs, scene.transform, scene.name)
             store = self.recipe.open(opened, known, encoder, place)
             kept = kept_features(store, self.recipe.key(store, encoder, place))
-        self._encoded[name] = EncodedBands(hexadecimal(encoder), store.read_from)
+        self._encoded[name] = EncodedBands(hexadecimal(encoder), store.read_from, self.recipe.window - 1)
         how = f"computed in {time.perf_counter() - began:.0f} s and kept" if kept.computed else "read"
         print_log(
             f"features '{name}' of scene '{scene.name}', {store.count} of {', '.join(store.read_from)}: "

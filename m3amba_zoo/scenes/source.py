@@ -22,10 +22,17 @@ def data_roots() -> list[Path]:
 
 
 class EncodedBands(NamedTuple):
-    """Of a modality whose bands are a frozen encoder's features: its fingerprint, and what it reads."""
+    """What is known of a modality whose bands are a frozen encoder's features.
+
+    Attributes:
+        fingerprint: of the encoder, hexadecimal.
+        read_from: the modalities that it reads.
+        reach: how many pixels away those may lie that a pixel's features are made of.
+    """
 
     fingerprint: str
     read_from: tuple[str, ...]
+    reach: int
 
 
 class Source(ABC):

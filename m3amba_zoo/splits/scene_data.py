@@ -47,6 +47,17 @@ class SceneData:
         """A sentence on the pixels that were dropped; empty if there are none."""
         return f"{self.unseen:,} labelled pixels are left out, no raster shows them" if self.unseen else ""
 
+    def shown_by(self, window: int, modalities: Sequence[str]) -> int:
+        """Return the side of the square around a pixel that its window shows.
+
+        Features of an encoder show what lies around the window, too.
+
+        Args:
+            window: side of the window.
+            modalities: that are read.
+        """
+        return window + 2 * max((of.reach for m, of in self.encoded.items() if m in modalities), default=0)
+
     def check_modalities(self, modalities: Sequence[str]) -> None:
         """Raise InputError if a scene lacks a modality."""
         for scene in self.scenes:

@@ -141,7 +141,8 @@ def split_hash(run: Run) -> str:
     data = _data(source, split)
     if data.simulated and SIMULATED not in run.dataset:
         raise NoDataError(f"only a simulated stand-in of '{dataset['source']['type']}' is here")
-    leaked = _leaked(source, split, _window(config, dataset))
+    window = data.shown_by(_window(config, dataset), dataset.get("modalities", ()))
+    leaked = _leaked(source, split, window)
     if run.max_leaked_pixels is not None and leaked > run.max_leaked_pixels:
         raise InputError(
             f"{run}: training windows show {leaked} test pixels of split '{data.split.name}', but the plan's "
