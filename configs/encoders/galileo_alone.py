@@ -1,5 +1,9 @@
-"""A linear head, shrinkage LDA, on Galileo's features alone (--data terramind_galileo)."""
+"""Shrinkage LDA on Galileo's features alone: the encoder with a linear head."""
 
-_base_ = "../baselines/lda.py"
+_base_ = [
+    "../_base_/default_runtime.py",
+    "{{$M3AMBA_DATASET:../_base_/datasets/terramind_galileo.py}}",
+]
 
 modalities = ["galileo"]
+classifier = dict(type="ShrinkageLDA")

@@ -30,6 +30,11 @@ def baseline_configs() -> dict[str, Path]:
     return _files(SHIPPED / "baselines")
 
 
+def encoder_configs() -> dict[str, Path]:
+    """Return the recipes for datasets with the features of a pretrained encoder, by name."""
+    return _files(SHIPPED / "encoders")
+
+
 def dataset_configs(folder: Path = SHIPPED / DATASET_FOLDER) -> dict[str, Path]:
     """Return the datasets of recipes by name, as ``--data`` takes them."""
     return {name: path for name, path in _files(folder).items() if name not in (*SHARED, OWN_SCENE)}
@@ -43,7 +48,7 @@ def find_config(given: str | Path) -> Path:
     Raises:
         InputError: if there is neither; the message has close names.
     """
-    path, known = Path(given), {**leaf_configs(), **baseline_configs()}
+    path, known = Path(given), {**leaf_configs(), **baseline_configs(), **encoder_configs()}
     if path.is_file():
         return path
     if str(given) in known:

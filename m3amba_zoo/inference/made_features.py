@@ -67,11 +67,9 @@ class MadeFeatures:
                 are not in its units.
         """
         read = {modality: opened[modality] for modality in self.read_from}
-        stated = {
-            name: {m: value for m, value in (getattr(self.recipe, name) or {}).items() if m in read}
-            for name in ("names", "units")
-        }
-        recipe = replace(self.recipe, of=tuple(read), **stated)
+        names = {m: of_bands for m, of_bands in (self.recipe.names or {}).items() if m in read}
+        units = {m: unit for m, unit in (self.recipe.units or {}).items() if m in read}
+        recipe = replace(self.recipe, of=tuple(read), names=names, units=units)
         known = {modality: self._of_training(modality, raster) for modality, raster in read.items()}
         store = recipe.open(read, known, self._built(), place)
         return {self.name: OpenRaster(store, RasterRequest(f"features of {', '.join(read)}"))}

@@ -28,7 +28,7 @@ def prior_modality(prior: Mapping[str, Any], in_channels: Mapping[str, int], enc
     Raises:
         InputError: if the model does not read it, has no other modality, or has an encoder, too.
     """
-    modality = prior.get("modality")
+    modality = str(prior.get("modality"))
     if modality not in in_channels or len(in_channels) < 2:
         raise InputError(
             f"model.prior is of the modality '{modality}', but the model reads {', '.join(in_channels)}; "

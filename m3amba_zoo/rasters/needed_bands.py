@@ -138,10 +138,11 @@ def _in_words(need: BandNeed) -> str:
 
 def _nearest(need: BandNeed, given: Mapping[str, KnownBands]) -> str:
     """Say what rasters have in place of a band."""
-    if need.wavelength is not None:
+    wanted = need.wavelength
+    if wanted is not None:
         centres = {centre: m for m, known in given.items() for centre in known.wavelengths}
         if centres:
-            nearest = min(centres, key=lambda centre: abs(centre - need.wavelength))
+            nearest = min(centres, key=lambda centre: abs(centre - wanted))
             return f"the nearest band, of '{centres[nearest]}', is at {nearest:.0f} nm"
     said = [
         f"'{m}' has {', '.join(known.names) or f'{known.count} bands without names'}"

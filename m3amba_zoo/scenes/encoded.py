@@ -90,12 +90,12 @@ class EncodedSource(Source):
             opened = {m: stack.enter_context(open_raster(raster, m)) for m, raster in scene.rasters.items()}
             place = Grid(scene.shape, scene.crs, scene.transform, scene.name)
             store = self.recipe.open(opened, known, encoder, place)
-            kept = kept_features(store, self.recipe.key(store, encoder, place))
+            what = f"features '{name}' of scene '{scene.name}'"
+            kept = kept_features(store, self.recipe.key(store, encoder, place), what)
         self._encoded[name] = EncodedBands(hexadecimal(encoder), store.read_from, self.recipe.window - 1)
         how = f"computed in {time.perf_counter() - began:.0f} s and kept" if kept.computed else "read"
         print_log(
-            f"features '{name}' of scene '{scene.name}', {store.count} of {', '.join(store.read_from)}: "
-            f"{how} ({kept.path})",
+            f"{what}, {store.count} of {', '.join(store.read_from)}: {how} ({kept.path})",
             "current",
         )
         raster = Raster(kept.data, path=f"{encoder.description} on {', '.join(store.read_from)}")

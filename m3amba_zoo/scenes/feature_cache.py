@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -40,7 +42,7 @@ class KeptFeatures(NamedTuple):
     computed: bool
 
 
-def kept_features(store: Encoded, key: Mapping[str, Any]) -> KeptFeatures:
+def kept_features(store: Encoded, key: Mapping[str, Any], what: str) -> KeptFeatures:
     """Return a scene's features from the cache; they are computed where they are not there.
 
     Of several processes that want them at the same time, one computes them.
@@ -48,6 +50,7 @@ def kept_features(store: Encoded, key: Mapping[str, Any]) -> KeptFeatures:
     Args:
         store: computes them.
         key: all that decides them, as JSON values.
+        what: words for them, for a line that says that they are computed now.
 
     Raises:
         InputError: if the cache cannot be written, or a raster cannot be read.
@@ -62,6 +65,7 @@ def kept_features(store: Encoded, key: Mapping[str, Any]) -> KeptFeatures:
         with FileLock(path.with_suffix(".lock")):
             computed = _read(path, store) is None
             if computed:
+                print_log(f"{what} are computed now and kept in {path.parent}", "current", logging.WARNING)
                 _write(path, store)
     except OSError as error:
         raise InputError(
