@@ -3,7 +3,17 @@
 from m3amba_zoo.models import baselines as baselines
 from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
-from m3amba_zoo.models.encoders import ClipImageEncoder, Encoder, GalileoEncoder, NeededBand, Needs
+from m3amba_zoo.models.encoders import (
+    ClipImageEncoder,
+    Encoder,
+    GalileoEncoder,
+    ImageEncoder,
+    MMPretrainEncoder,
+    NeededBand,
+    Needs,
+    TimmEncoder,
+    load_network,
+)
 from m3amba_zoo.models.losses import StreamLoss
 from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
@@ -22,8 +32,10 @@ __all__ = [
     "Encoder",
     "FeaturePrior",
     "GalileoEncoder",
+    "ImageEncoder",
     "LinearAdapter",
     "M3amba",
+    "MMPretrainEncoder",
     "NeededBand",
     "Needs",
     "PairClassifier",
@@ -32,8 +44,10 @@ __all__ = [
     "RasterPreprocessor",
     "StreamHead",
     "StreamLoss",
+    "TimmEncoder",
     "TokenAdapter",
     "WindowClassifier",
+    "load_network",
     "m3amba",
     "reads_bands",
     "writes_bands",

@@ -7,10 +7,11 @@ M3amba's adapter (arXiv 2503.06446) surrounds a frozen CLIP image encoder. For a
     prior_m    = LayerNorm(Conv1x1(C_m -> E)(Conv1x1(1 -> C_m)(Linear(F -> S S)(f_m))))
     token_m    = LayerNorm(Conv1x1(C_m -> E)(x_m))                        (B, S, S, E)
 
-Without an encoder's feature the tokens also serve as the prior.
+Without an encoder's feature the tokens also serve as the prior. Options of ``ClipAdapter`` take the patches'
+features (B, F, h, w) in place of f_m, or bands as they are in place of the convolution to pseudo-RGB.
 
 Shape suffixes: B batch, C bands after pretreatment, S rows and columns of a window, H and W rows and
-columns, E embed_dim, F length of the encoder's feature, G side of the encoder's image.
+columns, E embed_dim, F length of the encoder's feature, h and w its patches, G side of the encoder's image.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from m3amba_zoo.models.axes import reads_bands, writes_bands
 from m3amba_zoo.models.map_linear import MapLinear
 from m3amba_zoo.registry import ADAPTERS
 
+GLOBAL, SPATIAL = "global", "spatial"
+LEARNED, FIRST = "learned", "first"
+
 
 class Adapter(nn.Module, ABC):
     """Base of the adapters registered in ``ADAPTERS``; one is built per modality.
@@ -40,9 +44,12 @@ class Adapter(nn.Module, ABC):
 
     Attributes:
         uses_encoder: whether the constructor takes the encoder's ``feature_dim`` and ``image_size``.
+        normalise: whether the image to encode gets the mean and deviation of the encoder's training.
+        spatial: whether it reads the encoder's patches, ``(B, F, h, w)``, and not one feature of the window.
     """
 
     uses_encoder: ClassVar[bool] = False
+    normalise = spatial = False
 
     def __init__(self, in_channels: int, embed_dim: int, window: int) -> None:
         super().__init__()
@@ -58,7 +65,7 @@ class Adapter(nn.Module, ABC):
 
         Args:
             x_BCSS: the modality's bands ``(B, C, S, S)``.
-            feature_BF: the encoder's feature ``(B, F)``, or None.
+            feature_BF: the encoder's feature ``(B, F)``, or ``(B, F, h, w)`` if ``spatial``; or None.
         """
 
 
@@ -71,8 +78,19 @@ class ClipAdapter(Adapter):
         feature_dim: F, length of the encoder's feature (512 for ViT-B/32). None builds no layers of a prior:
             in a model without an encoder nothing reads them, and processes that train together wait for a
             gradient of every parameter.
-        image_size: G, side of the encoder's image in pixels (224). None builds no pseudo-RGB layer: the model
+        image_size: G, side of the image to encode in pixels; the encoder's by default (224). A smaller one
+            costs less; a multiple of the encoder's patches (32). None builds no pseudo-RGB layer: the model
             then has no encoder, and gets precomputed features or none.
+        prior: ``global`` maps the window's feature to the prior, as in the paper. ``spatial`` maps each
+            patch's feature, and resizes the result bilinearly to the window.
+        pseudo_rgb: ``learned`` is the paper's convolution, which trains through the encoder. ``first`` takes
+            the first three bands after pretreatment (PCA's first components, if that is the pretreatment), of
+            fewer bands some twice; then no gradient passes through the encoder.
+        normalise: whether the pseudo-RGB image gets the mean and deviation of the encoder's training; in the
+            paper's code it does not.
+
+    Raises:
+        InputError: if ``prior`` or ``pseudo_rgb`` is something else.
     """
 
     uses_encoder = True
@@ -84,12 +102,24 @@ class ClipAdapter(Adapter):
         window: int,
         feature_dim: int | None = None,
         image_size: int | None = None,
+        prior: str = GLOBAL,
+        pseudo_rgb: str = LEARNED,
+        normalise: bool = False,
     ) -> None:
         super().__init__(in_channels, embed_dim, window)
-        self.image_size = image_size
-        self.pseudo_rgb = reads_bands(nn.Conv2d(in_channels, 3, 1)) if image_size else None
+        for option, value, known in (
+            ("prior", prior, (GLOBAL, SPATIAL)),
+            ("pseudo_rgb", pseudo_rgb, (LEARNED, FIRST)),
+        ):
+            if value not in known:
+                raise InputError(f"ClipAdapter: {option} is '{value}', expected '{known[0]}' or '{known[1]}'")
+        self.image_size, self.normalise, self.spatial = image_size, normalise, prior == SPATIAL
+        learned = image_size is not None and pseudo_rgb == LEARNED
+        self.pseudo_rgb = reads_bands(nn.Conv2d(in_channels, 3, 1)) if learned else None
         self.has_prior = feature_dim is not None
-        if feature_dim is not None:
+        if feature_dim is not None and self.spatial:
+            self.prior_embed: nn.Module = PatchEmbed(feature_dim, embed_dim)
+        elif feature_dim is not None:
             self.prior_map = nn.Linear(feature_dim, window * window)
             nn.init.trunc_normal_(self.prior_map.weight, std=0.02)
             nn.init.zeros_(self.prior_map.bias)
@@ -99,16 +129,21 @@ class ClipAdapter(Adapter):
 
     def encoder_input(self, x_BCSS: Tensor) -> Tensor | None:
         """Return the pseudo-RGB image ``(B, 3, G, G)``, resized bicubically (align_corners false)."""
-        if self.pseudo_rgb is None or self.image_size is None:
+        if self.image_size is None:
             return None
+        if self.pseudo_rgb is not None:
+            image = self.pseudo_rgb(x_BCSS)
+        else:
+            image = x_BCSS[:, [band % self.in_channels for band in range(3)]]
         size = (self.image_size, self.image_size)
-        return F.interpolate(self.pseudo_rgb(x_BCSS), size=size, mode="bicubic", align_corners=False)
+        return F.interpolate(image, size=size, mode="bicubic", align_corners=False)
 
     def forward(self, x_BCSS: Tensor, feature_BF: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return tokens and prior, each ``(B, S, S, E)``; without a feature the tokens are both.
 
         Raises:
-            InputError: if a feature is given and the window is not S x S, or the prior was not built.
+            InputError: if a feature is given and it has not the form that ``prior`` names, the window is not
+                S x S (``global``), or the prior was not built.
         """
         token = self.token_embed(x_BCSS)
         if feature_BF is None:
@@ -118,6 +153,11 @@ class ClipAdapter(Adapter):
                 "a feature of the encoder is given, but the adapter was built without feature_dim and has no "
                 "layer that reads it"
             )
+        if feature_BF.ndim != (4 if self.spatial else 2):
+            expected = "(B, F, h, w) for prior='spatial'" if self.spatial else "(B, F) for prior='global'"
+            raise InputError(f"a feature of shape {tuple(feature_BF.shape)} is given, expected {expected}")
+        if self.spatial:
+            return token, self.prior_embed(feature_BF, x_BCSS.shape[-2:])
         if x_BCSS.shape[-2:] != (self.window, self.window):
             raise InputError(
                 f"a window of {x_BCSS.shape[-2]} x {x_BCSS.shape[-1]} pixels was given, but the CLIP prior "
@@ -167,3 +207,18 @@ class ChannelLastEmbed(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return ``(B, H, W, E)``."""
         return self.norm(self.proj(x_BCHW.permute(0, 2, 3, 1)))
+
+
+class PatchEmbed(nn.Module):
+    """``LayerNorm(resize(Conv1x1(F -> E)(x)))`` from ``(B, F, h, w)`` to ``(B, H, W, E)``, bilinearly."""
+
+    def __init__(self, feature_dim: int, embed_dim: int) -> None:
+        super().__init__()
+        self.proj = MapLinear(feature_dim, embed_dim)
+        self.norm = nn.LayerNorm(embed_dim)
+
+    def forward(self, x_BFhw: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return ``(B, H, W, E)``, H and W of ``size``."""
+        patches = self.proj(x_BFhw.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        resized = F.interpolate(patches, size=size, mode="bilinear", align_corners=False)
+        return self.norm(resized.permute(0, 2, 3, 1))

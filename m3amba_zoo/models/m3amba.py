@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.adapters import Adapter
+from m3amba_zoo.models.adapters import Adapter, ClipAdapter
 from m3amba_zoo.models.axes import writes_classes
 from m3amba_zoo.models.map_linear import MapLinear
 from m3amba_zoo.models.prior import FeaturePrior, prior_modality
@@ -138,8 +138,7 @@ class M3amba(WindowClassifier):
                 part = {**encoder_args, **part}
             common = {"in_channels": bands, "embed_dim": embed_dim, "window": window}
             self.adapters[modality] = ADAPTERS.build(part, default_args=common)
-        if self.encoder and not any(getattr(a, "uses_encoder", False) for a in self.adapters.values()):
-            raise InputError("an encoder is configured, but no adapter uses it; ClipAdapter is expected")
+        self._check_encoder()
         self.neck = NECKS.build(neck, default_args={"modalities": streams, "embed_dim": embed_dim})
         if (self.encoder or prior) and not getattr(self.neck, "reads_prior", True):
             raise InputError(
@@ -171,7 +170,7 @@ class M3amba(WindowClassifier):
         mode: str = "tensor",
         **batch: Any,
     ) -> Any:
-        """Run ``WindowClassifier.forward``; ``clip_features`` ``(B, F)`` per modality bypass the encoder."""
+        """Run ``WindowClassifier.forward``; ``clip_features`` per modality bypass the encoder."""
         logits_of = partial(self.logits, clip_features=clip_features)
         return super().forward(inputs, mode, logits_of=logits_of, **batch)
 
@@ -198,6 +197,23 @@ class M3amba(WindowClassifier):
         streams = self.neck(tokens, torch.stack(priors).sum(0))
         return {stream: head(streams[stream]) for stream, head in self.heads.items()}
 
+    def _check_encoder(self) -> None:
+        """Raise InputError if no adapter can use the encoder."""
+        using = [adapter for adapter in self.adapters.values() if getattr(adapter, "uses_encoder", False)]
+        if self.encoder is None:
+            return
+        if not using:
+            raise InputError("an encoder is configured, but no adapter uses it; ClipAdapter is expected")
+        name, needs = type(self.encoder).__name__, getattr(self.encoder, "needs", None)
+        if needs is not None and not needs.pseudo_rgb and any(isinstance(a, ClipAdapter) for a in using):
+            raise InputError(
+                f"{name} reads {', '.join(band.name for band in needs.bands)} of the scene, which "
+                "ClipAdapter does not have; expected an encoder of any three bands, such as ClipImageEncoder "
+                "without rgb"
+            )
+        if any(adapter.normalise for adapter in using) and not hasattr(self.encoder, "normalised"):
+            raise InputError(f"normalise=True: {name} does not know the mean and deviation of its training")
+
     def _feature(
         self, adapter: nn.Module, modality: str, x: Tensor, given: Mapping[str, Tensor] | None
     ) -> Tensor | None:
@@ -205,8 +221,13 @@ class M3amba(WindowClassifier):
             return given[modality]
         if self.encoder is None:
             return None
-        image = cast(Adapter, adapter).encoder_input(x)
-        return None if image is None else self.encoder(image)
+        adapter = cast(Adapter, adapter)
+        image = adapter.encoder_input(x)
+        if image is None:
+            return None
+        if adapter.normalise:
+            image = self.encoder.normalised(image)
+        return self.encoder.patches(image) if adapter.spatial else self.encoder(image)
 
 
 @NECKS.register_module()

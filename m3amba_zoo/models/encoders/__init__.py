@@ -1,7 +1,20 @@
 """Frozen pretrained encoders; importing registers them in ``BACKBONES``."""
 
+from m3amba_zoo.models.encoders.backbones import MMPretrainEncoder, TimmEncoder
 from m3amba_zoo.models.encoders.clip import ClipImageEncoder
 from m3amba_zoo.models.encoders.encoder import Encoder, NeededBand, Needs
+from m3amba_zoo.models.encoders.files import load_network
 from m3amba_zoo.models.encoders.galileo import GalileoEncoder
+from m3amba_zoo.models.encoders.image import ImageEncoder
 
-__all__ = ["ClipImageEncoder", "Encoder", "GalileoEncoder", "NeededBand", "Needs"]
+__all__ = [
+    "ClipImageEncoder",
+    "Encoder",
+    "GalileoEncoder",
+    "ImageEncoder",
+    "MMPretrainEncoder",
+    "NeededBand",
+    "Needs",
+    "TimmEncoder",
+    "load_network",
+]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.encoders.clip_loading import load_clip
-from m3amba_zoo.models.encoders.encoder import Encoder
+from m3amba_zoo.models.encoders.image import AUTO, ImageEncoder, resized_positions
 from m3amba_zoo.registry import BACKBONES
+
+POSITIONS = "positional_embedding"  # of a ViT, or of the pooling of CLIP's ResNet
+RESNET_STRIDE = 32
 
 
 @BACKBONES.register_module()
-class ClipImageEncoder(Encoder):
+class ClipImageEncoder(ImageEncoder):
     """The frozen image tower of an open_clip model.
 
     The global feature is the tower's embedding. The spatial one is the embedding of each patch: its token,
-    through the tower's last normalisation and projection.
+    through the tower's last normalisation and projection. Images of another size than the tower's are
+    encoded with its positional embeddings interpolated.
 
     Args:
         name: an open_clip model name (``open_clip.list_models()``), or the path of a model config ``.json``.
@@ -28,6 +32,7 @@ class ClipImageEncoder(Encoder):
             caches or downloaded; or ``random``, an untrained tower.
         seed: of the random weights.
         cache_dir: where open_clip keeps downloads; None for its default.
+        rgb, precision: as for every ``ImageEncoder``.
 
     Raises:
         InputError: if the name or tag is unknown, the weights cannot be found, downloaded or read, or they
@@ -40,32 +45,43 @@ class ClipImageEncoder(Encoder):
         weights: str = "openai",
         seed: int = 0,
         cache_dir: str | None = None,
+        rgb: Sequence[float] | None = None,
+        precision: str = AUTO,
     ) -> None:
         clip = load_clip(name, weights, seed, cache_dir)
-        print_log(f"CLIP image encoder: {clip.description}", "current", logging.INFO)
-        tower = clip.model.visual
-        size = tower.image_size
+        size = clip.model.visual.image_size
         super().__init__(
-            network=tower,
+            network=clip.model.visual,
             description=clip.description,
             licence=clip.licence,
             feature_dim=clip.feature_dim,
             image_size=size[0] if isinstance(size, tuple) else size,
+            mean=clip.mean,
+            std=clip.std,
+            rgb=rgb,
+            precision=precision,
+            weights_file=clip.path,
         )
+        self._resized: dict[int, Any] = {}
 
-    def forward(self, x_BCHW: Tensor, month: Tensor | None = None, metres: float | None = None) -> Tensor:
-        """Encode images ``(B, 3, G, G)`` to ``(B, F)``."""
-        return self.network(x_BCHW)
+    def embed(self, image_B3GG: Tensor) -> Tensor:
+        """Encode images ``(B, 3, G, G)`` to ``(B, F)``.
 
-    def patches(self, x_BCHW: Tensor, month: Tensor | None = None, metres: float | None = None) -> Tensor:
+        Raises:
+            InputError: if the tower does not take images of this size.
+        """
+        return self._tower_for(image_B3GG)(image_B3GG)
+
+    def embed_patches(self, image_B3GG: Tensor) -> Tensor:
         """Encode images ``(B, 3, G, G)`` to ``(B, F, h, w)``.
 
         Raises:
-            InputError: if the tower's patches have no embedding of their own.
+            InputError: if the tower does not take images of this size, or its patches have no embedding of
+                their own.
         """
         project = self._projection()
-        taken = self.network.forward_intermediates(
-            x_BCHW, 1, normalize_intermediates=True, intermediates_only=True
+        taken = self._tower_for(image_B3GG).forward_intermediates(
+            image_B3GG, 1, normalize_intermediates=True, intermediates_only=True
         )
         return project(taken["image_intermediates"][-1].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
@@ -82,3 +98,30 @@ class ClipImageEncoder(Encoder):
             f"{self.description}: this tower pools its patches by attention, and they have no embedding of "
             "their own; expected prior='global'"
         )
+
+    def _tower_for(self, image_B3GG: Tensor) -> Any:
+        """Return the tower for images of a size; it shares all weights but the positional embeddings."""
+        tower, side = self.network, image_B3GG.shape[-1]
+        if side == self.side:
+            return tower
+        if side in self._resized:
+            return self._resized[side]
+        holder: Any = tower if hasattr(tower, POSITIONS) else getattr(tower, "attnpool", None)
+        stride = tower.patch_size[0] if holder is tower else RESNET_STRIDE
+        if holder is None or side % stride:
+            expected = f"a multiple of {stride}" if holder is not None else f"{self.side}"
+            raise InputError(f"{self.description}: image_size is {side} pixels, expected {expected}")
+        resized = copy.copy(holder)
+        positions = resized_positions(getattr(holder, POSITIONS).detach(), side // stride)
+        resized._parameters = {**holder._parameters, POSITIONS: nn.Parameter(positions, requires_grad=False)}
+        if holder is not tower:
+            whole = copy.copy(tower)
+            whole._modules = {**tower._modules, "attnpool": resized}
+            resized = whole
+        self._resized[side] = resized
+        return resized
+
+    def _apply(self, fn: Any, recurse: bool = True) -> ClipImageEncoder:
+        self._resized.clear()  # made again, of the weights that are moved now
+        super()._apply(fn, recurse)
+        return self

@@ -14,10 +14,16 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.models.encoders.clip_layouts import names_of, read_clip, tower_of
-from m3amba_zoo.models.encoders.files import FILE_NAMES, named_file
-from m3amba_zoo.system import OFFLINE_VARIABLE, is_offline
+from m3amba_zoo.models.encoders.files import (
+    FILE_NAMES,
+    RANDOM,
+    misfit,
+    named_file,
+    not_fetched,
+    refuse_offline,
+)
 
-RANDOM, OPENAI = "random", "openai"
+OPENAI = "openai"
 OPENAI_CACHE = Path("~/.cache/clip")  # of OpenAI's own package, which the paper's code uses
 SUFFIX = "-quickgelu"  # of open_clip's names for models with OpenAI's approximation of GELU
 
@@ -31,6 +37,8 @@ class Clip(NamedTuple):
         feature_dim: F, length of the embeddings of images and texts.
         description: what it is, and where its weights came from.
         licence: of the weights; None where it is not known.
+        path: of the weights; None for random ones.
+        mean, std: of the three bands of images from 0 to 1.
         has_text: whether the text tower has weights, too.
     """
 
@@ -39,6 +47,9 @@ class Clip(NamedTuple):
     feature_dim: int
     description: str
     licence: str | None
+    path: Path | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     has_text: bool
 
 
@@ -64,7 +75,7 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
     if weights == RANDOM:
         model = _untrained(name, seed)
         description = f"{name}, randomly initialised (seed {seed}): not a trained CLIP"
-        return Clip(model, name, feature_dim, description, None, True)
+        return Clip(model, name, feature_dim, description, None, None, *_statistics(model, {}), True)
     found = find_clip(name, weights, cache_dir)
     model = _untrained(name, seed)
     state, quick_gelu = read_clip(found.path, model)
@@ -76,7 +87,9 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
         print_log(f"{found.path}: {note}", "current", logging.WARNING)
         description += f"; {note}"
     licence = "MIT" if weights == OPENAI else None
-    return Clip(model, name, feature_dim, description, licence, _load_text(model, state))
+    statistics = _statistics(model, found.config)
+    has_text = _load_text(model, state)
+    return Clip(model, name, feature_dim, description, licence, found.path, *statistics, has_text)
 
 
 def _known(name: str) -> str:
@@ -121,18 +134,12 @@ def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
     if archive.is_file():
         return Found(archive, "the cache", config)
     fetch = f"hf download {repository} {file}".strip() if repository else f"curl -LO {config.get('url')}"
-    what = f"CLIP weights '{weights}' of '{name}' are not in the cache"
-    hint = (
-        f"fetch them where there is a network ({fetch}) and give the file as weights=..., or give "
-        "weights='random' for an untrained encoder"
-    )
-    if is_offline():
-        raise InputError(f"{what} and {OFFLINE_VARIABLE}=1 forbids fetching them; {hint}")
+    what = f"CLIP weights '{weights}' of '{name}'"
+    refuse_offline(what, fetch)
     try:
         return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{what} and could not be fetched ({reason[:200]}); {hint}") from error
+        raise not_fetched(what, fetch, error) from error
 
 
 def _untrained(name: str, seed: int) -> Any:
@@ -147,6 +154,12 @@ def _untrained(name: str, seed: int) -> Any:
             return open_clip.create_model(name)
     finally:
         root.setLevel(level)
+
+
+def _statistics(model: Any, config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation: those of a tag, else OpenAI's."""
+    mean, std = config.get("mean", model.visual.image_mean), config.get("std", model.visual.image_std)
+    return tuple(mean), tuple(std)
 
 
 def _load_visual(tower: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
@@ -164,7 +177,7 @@ def _load_visual(tower: nn.Module, state: Mapping[str, Tensor], name: str, path:
         )
     prefix = "visual."
     state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    problem = _misfit(tower.state_dict(), state)
+    problem = misfit(tower.state_dict(), state)
     if problem:
         raise InputError(f"{path}: not weights of the open_clip model '{name}' ({problem})")
     tower.load_state_dict(state)
@@ -181,21 +194,10 @@ def _load_text(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
     for key in ("logit_scale", "logit_bias"):  # a number in some files, a vector of one in others
         if key in given and given[key].numel() == expected[key].numel():
             given[key] = given[key].reshape(expected[key].shape)
-    if _misfit(expected, given):
+    if misfit(expected, given):
         return False
     model.load_state_dict(given, strict=False)
     return True
-
-
-def _misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Return the first thing in which two state dicts differ, "" if they agree."""
-    for key, value in expected.items():
-        if key not in given:
-            return f"'{key}' is missing"
-        if given[key].shape != value.shape:
-            return f"'{key}' is {tuple(given[key].shape)}, expected {tuple(value.shape)}"
-    left = next((key for key in given if key not in expected), None)
-    return f"'{left}' has no place in it" if left else ""
 
 
 def _mismatch(name: str, quick_gelu: bool | None) -> str:

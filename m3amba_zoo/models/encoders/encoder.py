@@ -7,11 +7,14 @@ length of a feature, h and w rows and columns of patches.
 from __future__ import annotations
 
 import hashlib
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
@@ -75,6 +78,7 @@ class Encoder(nn.Module, ABC):
         image_size: rows and columns of the images that it takes; None where it takes windows at their own
             size.
         needs: what it must be given.
+        weights_file: that the weights were read from; None for random ones.
 
     Attributes:
         fingerprint: sha256 of the network's weights, ``(32,)`` uint8.
@@ -90,13 +94,17 @@ class Encoder(nn.Module, ABC):
         feature_dim: int,
         image_size: int | None,
         needs: Needs = PSEUDO_RGB,
+        weights_file: Path | None = None,
     ) -> None:
         super().__init__()
+        self.weights_file = weights_file
         self.description, self.licence = description, licence
         self.feature_dim, self.image_size, self.needs = feature_dim, image_size, needs
+        network.eval()  # whose result is no module in mmpretrain
         # in a tuple it is not a submodule, so that parameters(), state_dict() and train() leave it out
-        self._frozen = (network.eval().requires_grad_(False),)
+        self._frozen = (network.requires_grad_(False),)
         self.register_buffer("fingerprint", fingerprint_of(network))
+        print_log(f"encoder: {description}", "current", logging.INFO)
 
     @property
     def network(self) -> Any:

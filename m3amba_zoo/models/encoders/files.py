@@ -1,20 +1,21 @@
-"""Finds files of encoders' weights, and reads the tensors in them, in the layouts that publishers use."""
+"""Finds files of encoders' weights, reads the tensors in them as publishers lay them out, and loads them."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.torchscript import is_torchscript, read_torchscript
 from m3amba_zoo.models.weights import read_checkpoint, read_plain
-from m3amba_zoo.system import WEIGHTS_VARIABLE
+from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
+RANDOM = "random"  # in place of a file: an untrained network
 INDEX = ".index.json"
 # the names of weights in a folder or a repository, best first
 FILE_NAMES = (
@@ -41,6 +42,99 @@ def named_file(weights: str | Path) -> Path | None:
             if candidate.is_file():
                 return candidate
     return None
+
+
+def load_network(
+    network: nn.Module, weights: str | Path, strip: str = "", ignore: Sequence[str] = ()
+) -> Path:
+    """Load a file of weights, which must fit exactly, into a network; return the file.
+
+    Args:
+        network: of torch.
+        weights: as for ``named_file``.
+        strip: a prefix of the network's part of the file. If a name has it, names without it are left out.
+        ignore: prefixes of names that are left out, such as those of a classifier.
+
+    Raises:
+        InputError: if there is no such file, it cannot be read, or it holds other weights.
+    """
+    path = named_file(weights)
+    if path is None:
+        raise InputError(
+            f"weights '{weights}': no such file, neither at this path nor in ${WEIGHTS_VARIABLE}; expected a "
+            "file of weights or a folder with one"
+        )
+    state = read_tensors(path)
+    if any(name.startswith(strip) for name in state):
+        state = {name[len(strip) :]: value for name, value in state.items() if name.startswith(strip)}
+    state = {name: value for name, value in state.items() if not name.startswith(tuple(ignore))}
+    if problem := misfit(network.state_dict(), state):
+        raise InputError(f"{path}: not weights of this {type(network).__name__} ({problem})")
+    network.load_state_dict(state, strict=False)
+    return path
+
+
+def misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Return the first thing in which two state dicts differ, "" if they agree."""
+    for key, value in expected.items():
+        if key not in given:
+            if key.endswith("num_batches_tracked"):  # which counts training steps
+                continue
+            return f"'{key}' is missing"
+        if given[key].shape != value.shape:
+            return f"'{key}' is {tuple(given[key].shape)}, expected {tuple(value.shape)}"
+    left = next((key for key in given if key not in expected), None)
+    return f"'{left}' has no place in it" if left else ""
+
+
+def hub_file(what: str, repository: str, names: Sequence[str], cache_dir: str | None) -> tuple[Path, str]:
+    """Return a file of a Hugging Face repository and its origin: the cache, else the network.
+
+    Args:
+        what: it is, for messages.
+        repository: such as ``timm/resnet18.a1_in1k``.
+        names: of the file, best first.
+        cache_dir: of huggingface_hub; None for its default.
+
+    Raises:
+        InputError: if it is not in the cache and cannot be fetched; the message has the command that does.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    for name in names:
+        cached = try_to_load_from_cache(repository, name, cache_dir=cache_dir)
+        if isinstance(cached, str):
+            return Path(cached), "the cache"
+    refuse_offline(what, f"hf download {repository}")
+    for name in names:
+        try:
+            return Path(hf_hub_download(repository, name, cache_dir=cache_dir)), "the network"
+        except Exception as error:
+            failure = error
+    raise not_fetched(what, f"hf download {repository}", failure) from failure
+
+
+def refuse_offline(what: str, command: str) -> None:
+    """Raise InputError if the network is forbidden; ``command`` fetches the weights elsewhere."""
+    if is_offline():
+        raise InputError(
+            f"{what} are not in the cache and {OFFLINE_VARIABLE}=1 forbids fetching them; {_advice(command)}"
+        )
+
+
+def not_fetched(what: str, command: str, error: Exception) -> InputError:
+    """Return the error for weights that could not be fetched."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return InputError(
+        f"{what} are not in the cache and could not be fetched ({reason[:200]}); {_advice(command)}"
+    )
+
+
+def _advice(command: str) -> str:
+    return (
+        f"fetch them where there is a network ({command}), put the file into ${WEIGHTS_VARIABLE} and give "
+        "its name as weights=..., or give its path, or weights='random' for an untrained encoder"
+    )
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -94,24 +94,25 @@ class GalileoEncoder(Encoder):
         expected = _size(weights, size)
         if not 1 <= month <= 12:
             raise InputError(f"GalileoEncoder: month is {month}, expected 1 to 12")
-        licence: str | None
+        licence: str | None = None
+        file = None
         if weights == RANDOM:
             assert expected is not None
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 network = GalileoNetwork(expected)
-            description, licence = f"Galileo, randomly initialised (seed {seed}): not a trained one", None
+            description = f"Galileo, randomly initialised (seed {seed}): not a trained one"
         else:
             found = find_weights(weights, cache_dir)
-            network = network_of(found.state, expected, found.path)
-            description = (
-                f"Galileo, {network.size.dim} features, weights {found.path.name} from {found.origin}"
-            )
+            file = found.path
+            network = network_of(found.state, expected, file)
+            description = f"Galileo, {network.size.dim} features, weights {file.name} from {found.origin}"
             licence = LICENCE if weights in SIZES else found.licence
         largest = network.size.kernel
         if not 1 <= patch <= largest:
             raise InputError(f"GalileoEncoder: patch is {patch}, expected 1 to {largest} pixels")
-        print_log(f"encoder: {description}; licence: {licence or 'not stated'}", "current", logging.INFO)
+        if file and not licence:
+            print_log(f"{file}: does not state its licence; ask who made it", "current", logging.WARNING)
         super().__init__(
             network=network,
             description=description,
@@ -119,6 +120,7 @@ class GalileoEncoder(Encoder):
             feature_dim=network.size.dim,
             image_size=None,
             needs=Needs(BANDS, month=True, metres=True),
+            weights_file=file,
         )
         self.patch, self.month = patch, month
 
