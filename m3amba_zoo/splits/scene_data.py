@@ -47,17 +47,6 @@ class SceneData:
         """A sentence on the pixels that were dropped; empty if there are none."""
         return f"{self.unseen:,} labelled pixels are left out, no raster shows them" if self.unseen else ""
 
-    def shown_by(self, window: int, modalities: Sequence[str]) -> int:
-        """Return the side of the square around a pixel that its window shows.
-
-        Features of an encoder show what lies around the window, too.
-
-        Args:
-            window: side of the window.
-            modalities: that are read.
-        """
-        return window + 2 * max((of.reach for m, of in self.encoded.items() if m in modalities), default=0)
-
     def check_modalities(self, modalities: Sequence[str]) -> None:
         """Raise InputError if a scene lacks a modality."""
         for scene in self.scenes:
@@ -72,6 +61,20 @@ class SceneData:
         """Name a modality's bands for messages: their index from 0, with name or wavelength if known."""
         raster = self.scenes[0].rasters[modality]
         return [raster.band_name(index) for index in range(len(raster.data))]
+
+
+def shown_by(data: Any, window: int, modalities: Sequence[str]) -> int:
+    """Return the side of the square around a pixel that its window shows.
+
+    Features of an encoder show what lies around the window, too.
+
+    Args:
+        data: a SceneData, or what a user's dataset has in its place.
+        window: side of the window.
+        modalities: that are read.
+    """
+    encoded: Mapping[str, EncodedBands] = getattr(data, "encoded", {})
+    return window + 2 * max((of.reach for m, of in encoded.items() if m in modalities), default=0)
 
 
 def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> SceneData:
