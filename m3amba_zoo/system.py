@@ -1,4 +1,4 @@
-"""What is asked of the machine: whole files, their sha256, freed memory, the offline switch."""
+"""What is asked of the machine: whole files, their sha256, the cache, freed memory, the offline switch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
+
 from m3amba_zoo.errors import InputError
 
 # glibc's names and numbers (mallopt(3))
@@ -19,7 +21,8 @@ LARGEST_ON_HEAP = 32 * 2**20  # what mallopt allows
 NEVER = 2**31 - 1
 PAD = 64 * 2**20
 OFFLINE_VARIABLE = "M3AMBA_OFFLINE"
-WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"
+CACHE_VARIABLE = "M3AMBA_CACHE"
+WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"  # a folder of cards, and of encoders' weights
 NOT_OFFLINE = ("", "0", "false", "no", "off")
 
 
@@ -98,6 +101,25 @@ def sha256_of(path: Path) -> str:
         while chunk := stream.read(2**20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def cache_root() -> Path:
+    """Return the cache: ``$M3AMBA_CACHE``, else ``m3amba_zoo`` in the user's cache folder (``~/.cache``)."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("m3amba_zoo", False))
+
+
+@contextlib.contextmanager
+def one_thread_per_operation() -> Iterator[None]:
+    """Let torch's operations run in one thread each, for the time of the block."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def keep_freed_memory() -> None:

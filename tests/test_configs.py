@@ -20,7 +20,7 @@ from mmengine.visualization import Visualizer
 from m3amba_zoo.cli import train
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.config.reading import installed_path
-from m3amba_zoo.config.shipped import dataset_configs
+from m3amba_zoo.config.shipped import PLANS, dataset_configs
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import PatchClassifier
 from m3amba_zoo.registry import CLASSIFIERS, MODELS, SOURCES, SPLITS
@@ -31,19 +31,22 @@ DATASETS = list(dataset_configs())
 RECIPES = ["m3amba.py", "m3amba-s.py"]
 RECIPES += sorted(f"baselines/{path.name}" for path in (CONFIGS / "baselines").glob("*.py"))
 LEAVES = sorted(
-    path.name
-    for path in CONFIGS.glob("*.py")
-    if path.name not in RECIPES and path.name != "leaderboard.py"  # a plan
+    path.name for path in CONFIGS.glob("*.py") if path.name not in RECIPES and path.stem not in PLANS
 )
+OF_FEATURES = [
+    (f"encoders/{path.name}", data)
+    for path in sorted((CONFIGS / "encoders").glob("*.py"))
+    for data in ("terramind_galileo", "terramind_dem_galileo")
+]
 PRODUCT = [(recipe, data) for recipe in RECIPES for data in DATASETS]
 
 
 def test_the_product_of_recipes_and_datasets_is_the_whole_zoo():
     assert len(RECIPES) == 16
-    assert len(DATASETS) == 11
+    assert len(DATASETS) == 14
 
 
-@pytest.mark.parametrize(("config", "data"), [*PRODUCT, *((leaf, None) for leaf in LEAVES)])
+@pytest.mark.parametrize(("config", "data"), [*PRODUCT, *OF_FEATURES, *((leaf, None) for leaf in LEAVES)])
 def test_model_data_and_split_belong_together(config, data):
     paper = config.startswith("m3amba-b_")
     config = read_config(CONFIGS / config, data)

@@ -7,7 +7,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from m3amba_zoo.config.shipped import baseline_configs, dataset_configs, leaf_configs
+from m3amba_zoo.config.shipped import baseline_configs, dataset_configs, encoder_configs, leaf_configs
 from m3amba_zoo.errors import InputError
 
 
@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise InputError(f"{option} {given}: which config? 'm3amba configs' lists their names")
         print(_table("m3amba train NAME", leaf_configs()))
         print(_table("m3amba train NAME --data DATASET, also for m3amba and m3amba-s", baseline_configs()))
+        print(_table("m3amba train NAME, on an encoder's features (--data *_galileo)", encoder_configs()))
         print(_table("DATASET, besides a scene.yaml of your own", dataset_configs()))
         return 0
     if args.to is not None:

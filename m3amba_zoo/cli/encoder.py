@@ -112,9 +112,10 @@ def _configured(name: str) -> dict[str, Any]:
     except InputError as error:
         hint = close_names(name, _encoders()) or f"encoders are {', '.join(_encoders())}"
         raise InputError(f"{name}: neither an encoder nor a config; {hint}") from error
-    part = (read_raw(path).get("model") or {}).get("encoder")
+    config = read_raw(path)
+    part = (config.get("model") or {}).get("encoder") or (config.get("source") or {}).get("encoder")
     if not part:
-        raise InputError(f"{name}: this config has no encoder (model.encoder)")
+        raise InputError(f"{name}: this config has no encoder (model.encoder, source.encoder)")
     return part
 
 

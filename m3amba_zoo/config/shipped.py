@@ -17,17 +17,22 @@ SCHEME = "m3amba_zoo::"
 DATASET_FOLDER = Path("_base_", "datasets")
 SHARED = ("windows", "hyperspectral")  # what datasets inherit from
 OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
-PLAN = "leaderboard"  # trains nothing itself
+PLANS = ("leaderboard", "encoders")  # of tools/leaderboard.py; they train nothing themselves
 
 
 def leaf_configs() -> dict[str, Path]:
     """Return the configs that need no other option, and M3amba's recipes, by name."""
-    return {name: path for name, path in _files(SHIPPED).items() if name != PLAN}
+    return {name: path for name, path in _files(SHIPPED).items() if name not in PLANS}
 
 
 def baseline_configs() -> dict[str, Path]:
     """Return the other models' recipes by name, each for every dataset (``--data``)."""
     return _files(SHIPPED / "baselines")
+
+
+def encoder_configs() -> dict[str, Path]:
+    """Return the recipes for datasets with the features of a pretrained encoder, by name."""
+    return _files(SHIPPED / "encoders")
 
 
 def dataset_configs(folder: Path = SHIPPED / DATASET_FOLDER) -> dict[str, Path]:
@@ -43,7 +48,7 @@ def find_config(given: str | Path) -> Path:
     Raises:
         InputError: if there is neither; the message has close names.
     """
-    path, known = Path(given), {**leaf_configs(), **baseline_configs()}
+    path, known = Path(given), {**leaf_configs(), **baseline_configs(), **encoder_configs()}
     if path.is_file():
         return path
     if str(given) in known:

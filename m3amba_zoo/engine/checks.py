@@ -20,7 +20,7 @@ from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.registry import HOOKS
-from m3amba_zoo.splits import leaked_pixels
+from m3amba_zoo.splits import leaked_pixels, shown_by
 
 ROLES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -121,7 +121,8 @@ class DataCheckHook(Hook):
         """Check all datasets of the run."""
         _check_run(runner)
         info = runner.train_dataloader.dataset.metainfo
-        data, window = info["data"], info["window"]
+        data = info["data"]
+        window = shown_by(data, info["window"], info.get("modalities", ()))
         leaked, tested = leaked_pixels(data.split, data.scenes, window), data.split.count("test")
         if leaked:
             runner.logger.warning(

@@ -13,6 +13,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.config.options import LOADERS, decisive, flat
+from m3amba_zoo.engine.any_runner import built_loops
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
 
@@ -31,9 +32,25 @@ def decided_by(runner: Runner) -> dict[str, Any]:
     """Return what decides a training's weights, as its checkpoints keep it.
 
     ``config_sha256`` is the one that its results name, ``processes`` their number, ``config`` the part of the
-    config that decides the weights, as JSON.
+    config that decides the weights, as JSON; ``encoders``, where there are any, the fingerprints of those
+    whose features are modalities.
     """
-    return _decided_by(runner.cfg, runner.world_size, runner.message_hub.get_info(EXTENDED, []))
+    decided = _decided_by(runner.cfg, runner.world_size, runner.message_hub.get_info(EXTENDED, []))
+    return {**decided, **({"encoders": encoders} if (encoders := _encoders(runner)) else {})}
+
+
+def _encoders(runner: Runner) -> dict[str, str]:
+    """Return the fingerprints of the encoders whose features the run reads, by modality."""
+    infos = [
+        getattr(loop.dataloader.dataset, "metainfo", None) or {} for loop in built_loops(runner).values()
+    ]
+    return {
+        modality: of.fingerprint
+        for info in infos
+        if "data" in info
+        for modality, of in getattr(info["data"], "encoded", {}).items()
+        if modality in info.get("modalities", ())
+    }
 
 
 def resumed_file(runner: Runner) -> Path:
@@ -142,7 +159,16 @@ def _decided_by(config: Config, processes: int, extended: Sequence[Any] = ()) ->
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return the old and the new value of each place of the config that differs, None where it is absent."""
-    old, new = (flat({**json.loads(one["config"]), "processes": one["processes"]}) for one in (before, now))
+    old, new = (
+        flat(
+            {
+                **json.loads(one["config"]),
+                "processes": one["processes"],
+                "fingerprint of the encoder": one.get("encoders", {}),
+            }
+        )
+        for one in (before, now)
+    )
     places = [place for place in {**old, **new} if old.get(place) != new.get(place)]
     places = [place for place in places if not _is_of_the_machine(place)]
     return {place: (old.get(place), new.get(place)) for place in places}

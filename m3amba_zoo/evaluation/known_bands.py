@@ -15,12 +15,16 @@ from m3amba_zoo.splits.scene_data import SceneData
 def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBands]:
     """Describe each modality's bands, with mean and deviation over the training pixels that have them.
 
+    Those that an encoder reads, whose features the model reads, are described, too.
+
     Args:
         data: the scenes and the split of the training.
         modalities: that the model reads.
     """
     known = {}
-    for modality in modalities:
+    encoded = {m: data.encoded[m] for m in modalities if m in data.encoded}
+    read = [*modalities, *(source for of in encoded.values() for source in of.read_from)]
+    for modality in dict.fromkeys(read):
         described = KnownBands.of(data.scenes[0].rasters[modality], data.requests.get(modality))
         pixels = np.concatenate(
             [scene.rasters[modality].pixels(mask) for scene, mask in data.split.parts(data.scenes, "train")]
@@ -30,6 +34,9 @@ def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBa
             mean = np.mean(pixels, 0, np.float64, where=present)
             std = np.std(pixels, 0, np.float64, where=present)
             described = replace(described, mean=_rounded(mean), std=_rounded(std))
+        if modality in encoded:
+            of = encoded[modality]
+            described = replace(described, fingerprint=of.fingerprint, read_from=of.read_from)
         known[modality] = described
     return known
 

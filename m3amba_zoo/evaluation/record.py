@@ -26,7 +26,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.known_bands import known_bands
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.evaluation.scores import SCORES, confusion_matrix, scores, unpack_predicted
-from m3amba_zoo.splits import leaked_pixels
+from m3amba_zoo.splits import leaked_pixels, shown_by
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.system import whole_file
 
@@ -75,7 +75,7 @@ def build_record(
             "part": evaluation.part,
             "sha256": data.split.sha256,
             "test_sha256": data.split.test_sha256,
-            "leaked_pixels": leaked_pixels(data.split, data.scenes, window),
+            "leaked_pixels": leaked_pixels(data.split, data.scenes, shown_by(data, window, modalities)),
             "window": window,
             "pixels": {part: data.split.count(part) for part in ("train", "val", "test")},
             "val": data.split.held_out and asdict(data.split.held_out),

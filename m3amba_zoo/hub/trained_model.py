@@ -21,6 +21,7 @@ from m3amba_zoo.models.weights import load_weights
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.registry import CLASSIFIERS, MODELS
+from m3amba_zoo.scenes.encoding import Recipe
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 from m3amba_zoo.system import sha256_of
 
@@ -37,7 +38,9 @@ class TrainedModel(NamedTuple):
         window: S in pixels, the side of the windows it is evaluated on, without the model's margin.
         classes: names and colours from ``metrics.json`` beside the weights; numbers if that is absent.
         tags: what a map's file says of the model: its name, the sha256 of its weights, its data and split.
-        bands: what is known of the bands by modality, by that file and by the weights.
+        bands: what is known of the bands by modality, by that file and by the weights; also of those that an
+            encoder reads.
+        recipe: of the modality that an encoder's features are, None if there is none.
     """
 
     model: WindowClassifier
@@ -45,6 +48,7 @@ class TrainedModel(NamedTuple):
     classes: tuple[LandClass, ...]
     bands: Mapping[str, KnownBands]
     tags: Mapping[str, str]
+    recipe: Recipe | None = None
 
     @classmethod
     def from_folder(cls, folder: Path, pretrained: bool = True) -> TrainedModel:
@@ -69,7 +73,8 @@ class TrainedModel(NamedTuple):
         weights = find_weights(folder) if pretrained else None
         record = folder / METRICS_FILE
         tags = _tags(folder.resolve().name, weights, record)
-        return cls(model, _window(config, configs[0]), *_read_record(record, model), tags)
+        recipe = _recipe(config, model)
+        return cls(model, _window(config, configs[0]), *_read_record(record, model, recipe), tags, recipe)
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
@@ -81,7 +86,8 @@ class TrainedModel(NamedTuple):
         content, model = _build_model(config, lambda: weights)
         record = weights.parent / METRICS_FILE
         tags = _tags(weights.stem, weights, record)
-        return cls(model, _window(content, config), *_read_record(record, model), tags)
+        recipe = _recipe(content, model)
+        return cls(model, _window(content, config), *_read_record(record, model, recipe), tags, recipe)
 
 
 def visible_files(folder: Path, pattern: str) -> list[Path]:
@@ -150,6 +156,13 @@ def _window(config: Config, path: Path) -> int:
     return int(window)
 
 
+def _recipe(config: Config, model: WindowClassifier) -> Recipe | None:
+    """Return what makes the features that a model reads."""
+    dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
+    recipe = Recipe.of_source(dataset.get("source", config.get("source")))
+    return recipe if recipe is not None and recipe.name in model.in_channels else None
+
+
 def _with_statistics(known: KnownBands, modality: str, model: WindowClassifier) -> KnownBands:
     """Take mean and deviation of the training pixels from the weights, if a record does not have them."""
     preprocessor = model.data_preprocessor
@@ -172,7 +185,9 @@ def _tags(name: str, weights: Path | None, record: Path) -> dict[str, str]:
     return tags
 
 
-def _read_record(path: Path, model: WindowClassifier) -> tuple[tuple[LandClass, ...], dict[str, KnownBands]]:
+def _read_record(
+    path: Path, model: WindowClassifier, recipe: Recipe | None
+) -> tuple[tuple[LandClass, ...], dict[str, KnownBands]]:
     """Read the class table and what is known of the bands from the metrics.json of a run or a card.
 
     Raises:
@@ -194,6 +209,8 @@ def _read_record(path: Path, model: WindowClassifier) -> tuple[tuple[LandClass, 
     try:
         inputs = read_record(path).get("inputs", {})
         bands = {m: KnownBands.from_json(inputs[m]) for m in model.in_channels if m in inputs}
+        of_encoder = bands[recipe.name].read_from if recipe and recipe.name in bands else ()
+        beside = {m: KnownBands.from_json(inputs[m]) for m in of_encoder if m not in bands and m in inputs}
     except (TypeError, AttributeError) as error:
         raise InputError(f"{path}: 'inputs' does not describe the bands of each modality") from error
     bands = {m: bands.get(m) or KnownBands(count) for m, count in model.in_channels.items()}
@@ -204,4 +221,4 @@ def _read_record(path: Path, model: WindowClassifier) -> tuple[tuple[LandClass, 
                 f"{path}: 'inputs' has {known.count} bands of '{modality}', but the model has "
                 f"{model.in_channels[modality]}"
             )
-    return tuple(classes), bands
+    return tuple(classes), {**bands, **beside}

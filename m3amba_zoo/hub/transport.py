@@ -22,18 +22,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
-import platformdirs
 from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text, verify_card
-from m3amba_zoo.system import sha256_of, whole_folder
+from m3amba_zoo.system import CACHE_VARIABLE, cache_root, sha256_of, whole_folder
 
 if TYPE_CHECKING:
     import requests
 
-CACHE_VARIABLE = "M3AMBA_CACHE"
 DIGITS = 12
 INDEX = "index.json"
 SUMS = "SHA256SUMS"
@@ -47,13 +45,8 @@ HEADERS = {"Accept-Encoding": "identity", "User-Agent": "m3amba_zoo"}
 
 
 def cached_folder(model: PublishedModel) -> Path:
-    """Return the folder of a card in the cache, whether or not it is there.
-
-    The cache is ``$M3AMBA_CACHE``, else ``m3amba_zoo`` in the user's cache folder, such as ``~/.cache``.
-    """
-    named = os.environ.get(CACHE_VARIABLE)
-    cache = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("m3amba_zoo", False))
-    return cache / f"{model.name}-{model.digest[:DIGITS]}"
+    """Return the folder of a card in the cache, whether or not it is there."""
+    return cache_root() / f"{model.name}-{model.digest[:DIGITS]}"
 
 
 def fetch_card(model: PublishedModel, mirrors: Sequence[str]) -> Path:

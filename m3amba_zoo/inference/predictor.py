@@ -17,6 +17,7 @@ import torch
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel, find_model
 from m3amba_zoo.inference.cluster import Task, connect, rows_on_cluster
+from m3amba_zoo.inference.made_features import MadeFeatures
 from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
@@ -39,7 +40,7 @@ class OpenJob(NamedTuple):
     Attributes:
         classifier: of their rows.
         place: their common grid.
-        opened: by modality.
+        opened: those that were given, by modality.
         classes: the class table.
         settings: overlap and views.
         tags: for the map's file.
@@ -63,7 +64,8 @@ class Predictor:
 
     Attributes:
         model: in evaluation mode, on its device, with the pretreatment fitted in training.
-        in_channels: bands by modality that ``predict`` expects.
+        in_channels: bands by modality that ``predict`` expects. A modality that is made of others, the
+            features of an encoder, is none of them.
         bands: what is known of them by modality: names, wavelengths, values; without what is not known.
         classes: the class table.
         window: S, the side of the square of pixels that a window gives a class.
@@ -105,7 +107,11 @@ class Predictor:
         self._files = tuple(os.path.abspath(path) for path in files)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = trained.model.to(self.device).eval()
+        self._made = None
         self.in_channels = self.model.in_channels
+        if trained.recipe is not None:
+            self._made = MadeFeatures(trained.recipe, trained.bands, self.in_channels, self.device)
+            self.in_channels = self._made.given
         self.window, self.classes, self.bands = trained.window, trained.classes, trained.bands
         self.tags = dict(trained.tags)
 
@@ -255,8 +261,12 @@ class Predictor:
                 for m in self.in_channels
             }
             place = self._check_rasters(opened, strict, self._reference(rasters, grid))
-            classifier = RowClassifier(self.model, opened, self.window, overlap, batch_size)
-            stack.enter_context(block_cache(opened.values(), classifier.grid.side))
+            read = dict(opened)
+            if self._made is not None:
+                read |= self._made.of(opened, place)
+            read = {modality: read[modality] for modality in self.model.in_channels}
+            classifier = RowClassifier(self.model, read, self.window, overlap, batch_size)
+            stack.enter_context(block_cache(read.values(), classifier.grid.side))
             views = stack.enter_context(_views(self.model, several=speed == "best"))
             settings = {"overlap": overlap, "views": views}
             tags = self._tags(opened, settings)
@@ -266,6 +276,8 @@ class Predictor:
         """Return what a map's file says of the model, the rasters and how they were read."""
         tags = {**self.tags, "M3AMBA_ZOO_VERSION": version("m3amba_zoo")}
         tags |= {name.upper(): f"{value:g}" for name, value in settings.items()}
+        if self._made is not None:
+            tags |= self._made.tags
         for modality, raster in opened.items():
             tags[f"INPUT_{modality.upper()}"] = ", ".join(raster.stated.files)
             if raster.resampled:
@@ -275,6 +287,11 @@ class Predictor:
     def _check_modalities(self, given: Mapping[str, GivenRaster]) -> None:
         expected = ", ".join(f"{m} ({bands} bands)" for m, bands in self.in_channels.items())
         for modality in given:
+            if self._made is not None and modality == self._made.name:
+                raise InputError(
+                    f"'{modality}' is made of {', '.join(self._made.read_from)} by the model's encoder; "
+                    "leave it out"
+                )
             if modality not in self.in_channels:
                 raise InputError(f"the model has no modality '{modality}'; it was trained on {expected}")
         for modality in self.in_channels:
@@ -322,8 +339,9 @@ class Predictor:
         """Bring the rasters to one grid and return it, with a georeference where there is one."""
         place = align_rasters("to predict", opened, reference)
         log_remarks(opened.values())
-        for modality, known in self.bands.items():
-            if sentence := unlike_training(opened[modality], known):
+        for modality in opened:
+            known = self.bands.get(modality)
+            if known and (sentence := unlike_training(opened[modality], known)):
                 if strict:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)

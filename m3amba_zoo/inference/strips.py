@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.system import one_thread_per_operation
 
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
 WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
@@ -115,7 +115,7 @@ class RowClassifier:
             RuntimeError: if memory does not suffice for a single window.
         """
         last = self.grid.shape[0] if last is None else last
-        with _one_thread_per_operation(), ThreadPoolExecutor(self.threads) as self._pool:
+        with one_thread_per_operation(), ThreadPoolExecutor(self.threads) as self._pool:
             yield from self._classify(first, last)
 
     def _classify(self, first: int, last: int) -> Iterator[Strip]:
@@ -146,7 +146,7 @@ class RowClassifier:
         for modality, rows in self.rasters.items():
             raster, (height, width) = rows.opened, self.grid.shape
             header = raster.header.data
-            if header.dtype.kind == "f":
+            if header.dtype.kind == "f" and not raster.derived:  # derived of rasters that are checked
                 at_once = max(1, BYTES_AT_ONCE // (len(header) * width * header.dtype.itemsize))
                 for top in range(0, height, at_once):
                     raster.read(top, min(top + at_once, height)).check_finite(modality, top)
@@ -202,17 +202,6 @@ def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
     """
     needed = sum(raster.block_bytes(rows) for raster in rasters)
     return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))
-
-
-@contextmanager
-def _one_thread_per_operation() -> Iterator[None]:
-    """Let torch's operations run in one thread each, for the time of the block."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -6,6 +6,7 @@ from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.encoders import (
     ClipImageEncoder,
     Encoder,
+    GalileoEncoder,
     ImageEncoder,
     MMPretrainEncoder,
     NeededBand,
@@ -20,6 +21,7 @@ from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
 from m3amba_zoo.models.posterior import DiscriminantExpert, Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
+from m3amba_zoo.models.prior import FeaturePrior
 from m3amba_zoo.models.text_head import TextHead
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 
@@ -31,6 +33,8 @@ __all__ = [
     "CrossMamba",
     "DiscriminantExpert",
     "Encoder",
+    "FeaturePrior",
+    "GalileoEncoder",
     "ImageEncoder",
     "LinearAdapter",
     "M3amba",

@@ -30,6 +30,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.adapters import Adapter, ClipAdapter
 from m3amba_zoo.models.axes import writes_classes
 from m3amba_zoo.models.map_linear import MapLinear
+from m3amba_zoo.models.prior import FeaturePrior, prior_modality
 from m3amba_zoo.models.ss2d import SS2D, CrossSS2D
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import ADAPTERS, BACKBONES, HEADS, MODELS, NECKS
@@ -93,11 +94,13 @@ class M3amba(WindowClassifier):
         adapters: configs per modality, which override ``adapter``.
         head: config of the heads; one with a method ``penalty`` adds a term to the loss.
         encoder: config of the frozen image encoder, or None.
+        prior: the ``modality`` that gives z_0 in place of the adapters' priors, which is then no stream of
+            its own, and options of FeaturePrior. None leaves it to the adapters.
         **base: data_preprocessor, loss, posterior and modalities, as for every WindowClassifier.
 
     Raises:
-        InputError: if a part is not registered, an adapter is given for a modality that the model does not
-            have, or nothing would read the encoder's features.
+        InputError: if a part is not registered, an adapter is given for a modality that is no stream of the
+            model, nothing would read the encoder's features or the prior, or the prior's modality is absent.
     """
 
     def __init__(
@@ -111,11 +114,14 @@ class M3amba(WindowClassifier):
         adapters: dict[str, dict] | None = None,
         head: dict | None = None,
         encoder: dict | None = None,
+        prior: dict | None = None,
         **base: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, **base)
-        for unknown in set(adapters or {}) - set(in_channels):
-            raise InputError(f"an adapter is given for '{unknown}', but the model has {sorted(in_channels)}")
+        of_prior = prior_modality(prior, self.in_channels, encoder) if prior else None
+        streams = [modality for modality in self.in_channels if modality != of_prior]
+        for unknown in set(adapters or {}) - set(streams):
+            raise InputError(f"an adapter is given for '{unknown}', but the model has {sorted(streams)}")
         self.encoder = BACKBONES.build(encoder) if encoder else None
         encoder_args = (
             {"feature_dim": self.encoder.feature_dim, "image_size": self.encoder.image_size}
@@ -124,6 +130,8 @@ class M3amba(WindowClassifier):
         )
         self.adapters = nn.ModuleDict()
         for modality, bands in self.treated_channels.items():
+            if modality == of_prior:
+                continue
             part = {**(adapters or {}).get(modality, adapter)}
             kind = ADAPTERS.get(part["type"]) if isinstance(part.get("type"), str) else part.get("type")
             if getattr(kind, "uses_encoder", False):
@@ -131,15 +139,14 @@ class M3amba(WindowClassifier):
             common = {"in_channels": bands, "embed_dim": embed_dim, "window": window}
             self.adapters[modality] = ADAPTERS.build(part, default_args=common)
         self._check_encoder()
-        streams = {"modalities": list(self.in_channels), "embed_dim": embed_dim}
-        self.neck = NECKS.build(neck, default_args=streams)
-        if self.encoder and not getattr(self.neck, "reads_prior", True):
+        self.neck = NECKS.build(neck, default_args={"modalities": streams, "embed_dim": embed_dim})
+        if (self.encoder or prior) and not getattr(self.neck, "reads_prior", True):
             raise InputError(
-                f"an encoder is configured, but {type(self.neck).__name__} reads no prior with model.neck = "
-                f"{dict(neck)}; add model.encoder=None"
+                f"{'a prior' if prior else 'an encoder'} is configured, but {type(self.neck).__name__} reads "
+                f"no prior with model.neck = {dict(neck)}; add model.{'prior' if prior else 'encoder'}=None"
             )
         # a loss may read the fused stream alone
-        read = (*self.in_channels, FUSED) if getattr(self.loss, "reads_modalities", True) else (FUSED,)
+        read = (*streams, FUSED) if getattr(self.loss, "reads_modalities", True) else (FUSED,)
         self.heads = nn.ModuleDict(
             {
                 stream: HEADS.build(
@@ -149,6 +156,12 @@ class M3amba(WindowClassifier):
                 for stream in read
             }
         )
+        # named by its modality, whose features its layers read (axes.py)
+        self.priors = nn.ModuleDict()
+        if prior and of_prior is not None:
+            options = {key: value for key, value in prior.items() if key != "modality"}
+            features = self.treated_channels[of_prior]
+            self.priors[of_prior] = FeaturePrior(features, embed_dim, window, **options)
 
     def forward(  # type: ignore[override]
         self,
@@ -185,6 +198,8 @@ class M3amba(WindowClassifier):
             feature = self._feature(adapter, modality, x, clip_features)
             tokens[modality], prior = adapter(x, feature)
             priors.append(prior)
+        if self.priors:
+            priors = [prior(inputs[modality]) for modality, prior in self.priors.items()]
         streams = self.neck(tokens, torch.stack(priors).sum(0))
         return {stream: head(streams[stream]) for stream, head in self.heads.items()}
 

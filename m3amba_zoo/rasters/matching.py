@@ -38,6 +38,8 @@ class KnownBands:
         unit: see ``Raster``.
         stated: what was stated of the files, see ``RasterRequest.stated``.
         mean, std: of each band over the training pixels that have it, or empty.
+        fingerprint: of the encoder whose features the bands are, hexadecimal; empty for other bands.
+        read_from: the modalities that this encoder reads, or empty.
     """
 
     count: int
@@ -49,6 +51,8 @@ class KnownBands:
     stated: Mapping[str, Any] | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    fingerprint: str = ""
+    read_from: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, raster: Raster, request: RasterRequest | None = None) -> KnownBands:
@@ -196,7 +200,7 @@ def _by_wavelength(expected: NDArray[np.float64], found: NDArray[np.float64]) ->
 
 def _by_name(expected: Sequence[str], found: Sequence[str]) -> list[int] | None:
     """Return the band of ``found`` with each expected name; None if one is absent or ambiguous."""
-    for key in (_casefolded, _first_words, _distinct_words):
+    for key in (_casefolded, first_words, distinct_words):
         positions = {name: index for index, name in enumerate(key(found))}
         wanted = key(expected)
         if len(positions) == len(found) and len(set(wanted)) == len(wanted) and set(wanted) <= set(positions):
@@ -208,12 +212,12 @@ def _casefolded(names: Sequence[str]) -> list[str]:
     return [name.casefold() for name in names]
 
 
-def _first_words(names: Sequence[str]) -> list[str]:
+def first_words(names: Sequence[str]) -> list[str]:
     """Return the bands' short names: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
     return [_without_zeros((name.casefold().split() or [""])[0].strip(",;:")) for name in names]
 
 
-def _distinct_words(names: Sequence[str]) -> list[str]:
+def distinct_words(names: Sequence[str]) -> list[str]:
     """Return what tells names apart: ``b2`` and ``b3`` of ``T32_2022_B02`` and ``T32_2022_B03``."""
     words = [[_without_zeros(word) for word in re.split(r"[\W_]+", name.casefold())] for name in names]
     common = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()

@@ -40,6 +40,7 @@ class Store(ABC):
         nodata: the value of each band that marks a missing pixel, or None.
         scales, offsets: of each band: a value is the stored number times scale plus offset.
         has_mask: whether ``read`` returns masks.
+        derived: whether pixels are computed from those of other rasters, which takes long.
     """
 
     crs: str | None = None
@@ -47,6 +48,7 @@ class Store(ABC):
     alpha: tuple[int, ...] = ()
     bands = Bands()
     has_mask = False
+    derived = False
 
     def __init__(self, count: int, shape: tuple[int, int], dtype: np.dtype) -> None:
         self.count, self.shape, self.dtype = count, shape, dtype

@@ -1,5 +1,6 @@
 """Data at rest: scenes, and the sources that read them. Importing this package registers the sources."""
 
+from m3amba_zoo.scenes import encoded as encoded
 from m3amba_zoo.scenes import houston2013 as houston2013
 from m3amba_zoo.scenes import idtrees as idtrees
 from m3amba_zoo.scenes import manifest as manifest

@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from m3amba_zoo.errors import DataNotFoundError
 from m3amba_zoo.rasters.request import RasterRequest
@@ -19,6 +19,20 @@ def data_roots() -> list[Path]:
     """Return the folders searched for data, in order: ``$M3AMBA_DATA``, else ``data``, ``../shared/data``."""
     named = os.environ.get(DATA_ROOT_VARIABLE)
     return [Path(named)] if named else [Path("data"), Path("..", "shared", "data")]
+
+
+class EncodedBands(NamedTuple):
+    """What is known of a modality whose bands are a frozen encoder's features.
+
+    Attributes:
+        fingerprint: of the encoder, hexadecimal.
+        read_from: the modalities that it reads.
+        reach: how many pixels away those may lie that a pixel's features are made of.
+    """
+
+    fingerprint: str
+    read_from: tuple[str, ...]
+    reach: int
 
 
 class Source(ABC):
@@ -94,6 +108,10 @@ class Source(ABC):
 
         It is part of what a model knows: prediction reads a user's files in the same way.
         """
+        return {}
+
+    def encoded(self) -> dict[str, EncodedBands]:
+        """Return the modalities whose bands are a frozen encoder's features; known after ``load``."""
         return {}
 
     def num_classes(self) -> int:

@@ -12,6 +12,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.scenes.source import EncodedBands
 from m3amba_zoo.splits.build import build_split
 from m3amba_zoo.splits.seen import drop_unseen
 from m3amba_zoo.splits.split import Split
@@ -28,6 +29,7 @@ class SceneData:
         classes: the class table.
         simulated: whether the source says that the pixels are.
         requests: what the source states of the rasters' files, by modality.
+        encoded: the modalities whose bands are a frozen encoder's features.
         unseen: how many labelled pixels were dropped because no raster shows them.
     """
 
@@ -38,6 +40,7 @@ class SceneData:
     simulated: bool = False
     unseen: int = 0
     requests: Mapping[str, RasterRequest] = field(default_factory=dict)
+    encoded: Mapping[str, EncodedBands] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -58,6 +61,20 @@ class SceneData:
         """Name a modality's bands for messages: their index from 0, with name or wavelength if known."""
         raster = self.scenes[0].rasters[modality]
         return [raster.band_name(index) for index in range(len(raster.data))]
+
+
+def shown_by(data: Any, window: int, modalities: Sequence[str]) -> int:
+    """Return the side of the square around a pixel that its window shows.
+
+    Features of an encoder show what lies around the window, too.
+
+    Args:
+        data: a SceneData, or what a user's dataset has in its place.
+        window: side of the window.
+        modalities: that are read.
+    """
+    encoded: Mapping[str, EncodedBands] = getattr(data, "encoded", {})
+    return window + 2 * max((of.reach for m, of in encoded.items() if m in modalities), default=0)
 
 
 def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> SceneData:
@@ -95,5 +112,12 @@ def _load_scenes(source_json: str) -> SceneData:
         name = f"simulated_{name}"
     scenes, unseen = drop_unseen(scenes)
     return SceneData(
-        name, scenes, Split("none", {}), scenes[0].classes, source.simulated, unseen, source.requests()
+        name,
+        scenes,
+        Split("none", {}),
+        scenes[0].classes,
+        source.simulated,
+        unseen,
+        source.requests(),
+        source.encoded(),
     )

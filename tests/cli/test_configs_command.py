@@ -6,7 +6,14 @@ import pytest
 
 from m3amba_zoo.cli.configs import main
 from m3amba_zoo.config import config_sha256, read_config
-from m3amba_zoo.config.shipped import SHIPPED, baseline_configs, dataset_configs, find_config, leaf_configs
+from m3amba_zoo.config.shipped import (
+    SHIPPED,
+    baseline_configs,
+    dataset_configs,
+    encoder_configs,
+    find_config,
+    leaf_configs,
+)
 from m3amba_zoo.errors import InputError
 
 
@@ -18,9 +25,10 @@ def working_folder(tmp_path, monkeypatch):
 def test_every_config_and_dataset_is_listed_with_a_line(capsys):
     assert main([]) == 0
     said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line[:1] == " ")
-    assert said.keys() == {*leaf_configs(), *baseline_configs(), *dataset_configs()}
-    assert not leaf_configs().keys() & baseline_configs().keys(), "a name means one config"
-    assert "leaderboard" not in said
+    configs = [*leaf_configs(), *baseline_configs(), *encoder_configs()]
+    assert said.keys() == {*configs, *dataset_configs()}
+    assert len(configs) == len(set(configs)), "a name means one config"
+    assert not {"leaderboard", "encoders"} & said.keys(), "plans train nothing themselves"
     assert said["m3amba_trento"] == "M3amba, size t, on Trento (HSI + LiDAR), the standard split."
     assert said["lda"] == "Shrinkage LDA."
     assert said["trento"] == "Trento (HSI + LiDAR), standard split: 819 training and 29,395 test pixels."

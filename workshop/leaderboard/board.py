@@ -16,7 +16,7 @@ from m3amba_zoo.errors import DataNotFoundError, InputError, close_names
 from m3amba_zoo.evaluation.scored_pixels import scored_pixels
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.registry import CLASSIFIERS
-from m3amba_zoo.splits import SceneData, leaked_pixels, load_scene_data
+from m3amba_zoo.splits import SceneData, leaked_pixels, load_scene_data, shown_by
 from workshop.leaderboard.plan import Plan, Run
 from workshop.leaderboard.processes import Processes, Result, RunProgress
 from workshop.leaderboard.significance import FixedPart
@@ -141,7 +141,8 @@ def split_hash(run: Run) -> str:
     data = _data(source, split)
     if data.simulated and SIMULATED not in run.dataset:
         raise NoDataError(f"only a simulated stand-in of '{dataset['source']['type']}' is here")
-    leaked = _leaked(source, split, _window(config, dataset))
+    window = shown_by(data, _window(config, dataset), dataset.get("modalities", ()))
+    leaked = _leaked(source, split, window)
     if run.max_leaked_pixels is not None and leaked > run.max_leaked_pixels:
         raise InputError(
             f"{run}: training windows show {leaked} test pixels of split '{data.split.name}', but the plan's "

@@ -189,8 +189,8 @@ class Plan:
     ) -> Iterator[tuple[str, str, str, Sequence[str]]]:
         """Yield name, base, config and options of each model, or of each of the group's variants."""
         if "variants" not in group:
-            for model, config in self.models.items():
-                yield model, model, config, ()
+            for model in self.datasets[dataset].get("models", self.models):
+                yield model, model, self.models[model], ()
             return
         for name in group["variants"]:
             variant = self.variants[name]
@@ -216,6 +216,11 @@ def read_plan(path: Path) -> Plan:
     wrong = not isinstance(seeds, Sequence) or [s for s in seeds if not isinstance(s, int) or s < 0]
     if wrong or len(set(seeds)) < len(seeds):
         raise InputError(f"{path}: seeds is {seeds!r}, expected different whole numbers of 0 or more")
+    for dataset, about in plain["datasets"].items():
+        if foreign := set(about.get("models", ())) - set(plain["models"]):
+            raise InputError(
+                f"{path}: dataset '{dataset}' names the model '{min(foreign)}', which the plan does not have"
+            )
     for name in (*plain["datasets"], *plain["groups"], *plain["models"]):
         if not re.fullmatch(r"[\w-]+", name):
             raise InputError(

@@ -5,11 +5,13 @@ from m3amba_zoo.models.encoders.clip import ClipImageEncoder
 from m3amba_zoo.models.encoders.clip_text import text_features, zero_shot
 from m3amba_zoo.models.encoders.encoder import Encoder, NeededBand, Needs
 from m3amba_zoo.models.encoders.files import load_network
+from m3amba_zoo.models.encoders.galileo import GalileoEncoder
 from m3amba_zoo.models.encoders.image import ImageEncoder
 
 __all__ = [
     "ClipImageEncoder",
     "Encoder",
+    "GalileoEncoder",
     "ImageEncoder",
     "MMPretrainEncoder",
     "NeededBand",

@@ -29,12 +29,14 @@ class NeededBand:
         wavelength: its centre in nm; None where it has none, as radar.
         unit: of its values, such as ``reflectance x 10000``, ``dB`` or ``m``; None where any unit will do.
         optional: whether the encoder works without it; the band is then NaN.
+        sensor: bands of one sensor are given together or not at all, even if they are optional.
     """
 
     name: str
     wavelength: float | None = None
     unit: str | None = None
     optional: bool = False
+    sensor: str = ""
 
 
 @dataclass(frozen=True)

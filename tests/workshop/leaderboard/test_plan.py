@@ -30,6 +30,10 @@ REPOSITORY = Path(__file__).parents[3]
         ),
         (lambda text: text.replace('("plots",)', '("plot",)'), "goal names the dataset 'plot'"),
         (
+            lambda text: text + "datasets['plots']['models'] = ['best']\n",
+            "dataset 'plots' names the model 'best'",
+        ),
+        (
             lambda text: text.replace("margin=1.5", "readme='README.md'"),
             "goal has no 'margin'",
         ),
@@ -56,6 +60,22 @@ def test_only_names_what_there_is(kitchen):
         main(kitchen.arguments("--only", "goood"))
     with pytest.raises(InputError, match="--seeds 7"):
         main(kitchen.arguments("--seeds", "7"))
+
+
+def test_the_plan_of_encoders_has_priors_only_where_there_are_features():
+    plan = read_plan(REPOSITORY / "configs" / "encoders.py")
+    models = {
+        dataset: {run.model for run in plan.runs() if run.dataset == dataset} for dataset in plan.datasets
+    }
+    baselines = {"m3amba", "two_branch_cnn", "lda", "random_forest"}
+    assert models["terramind"] == models["terramind_dem"] == baselines
+    own = {*baselines, "m3amba_spatial", "m3amba_global", "galileo_alone"}
+    assert models["terramind_galileo"] == own | {f"{model}_random" for model in own}
+    leaderboard = read_plan(REPOSITORY / "configs" / "leaderboard.py")
+    assert plan.tuning["parts"] == leaderboard.tuning["parts"], "one procedure"
+    assert {about["test_sha256"] for about in plan.datasets.values()} == {
+        leaderboard.datasets["terramind"]["test_sha256"]
+    }
 
 
 def test_the_committed_table_and_page_are_fresh(monkeypatch):

@@ -1,0 +1,151 @@
+"""Bands that a pretrained encoder needs, found among rasters by wavelength or name, in its units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.matching import KnownBands, distinct_words, first_words
+from m3amba_zoo.rasters.units import Conversion, conversion
+
+FARTHEST_NM = 20.0
+"""How far a band may lie from the needed one: Sentinel-2's B12 differs by 17 nm between its satellites."""
+
+
+class BandNeed(Protocol):
+    """A band that an encoder needs; see ``NeededBand`` of the encoders."""
+
+    @property
+    def name(self) -> str:
+        """The sensor's name of it."""
+
+    @property
+    def wavelength(self) -> float | None:
+        """Its centre in nm, if it has one."""
+
+    @property
+    def unit(self) -> str | None:
+        """Of its values; None for any."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether the encoder works without it."""
+
+    @property
+    def sensor(self) -> str:
+        """Bands of one sensor are given together or not at all."""
+
+
+class TakenBand(NamedTuple):
+    """Where a needed band is.
+
+    Attributes:
+        modality: of the raster.
+        band: its number among the raster's bands.
+        convert: to the unit that is needed.
+    """
+
+    modality: str
+    band: int
+    convert: Conversion
+
+
+def take_needed(
+    needed: Sequence[BandNeed], given: Mapping[str, KnownBands], whose: str
+) -> list[TakenBand | None]:
+    """Find needed bands: by wavelength in rasters that have them, else by name, in the first that has it.
+
+    Args:
+        needed: by an encoder.
+        given: the rasters' bands by modality.
+        whose: the encoder's name, for messages.
+
+    Returns:
+        One entry per needed band, None for one that is absent and optional.
+
+    Raises:
+        InputError: if a band is absent that is not optional, or of a sensor with other bands here (the
+            message has the nearest wavelength); no band is found at all; or a unit is none of the needed
+            one's kind.
+    """
+    found: list[TakenBand | None] = [None] * len(needed)
+    for modality, known in given.items():
+        for index, band in _positions(needed, known).items():
+            if found[index] is None:
+                unit = needed[index].unit
+                of_band = f"'{modality}', which {whose} reads as {needed[index].name}"
+                convert = conversion(known.unit, unit, of_band) if unit else Conversion()
+                found[index] = TakenBand(modality, band, convert)
+    for index, need in enumerate(needed):
+        beside = [
+            taken.modality
+            for taken, other in zip(found, needed, strict=True)
+            if taken is not None and need.sensor and other.sensor == need.sensor
+        ]
+        if found[index] is None and (beside or not need.optional):
+            where = {beside[0]: given[beside[0]]} if beside else given
+            raise InputError(
+                f"{whose} needs {_in_words(need)}{f' of {need.sensor}' * bool(need.sensor)}, but "
+                f"{_nearest(need, where)}; expected rasters with all bands of a sensor, their names or "
+                "wavelengths stated (names= of the source), or without the sensor (of= of the source)"
+            )
+    if not any(found):
+        listed = ", ".join(_in_words(need) for need in needed)
+        raise InputError(
+            f"{whose} needs {listed}, but finds none of them: "
+            f"{'; '.join(_nearest(needed[0], {m: known}) for m, known in given.items())}; expected names or "
+            "wavelengths of the bands (names= of the source where the files have none)"
+        )
+    return found
+
+
+def _positions(needed: Sequence[BandNeed], known: KnownBands) -> dict[int, int]:
+    """Return which band of a raster each needed one is, for those that it has."""
+    found = {}
+    if known.wavelengths:
+        centres = np.array(known.wavelengths)
+        wanted = np.array([need.wavelength or np.nan for need in needed])
+        for index, need in enumerate(needed):
+            if need.wavelength is not None:
+                nearest = int(np.abs(centres - need.wavelength).argmin())
+                if abs(centres[nearest] - need.wavelength) <= _allowed(wanted, index):
+                    found[index] = nearest
+    names = [need.name for need in needed]
+    by_name = [index for index, need in enumerate(needed) if need.wavelength is None or not known.wavelengths]
+    for key in (first_words, distinct_words):
+        of_bands = key(known.names) if known.names else []
+        if of_bands and len(set(of_bands)) == len(of_bands):
+            places = {name: place for place, name in enumerate(of_bands)}
+            matched = {i: places[name] for i, name in enumerate(first_words(names)) if name in places}
+            if matched := {index: place for index, place in matched.items() if index in by_name}:
+                return {**found, **matched}
+    return found
+
+
+def _allowed(wanted: NDArray[np.float64], index: int) -> float:
+    """Return how far a band may lie: nearer to no other needed band."""
+    others = np.abs(np.delete(wanted, index) - wanted[index])
+    return min(FARTHEST_NM, float(np.nanmin(others, initial=np.inf)) / 2)
+
+
+def _in_words(need: BandNeed) -> str:
+    return need.name if need.wavelength is None else f"{need.name} ({need.wavelength:.0f} nm)"
+
+
+def _nearest(need: BandNeed, given: Mapping[str, KnownBands]) -> str:
+    """Say what rasters have in place of a band."""
+    wanted = need.wavelength
+    if wanted is not None:
+        centres = {centre: m for m, known in given.items() for centre in known.wavelengths}
+        if centres:
+            nearest = min(centres, key=lambda centre: abs(centre - wanted))
+            return f"the nearest band, of '{centres[nearest]}', is at {nearest:.0f} nm"
+    said = [
+        f"'{m}' has {', '.join(known.names) or f'{known.count} bands without names'}"
+        for m, known in given.items()
+    ]
+    return " and ".join(said)
