@@ -63,6 +63,19 @@ PSEUDO_RGB = Needs(
 """What encoders of photographs need; the wavelengths are those of Sentinel-2's B4, B3 and B2."""
 
 
+class _Frozen:
+    """Holds a network that is no submodule: parameters(), state_dict() and train() leave it out.
+
+    Copies of a model, such as the one whose weights are averaged, share it.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Frozen:
+        return self
+
+
 class Encoder(nn.Module, ABC):
     """Base of the encoders in ``BACKBONES``: a frozen network, known by its fingerprint.
 
@@ -101,15 +114,14 @@ class Encoder(nn.Module, ABC):
         self.description, self.licence = description, licence
         self.feature_dim, self.image_size, self.needs = feature_dim, image_size, needs
         network.eval()  # whose result is no module in mmpretrain
-        # in a tuple it is not a submodule, so that parameters(), state_dict() and train() leave it out
-        self._frozen = (network.requires_grad_(False),)
+        self._frozen = _Frozen(network.requires_grad_(False))
         self.register_buffer("fingerprint", fingerprint_of(network))
         print_log(f"encoder: {description}", "current", logging.INFO)
 
     @property
     def network(self) -> Any:
         """The frozen network."""
-        return self._frozen[0]
+        return self._frozen.network
 
     def forward(self, x_BCHW: Tensor, month: Tensor | None = None, metres: float | None = None) -> Tensor:
         """Return the global feature ``(B, F)``: the mean over patches, unless a subclass knows better.

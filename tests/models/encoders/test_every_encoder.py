@@ -1,5 +1,6 @@
 """What holds for every encoder of images: one battery."""
 
+import copy
 import inspect
 import re
 from pathlib import Path
@@ -95,6 +96,7 @@ def test_it_is_frozen_and_gives_the_same_in_training(config):
     image = image_of(encoder).requires_grad_()
     before = encoder.eval()(image)
     assert not list(encoder.parameters())
+    assert copy.deepcopy(encoder).network is encoder.network  # averaged weights need no second one
     assert torch.equal(encoder.train()(image), before)
     before[:, 0].sum().backward()  # a LayerNorm's whole sum is constant
     assert image.grad.abs().sum() > 0
