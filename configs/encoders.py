@@ -9,12 +9,16 @@ with_features = dict(terramind, max_leaked_pixels=None)
 datasets = dict(
     _delete_=True,
     terramind=dict(terramind, models=plain),
-    terramind_dem=dict(terramind, models=plain, title="TerraMind with elevation"),
+    terramind_dem=dict(
+        terramind, models=plain, settings_of="terramind", title="TerraMind with elevation; the settings without"
+    ),
     terramind_galileo=dict(
         with_features, title="TerraMind with Galileo's features of Sentinel-2 + Sentinel-1"
     ),
     terramind_dem_galileo=dict(
-        with_features, title="TerraMind with Galileo's features of Sentinel-2 + Sentinel-1 + elevation"
+        with_features,
+        settings_of="terramind_galileo",
+        title="TerraMind with Galileo's features of Sentinel-2 + Sentinel-1 + elevation; the settings without",
     ),
 )
 
@@ -42,7 +46,7 @@ variants = dict(
     _delete_=True,
     random=dict(
         models=[*plain, "m3amba_spatial", "m3amba_global", "galileo_alone"],
-        datasets=encoded,
+        datasets=["terramind_galileo"],
         options=["source.encoder.weights=random"],
     ),
 )
