@@ -54,8 +54,8 @@ class OpenJob(NamedTuple):
 
     @property
     def inputs(self) -> list[str]:
-        """The rasters' files."""
-        return [path for raster in self.opened.values() for path in raster.stated.files]
+        """The rasters' files, with all that belong to them."""
+        return [path for raster in self.opened.values() for path in raster.files]
 
 
 class Predictor:

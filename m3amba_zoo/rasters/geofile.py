@@ -64,6 +64,7 @@ class GeoFile(Store):
             _check_size(self._file, path)
             self.crs, self.transform = known or georeference(self._file, path)
             self.bands = read_bands(self._file)
+            self.files = _files_of(self._file)
             _check_axes(self._file, path)
             self._describe(request.path)
         except BaseException:
@@ -166,6 +167,16 @@ def gdal_errors(path: str, what: str) -> Iterator[None]:
         raise InputError(
             f"{path}: {what} ({reason or type(error).__name__}); GeoTIFF or ENVI is expected"
         ) from error
+
+
+def _files_of(file: DatasetReader) -> tuple[str, ...]:
+    """Return the paths of an open file, its sidecars and, of a virtual raster, its sources, to the last."""
+    found = list(file.files)
+    for path in found:  # it grows
+        if path != file.name and path.lower().endswith(".vrt"):
+            with contextlib.suppress(RasterioError), rasterio.open(path) as source:
+                found += [other for other in source.files if other not in found]
+    return tuple(found)
 
 
 def _dtype(file: DatasetReader, path: str) -> np.dtype:

@@ -73,6 +73,7 @@ class Hdf5Store(Store):
         shape = cubes[0].size(ROW), cubes[0].size(COLUMN)
         super().__init__(len(order), shape, np.result_type(*(cube.array.dtype for cube in cubes)))
         self._file, self._path, self.cubes, self._order = file, path, cubes, order
+        self.files = (file.filename,)
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands; all bands from the first to the last of each array are read."""

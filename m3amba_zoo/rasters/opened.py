@@ -76,6 +76,15 @@ class OpenRaster:
         self._store.close()
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The names that were given, and all files that are read: see ``Store.files``."""
+        return tuple(dict.fromkeys((*self.stated.files, *self._source.files)))
+
+    def fingerprint(self) -> str:
+        """Return a text that differs for other pixels in memory; empty for pixels of files."""
+        return self._source.fingerprint()
+
+    @property
     def has_mask(self) -> bool:
         """Whether a mask tells which values are missing, beside nodata and NaN."""
         return self._store.has_mask and not self._is_scaled

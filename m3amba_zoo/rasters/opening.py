@@ -72,7 +72,9 @@ def open_raster(given: GivenRaster, modality: str = "", expected: int | None = N
 def _open_file(request: RasterRequest) -> Store:
     """Open a file by what it is: an array that is read whole, a product, or what GDAL opens."""
     if request.path.lower().endswith(ARRAY_FILES):
-        return ArrayStore(read_array_file(request))
+        array = ArrayStore(read_array_file(request))
+        array.files = (request.path,)
+        return array
     request = replace(request, path=image_of_metadata(request.path))
     return open_hdf5(request) or GeoFile(request)
 

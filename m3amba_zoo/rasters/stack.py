@@ -34,6 +34,7 @@ class Stack(Store):
 
     def __init__(self, parts: Sequence[OpenRaster]) -> None:
         self.parts = list(parts)
+        self.files = tuple(path for part in self.parts for path in part.files)
         self._of = [(part, band) for part in self.parts for band in range(len(part.header.data))]
         grid = _finest([part.grid for part in self.parts])
         super().__init__(len(self._of), grid.shape, np.dtype(np.uint8))
@@ -73,6 +74,10 @@ class Stack(Store):
                 if mask is not None and pixels.mask is not None:
                     mask[at] = pixels.mask
         return Pixels(values, mask)
+
+    def fingerprint(self) -> str:
+        """Return the parts' fingerprints."""
+        return "".join(part.fingerprint() for part in self.parts)
 
     def block_bytes(self, rows: int) -> int:
         """Return the size of the files' blocks that so many adjacent rows touch."""

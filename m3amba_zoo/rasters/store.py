@@ -40,8 +40,10 @@ class Store(ABC):
         nodata: the value of each band that marks a missing pixel, or None.
         scales, offsets: of each band: a value is the stored number times scale plus offset.
         has_mask: whether ``read`` returns masks.
+        files: all that are read: sidecars and the sources of virtual rasters, too; none for pixels in memory.
     """
 
+    files: tuple[str, ...] = ()
     crs: str | None = None
     transform: Affine | None = None
     alpha: tuple[int, ...] = ()
@@ -68,6 +70,10 @@ class Store(ABC):
     def block_bytes(self, rows: int) -> int:
         """Return the size of the file's blocks that so many adjacent rows touch; 0 for pixels in memory."""
         return 0
+
+    def fingerprint(self) -> str:
+        """Return a text that differs for other pixels in memory; empty for pixels of files."""
+        return ""
 
     def close(self) -> None:  # noqa: B027  (pixels in memory need no closing)
         """Close the file."""
