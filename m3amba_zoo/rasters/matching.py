@@ -106,6 +106,11 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | 
             opened.select(order)
             if order != sorted(order):
                 opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
+        if by == "part of their name":
+            opened.remarks.append(
+                f"{opened.path}: bands with {_listed(opened.header)} are taken for those with "
+                f"{_listed_known(known)}"
+            )
     elif match and _can_be_resampled(header, known):
         opened.resample(known.wavelengths)
     elif by == "name" and opened.named_by_files and found == known.count:
@@ -133,7 +138,7 @@ def _order(header: Raster, known: KnownBands) -> tuple[list[int] | None, str]:
     if header.wavelengths is not None and known.wavelengths:
         return _by_wavelength(np.array(known.wavelengths), header.wavelengths), "wavelength"
     if known.names and header.bands:
-        return _by_name(known.names, header.bands), "name"
+        return _by_name(known.names, header.bands)
     return None, ""
 
 
@@ -194,23 +199,25 @@ def _by_wavelength(expected: NDArray[np.float64], found: NDArray[np.float64]) ->
     return nearest.tolist() if fits.all() and len(set(nearest.tolist())) == len(nearest) else None
 
 
-def _by_name(expected: Sequence[str], found: Sequence[str]) -> list[int] | None:
-    """Return the band of ``found`` with each expected name; None if one is absent or ambiguous."""
-    for key in (_casefolded, _first_words, _distinct_words):
+def _by_name(expected: Sequence[str], found: Sequence[str]) -> tuple[list[int] | None, str]:
+    """Return the band of ``found`` with each expected name, None if one is not told; and what tells."""
+    for key, by in ((_casefolded, "name"), (_codes, "name"), (_distinct_words, "part of their name")):
         positions = {name: index for index, name in enumerate(key(found))}
         wanted = key(expected)
         if len(positions) == len(found) and len(set(wanted)) == len(wanted) and set(wanted) <= set(positions):
-            return [positions[name] for name in wanted]
-    return None
+            return [positions[name] for name in wanted], by
+    return None, "name"
 
 
 def _casefolded(names: Sequence[str]) -> list[str]:
     return [name.casefold() for name in names]
 
 
-def _first_words(names: Sequence[str]) -> list[str]:
-    """Return the bands' short names: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
-    return [_without_zeros((name.casefold().split() or [""])[0].strip(",;:")) for name in names]
+def _codes(names: Sequence[str]) -> list[str]:
+    """Return the bands' codes, ``b1`` of ``B01`` and of ``B1 coastal aerosol``; of others the whole name."""
+    words = [_without_zeros((name.casefold().split() or [""])[0].strip(",;:")) for name in names]
+    has_digit = [any(map(str.isdigit, word)) for word in words]
+    return [word if has else name.casefold() for word, has, name in zip(words, has_digit, names, strict=True)]
 
 
 def _distinct_words(names: Sequence[str]) -> list[str]:

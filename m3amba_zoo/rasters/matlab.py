@@ -80,6 +80,15 @@ def read_image(path: Path, key: str) -> NDArray:
     return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
 
 
+def is_by_matlab(path: str | Path, key: str) -> bool:
+    """Tell whether MATLAB has written a variable, or a program that writes as it does."""
+    if not h5py.is_hdf5(path):
+        return True
+    with h5py.File(path, "r") as file:
+        node = file.get(key.partition(".")[0])
+        return node is None or not isinstance(node, h5py.Dataset) or "MATLAB_class" in node.attrs
+
+
 def _guarded(read: Callable[..., Result], path: str | Path, *arguments: str) -> Result:
     """Call a reader and turn its errors on a damaged file into one sentence."""
     if not Path(path).is_file():

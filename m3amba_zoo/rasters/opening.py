@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.array import ARRAY_FILES, ArrayStore, read_array_file
+from m3amba_zoo.rasters.array import ARRAY_FILES, ArrayStore, order_is_guessed, read_array_file
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.enmap import image_of_metadata
 from m3amba_zoo.rasters.geofile import GeoFile
@@ -72,7 +72,7 @@ def open_raster(given: GivenRaster, modality: str = "", expected: int | None = N
 def _open_file(request: RasterRequest) -> Store:
     """Open a file by what it is: an array that is read whole, a product, or what GDAL opens."""
     if request.path.lower().endswith(ARRAY_FILES):
-        array = ArrayStore(read_array_file(request))
+        array = ArrayStore(read_array_file(request), bands=Bands(remark=order_is_guessed(request)))
         array.files = (request.path,)
         return array
     request = replace(request, path=image_of_metadata(request.path))

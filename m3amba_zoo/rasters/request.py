@@ -13,7 +13,7 @@ from m3amba_zoo.rasters.raster import Nodata
 
 ALPHA = ("data", "mask")
 ALIGN = ("bilinear", "cubic", "nearest", "average")
-_OF_SEVERAL = (".mat", ".h5", ".he5", ".hdf", ".hdf5", ".nc", ".nc4")
+_OF_SEVERAL = (".mat", ".npz", ".h5", ".he5", ".hdf", ".hdf5", ".nc", ".nc4")
 OF_ARRAYS = {"key": _OF_SEVERAL, "axes": (*_OF_SEVERAL, ".npy")}
 """Suffixes of the files for which a statement on arrays can hold."""
 STATEMENTS = ("key", "nodata", "unit", "scale", "offset", "alpha", "align", "axes")

@@ -104,11 +104,11 @@ class Stack(Store):
 
 
 def _bands(parts: Sequence[OpenRaster]) -> Bands:
-    """Return names and wavelengths of all bands; a file's name stands for names that it does not give."""
+    """Return names and wavelengths of all bands; a file's or array's name stands for absent ones."""
     headers = [part.header for part in parts]
     names: list[str] = []
     for part, header in zip(parts, headers, strict=True):
-        stem, count = Path(part.stated.path).stem, len(header.data)
+        stem, count = part.stated.key or Path(part.stated.path).stem, len(header.data)
         own = [stem] if count == 1 else [f"{stem} {band}" for band in range(count)]
         names += header.bands or own
     centres: NDArray[np.float64] | None = None
