@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,9 +21,10 @@ from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values
-from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section, read_yaml
+from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color
 from m3amba_zoo.scenes.source import Source
+from m3amba_zoo.scenes.yaml_file import read_yaml
 
 SCENE_KEYS = ("name", "modalities", "grid", "align", "labels", "polygons", "train", "test")
 
@@ -278,6 +280,17 @@ class _SceneEntry:
             transform=grids[0].transform,
             official=official or None,
         )
+
+    def shows_same_as(self, other: _SceneEntry) -> bool:
+        """Tell whether another scene has the same files of labels, and a raster of this one."""
+        rasters, labels = zip(*(scene._files() for scene in (self, other)), strict=True)
+        return labels[0] == labels[1] and bool(rasters[0] & rasters[1])
+
+    def _files(self) -> tuple[set[str], set[str]]:
+        """Return the files of rasters and of labels, without links."""
+        rasters = [path for entry in self.modalities.values() for path in entry.request.files]
+        labels = [str(file.path) for file in self._labels.values()]
+        return set(map(os.path.realpath, rasters)), set(map(os.path.realpath, labels))
 
     def has_zeros(self) -> bool:
         """Tell whether a label raster has the value 0, and the manifest does not list it as unlabelled."""

@@ -15,6 +15,7 @@ from tiny_rasters import CRS, ORIGIN, pixel_box, write_polygons, write_raster
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.manifest import Manifest
+from m3amba_zoo.scenes.yaml_file import read_yaml
 
 SHAPE = (6, 8)
 LABELS = np.zeros(SHAPE, np.uint8)
@@ -206,7 +207,7 @@ def test_several_scenes_share_the_classes(folder):
     [
         ("modalties", {}, r"scene\.yaml: unknown key 'modalties'; did you mean 'modalities'"),
         ("name", None, r"scene\.yaml: the key 'name' is missing"),
-        ("name", 7, "'name' is 7; a text is expected"),
+        ("name", 7, "'name' is 7; a text, in quotes, is expected"),
         ("classes", None, "the key 'classes' is missing"),
         ("classes", [], r"'classes' is \[\]; a list is expected"),
         ("classes/0", "wheat", "class 1 is 'wheat'; a mapping with the keys name, color, values"),
@@ -341,8 +342,24 @@ def test_a_file_that_is_not_yaml_is_refused(folder):
         build(folder, "name: a\nname: b: c\n")
     with pytest.raises(InputError, match=r"scene\.yaml is \['a', 'b'\]; a mapping with the keys name"):
         build(folder, "[a, b]")
+    with pytest.raises(InputError, match=r"scene\.yaml, line 3: the key 'hsi' stands here a second time"):
+        build(folder, "modalities:\n  hsi: {path: a.tif}\n  hsi: {path: b.tif}\n")
     with pytest.raises(InputError, match=r"absent\.yaml: cannot be read \(No such file"):
         Manifest(folder / "absent.yaml")
+
+
+def test_plain_words_of_yaml_are_texts(tmp_path):
+    words = ["no", "on", "y", "010", "08", "1:30", "2024-01-01", "1e3", "null value", "0x1F", "1_000"]
+    plain = tmp_path / "a.yaml"
+    plain.write_text(
+        f"[{', '.join(words)}, -7, 0, 1.5, true, ~]\nb: &b {{x: 1, y: 2}}\nc: {{<<: *b, y: 3}}\n".replace(
+            "[", "a: [", 1
+        )
+    )
+    expected = {"a": [*words, -7, 0, 1.5, True, None], "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}
+    assert read_yaml(plain) == expected
+    plain.write_text(yaml.safe_dump(expected))  # as new scene writes it
+    assert read_yaml(plain) == expected
 
 
 def test_the_examples_of_the_docstring_are_valid(folder):
