@@ -17,8 +17,8 @@ from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.resampling import FARTHEST_NM, same_bands
 
 FEW = 12
-TINY = 0.01
-"""Of the training pixels' mean: values that are all smaller are in another unit."""
+TINY = 0.04
+"""Of the training pixels' mean: values that are all smaller are in another unit, percent for 0..10000."""
 REMEDY = (
     ", or --match-bands to resample spectra by wavelength where both are known, or a training on these bands "
     "that starts from the model (--init-from)"
@@ -152,7 +152,7 @@ def _can_be_resampled(header: Raster, known: KnownBands) -> bool:
 def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 8) -> str:
     """Return a sentence on a raster whose values are of another kind than the training pixels'.
 
-    Medians are taken of evenly spaced rows. A band whose largest values are a hundredth of the training mean
+    Medians are taken of evenly spaced rows. A band whose largest values are a small part of the training mean
     is unusual, too.
 
     Args:

@@ -323,9 +323,10 @@ class OpenRaster:
             wrong += [band for band in self._kept if values[band] == 0]
         if wrong:
             whose = f"{self.path}: band {wrong[0]} has" if stated is None else f"{self.stated.where} states"
+            wanted = "a number" if name == "offset" else "a number other than 0"
             raise InputError(
-                f"{whose} the {name} {values[wrong[0]]:g}; a number is expected, for a scale other than 0 "
-                f"({name}: {0 if name == 'offset' else 1} in scene.yaml, --{name} for predict)"
+                f"{whose} the {name} {values[wrong[0]]:g}; {wanted} is expected ({name}: "
+                f"{0 if name == 'offset' else 1} in scene.yaml, --{name} for predict)"
             )
 
     def _called_bad(self, bands: Sequence[int]) -> str:

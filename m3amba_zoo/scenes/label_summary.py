@@ -11,11 +11,12 @@ import rasterio
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.array import ARRAY_FILES
 from m3amba_zoo.rasters.crs import metres_per_unit
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
-from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, written
+from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, plain, written
 from m3amba_zoo.scenes.scene import UNLABELLED, check_number_of_classes
 
 Color = tuple[int, int, int]
@@ -94,6 +95,8 @@ def describe_labels(
         unlabelled = ()
     if len(counts) < fewest:
         found = ", ".join(map(repr, counts)) or "none"
+        if unlabelled:
+            found += f" (and {', '.join(map(str, map(plain, unlabelled)))}, taken to mean no class)"
         wanted = "two classes at least are" if fewest == 2 else "one class at least is"
         raise InputError(f"{path}: {wanted} expected, it holds {found}")
     pixels = np.bincount(labels.ravel(), minlength=len(counts) + 1)[1:].tolist()
@@ -104,7 +107,7 @@ def describe_labels(
         classes.append(
             ClassCount(
                 value=value,
-                name=name or (value if isinstance(value, str) else f"{attribute or 'class'} {value:g}"),
+                name=name or (value if isinstance(value, str) else f"{attribute or 'class'} {plain(value)}"),
                 pixels=count,
                 area=None if area is None else count * area,
                 shapes=shapes,
@@ -166,6 +169,8 @@ def _describe_shapes(
 
 def _read_legend(path: str) -> Legend:
     """Return names and colours of a label raster's values: tags CLASS_n, ENVI's classes, colour table."""
+    if path.lower().endswith(ARRAY_FILES):  # they have none
+        return {}
     with rasterio.open(path) as file:
         tags, header = file.tags(), file.tags(ns="ENVI")
         try:

@@ -112,6 +112,8 @@ def test_values_in_another_unit_are_noticed():
     wide = KnownBands(2, mean=known.mean, std=tuple(2 * np.array(known.mean)), unit="reflectance x 10000")
     with open_raster(image / 10, "hsi") as raster:
         assert unlike_training(raster, wide) == "", "a dark scene"
+    with open_raster(image / 100, "hsi") as raster:
+        assert "in 2 of 2 bands" in unlike_training(raster, wide), "percent"
     with open_raster(image / 10000, "hsi") as raster:
         assert "in 2 of 2 bands" in unlike_training(raster, wide)
         sentence = unlike_training(raster, known)
