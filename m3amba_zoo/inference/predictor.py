@@ -25,7 +25,7 @@ from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
-from m3amba_zoo.rasters.request import RasterRequest, check_align, parse_path, stack
+from m3amba_zoo.rasters.request import RasterRequest, check_align, request_of
 from m3amba_zoo.scenes.scene import LandClass
 
 SPEEDS = {"best": 0.5, "balanced": 0.25, "fast": 0.0}
@@ -103,7 +103,10 @@ class Predictor:
 
     def _take(self, trained: TrainedModel, device: str | torch.device | None, *files: str | Path) -> None:
         self._files = tuple(os.path.abspath(path) for path in files)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        try:
+            self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        except RuntimeError as error:
+            raise InputError(f"device is '{device}'; cpu or cuda is expected") from error
         self.model = trained.model.to(self.device).eval()
         self.in_channels = self.model.in_channels
         self.window, self.classes, self.bands = trained.window, trained.classes, trained.bands
@@ -296,10 +299,7 @@ class Predictor:
         """
         expected = self.in_channels[modality]
         known = self.bands.get(modality, KnownBands(expected))
-        if isinstance(given, (str, Path)):
-            given = parse_path(str(given))
-        elif isinstance(given, (list, tuple)):
-            given = stack([parse_path(str(path)) for path in given])
+        given = request_of(given, f"the raster of '{modality}'")
         stated = replace(known.request, where=f"the model's '{modality}'")
         stated = replace(stated, align=check_align("align", align) or stated.align)
         if isinstance(given, RasterRequest):
@@ -338,10 +338,7 @@ def _requests(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequ
     """
     requests = []
     for modality, given in rasters.items():
-        if isinstance(given, (str, Path)):
-            given = parse_path(str(given))
-        elif isinstance(given, (list, tuple)):
-            given = stack([parse_path(str(path)) for path in given])
+        given = request_of(given, f"the raster of '{modality}'")
         if not isinstance(given, RasterRequest):
             raise InputError(f"the raster of '{modality}' is an array; with dask a file is expected")
         parts = tuple(replace(part, path=_reachable(part.path)) for part in given.parts)

@@ -21,6 +21,7 @@ from m3amba_zoo.rasters.bands import Bands, to_nm
 from m3amba_zoo.rasters.coordinates import (
     crs_of,
     crs_of_names,
+    number_of,
     text_of,
     transform_of,
     transform_of_text,
@@ -197,8 +198,9 @@ def _describe(store: Hdf5Store) -> Hdf5Store:
     )  # floats of whole numbers are on the scaled values
     store.valid = float(min([*low, *both], default=-np.inf)), float(max([*high, *both], default=np.inf))
     store.has_mask = len(fills) > 1 or store.valid != (-np.inf, np.inf)
-    store.scales = store.scales * float(np.ravel(attributes.get("scale_factor", 1))[0])
-    store.offsets = store.offsets + float(np.ravel(attributes.get("add_offset", 0))[0])
+    where = array.file.filename
+    store.scales = store.scales * number_of(attributes.get("scale_factor", 1), where, "scale_factor")
+    store.offsets = store.offsets + number_of(attributes.get("add_offset", 0), where, "add_offset")
     along = {axis: _coordinates(array, number) for number, axis in enumerate(cube.axes.split(", "))}
     bands, x, y = along.get(BAND), along[COLUMN], along[ROW]
     if bands is not None and "wavelength" in bands.name.lower():
@@ -206,7 +208,7 @@ def _describe(store: Hdf5Store) -> Hdf5Store:
         store.bands = Bands(wavelengths=wavelengths, remark=remark)
     mapping = array.file.get(f"{array.parent.name.rstrip('/')}/{text_of(attributes.get('grid_mapping'))}")
     if isinstance(mapping, h5py.Dataset):
-        store.crs = crs_of(mapping.attrs, array.file.filename)
+        store.crs = crs_of(mapping.attrs, where)
         store.transform = transform_of_text(mapping.attrs.get("GeoTransform"))
     if x is not None and y is not None:
         store.crs = store.crs or crs_of_names(x.name, y.name)

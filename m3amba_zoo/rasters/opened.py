@@ -55,6 +55,9 @@ class OpenRaster:
         self._wanted: NDArray[np.float64] | None = None
         self._grid_of_source = self.grid
         try:
+            if 0 in (store.count, *store.shape):
+                size = " x ".join(map(str, store.shape))
+                raise InputError(f"{self.path}: has {store.count} bands of {size} pixels; one is expected")
             if store.bands.remark:
                 self._remark(store.bands.remark)
             self._kept = self._choose(expected)

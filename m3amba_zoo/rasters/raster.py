@@ -136,7 +136,7 @@ class Raster:
         if self.data.dtype.kind != "f":
             return
         for index, band in enumerate(self.data):
-            infinite = np.abs(band) > LARGEST
+            infinite = np.abs(band) > LARGEST if band.dtype.itemsize > 4 else np.isinf(band)
             if not infinite.any():
                 continue
             infinite &= ~self.select([index]).missing()[0]

@@ -121,6 +121,22 @@ def test_masked_arrays_and_nan_are_missing():
         assert opened.may_lack_values
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "the raster of 'hsi' is NoneType; a file, a list of files to be stacked, or an array"),
+        ([CUBE, CUBE], "the raster of 'hsi' is list of ndarray; a file"),
+        ([], "the raster of 'hsi' is an empty list; a file"),
+        (CUBE[:, :0], "has 3 bands of 0 x 10 pixels; one is expected"),
+        (CUBE.astype(object), "holds object; real numbers are expected"),
+        (CUBE[0, 0], r"has shape \(10,\); bands, rows and columns are expected"),
+    ],
+)
+def test_what_is_no_raster_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        open_raster(given, "hsi")
+
+
 def test_scale_and_offset_are_applied_and_can_be_stated(tmp_path):
     data = CUBE.copy()
     data[:, TOP] = -1

@@ -370,6 +370,15 @@ def test_xarrays_of_one_band_with_names_or_with_strange_axes():
         open_raster(xarray.DataArray(data, dims=("a", "b", "c")))
 
 
+def test_attributes_of_xarrays_are_numbers():
+    array = xarray.DataArray(numbers(3, ROWS, COLUMNS), dims=("band", "y", "x"))
+    for name, value in (("_FillValue", "none"), ("scale_factor", [1.0, 2.0]), ("add_offset", "x")):
+        with pytest.raises(InputError, match=f"its attribute '{name}' is .*; a number is expected"):
+            read(array.assign_attrs({name: value}))
+    days = np.arange(ROWS).astype("datetime64[D]")
+    assert read(array.assign_coords(y=days, x=np.arange(COLUMNS)))[1].grid.transform is None
+
+
 def test_xarrays_are_warped_like_files(tmp_path):
     data = numbers(2, ROWS, COLUMNS).astype(np.float32)
     grid = Grid((20, 20), CRS, from_origin(600_050, 4_999_950, 10, 10), "b")

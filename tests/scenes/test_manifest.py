@@ -351,11 +351,8 @@ def test_a_file_that_is_not_yaml_is_refused(folder):
 def test_plain_words_of_yaml_are_texts(tmp_path):
     words = ["no", "on", "y", "010", "08", "1:30", "2024-01-01", "1e3", "null value", "0x1F", "1_000"]
     plain = tmp_path / "a.yaml"
-    plain.write_text(
-        f"[{', '.join(words)}, -7, 0, 1.5, true, ~]\nb: &b {{x: 1, y: 2}}\nc: {{<<: *b, y: 3}}\n".replace(
-            "[", "a: [", 1
-        )
-    )
+    first = ", ".join([*words, "-7", "0", "1.5", "true", "~"])
+    plain.write_text(f"a: [{first}]\nb: &b {{x: 1, y: 2}}\nc: {{<<: *b, y: 3}}\n")
     expected = {"a": [*words, -7, 0, 1.5, True, None], "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}
     assert read_yaml(plain) == expected
     plain.write_text(yaml.safe_dump(expected))  # as new scene writes it
