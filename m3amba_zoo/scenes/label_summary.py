@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.array import ARRAY_FILES
 from m3amba_zoo.rasters.crs import metres_per_unit
 from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, plain, written
@@ -23,6 +25,8 @@ Color = tuple[int, int, int]
 Legend = dict[Any, tuple[str | None, Color | None]]
 BYTE_IGNORED = 255
 """The value that marks pixels to be ignored in label rasters of bytes, by the custom of the field."""
+
+logger = logging.getLogger(__name__)
 
 
 class ClassCount(NamedTuple):
@@ -123,6 +127,7 @@ def _describe_raster(
     """Return the labels, the values, those of no class, and the file's names and colours."""
     read = file.read(grid)
     found = distinct_values(read.raster)
+    _say_missing(read.raster)
     unlabelled = file.unlabelled
     if unlabelled is None:
         is_ignored = read.raster.data.dtype == np.uint8 and BYTE_IGNORED - 1 not in found
@@ -145,6 +150,19 @@ def _describe_raster(
     labels = labels_of_values("labels", read.raster, numbers, unlabelled or (UNLABELLED,))
     legend = {} if file.entry.request.key else _read_legend(file.path)
     return labels, dict.fromkeys(values), unlabelled, legend
+
+
+def _say_missing(raster: Raster) -> None:
+    """Warn of pixels that the file calls missing though their value looks like a class."""
+    nodata = raster.nodata[0] if isinstance(raster.nodata, tuple) else raster.nodata
+    if nodata is None or not (0 < nodata < BYTE_IGNORED):
+        return
+    count = int((raster.data == nodata).sum())
+    if count:
+        logger.warning(
+            f"{raster.path} marks the value {plain(nodata)} as missing (nodata): its {count} pixels have no "
+            "class"
+        )
 
 
 def _describe_shapes(

@@ -222,6 +222,7 @@ class _SceneEntry:
             for key in ("labels", "polygons", "train", "test")
             if key in section
         }
+        self._require_labels_apart()
         parts = [part for part in ("train", "test") if part in section]
         if len(parts) == 1 or not (parts or is_labelled):
             found = f"'{parts[0]}' alone" if parts else "no labels"
@@ -307,6 +308,21 @@ class _SceneEntry:
             for number, (own, default) in enumerate(zip(self._values, defaults, strict=True), start=1)
             for value in own or (default,)
         }
+
+    def _require_labels_apart(self) -> None:
+        """Raise InputError if a modality is the array of the labels: a model would read the answer."""
+        arrays = {
+            (os.path.realpath(file.path), file.entry.request.key): file.path
+            for file in self._labels.values()
+            if isinstance(file, LabelRaster)
+        }
+        for name, entry in self.modalities.items():
+            for part in entry.request.parts or (entry.request,):
+                if path := arrays.get((os.path.realpath(part.path), part.key)):
+                    raise InputError(
+                        f"{self.where}: {path} is both the modality '{name}' and the labels; two files, or "
+                        "two arrays of one, are expected"
+                    )
 
     def _require_disjoint(self, official: Masks) -> None:
         both = official["train"] & official["test"]

@@ -387,7 +387,7 @@ def test_labels_are_described_before_a_manifest_exists(folder):
     assert describe_labels(folder / "roi.txt", grid).classes[0].color == (0, 205, 0)
 
 
-def test_a_label_raster_is_described(folder):
+def test_a_label_raster_is_described(folder, caplog):
     grid = read_grid(folder / "hsi.tif")
     values = np.array([0, 5, 9, 255], np.uint8)
     labels = np.repeat(np.arange(4), 48).reshape(SHAPE)
@@ -403,6 +403,9 @@ def test_a_label_raster_is_described(folder):
         InputError, match=r"two classes .*, it holds 5 \(and 0, 255, taken to mean no class\)"
     ):
         describe_labels(folder / "one.tif", grid)
+    write_raster(folder / "one.tif", values[labels][None], nodata=9)
+    assert [entry.value for entry in describe_labels(folder / "one.tif", grid, fewest=1).classes] == [5]
+    assert "marks the value 9 as missing (nodata): its 48 pixels have no class" in caplog.text
     all_four = describe_labels(folder / "labels.tif", grid, unlabelled=[-1])
     assert [entry.value for entry in all_four.classes] == [0, 5, 9, 255]
     write_raster(folder / "labels.tif", (values[labels][None] / 2).astype(np.float32))

@@ -237,6 +237,7 @@ def test_several_scenes_share_the_classes(folder):
             "'hsi', file 2: 'path' is 'gone.img', but there",
         ),
         ("modalities/hsi", {"paths": [{"path": "hsi.img", "unit": "m"}]}, "file 1: unknown key 'unit'"),
+        ("modalities/hsi/path", "labels.tif", r"labels\.tif is both the modality 'hsi' and the labels; two"),
         ("grid", "dsm", "'grid' is 'dsm'; hsi or lidar is expected"),
         ("labels/align", "bilinear", "'align' is 'bilinear'; nearest, as labels are never interpolated, is"),
         ("modalities/hsi/wavelengths", ["red"], "'wavelengths' is .*a list of numbers"),
@@ -265,7 +266,7 @@ def test_a_wrong_manifest_is_refused_at_once(folder, way, value, message):
             [0],
             r"labels\.tif has the value 255 in 8 pixels, but the values of the classes are 1",
         ),
-        ("labels/path", "hsi.img", r"labels: .*hsi\.img has 5 bands; one is expected"),
+        ("labels/path", "rgb.tif", r"labels: .*rgb\.tif has 3 bands; one is expected"),
         ("labels/path", "small.tif", r"'harbour': .*hsi\.img and .*small\.tif are 6 x 8 and 6 x 7 pixels"),
         (
             "labels/path",
@@ -276,6 +277,7 @@ def test_a_wrong_manifest_is_refused_at_once(folder, way, value, message):
 )
 def test_files_that_do_not_fit_are_refused(folder, way, value, message):
     write_raster(folder / "small.tif", LABELS[None, :, :7])
+    write_raster(folder / "rgb.tif", np.stack([LABELS] * 3))
     write_raster(folder / "elsewhere.tif", LABELS[None], from_origin(500_010, 4_000_000, 1, 1))
     with pytest.raises(InputError, match=message) as caught:
         build(folder, changed(way, value)).load()
