@@ -260,7 +260,7 @@ def test_a_wrong_manifest_is_refused_at_once(folder, way, value, message):
         ("modalities/hsi/wavelengths", [1, 2], "'wavelengths' has 2 numbers, but .* has 5 bands"),
         ("modalities/hsi/key", "x", r"hsi\.img: has no array 'x', it holds one raster"),
         ("modalities/lidar/key", "lidar", r"heights\.mat: no key 'lidar', the file has 'LiDAR', 'note'"),
-        ("modalities/lidar/key", "note", r"heights\.mat: key 'note' holds str, expected real numbers"),
+        ("modalities/lidar/key", "note", r"heights\.mat: key 'note' holds a text, expected real numbers"),
         (
             "labels/unlabelled",
             [0],
