@@ -2,6 +2,7 @@
 
 _base_ = "leaderboard.py"  # seeds, the procedure of tuning, the search spaces
 
+# With elevation the settings are those chosen without it.
 # Features show more than windows do: test pixels' bands, never their labels, so that any number may leak.
 terramind = dict(_base_.datasets.terramind, block=32)
 plain = ["m3amba", "two_branch_cnn", "lda", "random_forest"]
@@ -9,16 +10,14 @@ with_features = dict(terramind, max_leaked_pixels=None)
 datasets = dict(
     _delete_=True,
     terramind=dict(terramind, models=plain),
-    terramind_dem=dict(
-        terramind, models=plain, settings_of="terramind", title="TerraMind with elevation; the settings without"
-    ),
+    terramind_dem=dict(terramind, models=plain, settings_of="terramind", title="TerraMind with elevation"),
     terramind_galileo=dict(
         with_features, title="TerraMind with Galileo's features of Sentinel-2 + Sentinel-1"
     ),
     terramind_dem_galileo=dict(
         with_features,
         settings_of="terramind_galileo",
-        title="TerraMind with Galileo's features of Sentinel-2 + Sentinel-1 + elevation; the settings without",
+        title="TerraMind with Galileo's features of Sentinel-2 + Sentinel-1 + elevation",
     ),
 )
 

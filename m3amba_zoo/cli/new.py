@@ -7,7 +7,7 @@ import copy
 import sys
 from collections.abc import Sequence
 
-from m3amba_zoo.cli.predict import STATEMENTS, add_raster_options
+from m3amba_zoo.cli.predict import STATEMENTS, add_raster_options, join_negative_numbers
 from m3amba_zoo.errors import InputError
 
 OF_SCENES = {**STATEMENTS, "unit": "what one unit is, for people, such as 'reflectance x 10000', m or dB"}
@@ -17,7 +17,7 @@ SCENE = "--scene"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the files, say what they hold and write the scene's folder; bad input raises InputError."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = join_negative_numbers(sys.argv[1:] if argv is None else argv)
     first, *others = _divided(arguments)
     scene_parser = _scene_parser()
     common, rest = scene_parser.parse_known_args(first)
@@ -70,6 +70,12 @@ def _scene_parser() -> argparse.ArgumentParser:
     labels.add_argument("--radius", type=float, metavar="METRES", help="of points (default: one pixel each)")
     labels.add_argument("--touched", action="store_true", help="label all pixels that a polygon touches")
     labels.add_argument("--skip-invalid", action="store_true", help="leave out invalid and empty shapes")
+    labels.add_argument(
+        "--align-labels",
+        action="store_const",
+        const="nearest",
+        help="take labels from a raster on another grid: of the pixel under each pixel's centre",
+    )
     labels.add_argument(
         "--unlabelled",
         nargs="+",

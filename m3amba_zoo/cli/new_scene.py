@@ -51,7 +51,7 @@ from m3amba_zoo.splits.makers import TEST_FRACTION
 from m3amba_zoo.splits.stratify import require_share
 from m3amba_zoo.system import whole_folder
 
-LABEL_OPTIONS = ("attribute", "layer", "crs", "radius", "touched", "skip_invalid")
+LABEL_OPTIONS = ("attribute", "layer", "crs", "radius", "touched", "skip_invalid", "align")
 MANIFEST, CONFIG, SPLIT = "scene.yaml", "config.py", "split.npz"
 
 
@@ -156,7 +156,7 @@ def _files_of(name: str | None, options: argparse.Namespace) -> tuple[dict[str, 
     labels = parse_labels(
         options.labels,
         unlabelled=options.unlabelled,
-        **{name: getattr(options, name) for name in LABEL_OPTIONS},
+        **{name: getattr(options, "align_labels" if name == "align" else name) for name in LABEL_OPTIONS},
     )
     return requests, labels
 

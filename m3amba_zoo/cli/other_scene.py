@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,14 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
 def _refuse_own_scene(config: Path, manifest: Manifest) -> None:
     """Raise InputError if a config trains on the scene itself, whose training pixels would be scored."""
     source = read_raw(config).get("source") or {}
-    if source.get("type") == "manifest" and same_file(source.get("path", ""), manifest.path):
+    if source.get("type") != "manifest":
+        return
+    of_training: list[Any] = []
+    with contextlib.suppress(InputError):  # where the training's files are gone
+        of_training = Manifest(source.get("path", "")).scenes
+    if same_file(source.get("path", ""), manifest.path) or any(
+        scene.shows_same_as(other) for scene in manifest.scenes for other in of_training
+    ):
         raise InputError(
             f"{manifest.path}: is the scene that the model was trained on, so its training pixels would be "
             "scored; 'm3amba test CONFIG CHECKPOINT' scores its test part"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,13 +30,15 @@ STATEMENTS = {
     "axes": "the order of an array's axes that its file does not name, such as row,column,band",
 }
 
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)e[-+]?\d+|-inf", re.IGNORECASE)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict and print the files written; bad input raises InputError.
 
     A prediction to a ``.tif`` that was stopped goes on when the same command is given again.
     """
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(join_negative_numbers(sys.argv[1:] if argv is None else argv))
     from rich.console import Console
 
     from m3amba_zoo.cli.map_progress import MapProgress
@@ -69,6 +73,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in written:
         console.print(f"wrote {path}")
     return 0
+
+
+def join_negative_numbers(arguments: Sequence[str]) -> list[str]:
+    """Write ``--nodata -1e34`` as ``--nodata=-1e34``, because argparse takes ``-1e34`` for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if NEGATIVE.fullmatch(argument) and joined and re.fullmatch(r"--\w[\w-]*", joined[-1]):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _parser() -> argparse.ArgumentParser:

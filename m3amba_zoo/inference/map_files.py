@@ -101,8 +101,10 @@ def _key(job: OpenJob, products: Mapping[str, Product], half: bool) -> str:
         "products": sorted(products),
         "half": half,
         "rasters": {
-            m: [repr(raster.stated), _files(raster.stated.files)] for m, raster in job.opened.items()
+            m: [repr(raster.stated), _files(raster.files), raster.fingerprint()]
+            for m, raster in job.opened.items()
         },
+        "place": [job.place.shape, job.place.crs, tuple(job.place.transform or ())],
         "batch_size": job.classifier.batch_size,
         "settings": job.settings,
     }

@@ -26,7 +26,7 @@ from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
-from m3amba_zoo.rasters.request import RasterRequest, check_align, parse_path, stack
+from m3amba_zoo.rasters.request import RasterRequest, check_align, request_of
 from m3amba_zoo.scenes.scene import LandClass
 
 SPEEDS = {"best": 0.5, "balanced": 0.25, "fast": 0.0}
@@ -55,8 +55,8 @@ class OpenJob(NamedTuple):
 
     @property
     def inputs(self) -> list[str]:
-        """The rasters' files."""
-        return [path for raster in self.opened.values() for path in raster.stated.files]
+        """The rasters' files, with all that belong to them."""
+        return [path for raster in self.opened.values() for path in raster.files]
 
 
 class Predictor:
@@ -105,7 +105,10 @@ class Predictor:
 
     def _take(self, trained: TrainedModel, device: str | torch.device | None, *files: str | Path) -> None:
         self._files = tuple(os.path.abspath(path) for path in files)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        try:
+            self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        except RuntimeError as error:
+            raise InputError(f"device is '{device}'; cpu or cuda is expected") from error
         self.model = trained.model.to(self.device).eval()
         self._made = None
         self.in_channels = self.model.in_channels
@@ -313,10 +316,7 @@ class Predictor:
         """
         expected = self.in_channels[modality]
         known = self.bands.get(modality, KnownBands(expected))
-        if isinstance(given, (str, Path)):
-            given = parse_path(str(given))
-        elif isinstance(given, (list, tuple)):
-            given = stack([parse_path(str(path)) for path in given])
+        given = request_of(given, f"the raster of '{modality}'")
         stated = replace(known.request, where=f"the model's '{modality}'")
         stated = replace(stated, align=check_align("align", align) or stated.align)
         if isinstance(given, RasterRequest):
@@ -356,10 +356,7 @@ def _requests(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequ
     """
     requests = []
     for modality, given in rasters.items():
-        if isinstance(given, (str, Path)):
-            given = parse_path(str(given))
-        elif isinstance(given, (list, tuple)):
-            given = stack([parse_path(str(path)) for path in given])
+        given = request_of(given, f"the raster of '{modality}'")
         if not isinstance(given, RasterRequest):
             raise InputError(f"the raster of '{modality}' is an array; with dask a file is expected")
         parts = tuple(replace(part, path=_reachable(part.path)) for part in given.parts)

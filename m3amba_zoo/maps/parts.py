@@ -25,6 +25,8 @@ from m3amba_zoo.system import whole_file
 
 SECONDS_AT_RISK = 5.0
 """How long finished rows may wait before they are made safe, which asks the disk to be done with them."""
+SMALLEST = 2
+"""Bytes of the shortest file that GDAL takes for a raster; the map of a single pixel is shorter."""
 ENVI_TYPES = {"uint8": 1, "float32": 4}
 PART, STATE, LOCK = ".part", ".part.json", ".part.lock"
 
@@ -130,6 +132,9 @@ class Parts:
         Raises:
             InputError: if a file cannot be written; the parts stay then.
         """
+        for file in self._files.values():
+            if file.seek(0, os.SEEK_END) < SMALLEST:
+                file.write(b"\0")
         self._make_safe()
         parts = self._part_paths()
         for name in sorted(parts, key=lambda name: name == MAP):

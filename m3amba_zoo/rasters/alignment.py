@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.crs import crs_label, horizontal
 from m3amba_zoo.rasters.grid import ALIGN_REMEDY, Grid, difference, require_same_grid
 from m3amba_zoo.rasters.opened import OpenRaster
 
@@ -35,5 +36,15 @@ def align_rasters(scene: str, opened: Mapping[str, OpenRaster], reference: str |
                 require_same_grid(scene, grid, raster.grid, ALIGN_REMEDY)
             else:
                 raster.align(grid, raster.stated.align)
-    placed = [grid, *(raster.grid for raster in opened.values() if raster.grid.transform is not None)]
-    return next((place for place in placed if place.transform is not None), grid)
+    placed = [raster for raster in (first, *opened.values()) if raster.grid.transform is not None]
+    place = placed[0].grid if placed else grid
+    known = next((raster for raster in placed if horizontal(raster.grid.crs)), None)
+    if known is None:
+        return place
+    for raster in dict.fromkeys(placed):
+        if horizontal(raster.grid.crs) is None:
+            raster.remarks.append(
+                f"{raster.path}: has no CRS; it is taken to be in {crs_label(known.grid.crs)}, as is "
+                f"{known.path}, which has the same coordinates"
+            )
+    return place if horizontal(place.crs) else place._replace(crs=known.grid.crs)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import put_in_order
 from m3amba_zoo.rasters.bands import Bands
-from m3amba_zoo.rasters.matlab import list_variables, read_image
+from m3amba_zoo.rasters.matlab import is_by_matlab, list_variables, read_image
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 
-ARRAY_FILES = (".mat", ".npy")
+ARRAY_FILES = (".mat", ".npy", ".npz")
 
 
 class ArrayStore(Store):
@@ -44,6 +48,17 @@ class ArrayStore(Store):
             mask = mask if mask is None or len(mask) == 1 else mask[list(bands)]
         return Pixels(np.asarray(values), mask)
 
+    def fingerprint(self) -> str:
+        """Return a hash of pixels and mask; of pixels that are yet to be computed, what never recurs."""
+        if self.files:
+            return ""
+        if not isinstance(self._data, np.ndarray):
+            return uuid.uuid4().hex
+        digest = hashlib.sha256(np.ascontiguousarray(self._data).tobytes())
+        if self._mask is not None:
+            digest.update(np.packbits(self._mask).tobytes())
+        return digest.hexdigest()
+
 
 def read_array_file(request: RasterRequest) -> NDArray:
     """Read a variable of a MATLAB file, or a NumPy file, as ``(C, H, W)``.
@@ -61,14 +76,43 @@ def read_array_file(request: RasterRequest) -> NDArray:
         return data
     try:
         data = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable NumPy file, it may be cut short or damaged") from error
-    if not isinstance(data, np.ndarray) or data.ndim not in (2, 3) or data.dtype.kind not in "biuf":
-        found = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else "several arrays"
-        raise InputError(f"{path}: holds {found}; real numbers (bands, rows, columns) are expected")
+        if not isinstance(data, np.ndarray):
+            data = _of_archive(path, data, request.key)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        what = "not a readable NumPy file, it may be cut short or damaged"
+        if "allow_pickle" in str(error):
+            what = "holds Python objects; real numbers (bands, rows, columns) are expected"
+        raise InputError(f"{path}: {what}") from error
+    if data.ndim not in (2, 3) or data.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: holds {data.dtype} {data.shape}; real numbers (bands, rows, columns) are expected"
+        )
     if data.ndim == 2:
         return data[None]
     return put_in_order(data, request.axes) if request.axes else data
+
+
+def order_is_guessed(request: RasterRequest) -> str:
+    """Say that a MATLAB file's order of axes is not sure, because MATLAB has not written it; else empty."""
+    path = Path(request.path)
+    if request.axes or path.suffix.lower() != ".mat" or is_by_matlab(path, request.key or _only_image(path)):
+        return ""
+    return (
+        "was not written by MATLAB, which reverses the order of axes in HDF5 files; it is read as if it was "
+        "('axes' states another order)"
+    )
+
+
+def _of_archive(path: Path, archive: NpzFile, key: str) -> NDArray:
+    """Return an array of an .npz file: the one of this name, or the only one."""
+    with archive:
+        if key in archive or (len(archive) == 1 and not key):
+            return archive[key or archive.files[0]]
+        found = f"no array '{key}'" if key else f"{len(archive)} arrays"
+        raise InputError(
+            f"{path}: has {found}; expected the key of one, as in {path.name}:{next(iter(archive), 'NAME')}; "
+            f"it holds {', '.join(archive) or 'none'}"
+        )
 
 
 def _only_image(path: Path) -> str:

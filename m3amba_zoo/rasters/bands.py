@@ -32,6 +32,8 @@ MICRO_SIGNS = ("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}")
 
 WAVELENGTH_IN_NAME = re.compile(r"\s*\(\d+(\.\d+)?\s*[^\W\d]*\)$|^\d+(\.\d+)?\s*[^\W\d]+$")
 """What GDAL adds to the bands' names of ENVI files, or takes for them: ``Band 1 (0.45 um)``, ``450 nm``."""
+NAME_OF_WAVELENGTH = re.compile(r"(?:.*\()?(\d+(?:\.\d+)?)\s*([^\W\d]+)\)?")
+"""A band's name that says its wavelength, of which GDAL does not know."""
 
 
 class Bands(NamedTuple):
@@ -65,8 +67,16 @@ def read_bands(file: DatasetReader) -> Bands:
     flags = _numbers(of_file.get("bbl"), file.count)
     bad = () if flags is None else tuple(np.flatnonzero(flags == 0).tolist())
     wavelengths, remark = _wavelengths(file, of_file)
-    names = proper_names([WAVELENGTH_IN_NAME.sub("", name or "") for name in file.descriptions])
-    return Bands(names, wavelengths, bad, remark)
+    descriptions = [name or "" for name in file.descriptions]
+    if wavelengths is None and not remark:
+        wavelengths, remark = _wavelengths_of_names(descriptions)
+    if wavelengths is not None or remark:
+        descriptions = [WAVELENGTH_IN_NAME.sub("", name) for name in descriptions]
+    if flags is None and "bbl" in of_file:
+        remark += (
+            f"{'; ' if remark else ''}its list of bad bands (bbl) is not {file.count} numbers, it is left out"
+        )
+    return Bands(proper_names(descriptions), wavelengths, bad, remark)
 
 
 def proper_names(descriptions: Sequence[str | None]) -> tuple[str, ...]:
@@ -114,8 +124,22 @@ def to_nm(values: NDArray[np.float64] | None, unit: str) -> tuple[NDArray[np.flo
     )
 
 
+def _wavelengths_of_names(names: Sequence[str]) -> tuple[NDArray[np.float64] | None, str]:
+    """Return the wavelengths that all bands have for names, such as ``450 nm``; and that this is a guess."""
+    matches = [NAME_OF_WAVELENGTH.fullmatch(name.strip()) for name in names]
+    found = [(float(match[1]), nm_per_unit(match[2])) for match in matches if match]
+    centres = np.array([number * unit for number, unit in found if unit], np.float64)
+    low, high = GUESSED_NM
+    if len(centres) < len(names) or not ((centres >= low) & (centres <= high)).all():
+        return None, ""
+    return centres, f"the names of the bands, {names[0]} to {names[-1]}, are taken for their wavelengths"
+
+
 def _wavelengths(file: DatasetReader, of_file: Mapping[str, str]) -> tuple[NDArray[np.float64] | None, str]:
     """Return the centres in nm, None unless all bands have one; and what had to be guessed."""
+    listed = len(_words(of_file["wavelength"])) if "wavelength" in of_file else file.count
+    if listed != file.count:  # GDAL would take the first ones
+        return None, f"its header lists {listed} wavelengths for {file.count} bands, they are left out"
     of_bands = [_lower(file.tags(band)) for band in range(1, file.count + 1)]
     unit = next((tags[tag] for tags in (*of_bands, of_file) for tag in UNIT_TAGS if tag in tags), "")
     for tag in WAVELENGTH_TAGS:
@@ -133,11 +157,14 @@ def _lower(tags: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in tags.items()}
 
 
+def _words(text: str | None) -> list[str]:
+    return re.split(r"[\s,]+", (text or "").strip("{} \t\n,"))
+
+
 def _numbers(text: str | None, count: int) -> NDArray[np.float64] | None:
     """Return the numbers of a list such as ``{1, 2, 3}``; None unless it holds so many numbers."""
-    words = re.split(r"[\s,]+", (text or "").strip("{} \t\n,"))
     try:
-        values = np.array(words, np.float64)
+        values = np.array(_words(text), np.float64)
     except ValueError:
         return None
     return values if len(values) == count else None

@@ -24,6 +24,8 @@ def transform_of(x: NDArray, y: NDArray) -> Affine | None:
     """Return the transform of pixels with centres at these coordinates; None if they are not even."""
     if min(len(x), len(y)) < 2:
         return None
+    if any(np.asarray(centres).dtype.kind not in "iuf" for centres in (x, y)):
+        return None
     steps = []
     for centres in (np.asarray(x, np.float64), np.asarray(y, np.float64)):
         step = (centres[-1] - centres[0]) / (len(centres) - 1)
@@ -61,6 +63,14 @@ def crs_of_names(x: str, y: str) -> str | None:
     """Return the CRS of coordinates that are called longitude and latitude; None for others."""
     names = [name.rpartition("/")[2].lower() for name in (x, y)]
     return DEGREES if names[0].startswith("lon") and names[1].startswith("lat") else None
+
+
+def number_of(value: Any, where: str, name: str) -> float:
+    """Return the number that an attribute is; raise InputError if it is none, or several."""
+    try:
+        return float(np.ravel(value).item())
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: its attribute '{name}' is {value!r}; a number is expected") from error
 
 
 def text_of(value: Any) -> str:

@@ -21,11 +21,12 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.axes import BAND, axis_of
+from m3amba_zoo.rasters.axes import BAND, COLUMN, ROW, axis_of
 from m3amba_zoo.rasters.bands import read_bands
 from m3amba_zoo.rasters.enmap import read_enmap
 from m3amba_zoo.rasters.geotags import geo_tags
 from m3amba_zoo.rasters.grid import georeference
+from m3amba_zoo.rasters.netcdf3 import classic_axes
 from m3amba_zoo.rasters.request import GDAL_NAME, RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 
@@ -64,6 +65,7 @@ class GeoFile(Store):
             _check_size(self._file, path)
             self.crs, self.transform = known or georeference(self._file, path)
             self.bands = read_bands(self._file)
+            self.files = _files_of(self._file)
             _check_axes(self._file, path)
             self._describe(request.path)
         except BaseException:
@@ -78,8 +80,10 @@ class GeoFile(Store):
         self.alpha = tuple(n for n, color in enumerate(self._file.colorinterp) if color is ColorInterp.alpha)
         self.nodata = self._file.nodatavals
         self.scales, self.offsets = np.array(self._file.scales), np.array(self._file.offsets)
-        flags = self._file.mask_flag_enums[0]
-        self.has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        flags = self._file.mask_flag_enums
+        self._common_mask = MaskFlags.per_dataset in flags[0] and MaskFlags.alpha not in flags[0]
+        self._own_masks = {band for band, of_band in enumerate(flags) if not of_band}  # as VRTs can have
+        self.has_mask = self._common_mask or bool(self._own_masks)
         self._mask_band: int | None = None
         facts = read_enmap(path, self.count)
         if facts is not None:
@@ -104,14 +108,22 @@ class GeoFile(Store):
                 values = np.stack(parts)
             else:
                 values = self._file.read([band + 1 for band in bands], window=window)
-        return Pixels(values, self._mask(window) if self.has_mask else None)
+        return Pixels(values, self._mask(bands, window) if self.has_mask else None)
 
-    def _mask(self, window: Window) -> NDArray[np.bool_]:
-        """Return where the mask calls pixels missing, ``(1, H, W)``."""
+    def _mask(self, bands: Sequence[int], window: Window) -> NDArray[np.bool_]:
+        """Return where masks call pixels missing, ``(C, H, W)``, or ``(1, H, W)`` for all bands alike."""
         with gdal_errors(self._path, "its mask of missing values cannot be read"):
+            missing = np.zeros((1, window.height, window.width), bool)
             if self._mask_band is not None:
-                return self._file.read([self._mask_band + 1], window=window) == 0
-            return self._file.read_masks([1], window=window) == 0
+                missing |= self._file.read([self._mask_band + 1], window=window) == 0
+            elif self._common_mask:
+                missing |= self._file.read_masks([1], window=window) == 0
+            if self._own_masks:
+                missing = np.repeat(missing, len(bands), axis=0)
+                for place, band in enumerate(bands):
+                    if band in self._own_masks:
+                        missing[place] |= self._file.read_masks(band + 1, window=window) == 0
+            return missing
 
     def mask_by_alpha(self) -> None:
         """Take the first band that the file calls alpha as the mask."""
@@ -168,6 +180,16 @@ def gdal_errors(path: str, what: str) -> Iterator[None]:
         ) from error
 
 
+def _files_of(file: DatasetReader) -> tuple[str, ...]:
+    """Return the paths of an open file, its sidecars and, of a virtual raster, its sources, to the last."""
+    found = list(file.files)
+    for path in found:  # it grows
+        if path != file.name and path.lower().endswith(".vrt"):
+            with contextlib.suppress(RasterioError), rasterio.open(path) as source:
+                found += [other for other in source.files if other not in found]
+    return tuple(found)
+
+
 def _dtype(file: DatasetReader, path: str) -> np.dtype:
     """Return the dtype that all bands fit in."""
     if file.count == 0:
@@ -187,7 +209,13 @@ def _dtype(file: DatasetReader, path: str) -> np.dtype:
 
 
 def _check_axes(file: DatasetReader, path: str) -> None:
-    """Raise InputError if GDAL takes an axis for the bands that the file itself calls rows or columns."""
+    """Raise InputError if GDAL takes an axis for another than the file itself calls it."""
+    named = classic_axes(file)
+    if ROW in named and COLUMN in named and named.index(ROW) > named.index(COLUMN):
+        raise InputError(
+            f"{path}: its columns come before its rows; rows before columns are expected (ncpdq of the NCO "
+            "tools changes the order), or NetCDF version 4"
+        )
     for name in file.tags().get("NETCDF_DIM_EXTRA", "").strip("{}").split(","):
         if axis_of(name) not in (BAND, None):
             raise InputError(

@@ -21,6 +21,7 @@ from m3amba_zoo.rasters.bands import Bands, to_nm
 from m3amba_zoo.rasters.coordinates import (
     crs_of,
     crs_of_names,
+    number_of,
     text_of,
     transform_of,
     transform_of_text,
@@ -48,7 +49,15 @@ class Cube(NamedTuple):
         parts = {BAND: slice(first, max(bands) + 1), ROW: rows, COLUMN: columns}
         named = self.axes.split(", ")
         data = put_in_order(self.array[tuple(parts[axis] for axis in named)], self.axes)
-        return data[[band - first for band in bands]]
+        return data[[band - first for band in bands]].view(self.dtype)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The values' dtype: what NetCDF calls unsigned is stored as signed."""
+        dtype = self.array.dtype
+        if dtype.kind == "i" and text_of(self.array.attrs.get("_Unsigned")).lower() == "true":
+            return np.dtype(dtype.str.replace("i", "u"))
+        return dtype
 
 
 class Hdf5Store(Store):
@@ -59,6 +68,10 @@ class Hdf5Store(Store):
         path: for messages.
         cubes: the arrays.
         order: the array and the band in it of each band of the store; None takes all as they come.
+
+    Attributes:
+        fills: further values that mark missing pixels, if ``has_mask``.
+        valid: smallest and largest value that is not missing, if ``has_mask``.
     """
 
     def __init__(
@@ -71,8 +84,11 @@ class Hdf5Store(Store):
         if order is None:
             order = [(number, band) for number, cube in enumerate(cubes) for band in range(cube.size(BAND))]
         shape = cubes[0].size(ROW), cubes[0].size(COLUMN)
-        super().__init__(len(order), shape, np.result_type(*(cube.array.dtype for cube in cubes)))
+        super().__init__(len(order), shape, np.result_type(*(cube.dtype for cube in cubes)))
         self._file, self._path, self.cubes, self._order = file, path, cubes, order
+        self.files = (file.filename,)
+        self.fills: tuple[float, ...] = ()
+        self.valid = -np.inf, np.inf
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands; all bands from the first to the last of each array are read."""
@@ -84,7 +100,10 @@ class Hdf5Store(Store):
                 wanted = [self._order[bands[place]][1] for place in at]
                 with hdf5_errors(self._path):
                     values[at] = cube.read(wanted, rows, columns)
-        return Pixels(values)
+        if not self.has_mask:
+            return Pixels(values)
+        low, high = self.valid
+        return Pixels(values, np.isin(values, self.fills) | (values < low) | (values > high))
 
     def close(self) -> None:
         """Close the file."""
@@ -133,7 +152,13 @@ def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     if len(found) != 1:
         return None  # GDAL lists what there is
     ((name, array),) = found.items()
-    order = order_of([axis_of(*_dimension(array, number)) for number in range(array.ndim)])
+    axes = [axis_of(*_dimension(array, number)) for number in range(array.ndim)]
+    order = order_of(axes)
+    if array.ndim > 3 and ROW in axes and COLUMN in axes and axes[-2:] != [ROW, COLUMN]:
+        raise InputError(  # GDAL takes the last two for rows and columns
+            f"{request.path}: the array '{name}' has {array.ndim} axes, {', '.join(map(str, axes))}; "
+            "three, or rows and columns as the last two, are expected"
+        )
     if array.ndim != 3:
         return None if order is None else _describe(Hdf5Store(file, str(request), [Cube(array, order)]))
     sizes, remark = " x ".join(map(str, array.shape)), ""
@@ -160,11 +185,22 @@ def _describe(store: Hdf5Store) -> Hdf5Store:
     """Take over what the attributes of an array and its dimensions say, as far as CF conventions fix it."""
     (cube,) = store.cubes
     array, attributes = cube.array, cube.array.attrs
-    fill = attributes.get("_FillValue", attributes.get("missing_value"))
-    if fill is not None:
-        store.nodata = (float(np.ravel(fill)[0]),) * store.count
-    store.scales = store.scales * float(np.ravel(attributes.get("scale_factor", 1))[0])
-    store.offsets = store.offsets + float(np.ravel(attributes.get("add_offset", 0))[0])
+    fills = [
+        float(value)
+        for name in ("_FillValue", "missing_value")
+        for value in _as_stored(attributes.get(name, ()), cube)
+    ]
+    if fills:
+        store.nodata, store.fills = (fills[0],) * store.count, tuple(fills[1:])
+    span = [_as_stored(attributes.get(name, ()), cube) for name in ("valid_min", "valid_max", "valid_range")]
+    low, high, both = (
+        ends if ends.dtype.kind != "f" or cube.dtype.kind == "f" else ends[:0] for ends in span
+    )  # floats of whole numbers are on the scaled values
+    store.valid = float(min([*low, *both], default=-np.inf)), float(max([*high, *both], default=np.inf))
+    store.has_mask = len(fills) > 1 or store.valid != (-np.inf, np.inf)
+    where = array.file.filename
+    store.scales = store.scales * number_of(attributes.get("scale_factor", 1), where, "scale_factor")
+    store.offsets = store.offsets + number_of(attributes.get("add_offset", 0), where, "add_offset")
     along = {axis: _coordinates(array, number) for number, axis in enumerate(cube.axes.split(", "))}
     bands, x, y = along.get(BAND), along[COLUMN], along[ROW]
     if bands is not None and "wavelength" in bands.name.lower():
@@ -172,12 +208,20 @@ def _describe(store: Hdf5Store) -> Hdf5Store:
         store.bands = Bands(wavelengths=wavelengths, remark=remark)
     mapping = array.file.get(f"{array.parent.name.rstrip('/')}/{text_of(attributes.get('grid_mapping'))}")
     if isinstance(mapping, h5py.Dataset):
-        store.crs = crs_of(mapping.attrs, array.file.filename)
+        store.crs = crs_of(mapping.attrs, where)
         store.transform = transform_of_text(mapping.attrs.get("GeoTransform"))
     if x is not None and y is not None:
         store.crs = store.crs or crs_of_names(x.name, y.name)
         store.transform = store.transform or transform_of(x[()], y[()])
     return store
+
+
+def _as_stored(value: Any, cube: Cube) -> NDArray:
+    """Return an attribute's numbers, unsigned if the array's are; empty if it has none."""
+    numbers = np.ravel(value)
+    if numbers.dtype.kind not in "iuf":
+        return np.empty(0)
+    return numbers.view(cube.dtype) if numbers.dtype == cube.array.dtype else numbers
 
 
 def _dimension(array: h5py.Dataset, number: int) -> tuple[str, Mapping[str, Any]]:

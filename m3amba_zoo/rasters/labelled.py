@@ -11,7 +11,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.array import ArrayStore
 from m3amba_zoo.rasters.axes import BAND, COLUMN, ROW, axis_of, order_of, put_in_order
 from m3amba_zoo.rasters.bands import Bands, proper_names, to_nm
-from m3amba_zoo.rasters.coordinates import crs_of, crs_of_names, transform_of, transform_of_text
+from m3amba_zoo.rasters.coordinates import crs_of, crs_of_names, number_of, transform_of, transform_of_text
 
 
 @runtime_checkable
@@ -54,9 +54,9 @@ def read_labelled(array: LabelledArray, name: str) -> ArrayStore:
     if fill is None:
         fill = encoding.get("_FillValue")
     if fill is not None:
-        store.nodata = (float(np.ravel(fill)[0]),) * store.count
-    store.scales = store.scales * float(array.attrs.get("scale_factor", 1))
-    store.offsets = store.offsets + float(array.attrs.get("add_offset", 0))
+        store.nodata = (number_of(fill, name, "_FillValue"),) * store.count
+    store.scales = store.scales * number_of(array.attrs.get("scale_factor", 1), name, "scale_factor")
+    store.offsets = store.offsets + number_of(array.attrs.get("add_offset", 0), name, "add_offset")
     mapping = str(
         _first(array.attrs, ("grid_mapping",)) or getattr(array, "encoding", {}).get("grid_mapping", "")
     )

@@ -17,8 +17,8 @@ from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.resampling import FARTHEST_NM, same_bands
 
 FEW = 12
-TINY = 0.01
-"""Of the training pixels' mean: values that are all smaller are in another unit."""
+TINY = 0.04
+"""Of the training pixels' mean: values that are all smaller are in another unit, percent for 0..10000."""
 REMEDY = (
     ", or --match-bands to resample spectra by wavelength where both are known, or a training on these bands "
     "that starts from the model (--init-from)"
@@ -110,6 +110,11 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | 
             opened.select(order)
             if order != sorted(order):
                 opened.remarks.append(f"{opened.path}: bands are put into {whose} order, by {by}")
+        if by == "part of their name":
+            opened.remarks.append(
+                f"{opened.path}: bands with {_listed(opened.header)} are taken for those with "
+                f"{_listed_known(known)}"
+            )
     elif match and _can_be_resampled(header, known):
         opened.resample(known.wavelengths)
     elif by == "name" and opened.named_by_files and found == known.count:
@@ -137,7 +142,7 @@ def _order(header: Raster, known: KnownBands) -> tuple[list[int] | None, str]:
     if header.wavelengths is not None and known.wavelengths:
         return _by_wavelength(np.array(known.wavelengths), header.wavelengths), "wavelength"
     if known.names and header.bands:
-        return _by_name(known.names, header.bands), "name"
+        return _by_name(known.names, header.bands)
     return None, ""
 
 
@@ -151,7 +156,7 @@ def _can_be_resampled(header: Raster, known: KnownBands) -> bool:
 def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 8) -> str:
     """Return a sentence on a raster whose values are of another kind than the training pixels'.
 
-    Medians are taken of evenly spaced rows. A band whose largest values are a hundredth of the training mean
+    Medians are taken of evenly spaced rows. A band whose largest values are a small part of the training mean
     is unusual, too.
 
     Args:
@@ -198,23 +203,25 @@ def _by_wavelength(expected: NDArray[np.float64], found: NDArray[np.float64]) ->
     return nearest.tolist() if fits.all() and len(set(nearest.tolist())) == len(nearest) else None
 
 
-def _by_name(expected: Sequence[str], found: Sequence[str]) -> list[int] | None:
-    """Return the band of ``found`` with each expected name; None if one is absent or ambiguous."""
-    for key in (_casefolded, first_words, distinct_words):
+def _by_name(expected: Sequence[str], found: Sequence[str]) -> tuple[list[int] | None, str]:
+    """Return the band of ``found`` with each expected name, None if one is not told; and what tells."""
+    for key, by in ((_casefolded, "name"), (band_codes, "name"), (distinct_words, "part of their name")):
         positions = {name: index for index, name in enumerate(key(found))}
         wanted = key(expected)
         if len(positions) == len(found) and len(set(wanted)) == len(wanted) and set(wanted) <= set(positions):
-            return [positions[name] for name in wanted]
-    return None
+            return [positions[name] for name in wanted], by
+    return None, "name"
 
 
 def _casefolded(names: Sequence[str]) -> list[str]:
     return [name.casefold() for name in names]
 
 
-def first_words(names: Sequence[str]) -> list[str]:
-    """Return the bands' short names: ``b1`` of ``B01``, and of ``B1 coastal aerosol``."""
-    return [_without_zeros((name.casefold().split() or [""])[0].strip(",;:")) for name in names]
+def band_codes(names: Sequence[str]) -> list[str]:
+    """Return the bands' codes, ``b1`` of ``B01`` and of ``B1 coastal aerosol``; of others the whole name."""
+    words = [_without_zeros((name.casefold().split() or [""])[0].strip(",;:")) for name in names]
+    has_digit = [any(map(str.isdigit, word)) for word in words]
+    return [word if has else name.casefold() for word, has, name in zip(words, has_digit, names, strict=True)]
 
 
 def distinct_words(names: Sequence[str]) -> list[str]:

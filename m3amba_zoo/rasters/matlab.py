@@ -75,9 +75,27 @@ def read_image(path: Path, key: str) -> NDArray:
     """
     value = read_variable(path, key)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf" or value.ndim not in (2, 3):
-        found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else _in_words(value, key)
         raise InputError(f"{path}: key '{key}' holds {found}, expected real numbers, H x W or H x W x C")
     return value[None] if value.ndim == 2 else value.transpose(2, 0, 1)
+
+
+def _in_words(value: Any, key: str) -> str:
+    """Say what a variable is that is no array."""
+    if isinstance(value, dict):
+        return f"a struct of {', '.join(f'{key}.{field}' for field in value) or 'no field'}"
+    if isinstance(value, list):
+        return f"a cell of {len(value)} ({key}.0, ...)"
+    return "a text" if isinstance(value, str) else type(value).__name__.replace("_", " ")
+
+
+def is_by_matlab(path: str | Path, key: str) -> bool:
+    """Tell whether MATLAB has written a variable, or a program that writes as it does."""
+    if not h5py.is_hdf5(path):
+        return True
+    with h5py.File(path, "r") as file:
+        node = file.get(key.partition(".")[0])
+        return node is None or not isinstance(node, h5py.Dataset) or "MATLAB_class" in node.attrs
 
 
 def _guarded(read: Callable[..., Result], path: str | Path, *arguments: str) -> Result:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.matching import KnownBands, distinct_words, first_words
+from m3amba_zoo.rasters.matching import KnownBands, band_codes, distinct_words
 from m3amba_zoo.rasters.units import Conversion, conversion
 
 FARTHEST_NM = 20.0
@@ -116,11 +116,11 @@ def _positions(needed: Sequence[BandNeed], known: KnownBands) -> dict[int, int]:
                     found[index] = nearest
     names = [need.name for need in needed]
     by_name = [index for index, need in enumerate(needed) if need.wavelength is None or not known.wavelengths]
-    for key in (first_words, distinct_words):
+    for key in (band_codes, distinct_words):
         of_bands = key(known.names) if known.names else []
         if of_bands and len(set(of_bands)) == len(of_bands):
             places = {name: place for place, name in enumerate(of_bands)}
-            matched = {i: places[name] for i, name in enumerate(first_words(names)) if name in places}
+            matched = {i: places[name] for i, name in enumerate(band_codes(names)) if name in places}
             if matched := {index: place for index, place in matched.items() if index in by_name}:
                 return {**found, **matched}
     return found

@@ -23,6 +23,8 @@ from m3amba_zoo.rasters.stack import Stack
 from m3amba_zoo.rasters.store import Pixels, Store
 from m3amba_zoo.rasters.warped import Warped
 
+SHORTEST_NM = 10.0
+"""Shorter wavelengths are those of X-rays, so they are no nm."""
 WHOLE = 0.995
 """A raster that covers so much of another's grid covers it, but for what is rounded."""
 
@@ -53,6 +55,9 @@ class OpenRaster:
         self._wanted: NDArray[np.float64] | None = None
         self._grid_of_source = self.grid
         try:
+            if 0 in (store.count, *store.shape):
+                size = " x ".join(map(str, store.shape))
+                raise InputError(f"{self.path}: has {store.count} bands of {size} pixels; one is expected")
             if store.bands.remark:
                 self._remark(store.bands.remark)
             self._kept = self._choose(expected)
@@ -74,6 +79,15 @@ class OpenRaster:
     def close(self) -> None:
         """Close the file."""
         self._store.close()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names that were given, and all files that are read: see ``Store.files``."""
+        return tuple(dict.fromkeys((*self.stated.files, *self._source.files)))
+
+    def fingerprint(self) -> str:
+        """Return a text that differs for other pixels in memory; empty for pixels of files."""
+        return self._source.fingerprint()
 
     @property
     def has_mask(self) -> bool:
@@ -210,6 +224,7 @@ class OpenRaster:
                     f"{self.stated.where}: 'wavelengths' has {len(stated)} numbers, but {self.path} has "
                     f"{self.bands_in_file} bands; one per band of the file is expected"
                 )
+            self._check_wavelengths(stated)
             wavelengths = np.array(stated, np.float64)
         dtype = np.dtype(np.float32) if self._is_scaled else self._store.dtype
         header = Raster(
@@ -226,6 +241,17 @@ class OpenRaster:
             data = np.empty((len(self._wanted), 0, self.grid.shape[1]), np.float32)
             return replace(header, data=data, bands=(), wavelengths=self._wanted, numbers=())
         return replace(header, nodata=None if self._is_scaled else _shortened(self._of_kept(self._nodata)))
+
+    def _check_wavelengths(self, stated: Sequence[float]) -> None:
+        """Raise InputError if wavelengths that are stated of kept bands can be none in nm."""
+        kept = [stated[band] for band in self._kept]
+        wrong = [number for number in kept if not number >= SHORTEST_NM]
+        if wrong:
+            hint = "; these look like micrometres" if all(0 < number < SHORTEST_NM for number in kept) else ""
+            raise InputError(
+                f"{self.stated.where}: 'wavelengths' has {wrong[0]:g}, but nm are expected, as in 450 for "
+                f"blue light{hint}"
+            )
 
     def _choose(self, expected: int | None) -> list[int]:
         """Return the numbers of the bands to keep: those stated, else all but alpha and bad ones."""
@@ -249,10 +275,16 @@ class OpenRaster:
             self._remark(f"{_numbered(marked_bad)} left out, {self._called_bad(marked_bad)}")
         if alpha and stated.alpha != "data":
             data = [band for band in kept if band not in alpha]
+            is_taken = f"band {alpha[0]}, which the file calls alpha, is taken"
+            as_asked = f"for {expected} bands are asked for ('alpha' states what it is)"
             if stated.alpha == "mask" or (data and len(data) == expected):
                 self._store.mask_by_alpha()
                 kept = data
-            elif len(kept) != expected:
+                if stated.alpha is None:
+                    self._remark(f"{is_taken} for the mask of missing pixels, {as_asked}")
+            elif len(kept) == expected:
+                self._remark(f"{is_taken} as data, {as_asked}")
+            else:
                 raise InputError(
                     f"{self.path}: the file calls band {alpha[0]} (of 0 to {count - 1}) alpha; say whether "
                     "it is data, such as near infrared, or the mask of missing pixels: alpha: data or "
@@ -280,14 +312,30 @@ class OpenRaster:
     def _scaling_of_file(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return scale and offset of each band of the file."""
         scale, offset = self._store.scales, self._store.offsets
+        of_file = [scale[self._kept] != 1, offset[self._kept] != 0]
         if self.stated.scale is not None:
-            scale = np.full_like(scale, self.stated.scale)
+            scale, of_file[0] = np.full_like(scale, self.stated.scale), np.array(False)
         if self.stated.offset is not None:
-            offset = np.full_like(offset, self.stated.offset)
-        unstated = self.stated.scale is None or self.stated.offset is None
-        if unstated and ((scale != 1).any() or (offset != 0).any()):
-            self._remark(f"values are the file's numbers x {scale[0]:g} + {offset[0]:g}, by its own tags")
+            offset, of_file[1] = np.full_like(offset, self.stated.offset), np.array(False)
+        self._check_scaling("scale", self.stated.scale, scale)
+        self._check_scaling("offset", self.stated.offset, offset)
+        if of_file[0].any() or of_file[1].any():
+            how = f"{_range(scale[self._kept])} + {_range(offset[self._kept])}"
+            self._remark(f"values are the file's numbers x {how}, by its own tags")
         return scale, offset
+
+    def _check_scaling(self, name: str, stated: float | None, values: NDArray[np.float64]) -> None:
+        """Raise InputError if a scale or an offset leaves nothing of the values of a kept band."""
+        wrong = [band for band in self._kept if not np.isfinite(values[band])]
+        if name == "scale":
+            wrong += [band for band in self._kept if values[band] == 0]
+        if wrong:
+            whose = f"{self.path}: band {wrong[0]} has" if stated is None else f"{self.stated.where} states"
+            wanted = "a number" if name == "offset" else "a number other than 0"
+            raise InputError(
+                f"{whose} the {name} {values[wrong[0]]:g}; {wanted} is expected ({name}: "
+                f"{0 if name == 'offset' else 1} in scene.yaml, --{name} for predict)"
+            )
 
     def _called_bad(self, bands: Sequence[int]) -> str:
         return f"the file calls {'it' if len(bands) == 1 else 'them'} bad ({self._store.bands.reason})"
@@ -301,6 +349,11 @@ def _shortened(nodata: tuple[float | None, ...]) -> Nodata | None:
     first = nodata[0]
     alike = all(value == first or (first != first and value != value) for value in nodata)
     return first if alike else nodata
+
+
+def _range(values: NDArray[np.float64]) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:g}" if low == high else f"({low:g} to {high:g})"
 
 
 def _listed(nodata: Nodata) -> str:

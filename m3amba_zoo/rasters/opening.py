@@ -6,12 +6,13 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.array import ARRAY_FILES, ArrayStore, read_array_file
+from m3amba_zoo.rasters.array import ARRAY_FILES, ArrayStore, order_is_guessed, read_array_file
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.enmap import image_of_metadata
 from m3amba_zoo.rasters.geofile import GeoFile
@@ -19,7 +20,7 @@ from m3amba_zoo.rasters.labelled import LabelledArray, read_labelled
 from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.products import open_hdf5
 from m3amba_zoo.rasters.raster import Raster
-from m3amba_zoo.rasters.request import RasterRequest, stack
+from m3amba_zoo.rasters.request import GIVEN, RasterRequest, request_of
 from m3amba_zoo.rasters.stack import Stack
 from m3amba_zoo.rasters.store import Store
 
@@ -41,26 +42,26 @@ def open_raster(given: GivenRaster, modality: str = "", expected: int | None = N
         InputError: if the file is absent, damaged or does not fit what is stated of it; or an array has
             another number of axes, or is not of real numbers.
     """
-    if isinstance(given, (str, Path)):
-        given = RasterRequest(str(given))
-    if isinstance(given, list):
-        given = stack([RasterRequest(str(path)) for path in given])
-    if isinstance(given, RasterRequest):
-        return _open_stack(given) if given.parts else OpenRaster(_open_file(given), given, expected)
+    of_file = isinstance(given, (str, Path))
+    asked: Any = RasterRequest(str(given)) if of_file else request_of(given, f"the raster of '{modality}'")
+    if isinstance(asked, RasterRequest):
+        return _open_stack(asked) if asked.parts else OpenRaster(_open_file(asked), asked, expected)
     name = f"the array of '{modality}'"
-    if isinstance(given, Raster):
-        path = given.path or f"the raster of '{modality}'"
-        bands = Bands(given.bands, given.wavelengths)
+    if isinstance(asked, Raster):
+        path = asked.path or f"the raster of '{modality}'"
+        bands = Bands(asked.bands, asked.wavelengths)
         store, request = (
-            ArrayStore(given.data, given.mask, bands),
-            RasterRequest(path, nodata=given.nodata, unit=given.unit),
+            ArrayStore(asked.data, asked.mask, bands),
+            RasterRequest(path, nodata=asked.nodata, unit=asked.unit),
         )
-    elif isinstance(given, LabelledArray):
-        store, request = read_labelled(given, name), RasterRequest(name)
+    elif isinstance(asked, LabelledArray):
+        store, request = read_labelled(asked, name), RasterRequest(name)
     else:
-        if given.ndim not in (2, 3):
-            raise InputError(f"{name}: has shape {given.shape}; bands, rows and columns are expected")
-        mask, data = np.ma.getmask(given), np.ma.getdata(given)
+        if not (hasattr(asked, "ndim") and hasattr(asked, "shape")):
+            raise InputError(f"the raster of '{modality}' is {type(asked).__name__}; {GIVEN} is expected")
+        if asked.ndim not in (2, 3):
+            raise InputError(f"{name}: has shape {asked.shape}; bands, rows and columns are expected")
+        mask, data = np.ma.getmask(asked), np.ma.getdata(asked)
         data = data[None] if data.ndim == 2 else data
         known = None if mask is np.ma.nomask else np.asarray(mask).reshape(data.shape)
         store, request = ArrayStore(data, known), RasterRequest(name)
@@ -72,7 +73,9 @@ def open_raster(given: GivenRaster, modality: str = "", expected: int | None = N
 def _open_file(request: RasterRequest) -> Store:
     """Open a file by what it is: an array that is read whole, a product, or what GDAL opens."""
     if request.path.lower().endswith(ARRAY_FILES):
-        return ArrayStore(read_array_file(request))
+        array = ArrayStore(read_array_file(request), bands=Bands(remark=order_is_guessed(request)))
+        array.files = (request.path,)
+        return array
     request = replace(request, path=image_of_metadata(request.path))
     return open_hdf5(request) or GeoFile(request)
 

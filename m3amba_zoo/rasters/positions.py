@@ -12,7 +12,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.crs import crs_label, horizontal, move_points, same_crs
+from m3amba_zoo.rasters.crs import crs_label, horizontal, is_geographic, move_points, same_crs
 from m3amba_zoo.rasters.grid import Grid
 
 NUDGE = 1e-6
@@ -168,6 +168,11 @@ def _moved(
     on_earth = _apply(first.transform, points)
     if first_crs != second_crs:
         on_earth = move_points(on_earth, first_crs, second_crs)
+    if is_geographic(second_crs):  # -179 is 181 on a grid around 180
+        rows, columns = second.shape
+        middle = _apply(second.transform, np.array([(columns / 2, rows / 2)]))[0, 0]
+        with np.errstate(invalid="ignore"):
+            on_earth[:, 0] -= 360 * np.nan_to_num(np.round((on_earth[:, 0] - middle) / 360), posinf=0)
     return _apply(~second.transform, on_earth)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 
+LARGEST = float(np.finfo(np.float32).max)
 Nodata = float | tuple[float | None, ...]
 """One value for all bands, or one per band (None: that band has none)."""
 
@@ -84,16 +85,17 @@ class Raster:
         if isinstance(self.nodata, tuple):
             for band, value, of_band in zip(self.data, self.nodata, missing, strict=True):
                 if value is not None:
-                    of_band |= band == value
+                    of_band |= _equal(band, value)
         elif self.nodata is not None:
-            missing |= self.data == self.nodata
+            missing |= _equal(self.data, self.nodata)
         if self.mask is not None:
             missing |= self.mask
         return missing
 
     def floats(self) -> NDArray[np.float32]:
         """Return the bands as float32 ``(C, H, W)``, NaN where a value is missing."""
-        values = self.data.astype(np.float32, order="C")
+        with np.errstate(over="ignore"):  # of missing values; ``check_finite`` refuses others
+            values = self.data.astype(np.float32, order="C")
         if self.nodata is not None or self.mask is not None:
             values[self.missing()] = np.nan
         return values
@@ -127,14 +129,14 @@ class Raster:
         return column.floats()[:, :, 0].T
 
     def check_finite(self, modality: str, first_row: int = 0) -> None:
-        """Raise InputError if a value that is not missing is infinite; it names the first such band.
+        """Raise InputError if a value that is not missing is infinite in float32, with the first such band.
 
         ``first_row`` is the number of the first row in its file.
         """
         if self.data.dtype.kind != "f":
             return
         for index, band in enumerate(self.data):
-            infinite = np.isinf(band)
+            infinite = np.abs(band) > LARGEST if band.dtype.itemsize > 4 else np.isinf(band)
             if not infinite.any():
                 continue
             infinite &= ~self.select([index]).missing()[0]
@@ -143,5 +145,14 @@ class Raster:
                 raise InputError(
                     f"{self.path or modality}: band {self.band_name(index)} of '{modality}' holds "
                     f"{int(infinite.sum())} infinite values (the first at row {first_row + row}, column "
-                    f"{column}); expected finite numbers, or these marked as nodata or NaN"
+                    f"{column}: {band[row, column]:g}); expected finite numbers of float32, or these "
+                    "marked as nodata or NaN"
                 )
+
+
+def _equal(values: NDArray, nodata: float) -> NDArray[np.bool_]:
+    """Compare values with nodata; those of float64 may have been float32 before, as in a stack of both."""
+    found = values == nodata
+    if values.dtype == np.float64 and abs(nodata) <= LARGEST:
+        found |= values == float(np.float32(nodata))
+    return found

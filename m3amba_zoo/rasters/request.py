@@ -13,12 +13,13 @@ from m3amba_zoo.rasters.raster import Nodata
 
 ALPHA = ("data", "mask")
 ALIGN = ("bilinear", "cubic", "nearest", "average")
-_OF_SEVERAL = (".mat", ".h5", ".he5", ".hdf", ".hdf5", ".nc", ".nc4")
+_OF_SEVERAL = (".mat", ".npz", ".h5", ".he5", ".hdf", ".hdf5", ".nc", ".nc4")
 OF_ARRAYS = {"key": _OF_SEVERAL, "axes": (*_OF_SEVERAL, ".npy")}
 """Suffixes of the files for which a statement on arrays can hold."""
 STATEMENTS = ("key", "nodata", "unit", "scale", "offset", "alpha", "align", "axes")
 """What is part of a model: prediction reads a user's files as training's were read."""
 BAND_RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
+GIVEN = "a file, a list of files to be stacked, or an array (bands, rows, columns)"
 GDAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+:|/vsi")
 """How GDAL's names begin that are no files, such as ``NETCDF:"a.nc":b``, ``https:`` and ``/vsizip/``."""
 
@@ -138,6 +139,24 @@ def parse_path(text: str) -> RasterRequest:
         if colon and key and Path(path).is_file():
             return RasterRequest(path, key)
     return RasterRequest(text)
+
+
+def request_of(given: Any, whose: str) -> Any:
+    """Return a request for a file, or for a list of files to be stacked; anything else as it is.
+
+    Raises:
+        InputError: if it is empty, or a list of other things.
+    """
+    if isinstance(given, (str, Path)) and str(given):
+        return parse_path(str(given))
+    if isinstance(given, (list, tuple)) and given and all(isinstance(path, (str, Path)) for path in given):
+        return stack([parse_path(str(path)) for path in given])
+    if isinstance(given, (str, list, tuple)):
+        inside = f" of {type(given[0]).__name__}" if given else ""
+        raise InputError(
+            f"{whose} is {'' if given else 'an empty '}{type(given).__name__}{inside}; {GIVEN} is expected"
+        )
+    return given
 
 
 def check_align(where: str, method: str | None) -> str | None:

@@ -34,6 +34,7 @@ class Stack(Store):
 
     def __init__(self, parts: Sequence[OpenRaster]) -> None:
         self.parts = list(parts)
+        self.files = tuple(path for part in self.parts for path in part.files)
         self._of = [(part, band) for part in self.parts for band in range(len(part.header.data))]
         grid = _finest([part.grid for part in self.parts])
         super().__init__(len(self._of), grid.shape, np.dtype(np.uint8))
@@ -74,6 +75,10 @@ class Stack(Store):
                     mask[at] = pixels.mask
         return Pixels(values, mask)
 
+    def fingerprint(self) -> str:
+        """Return the parts' fingerprints."""
+        return "".join(part.fingerprint() for part in self.parts)
+
     def block_bytes(self, rows: int) -> int:
         """Return the size of the files' blocks that so many adjacent rows touch."""
         return sum(part.block_bytes(rows) for part in self.parts)
@@ -99,11 +104,11 @@ class Stack(Store):
 
 
 def _bands(parts: Sequence[OpenRaster]) -> Bands:
-    """Return names and wavelengths of all bands; a file's name stands for names that it does not give."""
+    """Return names and wavelengths of all bands; a file's or array's name stands for absent ones."""
     headers = [part.header for part in parts]
     names: list[str] = []
     for part, header in zip(parts, headers, strict=True):
-        stem, count = Path(part.stated.path).stem, len(header.data)
+        stem, count = part.stated.key or Path(part.stated.path).stem, len(header.data)
         own = [stem] if count == 1 else [f"{stem} {band}" for band in range(count)]
         names += header.bands or own
     centres: NDArray[np.float64] | None = None

@@ -41,8 +41,10 @@ class Store(ABC):
         scales, offsets: of each band: a value is the stored number times scale plus offset.
         has_mask: whether ``read`` returns masks.
         derived: whether pixels are computed from those of other rasters, which takes long.
+        files: all that are read: sidecars and the sources of virtual rasters, too; none for pixels in memory.
     """
 
+    files: tuple[str, ...] = ()
     crs: str | None = None
     transform: Affine | None = None
     alpha: tuple[int, ...] = ()
@@ -70,6 +72,10 @@ class Store(ABC):
     def block_bytes(self, rows: int) -> int:
         """Return the size of the file's blocks that so many adjacent rows touch; 0 for pixels in memory."""
         return 0
+
+    def fingerprint(self) -> str:
+        """Return a text that differs for other pixels in memory; empty for pixels of files."""
+        return ""
 
     def close(self) -> None:  # noqa: B027  (pixels in memory need no closing)
         """Close the file."""

@@ -12,7 +12,11 @@ from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.request import GDAL_NAME
 from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
 from m3amba_zoo.scenes.label_summary import LabelSummary, describe_labels
+from m3amba_zoo.scenes.label_values import plain
 from m3amba_zoo.scenes.vectors import SUFFIXES, list_attributes, propose_attributes
+
+TABLES = (".csv", ".tsv", ".xls", ".xlsx", ".ods", ".dbf")
+FORMS = "a label raster, polygons or points (FILE:ATTRIBUTE), or regions of interest of ENVI as text"
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,15 @@ def read_labels(labels: LabelRequest, grid: Grid, fewest: int = 2) -> LabelSumma
         InputError: as ``describe_labels``; or if a value to leave out is not in the file.
     """
     options = dict(labels.options)
+    if Path(labels.path.partition(":")[0]).suffix.lower() in TABLES:
+        raise InputError(
+            f"--labels {labels.path}: a table; expected points or polygons, which ogr2ogr makes of columns: "
+            "ogr2ogr -oo X_POSSIBLE_NAMES=lon -oo Y_POSSIBLE_NAMES=lat -a_srs EPSG:4326 points.gpkg TABLE"
+        )
+    if not GDAL_NAME.match(labels.path) and not Path(labels.path).exists():
+        raise InputError(f"--labels {labels.path}: no such file; {FORMS} is expected")
+    if Path(labels.path).is_dir() and not labels.is_vector:
+        raise InputError(f"--labels {labels.path}: is a folder; {FORMS} is expected")
     if labels.is_vector and Path(labels.path).exists() and "attribute" not in options:
         raise InputError(
             f"--labels {labels.path}: which attribute holds the classes? FILE:ATTRIBUTE is expected; it has "
@@ -114,11 +127,6 @@ def unlabelled_values(labels: LabelRequest) -> list[float | str]:
             hint = close_names(text, known) or f"it has {', '.join(map(repr, values[:8]))}"
             raise InputError(f"--unlabelled: no class of {path} is '{text}'; {hint}")
     return [known[text] for text in labels.unlabelled]
-
-
-def plain(value: Any) -> Any:
-    """Return whole numbers as such."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
 
 
 def written_value(value: Any) -> str:

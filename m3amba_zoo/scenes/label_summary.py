@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,17 +12,21 @@ import rasterio
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.array import ARRAY_FILES
 from m3amba_zoo.rasters.crs import metres_per_unit
 from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
-from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, written
+from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, plain, written
 from m3amba_zoo.scenes.scene import UNLABELLED, check_number_of_classes
 
 Color = tuple[int, int, int]
 Legend = dict[Any, tuple[str | None, Color | None]]
 BYTE_IGNORED = 255
 """The value that marks pixels to be ignored in label rasters of bytes, by the custom of the field."""
+
+logger = logging.getLogger(__name__)
 
 
 class ClassCount(NamedTuple):
@@ -94,6 +99,8 @@ def describe_labels(
         unlabelled = ()
     if len(counts) < fewest:
         found = ", ".join(map(repr, counts)) or "none"
+        if unlabelled:
+            found += f" (and {', '.join(map(str, map(plain, unlabelled)))}, taken to mean no class)"
         wanted = "two classes at least are" if fewest == 2 else "one class at least is"
         raise InputError(f"{path}: {wanted} expected, it holds {found}")
     pixels = np.bincount(labels.ravel(), minlength=len(counts) + 1)[1:].tolist()
@@ -104,7 +111,7 @@ def describe_labels(
         classes.append(
             ClassCount(
                 value=value,
-                name=name or (value if isinstance(value, str) else f"{attribute or 'class'} {value:g}"),
+                name=name or (value if isinstance(value, str) else f"{attribute or 'class'} {plain(value)}"),
                 pixels=count,
                 area=None if area is None else count * area,
                 shapes=shapes,
@@ -120,6 +127,7 @@ def _describe_raster(
     """Return the labels, the values, those of no class, and the file's names and colours."""
     read = file.read(grid)
     found = distinct_values(read.raster)
+    _say_missing(read.raster)
     unlabelled = file.unlabelled
     if unlabelled is None:
         is_ignored = read.raster.data.dtype == np.uint8 and BYTE_IGNORED - 1 not in found
@@ -144,6 +152,19 @@ def _describe_raster(
     return labels, dict.fromkeys(values), unlabelled, legend
 
 
+def _say_missing(raster: Raster) -> None:
+    """Warn of pixels that the file calls missing though their value looks like a class."""
+    nodata = raster.nodata[0] if isinstance(raster.nodata, tuple) else raster.nodata
+    if nodata is None or not (0 < nodata < BYTE_IGNORED):
+        return
+    count = int((raster.data == nodata).sum())
+    if count:
+        logger.warning(
+            f"{raster.path} marks the value {plain(nodata)} as missing (nodata): its {count} pixels have no "
+            "class"
+        )
+
+
 def _describe_shapes(
     file: LabelShapes, grid: Grid
 ) -> tuple[NDArray[np.uint8], dict[Any, int | None], Legend]:
@@ -166,6 +187,8 @@ def _describe_shapes(
 
 def _read_legend(path: str) -> Legend:
     """Return names and colours of a label raster's values: tags CLASS_n, ENVI's classes, colour table."""
+    if path.lower().endswith(ARRAY_FILES):  # they have none
+        return {}
     with rasterio.open(path) as file:
         tags, header = file.tags(), file.tags(ns="ENVI")
         try:

@@ -80,6 +80,11 @@ def written(value: np.number) -> str:
     return np.format_float_positional(value, trim="-") if isinstance(value, np.floating) else str(value)
 
 
+def plain(value: Any) -> Any:
+    """Return whole numbers as such."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+
+
 def _missing(raster: Raster) -> NDArray[np.bool_]:
     return raster.missing()[0] | (raster.data[0] != raster.data[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,9 +21,10 @@ from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values
-from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section, read_yaml
+from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color
 from m3amba_zoo.scenes.source import Source
+from m3amba_zoo.scenes.yaml_file import read_yaml
 
 SCENE_KEYS = ("name", "modalities", "grid", "align", "labels", "polygons", "train", "test")
 
@@ -220,6 +222,7 @@ class _SceneEntry:
             for key in ("labels", "polygons", "train", "test")
             if key in section
         }
+        self._require_labels_apart()
         parts = [part for part in ("train", "test") if part in section]
         if len(parts) == 1 or not (parts or is_labelled):
             found = f"'{parts[0]}' alone" if parts else "no labels"
@@ -279,6 +282,17 @@ class _SceneEntry:
             official=official or None,
         )
 
+    def shows_same_as(self, other: _SceneEntry) -> bool:
+        """Tell whether another scene has the same files of labels, and a raster of this one."""
+        rasters, labels = zip(*(scene._files() for scene in (self, other)), strict=True)
+        return labels[0] == labels[1] and bool(rasters[0] & rasters[1])
+
+    def _files(self) -> tuple[set[str], set[str]]:
+        """Return the files of rasters and of labels, without links."""
+        rasters = [path for entry in self.modalities.values() for path in entry.request.files]
+        labels = [str(file.path) for file in self._labels.values()]
+        return set(map(os.path.realpath, rasters)), set(map(os.path.realpath, labels))
+
     def has_zeros(self) -> bool:
         """Tell whether a label raster has the value 0, and the manifest does not list it as unlabelled."""
         return any(
@@ -294,6 +308,21 @@ class _SceneEntry:
             for number, (own, default) in enumerate(zip(self._values, defaults, strict=True), start=1)
             for value in own or (default,)
         }
+
+    def _require_labels_apart(self) -> None:
+        """Raise InputError if a modality is the array of the labels: a model would read the answer."""
+        arrays = {
+            (os.path.realpath(file.path), file.entry.request.key): file.path
+            for file in self._labels.values()
+            if isinstance(file, LabelRaster)
+        }
+        for name, entry in self.modalities.items():
+            for part in entry.request.parts or (entry.request,):
+                if path := arrays.get((os.path.realpath(part.path), part.key)):
+                    raise InputError(
+                        f"{self.where}: {path} is both the modality '{name}' and the labels; two files, or "
+                        "two arrays of one, are expected"
+                    )
 
     def _require_disjoint(self, official: Masks) -> None:
         both = official["train"] & official["test"]

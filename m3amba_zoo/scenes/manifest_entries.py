@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import parse_axes
 from m3amba_zoo.rasters.grid import Grid, difference, require_same_grid
@@ -24,27 +22,14 @@ from m3amba_zoo.scenes.georaster import GeoRaster
 
 FILE_KEYS = ("path", "key", "bands", "nodata", "scale", "offset", "alpha", "align", "axes")
 MODALITY_KEYS = (*FILE_KEYS, "paths", "unit", "wavelengths")
-LABEL_REMEDY = "align: nearest beside the labels' path: each pixel gets the label under its centre"
+LABEL_REMEDY = (
+    "align: nearest beside the labels' path (--align-labels for new scene): each pixel gets the label under "
+    "its centre"
+)
+FLAGS = {"yes": True, "on": True, "no": False, "off": False}
+"""What else YAML 1.1 takes for true and false."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
 LABEL_KEYS = ("path", "key", "unlabelled", "align")
-
-
-def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file.
-
-    Raises:
-        InputError: if the file is absent or not YAML; the message names the line.
-    """
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            return yaml.safe_load(file)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); a YAML file is expected") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{path}{line}: not YAML ({reason})") from error
 
 
 class Section:
@@ -80,12 +65,15 @@ class Section:
         """Return a text; empty only if the key is absent."""
         value = self.values.get(key, "")
         if not isinstance(value, str) or (key in self and not value):
-            raise self.refusal(key, "a text")
+            raise self.refusal(
+                key, "a text" if isinstance(value, str | list | dict) else "a text, in quotes,"
+            )
         return value
 
     def flag(self, key: str) -> bool:
         """Return true or false; false if the key is absent."""
         value = self.values.get(key, False)
+        value = FLAGS.get(value, value) if isinstance(value, str) else value
         if not isinstance(value, bool):
             raise self.refusal(key, "true or false")
         return value

@@ -11,7 +11,8 @@ import yaml
 
 from m3amba_zoo.rasters.request import GDAL_NAME, RasterRequest
 from m3amba_zoo.rasters.summary import written_bands
-from m3amba_zoo.scenes.label_request import plain, unlabelled_values
+from m3amba_zoo.scenes.label_request import unlabelled_values
+from m3amba_zoo.scenes.label_values import plain
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS
 from m3amba_zoo.scenes.new_scene import FoundScene, NewScenes
 from m3amba_zoo.scenes.scene import UNLABELLED

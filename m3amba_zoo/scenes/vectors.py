@@ -158,11 +158,13 @@ def _require_attribute(path: str | Path, layer: str, attribute: str, info: dict[
 
 
 def _plain(column: NDArray, info: dict[str, Any], attribute: str) -> list[Any]:
-    """Return an attribute's values as Python's own; None where a feature has none."""
+    """Return an attribute's values as Python's own, texts without blanks around; None for none and blanks."""
     position = [str(name) for name in info["fields"]].index(attribute)
     # whole numbers are read as floats where some features have none
     whole = str(info["dtypes"][position]).startswith(("int", "uint"))
     values = [None if isinstance(value, float) and value != value else value for value in column.tolist()]
+    # blanks at the ends cannot be seen in a GIS, and many formats have no other way to leave a text out
+    values = [value.strip() or None if isinstance(value, str) else value for value in values]
     return [int(value) if whole and value is not None else value for value in values]
 
 

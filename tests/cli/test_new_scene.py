@@ -352,7 +352,22 @@ def files(tmp_path):
         ("farm", ["--raster", "hsi=small.tif"], "--raster: 'hsi' is given twice"),
         ("farm", ["--raster", "a.b=small.tif"], "'a.b' cannot name a modality"),
         ("farm", ["--nodata", "dem=0"], "is for 'dem', but the rasters are hsi, sar"),
-        ("farm", ["--labels", "absent.gpkg:crop"], "absent.gpkg:crop"),
+        (
+            "farm",
+            ["--labels", "absent.gpkg:crop"],
+            "--labels absent.gpkg:crop: no such file",
+        ),
+        (
+            "farm",
+            ["--labels", "points.csv:crop"],
+            "--labels points.csv.*: a table; .* ogr2ogr makes",
+        ),
+        ("farm", ["--labels", "full"], "--labels full: is a folder; a label raster, polygons or points"),
+        (
+            "farm",
+            ["--labels", "small.tif"],
+            r"common grid is expected, or .*\(--align-labels ",
+        ),
         (
             "farm",
             ["--labels", "fields.gpkg"],

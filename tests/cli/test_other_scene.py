@@ -186,6 +186,10 @@ def test_nothing_of_the_training_is_replaced(home, other):
         check([str(home / "model"), "--scene", "quay.yaml", "--work-dir", str(home / "model")])
     with pytest.raises(InputError, match="is the scene that the model was trained on"):
         check([str(home / "model"), "--scene", str(home / "farm/scene.yaml")])
+    copied = (home / "farm/scene.yaml").read_text().replace("../", f"{home}/")
+    Path("copy.yaml").write_text(copied)
+    with pytest.raises(InputError, match=r"copy\.yaml: is the scene that the model was trained on"):
+        check([str(home / "model"), "--scene", "copy.yaml"])
     with pytest.raises(
         InputError, match="--cfg-options: a model is scored on another scene as it was trained"
     ):

@@ -1,14 +1,15 @@
 """Maps written while they grow: what lies beside them, and a prediction that was stopped."""
 
 import csv
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
 from matplotlib.image import imread
+from rasterio.transform import from_origin
 from rio_cogeo import cog_validate
 from tiny_rasters import CRS, ORIGIN, write_raster
 
@@ -17,6 +18,7 @@ from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.predictor import OpenJob
 from m3amba_zoo.inference.strips import RowClassifier
 from m3amba_zoo.maps import parts as parts_module
+from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.scenes.scene import LandClass
 
@@ -26,6 +28,7 @@ CLASSES = (
     LandClass("See", (0, 0, 255)),
 )
 SHAPE = (60, 50)
+OTHER = np.ones((3, *SHAPE), np.float32)
 BESIDE = ("probabilities", "uncertainty", "style", "preview", "areas")
 
 
@@ -50,8 +53,15 @@ def bands(tmp_path):
     return values
 
 
-def job(folder, **settings):
-    opened = {"hsi": open_raster(folder / "hsi.tif")}
+def virtual_raster(folder):
+    """Write ``hsi.vrt``, a virtual raster of a virtual raster of ``source.tif``."""
+    (folder / "hsi.tif").rename(folder / "source.tif")
+    for name, source in (("middle.vrt", "source.tif"), ("hsi.vrt", "middle.vrt")):
+        rasterio.shutil.copy(folder / source, folder / name, driver="VRT")
+
+
+def job(given, **settings):
+    opened = {"hsi": open_raster(given)}
     classifier = RowClassifier(Bands(), opened, 8, 0.0, batch_size=3)
     return OpenJob(classifier, opened["hsi"].grid, opened, CLASSES, settings, {"MODEL": "bands"})
 
@@ -64,7 +74,10 @@ def softmax(logits):
 def test_everything_beside_the_map_agrees_with_it(tmp_path, bands):
     rows = []
     written = write_map(
-        job(tmp_path), tmp_path / "map.tif", BESIDE, progress=lambda *done: rows.append(done[0] // 50)
+        job(tmp_path / "hsi.tif"),
+        tmp_path / "map.tif",
+        BESIDE,
+        progress=lambda *done: rows.append(done[0] // 50),
     )
     ends = (".qml", ".tif", "_areas.csv", "_preview.png", "_probabilities.tif", "_uncertainty.tif")
     assert sorted(path.name for path in written) == [f"map{end}" for end in ends]
@@ -107,7 +120,7 @@ def test_everything_beside_the_map_agrees_with_it(tmp_path, bands):
 
 
 def test_shares_can_be_float16(tmp_path, bands):
-    write_map(job(tmp_path), tmp_path / "map.tif", ["probabilities"], half=True)
+    write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif", ["probabilities"], half=True)
     with rasterio.open(tmp_path / "map_probabilities.tif") as file:
         found = file.read()
     np.testing.assert_allclose(found, softmax(2 * bands), atol=1e-3)  # NaN where there is no prediction
@@ -129,12 +142,17 @@ def stop_after(rows):
 @pytest.mark.parametrize("safe", [0.0, 1e9], ids=["each strip is safe", "none is"])
 def test_a_stopped_prediction_goes_on_and_ends_the_same(tmp_path, bands, safe, monkeypatch):
     monkeypatch.setattr(parts_module, "SECONDS_AT_RISK", safe)
-    write_map(job(tmp_path), tmp_path / "whole.tif", BESIDE)
+    write_map(job(tmp_path / "hsi.tif"), tmp_path / "whole.tif", BESIDE)
     with pytest.raises(Stopped):
-        write_map(job(tmp_path), tmp_path / "map.tif", BESIDE, progress=stop_after(24))
+        write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif", BESIDE, progress=stop_after(24))
     assert not (tmp_path / "map.tif").exists()
     rows = []
-    write_map(job(tmp_path), tmp_path / "map.tif", BESIDE, progress=lambda *done: rows.append(done[0] // 50))
+    write_map(
+        job(tmp_path / "hsi.tif"),
+        tmp_path / "map.tif",
+        BESIDE,
+        progress=lambda *done: rows.append(done[0] // 50),
+    )
     assert rows[0] == 24
     for end in (".tif", "_probabilities.tif", "_uncertainty.tif", "_areas.csv", "_preview.png"):
         whole, found = ((tmp_path / f"{name}{end}").read_bytes() for name in ("whole", "map"))
@@ -146,46 +164,58 @@ def test_a_killed_prediction_loses_only_what_was_not_safe(tmp_path, bands, monke
     monkeypatch.setattr(parts_module, "SECONDS_AT_RISK", 0.0)
     monkeypatch.setattr(parts_module.Parts, "__exit__", lambda self, *error: self.close())  # as SIGKILL would
     with pytest.raises(Stopped):
-        write_map(job(tmp_path), tmp_path / "map.tif", progress=stop_after(24))
+        write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif", progress=stop_after(24))
     with (tmp_path / "map.tif.part").open("r+b") as file:
         file.seek(24 * SHAPE[1])
         file.write(b"\x07" * 99)  # rows that were being written
     rows = []
-    write_map(job(tmp_path), tmp_path / "map.tif", progress=lambda *done: rows.append(done[0] // 50))
+    write_map(
+        job(tmp_path / "hsi.tif"), tmp_path / "map.tif", progress=lambda *done: rows.append(done[0] // 50)
+    )
     assert rows[0] == 24
     with rasterio.open(tmp_path / "map.tif") as file:
         assert set(np.unique(file.read(1))) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("given", "change"),
     [
-        lambda folder: SimpleNamespace(settings={"overlap": 0.25}),
-        lambda folder: write_raster(folder / "hsi.tif", np.ones((3, *SHAPE), np.float32)),
-        lambda folder: (folder / "map.tif.part.json").write_text("{"),
-        lambda folder: (folder / "map.tif.part").unlink(),
+        ("hsi.tif", lambda folder: {"settings": {"overlap": 0.25}}),
+        ("hsi.tif", lambda folder: write_raster(folder / "hsi.tif", OTHER)),
+        ("hsi.vrt", lambda folder: write_raster(folder / "source.tif", OTHER)),
+        ("array", lambda folder: {"given": OTHER}),
+        ("hsi.tif", lambda folder: {"place": Grid(SHAPE, CRS, from_origin(0, 0, 1, 1), "")}),
+        ("hsi.tif", lambda folder: (folder / "map.tif.part.json").write_text("{")),
+        ("hsi.tif", lambda folder: (folder / "map.tif.part").unlink()),
     ],
-    ids=["options", "raster", "state", "rows"],
+    ids=["options", "raster", "source of a raster", "array", "grid", "state", "rows"],
 )
-def test_what_is_left_of_another_job_is_thrown_away(tmp_path, bands, change):
+def test_what_is_left_of_another_job_is_thrown_away(tmp_path, bands, given, change):
+    if given == "hsi.vrt":
+        virtual_raster(tmp_path)
+    given = bands if given == "array" else tmp_path / given
     with pytest.raises(Stopped):
-        write_map(job(tmp_path), tmp_path / "map.tif", progress=stop_after(24))
-    settings = getattr(change(tmp_path), "settings", {})
+        write_map(job(given), tmp_path / "map.tif", progress=stop_after(24))
+    changed = change(tmp_path)
+    changed = changed if isinstance(changed, dict) else {}
+
+    def other_job():
+        made = job(changed.get("given", given), **changed.get("settings", {}))
+        return made._replace(place=changed.get("place", made.place))
+
     rows = []
-    write_map(
-        job(tmp_path, **settings), tmp_path / "map.tif", progress=lambda *done: rows.append(done[0] // 50)
-    )
+    write_map(other_job(), tmp_path / "map.tif", progress=lambda *done: rows.append(done[0] // 50))
     assert rows[0] == 0
-    write_map(job(tmp_path, **settings), tmp_path / "whole.tif")
+    write_map(other_job(), tmp_path / "whole.tif")
     assert (tmp_path / "whole.tif").read_bytes() == (tmp_path / "map.tif").read_bytes()
 
 
 def test_two_processes_do_not_write_one_map(tmp_path, bands):
     def progress(done, total):
         with pytest.raises(InputError, match=r"map\.tif: another process writes"):
-            write_map(job(tmp_path), tmp_path / "map.tif")
+            write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif")
 
-    write_map(job(tmp_path), tmp_path / "map.tif", progress=progress)
+    write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif", progress=progress)
     assert not (tmp_path / "map.tif.part.lock").exists()
 
 
@@ -194,6 +224,7 @@ def test_two_processes_do_not_write_one_map(tmp_path, bands):
     [
         ("map.png", (), r"map\.png: cannot be written, its name should end in \.tif"),
         ("hsi.tif", (), r"hsi\.tif: cannot be written, it is an input"),
+        ("source.tif", (), r"source\.tif: cannot be written, it is an input"),
         ("map.tif", ("stile",), "no output 'stile' beside a map; did you mean 'style'"),
         (
             "map.tif",
@@ -205,7 +236,11 @@ def test_two_processes_do_not_write_one_map(tmp_path, bands):
 def test_bad_outputs_are_refused_before_anything_is_read(tmp_path, bands, out, beside, message):
     if isinstance(beside, dict):
         beside = {name: tmp_path / path for name, path in beside.items()}
+    given = tmp_path / "hsi.tif"
+    if out == "source.tif":
+        virtual_raster(tmp_path)
+        given = tmp_path / "hsi.vrt"
     before = sorted(tmp_path.iterdir())
     with pytest.raises(InputError, match=message):
-        write_map(job(tmp_path), tmp_path / out, beside)
+        write_map(job(given), tmp_path / out, beside)
     assert sorted(tmp_path.iterdir()) == before

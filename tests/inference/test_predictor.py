@@ -353,6 +353,10 @@ def test_a_raster_cut_short_is_named(work_dir, files, tmp_path):
             "--nodata: 'dsm=0' is for 'dsm', but the rasters are hsi",
         ),
         (["--out", "map.tif", "--scale", "x"], "--scale: 'x', expected a number"),
+        (
+            ["--out", "map.tif", "--scale", "-1e-3", "--offset", "-inf"],
+            "states the offset -inf; a number",
+        ),
         (["--out", "map.tif", "--bands", "hsi=5-2"], "--bands has '5-2'; a list of band numbers"),
         (["--out", "map.tif", "--raster", "hsi"], "--raster: 'hsi', expected MODALITY=FILE"),
         (["--out", "map.tif", "--raster", "hsi=b.tif"], r"'hsi' is given twice \(.*hsi\.tif and b\.tif\)"),

@@ -1,5 +1,7 @@
 """Rasters on another grid are warped while they are read, exactly where they lie and no further."""
 
+import re
+
 import numpy as np
 import pyproj
 import pytest
@@ -217,6 +219,38 @@ def test_grids_that_cannot_be_brought_together_are_refused(tmp_path, other, mess
     with pytest.raises(InputError, match=message) as caught:
         align_rasters("x", opened_pair(tmp_path, **other))
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_crs_is_that_of_the_raster_with_the_same_coordinates(tmp_path):
+    write_raster(tmp_path / "hsi.tif", PLANE[None], crs=None)
+    write_raster(tmp_path / "sar.tif", PLANE[None])
+    rasters = {name: open_raster(tmp_path / f"{name}.tif", name) for name in ("hsi", "sar")}
+    assert align_rasters("x", rasters).crs == CRS
+    (remark,) = rasters["hsi"].remarks
+    assert re.search(r"hsi\.tif: has no CRS; it is taken to be in EPSG:32617, as is .*sar\.tif", remark)
+    assert not rasters["sar"].remarks
+
+
+@pytest.mark.parametrize("left", [179.9, -180.1])
+@pytest.mark.parametrize("method", ["nearest", "bilinear"])
+def test_a_raster_reaches_over_the_180th_meridian(tmp_path, left, method):
+    columns = np.broadcast_to(np.arange(80, dtype=np.float32), (60, 80))
+    path = write_raster(
+        tmp_path / "a.tif", columns[None], from_origin(left, -16.95, 0.0025, 0.0025), "EPSG:4326"
+    )
+    for crs, transform in (
+        ("EPSG:4326", from_origin(-180.05, -16.96, 0.0025, 0.0025)),  # 20 columns further right
+        ("EPSG:32701", from_origin(180_000, 8_119_000, 100, 100)),
+    ):
+        with open_raster(path) as raster:
+            raster.align(Grid((20, 30), crs, transform, "ref"), method)
+            assert not any("of which it covers" in remark for remark in raster.remarks)
+            found = raster.read().floats()[0]
+        if crs == "EPSG:4326":
+            np.testing.assert_allclose(found, np.broadcast_to(np.arange(20, 50), (20, 30)), atol=0.01)
+        else:
+            assert not np.isnan(found).any()
+            assert (np.diff(found, axis=1) >= 0).all()
 
 
 def test_rasters_in_an_unknown_plane_are_aligned_in_it(tmp_path):

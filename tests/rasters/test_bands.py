@@ -57,11 +57,39 @@ def test_a_unit_that_is_not_named_is_guessed_and_said(tmp_path, unit, scale, gue
         "wavelength units = Nanometers\nwavelength = {0, 500, 600}\n",
         "wavelength units = Index\nwavelength = {1, 2, 3}\n",
         "wavelength units = Nanometers\nwavelength = {400, 500}\n",
+        "wavelength units = Nanometers\nwavelength = {400,5, 500,5, 600,5}\n",
+        "wavelength units = Nanometers\nwavelength = {400, 500, 600, 700}\n",
         "wavelength = {1, 2, 30000}\n",
     ],
 )
 def test_what_is_no_wavelength_is_none(tmp_path, header):
     assert bands_of(tmp_path, header).wavelengths is None
+
+
+def test_lists_of_another_length_are_left_out_aloud(tmp_path):
+    found = bands_of(tmp_path, "wavelength units = nm\nwavelength = {400, 500, 600, 700}\nbbl = {1, 0}\n")
+    assert (found.wavelengths, found.names, found.bad) == (None, (), ())
+    assert "lists 4 wavelengths for 3 bands" in found.remark
+    assert "(bbl) is not 3 numbers" in found.remark
+
+
+def test_names_that_are_wavelengths_say_them(tmp_path):
+    path = write_raster(tmp_path / "a.tif", np.ones((3, 2, 2), np.int16))
+    for names, expected in (
+        (("450 nm", "650.5 nm", "2200 nm"), CENTRES),
+        (("Band 1 (0.45 um)", "Band 2 (0.6505 um)", "Band 3 (2.2 um)"), CENTRES),
+        (("10 m", "20 m", "30 m"), None),  # heights
+        (("450 nm", "650.5 nm", "SWIR"), None),
+    ):
+        with rasterio.open(path, "r+") as file:
+            file.descriptions = names
+        with rasterio.open(path) as file:
+            found = read_bands(file)
+        if expected is None:
+            assert (found.wavelengths, found.names) == (None, names)
+        else:
+            np.testing.assert_allclose(found.wavelengths, expected)
+            assert "are taken for their wavelengths" in found.remark
 
 
 def test_bands_of_a_geotiff_carry_wavelengths_too(tmp_path):

@@ -1,5 +1,7 @@
 """Bands are taken by wavelength, by name or by number, and refused where they are others."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,11 @@ def test_bands_come_in_the_order_that_is_expected(raster, known, order):
             dict(names=NAMES),
             "its bands have the names a, b, c, d, but .* B02 blue, ",
         ),
+        (
+            dict(names=("blue mean", "green mean", "red edge", "nir mean")),
+            dict(names=("blue", "green", "red", "nir")),
+            "its bands have the names blue mean, ",
+        ),
         (dict(count=5), dict(), "has 5 bands .* are 4"),
         (dict(bands=(0, 1)), dict(), "has 2 of 4 bands .* are 4"),
     ],
@@ -76,6 +83,12 @@ def test_bands_come_in_the_order_that_is_expected(raster, known, order):
 def test_other_bands_are_refused_with_both_lists(raster, known, message):
     with pytest.raises(InputError, match=f"^a.tif: {message}"):
         take_bands(opened(**raster), KnownBands(4, **known), "the model's")
+
+
+def test_bands_known_by_a_part_of_their_name_are_said():
+    raster = opened(names=("blue max", "green max", "red max", "nir max"))
+    assert taken(raster, KnownBands(4, names=("Blue", "Green", "Red", "NIR"))) == [0, 1, 2, 3]
+    assert re.search(r"names blue max, .* are taken for those with the names Blue,", raster.remarks[0])
 
 
 def test_what_is_known_survives_json():
@@ -99,6 +112,8 @@ def test_values_in_another_unit_are_noticed():
     wide = KnownBands(2, mean=known.mean, std=tuple(2 * np.array(known.mean)), unit="reflectance x 10000")
     with open_raster(image / 10, "hsi") as raster:
         assert unlike_training(raster, wide) == "", "a dark scene"
+    with open_raster(image / 100, "hsi") as raster:
+        assert "in 2 of 2 bands" in unlike_training(raster, wide), "percent"
     with open_raster(image / 10000, "hsi") as raster:
         assert "in 2 of 2 bands" in unlike_training(raster, wide)
         sentence = unlike_training(raster, known)

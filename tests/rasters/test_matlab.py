@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.matlab import list_variables, read_variable
+from m3amba_zoo.rasters.matlab import list_variables, read_image, read_variable
 
 CUBE = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4)
 HEIGHTS = [np.full((2, 3), 1.5), np.full((2, 3), 2.5)]
@@ -115,6 +115,9 @@ def test_cut_short_anywhere(mat: Path) -> None:
 def test_other_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_variable(tmp_path / "absent.mat", "cube")
+    scipy.io.savemat(tmp_path / "struct.mat", {"s": {"cube": CUBE, "nm": [1.0]}})
+    with pytest.raises(InputError, match=r"key 's' holds a struct of s\.cube, s\.nm, expected real numbers"):
+        read_image(tmp_path / "struct.mat", "s")
     page = tmp_path / "page.mat"
     page.write_text("<html>please log in to download this file</html>" * 20)
     with pytest.raises(InputError, match="not a readable MATLAB file"):

@@ -64,6 +64,40 @@ def test_bands_of_several_dtypes_fit_in_one(tmp_path):
     np.testing.assert_array_equal(raster.data, [CUBE[0], CUBE[0] / np.float32(7)])
 
 
+def test_nodata_of_float32_is_found_among_float64(tmp_path):
+    floats = CUBE.astype(np.float32)
+    floats[:, TOP] = -1e34  # another number in float64
+    write_raster(tmp_path / "a.tif", floats[:1], nodata=-1e34)
+    write_raster(tmp_path / "b.tif", CUBE[:1].astype(np.int32))
+    bands = [(tmp_path / "a.tif", "Float32", -1e34), (tmp_path / "b.tif", "Int32", None)]
+    raster, _ = read(vrt(tmp_path / "a.vrt", (12, 10), bands))
+    assert raster.data.dtype == np.float64
+    np.testing.assert_array_equal(raster.missing(), [TOP, np.zeros_like(TOP)])
+    assert Raster(np.full((1, 1, 1), np.inf), nodata=-1.8e308).missing().tolist() == [[[False]]]
+
+
+def test_values_beyond_float32_are_infinite(tmp_path):
+    values = CUBE.astype(np.float64)
+    values[1, 2, 3] = -1.7976931348623157e308
+    with pytest.raises(InputError, match=r"band 1 of 'hsi' holds 1 infinite .*: -1\.79769e\+308\)"):
+        Raster(values).check_finite("hsi")
+    Raster(values, nodata=-1.7976931348623157e308).check_finite("hsi")
+
+
+def test_every_band_has_its_own_mask(tmp_path):
+    write_raster(tmp_path / "a.tif", CUBE)
+    write_raster(tmp_path / "mask.tif", np.where(TOP, 0, 255).astype(np.uint8)[None])
+    source = "<SimpleSource><SourceFilename relativeToVRT='1'>{}</SourceFilename></SimpleSource>"
+    mask = f"<MaskBand><VRTRasterBand dataType='Byte'>{source.format('mask.tif')}</VRTRasterBand></MaskBand>"
+    bands = "".join(
+        f"<VRTRasterBand dataType='Int16' band='{band}'>{source.format('a.tif')}{of_band}</VRTRasterBand>"
+        for band, of_band in ((1, ""), (2, mask))
+    )
+    (tmp_path / "a.vrt").write_text(f"<VRTDataset rasterXSize='10' rasterYSize='12'>{bands}</VRTDataset>")
+    raster, _ = read(tmp_path / "a.vrt")
+    np.testing.assert_array_equal(raster.missing(), [np.zeros_like(TOP), TOP])
+
+
 @pytest.mark.parametrize("inside", [True, False], ids=["internal", "sidecar"])
 def test_masks_of_files_tell_what_is_missing(tmp_path, inside):
     path = write_raster(tmp_path / "a.tif", CUBE, nodata=int(CUBE[0, 11, 9]))
@@ -87,6 +121,22 @@ def test_masked_arrays_and_nan_are_missing():
         assert opened.may_lack_values
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "the raster of 'hsi' is NoneType; a file, a list of files to be stacked, or an array"),
+        ([CUBE, CUBE], "the raster of 'hsi' is list of ndarray; a file"),
+        ([], "the raster of 'hsi' is an empty list; a file"),
+        (CUBE[:, :0], "has 3 bands of 0 x 10 pixels; one is expected"),
+        (CUBE.astype(object), "holds object; real numbers are expected"),
+        (CUBE[0, 0], r"has shape \(10,\); bands, rows and columns are expected"),
+    ],
+)
+def test_what_is_no_raster_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        open_raster(given, "hsi")
+
+
 def test_scale_and_offset_are_applied_and_can_be_stated(tmp_path):
     data = CUBE.copy()
     data[:, TOP] = -1
@@ -100,6 +150,15 @@ def test_scale_and_offset_are_applied_and_can_be_stated(tmp_path):
     plain, remarks = read(path, scale=1, offset=0)
     np.testing.assert_array_equal(plain.data, data)
     assert not remarks
+    with pytest.raises(InputError, match=r"^here states the scale 0; a number other than 0 is"):
+        read(path, scale=0.0)
+    with pytest.raises(InputError, match=r"^here states the offset nan; a number is expected"):
+        read(path, offset=float("nan"))
+    with rasterio.open(path, "r+") as file:
+        file.scales = (1, 1, 0)
+    with pytest.raises(InputError, match=r"a\.tif: band 2 has the scale 0; a number other than 0 is"):
+        read(path)
+    assert len(read(path, bands=(0, 1))[0].data) == 2
 
 
 def test_a_band_called_alpha_is_asked_about(tmp_path):
@@ -113,9 +172,10 @@ def test_a_band_called_alpha_is_asked_about(tmp_path):
     masked, _ = read(path, alpha="mask")
     assert len(masked.data) == 3
     np.testing.assert_array_equal(masked.missing(), np.broadcast_to(rgbn[3] == 0, masked.data.shape))
-    for expected, count in ((4, 4), (3, 3)):  # a model knows how many bands it was trained on
+    for expected, how in ((4, "as data"), (3, "for the mask")):  # a model knows how many bands it reads
         with open_raster(path, "rgb", expected) as opened:
-            assert len(opened.read().data) == count
+            assert len(opened.read().data) == expected
+            assert f"band 3, which the file calls alpha, is taken {how}" in opened.remarks[0]
 
 
 def test_bands_that_the_header_calls_bad_are_left_out_or_contradicted_aloud(tmp_path):
@@ -176,7 +236,10 @@ def test_matlab_files_are_read_the_right_way_round(tmp_path):
         file["lidar"] = CUBE[0].T
     with pytest.raises(InputError, match=r"cube\.mat: is a MATLAB file, so .* as in cube\.mat:hsi"):
         read(path)
-    np.testing.assert_array_equal(read(path, key="lidar")[0].data, CUBE[:1])
+    lidar, remarks = read(path, key="lidar")
+    np.testing.assert_array_equal(lidar.data, CUBE[:1])
+    assert "was not written by MATLAB, which reverses the order of axes" in remarks[0]
+    assert not read(path, key="hsi")[1]
 
 
 def test_numpy_files_are_rasters(tmp_path):
@@ -185,6 +248,13 @@ def test_numpy_files_are_rasters(tmp_path):
     (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:200])
     with pytest.raises(InputError, match=r"b\.npy: not a readable NumPy file"):
         read(tmp_path / "b.npy")
+    np.save(tmp_path / "c.npy", np.array([[1, None]]))
+    with pytest.raises(InputError, match=r"c\.npy: holds Python objects; real numbers"):
+        read(tmp_path / "c.npy")
+    np.savez(tmp_path / "d.npz", hsi=CUBE, lidar=CUBE[0])
+    np.testing.assert_array_equal(open_raster(parse_path(f"{tmp_path}/d.npz:hsi")).read().data, CUBE)
+    with pytest.raises(InputError, match=r"d\.npz: has 2 arrays; expected the key .* it holds hsi, lidar"):
+        read(tmp_path / "d.npz")
 
 
 @pytest.mark.parametrize(
@@ -193,6 +263,8 @@ def test_numpy_files_are_rasters(tmp_path):
         ({"bands": (3,)}, "here: 'bands' has 3, but .* has 3 bands; numbers from 0 to 2"),
         ({"nodata": (1, 2)}, "here: 'nodata' has 2 numbers, but .* has 3 bands"),
         ({"wavelengths": (1, 2)}, "here: 'wavelengths' has 2 numbers, but .* has 3 bands"),
+        ({"wavelengths": (0.4, 0.5, 0.6)}, "here: 'wavelengths' has 0.4, but nm .* look like micrometres"),
+        ({"wavelengths": (400, float("nan"), 600)}, "here: 'wavelengths' has nan, but nm are expected"),
         ({"key": "x"}, "has no array 'x', it holds one raster"),
     ],
 )

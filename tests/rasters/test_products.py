@@ -253,6 +253,31 @@ def test_the_names_of_axes_tell_their_order(tmp_path):
             assert "have no unit and are taken as nm" in opened.remarks[0]
 
 
+def test_attributes_of_netcdf_say_what_is_missing_and_unsigned(tmp_path):
+    data = numbers(2, ROWS, COLUMNS).astype(np.int16)
+    data[0, 0, :4] = 7, -1, 9, -30_000
+    expected = np.zeros(data.shape, bool)
+    path = write_array(tmp_path / "a.nc", data, ("band", "y", "x"))  # its fill value is 7
+    for attributes, missing in (
+        ({"missing_value": np.int16([-1, 9])}, [7, -1, 9]),
+        ({"valid_range": np.int16([0, 30_000])}, [7, -1, -30_000]),
+        ({"valid_min": np.int16(-2)}, [7, -30_000]),
+    ):
+        with h5py.File(path, "a") as file:
+            file["cube"].attrs.update(attributes)
+        expected = np.isin(data, missing)
+        np.testing.assert_array_equal(read(str(path))[0].missing(), expected)
+        with h5py.File(path, "a") as file:
+            for name in attributes:
+                del file["cube"].attrs[name]
+    with h5py.File(path, "a") as file:
+        file["cube"].attrs["_Unsigned"] = "true"
+        file["cube"].attrs["_FillValue"] = np.int16(-30_000)
+    raster = read(str(path))[0]
+    np.testing.assert_array_equal(raster.data, data.view(np.uint16))
+    assert raster.data[raster.missing()].tolist() == [65_536 - 30_000]
+
+
 def test_axes_without_names_are_asked_for(tmp_path):
     data = numbers(8, ROWS, COLUMNS)
     path = write_array(tmp_path / "a.h5", data.transpose(1, 2, 0))
@@ -287,6 +312,17 @@ def test_classic_netcdf_is_not_turned_upside_down_nor_transposed(tmp_path):
         else:
             with pytest.raises(InputError, match=r"y\.nc: its first axis is 'y', which is no axis of bands"):
                 read(str(tmp_path / "y.nc"))
+
+
+def test_netcdf_that_gdal_would_transpose_is_refused(tmp_path):
+    array = xarray.DataArray(numbers(3, ROWS, COLUMNS), dims=("band", "y", "x"))
+    for dims in (("band", "x", "y"), ("x", "y", "band")):
+        array.transpose(*dims).to_netcdf(tmp_path / "a.nc", engine="scipy")
+        with pytest.raises(InputError, match=r"a\.nc: its columns come before its rows"):
+            read(str(tmp_path / "a.nc"))
+    path = write_array(tmp_path / "b.nc", array.data[None].swapaxes(2, 3), ("time", "band", "x", "y"))
+    with pytest.raises(InputError, match=r"has 4 axes, None, band, column, row; three, or rows and columns"):
+        read(str(path))
 
 
 def test_a_product_cut_short_is_refused(tmp_path, cubes):
@@ -332,6 +368,15 @@ def test_xarrays_of_one_band_with_names_or_with_strange_axes():
     assert opened.grid.transform == ORIGIN
     with pytest.raises(InputError, match=r"the array of '.*': its axes are a, b, c; names that tell rows"):
         open_raster(xarray.DataArray(data, dims=("a", "b", "c")))
+
+
+def test_attributes_of_xarrays_are_numbers():
+    array = xarray.DataArray(numbers(3, ROWS, COLUMNS), dims=("band", "y", "x"))
+    for name, value in (("_FillValue", "none"), ("scale_factor", [1.0, 2.0]), ("add_offset", "x")):
+        with pytest.raises(InputError, match=f"its attribute '{name}' is .*; a number is expected"):
+            read(array.assign_attrs({name: value}))
+    days = np.arange(ROWS).astype("datetime64[D]")
+    assert read(array.assign_coords(y=days, x=np.arange(COLUMNS)))[1].grid.transform is None
 
 
 def test_xarrays_are_warped_like_files(tmp_path):

@@ -230,9 +230,10 @@ def test_invalid_shapes_are_named_or_skipped(folder, caplog):
 def test_lines_and_shapes_without_a_value(folder, caplog):
     with pytest.raises(InputError, match=r"1 of 1 features are neither polygons nor points .*LineString"):
         draw(folder, [shapely.LineString([(500_000, 4_000_000), (500_004, 3_999_996)])], ["wheat"])
-    labels = draw(folder, [WHEAT, MAIZE, pixel_box(11, 0, 1, 1)], ["wheat", "maize", None])
+    shapes = [WHEAT, MAIZE, *(pixel_box(11, column, 1, 1) for column in range(3))]
+    labels = draw(folder, shapes, ["wheat ", "maize", None, "", " "])
     np.testing.assert_array_equal(labels, EXPECTED)
-    assert "1 of 3 polygons of" in caplog.text
+    assert "3 of 5 polygons of" in caplog.text
     assert "have no 'crop'" in caplog.text
 
 
@@ -386,7 +387,7 @@ def test_labels_are_described_before_a_manifest_exists(folder):
     assert describe_labels(folder / "roi.txt", grid).classes[0].color == (0, 205, 0)
 
 
-def test_a_label_raster_is_described(folder):
+def test_a_label_raster_is_described(folder, caplog):
     grid = read_grid(folder / "hsi.tif")
     values = np.array([0, 5, 9, 255], np.uint8)
     labels = np.repeat(np.arange(4), 48).reshape(SHAPE)
@@ -397,6 +398,14 @@ def test_a_label_raster_is_described(folder):
     assert found.unlabelled == (0, 255)
     assert [entry[:4] for entry in found.classes] == [(5, "wheat", 48, 48.0), (9, "class 9", 48, 48.0)]
     np.testing.assert_array_equal(found.labels, np.array([0, 1, 2, 0])[labels])
+    write_raster(folder / "one.tif", np.array([0, 5, 5, 255], np.uint8)[labels][None])
+    with pytest.raises(
+        InputError, match=r"two classes .*, it holds 5 \(and 0, 255, taken to mean no class\)"
+    ):
+        describe_labels(folder / "one.tif", grid)
+    write_raster(folder / "one.tif", values[labels][None], nodata=9)
+    assert [entry.value for entry in describe_labels(folder / "one.tif", grid, fewest=1).classes] == [5]
+    assert "marks the value 9 as missing (nodata): its 48 pixels have no class" in caplog.text
     all_four = describe_labels(folder / "labels.tif", grid, unlabelled=[-1])
     assert [entry.value for entry in all_four.classes] == [0, 5, 9, 255]
     write_raster(folder / "labels.tif", (values[labels][None] / 2).astype(np.float32))

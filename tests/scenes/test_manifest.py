@@ -15,6 +15,7 @@ from tiny_rasters import CRS, ORIGIN, pixel_box, write_polygons, write_raster
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.manifest import Manifest
+from m3amba_zoo.scenes.yaml_file import read_yaml
 
 SHAPE = (6, 8)
 LABELS = np.zeros(SHAPE, np.uint8)
@@ -206,7 +207,7 @@ def test_several_scenes_share_the_classes(folder):
     [
         ("modalties", {}, r"scene\.yaml: unknown key 'modalties'; did you mean 'modalities'"),
         ("name", None, r"scene\.yaml: the key 'name' is missing"),
-        ("name", 7, "'name' is 7; a text is expected"),
+        ("name", 7, "'name' is 7; a text, in quotes, is expected"),
         ("classes", None, "the key 'classes' is missing"),
         ("classes", [], r"'classes' is \[\]; a list is expected"),
         ("classes/0", "wheat", "class 1 is 'wheat'; a mapping with the keys name, color, values"),
@@ -236,6 +237,7 @@ def test_several_scenes_share_the_classes(folder):
             "'hsi', file 2: 'path' is 'gone.img', but there",
         ),
         ("modalities/hsi", {"paths": [{"path": "hsi.img", "unit": "m"}]}, "file 1: unknown key 'unit'"),
+        ("modalities/hsi/path", "labels.tif", r"labels\.tif is both the modality 'hsi' and the labels; two"),
         ("grid", "dsm", "'grid' is 'dsm'; hsi or lidar is expected"),
         ("labels/align", "bilinear", "'align' is 'bilinear'; nearest, as labels are never interpolated, is"),
         ("modalities/hsi/wavelengths", ["red"], "'wavelengths' is .*a list of numbers"),
@@ -258,13 +260,13 @@ def test_a_wrong_manifest_is_refused_at_once(folder, way, value, message):
         ("modalities/hsi/wavelengths", [1, 2], "'wavelengths' has 2 numbers, but .* has 5 bands"),
         ("modalities/hsi/key", "x", r"hsi\.img: has no array 'x', it holds one raster"),
         ("modalities/lidar/key", "lidar", r"heights\.mat: no key 'lidar', the file has 'LiDAR', 'note'"),
-        ("modalities/lidar/key", "note", r"heights\.mat: key 'note' holds str, expected real numbers"),
+        ("modalities/lidar/key", "note", r"heights\.mat: key 'note' holds a text, expected real numbers"),
         (
             "labels/unlabelled",
             [0],
             r"labels\.tif has the value 255 in 8 pixels, but the values of the classes are 1",
         ),
-        ("labels/path", "hsi.img", r"labels: .*hsi\.img has 5 bands; one is expected"),
+        ("labels/path", "rgb.tif", r"labels: .*rgb\.tif has 3 bands; one is expected"),
         ("labels/path", "small.tif", r"'harbour': .*hsi\.img and .*small\.tif are 6 x 8 and 6 x 7 pixels"),
         (
             "labels/path",
@@ -275,6 +277,7 @@ def test_a_wrong_manifest_is_refused_at_once(folder, way, value, message):
 )
 def test_files_that_do_not_fit_are_refused(folder, way, value, message):
     write_raster(folder / "small.tif", LABELS[None, :, :7])
+    write_raster(folder / "rgb.tif", np.stack([LABELS] * 3))
     write_raster(folder / "elsewhere.tif", LABELS[None], from_origin(500_010, 4_000_000, 1, 1))
     with pytest.raises(InputError, match=message) as caught:
         build(folder, changed(way, value)).load()
@@ -341,8 +344,21 @@ def test_a_file_that_is_not_yaml_is_refused(folder):
         build(folder, "name: a\nname: b: c\n")
     with pytest.raises(InputError, match=r"scene\.yaml is \['a', 'b'\]; a mapping with the keys name"):
         build(folder, "[a, b]")
+    with pytest.raises(InputError, match=r"scene\.yaml, line 3: the key 'hsi' stands here a second time"):
+        build(folder, "modalities:\n  hsi: {path: a.tif}\n  hsi: {path: b.tif}\n")
     with pytest.raises(InputError, match=r"absent\.yaml: cannot be read \(No such file"):
         Manifest(folder / "absent.yaml")
+
+
+def test_plain_words_of_yaml_are_texts(tmp_path):
+    words = ["no", "on", "y", "010", "08", "1:30", "2024-01-01", "1e3", "null value", "0x1F", "1_000"]
+    plain = tmp_path / "a.yaml"
+    first = ", ".join([*words, "-7", "0", "1.5", "true", "~"])
+    plain.write_text(f"a: [{first}]\nb: &b {{x: 1, y: 2}}\nc: {{<<: *b, y: 3}}\n")
+    expected = {"a": [*words, -7, 0, 1.5, True, None], "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}
+    assert read_yaml(plain) == expected
+    plain.write_text(yaml.safe_dump(expected))  # as new scene writes it
+    assert read_yaml(plain) == expected
 
 
 def test_the_examples_of_the_docstring_are_valid(folder):
