@@ -8,13 +8,14 @@ default_hooks = dict(
     progress=dict(type='ProgressHook'),
     report=dict(type='ReportHook'))
 default_scope = 'm3amba_zoo'
-in_channels = dict(hsi=369, lidar=1)
+epochs = 10
+experiment_name = 'convnext-idtrees'
 load_from = None
 log_processor = dict(window_size=20)
-modalities = (
+modalities = [
     'hsi',
     'lidar',
-)
+]
 model = dict(
     backbone=dict(
         arch=dict(channels=[
@@ -24,6 +25,7 @@ model = dict(
             2,
             2,
         ]),
+        drop_path_rate=0.0,
         gap_before_final_norm=False,
         out_indices=(
             0,
@@ -46,52 +48,120 @@ model = dict(
         ]),
         type='RasterPreprocessor'),
     in_channels=dict(hsi=369, lidar=1),
+    modalities=[
+        'hsi',
+        'lidar',
+    ],
     num_classes=13,
     type='BackboneClassifier',
     window=8)
-num_classes = 13
 optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
-    optimizer=dict(lr=0.003, type='AdamW', weight_decay=0.05),
+    constructor='MatrixDecayConstructor',
+    optimizer=dict(lr=0.001, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
         convert_to_iter_based=True, end=1, start_factor=0.01, type='LinearLR'),
     dict(begin=1, convert_to_iter_based=True, type='CosineAnnealingLR'),
 ]
-pretreatment = dict(hsi=[
-    dict(drop=[
-        (
-            0,
-            0,
-        ),
-    ], type='SelectBands'),
-    dict(floor=20.0, type='CenteredLog'),
-    dict(type='Standardize'),
-    dict(components=12, type='Discriminants'),
-    dict(level=0.7, type='WindowShift'),
-])
-randomness = dict(seed=0)
+pretreatment = 'shifted_discriminants'
+pretreatments = dict(
+    components=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(type='Standardize'),
+        dict(components=30, type='PCA'),
+    ]),
+    discriminants=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+        dict(components=12, type='Discriminants'),
+    ]),
+    log=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+    ]),
+    log_components=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+        dict(components=30, type='PCA'),
+    ]),
+    shifted_discriminants=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+        dict(components=12, type='Discriminants'),
+        dict(level=0.7, type='WindowShift'),
+    ]),
+    standardized=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(type='Standardize'),
+    ]))
+randomness = dict(seed=1)
 runner_type = 'ZooRunner'
 source = dict(type='idtrees')
-split = dict(seed=0, train_fraction=0.6, type='by_scene')
+split = dict(
+    distance=10.0,
+    seed=3,
+    train_fraction=0.65,
+    type='by_scene',
+    val=dict(fraction=0.25, guard=10, seed=1))
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
     batch_size=48,
     collate_fn=dict(type='default_collate'),
     dataset=dict(
-        modalities=(
+        modalities=[
             'hsi',
             'lidar',
-        ),
+        ],
         overlap=0.5,
         source=dict(type='idtrees'),
-        split=dict(seed=0, train_fraction=0.6, type='by_scene'),
+        split=dict(
+            distance=10.0,
+            seed=3,
+            train_fraction=0.65,
+            type='by_scene',
+            val=dict(fraction=0.25, guard=10, seed=1)),
         type='SceneWindows',
         window=8),
     num_workers=0,
     sampler=dict(round_up=False, shuffle=False, type='DefaultSampler'))
 test_evaluator = dict(type='SceneMetric')
+tile = 20
 train_cfg = dict(max_epochs=10, type='EpochBasedTrainLoop')
 train_dataloader = dict(
     batch_size=48,
@@ -101,12 +171,17 @@ train_dataloader = dict(
             dict(type='FlipRotate'),
         ],
         balanced=False,
-        modalities=(
+        modalities=[
             'hsi',
             'lidar',
-        ),
+        ],
         source=dict(type='idtrees'),
-        split=dict(seed=0, train_fraction=0.6, type='by_scene'),
+        split=dict(
+            distance=10.0,
+            seed=3,
+            train_fraction=0.65,
+            type='by_scene',
+            val=dict(fraction=0.25, guard=10, seed=1)),
         type='TrainWindows',
         window=8,
         windows_per_epoch=1440),

@@ -1,7 +1,5 @@
-custom_hooks = [
-    dict(momentum=0.02, type='EMAHook'),
-]
 default_hooks = dict(
+    averaging=dict(momentum=0.02, type='EMAHook'),
     checkpoint=dict(interval=1, max_keep_ckpts=1, type='SafeCheckpointHook'),
     data_check=dict(type='DataCheckHook'),
     epoch_seed=dict(type='EpochSeedHook'),
@@ -11,13 +9,14 @@ default_hooks = dict(
     progress=dict(type='ProgressHook'),
     report=dict(type='ReportHook'))
 default_scope = 'm3amba_zoo'
-in_channels = dict(hsi=369, lidar=1)
+epochs = 10
+experiment_name = 'm3amba-idtrees'
 load_from = None
 log_processor = dict(window_size=20)
-modalities = (
+modalities = [
     'hsi',
     'lidar',
-)
+]
 model = dict(
     adapter=dict(type='LinearAdapter'),
     data_preprocessor=dict(
@@ -30,82 +29,129 @@ model = dict(
             ], type='SelectBands'),
             dict(floor=20.0, type='CenteredLog'),
             dict(type='Standardize'),
-            dict(components=12, type='Discriminants'),
-            dict(level=0.7, type='WindowShift'),
+            dict(components=30, type='PCA'),
         ]),
         type='RasterPreprocessor'),
-    embed_dim=48,
+    embed_dim=64,
     in_channels=dict(hsi=369, lidar=1),
     loss=dict(
         consistency=0.0, cross_entropy=1.0, streams=0.5, type='StreamLoss'),
-    neck=dict(d_state=8, depth=1, drop_path=0.1, type='CrossMamba'),
+    modalities=[
+        'hsi',
+        'lidar',
+    ],
+    neck=dict(d_state=8, depth=2, drop_path=0.1, type='CrossMamba'),
     num_classes=13,
-    posterior=dict(
-        expert=dict(
-            mean=3,
-            pretreatment=dict(hsi=[
-                dict(drop=[
-                    (
-                        0,
-                        0,
-                    ),
-                ], type='SelectBands'),
-                dict(floor=20.0, type='CenteredLog'),
-                dict(type='Standardize'),
-            ]),
-            type='DiscriminantExpert'),
-        prior_power=0.5,
-        smooth=1.5,
-        type='Posterior',
-        views=8),
     type='M3amba',
     window=8)
-num_classes = 13
 optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
-    optimizer=dict(lr=0.003, type='AdamW', weight_decay=0.05),
-    paramwise_cfg=dict(
-        bias_decay_mult=0.0, flat_decay_mult=0.0, norm_decay_mult=0.0),
+    constructor='MatrixDecayConstructor',
+    optimizer=dict(lr=0.0003, type='AdamW', weight_decay=0.05),
     type='OptimWrapper')
 param_scheduler = [
     dict(
         convert_to_iter_based=True, end=1, start_factor=0.01, type='LinearLR'),
     dict(begin=1, convert_to_iter_based=True, type='CosineAnnealingLR'),
 ]
-pretreatment = dict(hsi=[
-    dict(drop=[
-        (
-            0,
-            0,
-        ),
-    ], type='SelectBands'),
-    dict(floor=20.0, type='CenteredLog'),
-    dict(type='Standardize'),
-    dict(components=12, type='Discriminants'),
-    dict(level=0.7, type='WindowShift'),
-])
+pretreatment = 'log_components'
+pretreatments = dict(
+    components=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(type='Standardize'),
+        dict(components=30, type='PCA'),
+    ]),
+    discriminants=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+        dict(components=12, type='Discriminants'),
+    ]),
+    log=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+    ]),
+    log_components=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+        dict(components=30, type='PCA'),
+    ]),
+    shifted_discriminants=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(floor=20.0, type='CenteredLog'),
+        dict(type='Standardize'),
+        dict(components=12, type='Discriminants'),
+        dict(level=0.7, type='WindowShift'),
+    ]),
+    standardized=dict(hsi=[
+        dict(drop=[
+            (
+                0,
+                0,
+            ),
+        ], type='SelectBands'),
+        dict(type='Standardize'),
+    ]))
 randomness = dict(seed=4)
 runner_type = 'ZooRunner'
 source = dict(type='idtrees')
-split = dict(seed=4, train_fraction=0.6, type='by_scene')
+split = dict(
+    distance=10.0,
+    seed=3,
+    train_fraction=0.65,
+    type='by_scene',
+    val=dict(fraction=0.25, guard=10, seed=4))
 test_cfg = dict(type='TestLoop')
 test_dataloader = dict(
     batch_size=48,
     collate_fn=dict(type='default_collate'),
     dataset=dict(
-        modalities=(
+        modalities=[
             'hsi',
             'lidar',
-        ),
+        ],
         overlap=0.5,
         source=dict(type='idtrees'),
-        split=dict(seed=4, train_fraction=0.6, type='by_scene'),
+        split=dict(
+            distance=10.0,
+            seed=3,
+            train_fraction=0.65,
+            type='by_scene',
+            val=dict(fraction=0.25, guard=10, seed=4)),
         type='SceneWindows',
         window=8),
     num_workers=0,
     sampler=dict(round_up=False, shuffle=False, type='DefaultSampler'))
 test_evaluator = dict(type='SceneMetric')
-train_cfg = dict(max_epochs=7, type='EpochBasedTrainLoop')
+tile = 20
+train_cfg = dict(max_epochs=10, type='EpochBasedTrainLoop')
 train_dataloader = dict(
     batch_size=48,
     collate_fn=dict(type='default_collate'),
@@ -114,12 +160,17 @@ train_dataloader = dict(
             dict(type='FlipRotate'),
         ],
         balanced=False,
-        modalities=(
+        modalities=[
             'hsi',
             'lidar',
-        ),
+        ],
         source=dict(type='idtrees'),
-        split=dict(seed=4, train_fraction=0.6, type='by_scene'),
+        split=dict(
+            distance=10.0,
+            seed=3,
+            train_fraction=0.65,
+            type='by_scene',
+            val=dict(fraction=0.25, guard=10, seed=4)),
         type='TrainWindows',
         window=8,
         windows_per_epoch=1440),

@@ -18,7 +18,7 @@ from workshop.cards.files import measure
 from workshop.cards.front_matter import ZOO
 
 INDEX = "index.json"
-NOT_CARDS = ("runs",)  # the leaderboard's records lie there
+NOT_CARDS = ("runs", "test_parts")  # what the leaderboard keeps of its runs
 TABLE = "cards"
 _README = f"""# Model cards
 
@@ -28,7 +28,7 @@ _README = f"""# Model cards
 
 
 def card_folders(cards: Path) -> list[Path]:
-    """Return the folders of cards in a folder, by name: all but ``runs`` and hidden ones.
+    """Return the folders of cards in a folder, by name: all but the leaderboard's and hidden ones.
 
     Raises:
         InputError: if the folder does not exist.
