@@ -94,7 +94,10 @@ class Raster:
 
     def floats(self) -> NDArray[np.float32]:
         """Return the bands as float32 ``(C, H, W)``, NaN where a value is missing."""
-        with np.errstate(over="ignore"):  # of missing values; ``check_finite`` refuses others
+        if self.data.dtype == np.float64:
+            with np.errstate(over="ignore"):  # of missing values; ``check_finite`` refuses others
+                values = self.data.astype(np.float32, order="C")
+        else:
             values = self.data.astype(np.float32, order="C")
         if self.nodata is not None or self.mask is not None:
             values[self.missing()] = np.nan

@@ -26,6 +26,21 @@ def test_a_draw_names_one_window_and_epochs_differ():
     assert not np.array_equal(first["inputs"]["sar"], other["inputs"]["sar"])
 
 
+def test_windows_are_turned_and_mirrored_in_all_eight_ways():
+    square = np.arange(9.0, dtype=np.float32).reshape(1, 3, 3)
+    turned = [np.rot90(square, turns, (-2, -1)) for turns in range(4)]
+    ways = [way.tolist() for kept in turned for way in (kept, kept[..., ::-1])]
+    found = []
+    flip_rotate = TRANSFORMS.build({"type": "FlipRotate"})
+    for seed in range(60):
+        draws = np.random.default_rng(seed)
+        expected = ways[2 * draws.integers(4) + draws.integers(2)]
+        inputs, labels = flip_rotate({"hsi": square}, square[0], np.random.default_rng(seed))
+        assert inputs["hsi"].tolist() == expected == [labels.tolist()]
+        found.append(expected)
+    assert all(way in found for way in ways)
+
+
 def test_windows_of_one_pixel_are_the_training_pixels():
     dataset = train_windows(window=1, augmentation=[{"type": "FlipRotate"}])
     items = [dataset[Draw(0, 0, position)] for position in range(9)]  # some of them flipped
