@@ -45,8 +45,10 @@ class MapProgress:
             if done:
                 self._console.print(f"goes on where it was stopped, at {100 * done / total:.1f} %")
             return
+        if done == self._first[0]:
+            return
         rate = (done - self._first[0]) / max(now - self._first[1], 1e-9)
-        left = timedelta(seconds=round((total - done) / max(rate, 1e-9)))
+        left = timedelta(seconds=round((total - done) / rate))
         state = f"{100 * done / total:.1f} % of {total:,} pixels, {rate:,.0f} pixels/s, {left} left"
         if self._console.is_terminal:
             self._bar.update(self._task, total=total, completed=done, state=state)
