@@ -213,3 +213,18 @@ def test_data_workers_leave_it_to_their_process(config, number):
 def test_the_command_that_goes_on(monkeypatch, given, expected):
     monkeypatch.setattr(sys, "argv", ["m3amba train", *given])
     assert own_command.resuming_command() == expected
+
+
+def test_data_workers_that_start_anew_do_not_start_a_second_training(config):
+    text = config.read_text().replace("num_workers=0", "num_workers=1", 1)
+    config.write_text(text + 'env_cfg = dict(mp_cfg=dict(mp_start_method="spawn"))\n')
+    path = os.pathsep.join([str(Path(__file__).parent), str(REPOSITORY)])
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "tools/train.py", config, "--work-dir", "run", "--no-test",
+         "--cfg-options", "train_cfg.max_epochs=2"],
+        capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained parameters") == 1
+    assert "Traceback" not in done.stderr
