@@ -94,6 +94,7 @@ def set_amp(config: Config) -> None:
         InputError: if the optimiser's wrapper does not support it.
     """
     kind = config.optim_wrapper.get("type", "OptimWrapper")
+    kind = getattr(kind, "__name__", kind)  # MMEngine's configs in plain Python have the class itself
     if kind not in ("OptimWrapper", "AmpOptimWrapper"):
         raise InputError(f"--amp: optim_wrapper.type is '{kind}', expected OptimWrapper or AmpOptimWrapper")
     config.optim_wrapper.type = "AmpOptimWrapper"
@@ -130,6 +131,12 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
                         parent.rmdir()
             if fault := _config_fault(error):
                 raise InputError(f"{config.filename}: {fault}") from error
+        if "Expected more than 1 value per channel when training" in str(error):  # torch's words
+            raise InputError(
+                f"{config.filename}: a batch has one window, but batch norm needs two; expected windows an "
+                "epoch and train_dataloader.batch_size that leave no single one, or "
+                "train_dataloader.drop_last=True"
+            ) from error
         if isinstance(error, OSError) and error.strerror and not error.filename:
             raise InputError(f"{config.work_dir}: cannot be written ({error.strerror})") from error
         raise
@@ -188,7 +195,8 @@ def _require_writable(work_dir: Path) -> None:
 
 def _config_fault(error: BaseException) -> str | None:
     """Return the error in the config if MMEngine, the optimiser or the data loader raised it, else None."""
-    if not isinstance(error, (KeyError, TypeError, ValueError, AssertionError)):
+    kinds = (KeyError, TypeError, ValueError, AssertionError, ImportError, SyntaxError)
+    if not isinstance(error, kinds):
         return None
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     if not frame.f_globals.get("__name__", "").startswith(("mmengine.", "torch.optim.", "torch.utils.data.")):

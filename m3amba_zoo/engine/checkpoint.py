@@ -115,10 +115,15 @@ def load_into(runner: Runner, checkpoint: dict[str, Any], path: str | Path) -> N
     """Load a checkpoint's weights into a Runner's model.
 
     Raises:
-        InputError: if ``check_weights`` refuses them.
+        InputError: if ``check_weights`` refuses them, or they are not finite.
     """
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     check_weights(runner, checkpoint, path)
+    for name, _ in bare_model(runner).named_parameters():
+        if not torch.isfinite(checkpoint["state_dict"][name]).all():
+            raise InputError(
+                f"{path}: '{name}' has values that are NaN or infinite, expected trained weights"
+            )
     bare_model(runner).load_state_dict(checkpoint["state_dict"], strict=False)
     runner._has_loaded = True
     runner.logger.info(f"Load checkpoint from {path}")
