@@ -1,12 +1,9 @@
 """Runs a call in a process of its own that is killed at a chosen change of the disk."""
 
 import os
-import signal
-import sys
 from pathlib import Path
 
-WRITES = os.O_WRONLY | os.O_RDWR
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
+from workshop.soak.faults import kill_at
 
 
 def killed_at(change, folder, call):
@@ -17,22 +14,11 @@ def killed_at(change, folder, call):
     """
     process = os.fork()
     if process == 0:
-        left = change
-
-        def count(event, arguments):
-            nonlocal left
-            writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
-            if not (writes or event in CHANGES) or not str(arguments[0]).startswith(str(folder)):
-                return
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
         try:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1)
             os.dup2(null, 2)
-            sys.addaudithook(count)
+            kill_at(change, Path(folder))
             call()
         finally:
             os._exit(0)
