@@ -17,6 +17,7 @@ from typing import Any
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
@@ -96,6 +97,7 @@ DATA_SAMPLERS = _child(MMENGINE_DATA_SAMPLERS, "datasets")
 TRANSFORMS = _child(MMENGINE_TRANSFORMS, "datasets")
 METRICS = _child(MMENGINE_METRICS, "evaluation")
 HOOKS = _child(MMENGINE_HOOKS, "engine")
+LOOPS = _child(MMENGINE_LOOPS, "engine")
 RUNNERS = _child(MMENGINE_RUNNERS, "engine")
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")
 OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, "engine")

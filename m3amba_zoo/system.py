@@ -6,12 +6,15 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
+import psutil
 
 from m3amba_zoo.errors import InputError
 
@@ -24,19 +27,26 @@ OFFLINE_VARIABLE = "M3AMBA_OFFLINE"
 CACHE_VARIABLE = "M3AMBA_CACHE"
 WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"  # a folder of cards, and of encoders' weights
 NOT_OFFLINE = ("", "0", "false", "no", "off")
+HOST = re.sub(r"\W", "_", platform.node())
+CLOCKS = 5.0  # s by which the clocks of files and of processes may differ
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # Linux's numbers (renameat2(2))
 
 
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it is renamed to ``path`` at the end, or deleted on failure.
 
+    What a killed process left of the same file is removed first.
+
     Raises:
         InputError: if the file cannot be written (no folder, no permission, a full disk). An earlier file of
             that name is then unchanged.
     """
     path = Path(path)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    aside = _aside(path, path.name)
     try:
+        for left in _left_behind(path.parent, path.name):
+            left.unlink(missing_ok=True)
         yield aside
         aside.replace(path)
     except OSError as error:
@@ -51,6 +61,7 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder to fill; it is moved to ``path`` when the block ends, or deleted on failure.
 
     It has the final name already, inside a hidden folder beside ``path``, for code that reads that name.
+    What a killed process left of the same folder is removed first, and what it had moved aside put back.
 
     Args:
         path: of the folder; missing parents are made.
@@ -61,22 +72,24 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
             is then unchanged.
     """
     path = Path(os.path.abspath(path))
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = _aside(path, f".{path.name}")
     folder, before = aside / "new" / path.name, aside / "before"
     first = not path.parent.exists()
     try:
+        _clear_up(path)
         folder.mkdir(parents=True)
         yield folder
         if path.exists() and not replace:
             path.rmdir()
-        elif path.exists():
-            path.rename(before)
-        try:
+        if not path.exists():
             folder.rename(path)
-        except BaseException:
-            if before.exists():
+        elif not _exchanged(folder, path):
+            path.rename(before)
+            try:
+                folder.rename(path)
+            except BaseException:
                 before.rename(path)
-            raise
+                raise
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -84,6 +97,60 @@ def whole_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
         if first:
             with contextlib.suppress(OSError):  # not empty if the folder was written
                 path.parent.rmdir()
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove what killed processes left half-written in a folder and in those below it.
+
+    Only for folders that are the package's own, such as work dirs: a name that ends in ``.<number>.part``
+    could be a user's elsewhere.
+    """
+    for below in (Path(folder), *(path for path in Path(folder).rglob("*") if path.is_dir())):
+        for left in list(_left_behind(below)):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _aside(path: Path, name: str) -> Path:
+    """Return where this process writes what is to become ``path``."""
+    return path.with_name(f"{name}.{HOST}-{os.getpid()}.part")
+
+
+def _left_behind(folder: Path, name: str | None = None) -> Iterator[Path]:
+    """Yield the parts of a file or folder, or of any, whose process was on this machine and is dead."""
+    pattern = re.compile(rf"{'.+' if name is None else re.escape(name)}\.(?:(\w*)-)?(\d+)\.part")
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        found = pattern.fullmatch(path.name)
+        if found and found[1] in (HOST, None) and not _is_at_work(int(found[2]), path):
+            yield path
+
+
+def _is_at_work(process: int, part: Path) -> bool:
+    """Return whether a process lives and may have written a part: its number may be given anew."""
+    try:
+        return psutil.Process(process).create_time() < part.stat().st_mtime + CLOCKS
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
+    except psutil.Error:  # another user's
+        return True
+
+
+def _clear_up(path: Path) -> None:
+    """Put a folder back that a killed process has moved aside, and remove what it was to be replaced by."""
+    for left in list(_left_behind(path.parent, f".{path.name}")):
+        if (left / "before").exists() and not path.exists():
+            (left / "before").rename(path)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, so that there is one at every moment; False where that is unknown."""
+    if not sys.platform.startswith("linux"):
+        return False
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    paths = os.fsencode(one), os.fsencode(other)
+    return exchange is not None and not exchange(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE)
 
 
 def same_file(one: str | Path, other: str | Path) -> bool:

@@ -7,4 +7,5 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the workshop is 
 
 from m3amba_zoo.cli.main import run
 
-run("workshop.cli.card")
+if __name__ == "__main__":  # a data worker that is started anew imports this file
+    run("workshop.cli.card")

@@ -2,4 +2,5 @@
 
 from m3amba_zoo.cli.main import run
 
-run("m3amba_zoo.cli.train")
+if __name__ == "__main__":  # a data worker that is started anew imports this file
+    run("m3amba_zoo.cli.train")

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from m3amba_zoo.cli.running import name_of, print_line, require, starting
+from m3amba_zoo.cli.running import name_of, print_line, require
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
 from m3amba_zoo.evaluation.record import METRICS_FILE, build_record, write_json
@@ -36,26 +36,23 @@ def run_classifier(config: Config) -> None:
     dataset = config.test_dataloader.dataset
     seed = config.get("randomness", {}).get("seed", 0)
     name = name_of(config)
-    with starting(config):
-        default_args = {"modalities": list(dataset.modalities)}
-        classifier: PixelClassifier = CLASSIFIERS.build(
-            config.classifier.to_dict(), default_args=default_args
-        )
-        data = load_scene_data(dataset.source, dataset.split)
-        part = dataset.get("part", "test")
-        if data.split.count(part) == 0:
-            raise InputError(f"split '{data.split.name}' of {data.name} has no {part} pixel")
-        print_line(
-            f"{name}: {type(classifier).__name__} on {data.name}, split {data.split.name}: "
-            f"{data.split.count('train'):,} training pixels, {data.split.count(part):,} {part} pixels, "
-            f"seed {seed}"
-        )
-        if data.note:
-            print_line(data.note)
-        began = time.perf_counter()
-        classifier.fit(data, seed)
-        if classifier.warning:
-            print_line(f"warning: {classifier.warning}")
+    default_args = {"modalities": list(dataset.modalities)}
+    classifier: PixelClassifier = CLASSIFIERS.build(config.classifier.to_dict(), default_args=default_args)
+    data = load_scene_data(dataset.source, dataset.split)
+    part = dataset.get("part", "test")
+    if data.split.count(part) == 0:
+        raise InputError(f"split '{data.split.name}' of {data.name} has no {part} pixel")
+    print_line(
+        f"{name}: {type(classifier).__name__} on {data.name}, split {data.split.name}: "
+        f"{data.split.count('train'):,} training pixels, {data.split.count(part):,} {part} pixels, "
+        f"seed {seed}"
+    )
+    if data.note:
+        print_line(data.note)
+    began = time.perf_counter()
+    classifier.fit(data, seed)
+    if classifier.warning:
+        print_line(f"warning: {classifier.warning}")
     fitted = time.perf_counter()
     print_line(f"fitted in {fitted - began:.0f} s; predicting")
     predicted = predict_scenes(classifier, data, None if dataset.get("whole_scenes", True) else part)

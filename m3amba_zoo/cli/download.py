@@ -162,12 +162,13 @@ def _golden(folder: Path) -> str:
 def _export(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     """Write a mirror, after all cards were found complete."""
     from m3amba_zoo.hub.resolve import find_whole_card
-    from m3amba_zoo.hub.transport import export_mirror, require_new_folder
+    from m3amba_zoo.hub.transport import export_mirror, is_mirror, require_new_folder
 
     chosen = {name: _known(name, models) for name in args.names or models}
     if not chosen:
         raise InputError("no model is published yet: there is nothing to export")
-    require_new_folder(args.folder)
+    if not is_mirror(args.folder, chosen):
+        require_new_folder(args.folder)  # before anything is fetched
     cards = {name: find_whole_card(model, args.mirror) for name, model in chosen.items()}
     export_mirror(cards, chosen, args.folder)
     print_line(f"wrote {len(cards)} models to {args.folder}; check them there with: sha256sum -c SHA256SUMS")

@@ -6,29 +6,34 @@ Nothing heavy is imported here, so that ``-h`` answers at once.
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from m3amba_zoo import stopping
+from m3amba_zoo.cli.own_command import own_command
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.system import keep_freed_memory
 
 COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
-INTERRUPTED = 130
+BY_SIGNAL = 128  # and the signal's number, as shells have it
 BROKEN_PIPE = 141
 CONTINUING = ("download", "leaderboard", "predict")  # commands that skip what is done already
+LONG = ("train", "test", "predict", "leaderboard")
 
 
 def run(module: str) -> NoReturn:
     """Run the ``main()`` of a command's module, such as ``m3amba_zoo.cli.train``, and exit.
 
     The exit code is that of ``main``, 2 for bad input and for files that cannot be read or written (with one
-    sentence on stderr), 141 if nobody reads the output any more, or 130 after an interrupt. The text of a
-    KeyboardInterrupt says how to go on.
+    sentence on stderr), 141 if nobody reads the output any more, or 130, 143 and 129 after SIGINT, SIGTERM
+    and SIGHUP. The text of a KeyboardInterrupt is the command that goes on.
     """
     sys.exit(_exit_code(module))
 
@@ -56,25 +61,47 @@ def main() -> NoReturn:
 def _exit_code(module: str) -> int:
     logging.raiseExceptions = False  # else every log line on a full disk prints a traceback
     keep_freed_memory()
-    try:
-        return import_module(module).main() or 0
-    except InputError as error:
-        message = str(error)
-    except BrokenPipeError:  # the reader of the output, such as head, has gone
+    name = module.rpartition(".")[2]
+    with stopping.listening() as ignored:
+        if ignored and name in LONG:
+            print(
+                f"{' and '.join(ignored)} will be ignored, as nohup and background jobs have it; "
+                f"to stop this: kill -TERM {os.getpid()}",
+                file=sys.stderr,
+            )
+        try:
+            return import_module(module).main() or 0
+        except SystemExit:
+            raise
+        except BaseException as error:
+            number = stopping.asked()
+            if isinstance(error, KeyboardInterrupt):
+                number = getattr(error, "number", number or signal.SIGINT)
+            if number is not None:  # foreign code may have made another error of it
+                _say_stopped(name, str(error) if isinstance(error, KeyboardInterrupt) else "")
+                return BY_SIGNAL + number
+            return _failed(error)
+
+
+def _failed(error: BaseException) -> int:
+    """Print one sentence for an error that a user can fix and return the exit code; raise any other."""
+    if isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
         return BROKEN_PIPE
-    except OSError as error:
-        if error.strerror is None:  # not from the operating system: our own bug, which needs its traceback
-            raise
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror is not None:
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    except KeyboardInterrupt as interrupt:
-        hint = str(interrupt)
-        if module.rpartition(".")[2] in CONTINUING:
-            hint = "the same command goes on where this one stopped"
-        print(f"interrupted; {hint}" if hint else "interrupted", file=sys.stderr)
-        return INTERRUPTED
+    elif not isinstance(error, InputError):  # our own bug, which needs its traceback
+        raise error
     print(f"error: {message}", file=sys.stderr)
     return USAGE_ERROR
+
+
+def _say_stopped(command: str, goes_on: str) -> None:
+    if command in CONTINUING:
+        goes_on = goes_on or own_command()
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"stopped; this goes on: {goes_on}" if goes_on else "stopped", file=sys.stderr)
 
 
 def _commands() -> dict[str, str]:

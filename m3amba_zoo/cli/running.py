@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.errors import InputError, close_names, one_line
+from m3amba_zoo.locks import work_dir_lock
+from m3amba_zoo.system import sweep
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -27,7 +29,7 @@ LAUNCHERS = {
     "none": None,
     "pytorch": "RANK",
     "slurm": "SLURM_PROCID",
-    "mpi": "OMPI_COMM_WORLD_LOCAL_RANK",
+    "mpi": "OMPI_COMM_WORLD_RANK",
 }
 
 
@@ -92,6 +94,7 @@ def set_amp(config: Config) -> None:
         InputError: if the optimiser's wrapper does not support it.
     """
     kind = config.optim_wrapper.get("type", "OptimWrapper")
+    kind = getattr(kind, "__name__", kind)  # MMEngine's configs in plain Python have the class itself
     if kind not in ("OptimWrapper", "AmpOptimWrapper"):
         raise InputError(f"--amp: optim_wrapper.type is '{kind}', expected OptimWrapper or AmpOptimWrapper")
     config.optim_wrapper.type = "AmpOptimWrapper"
@@ -99,22 +102,26 @@ def set_amp(config: Config) -> None:
 
 @contextlib.contextmanager
 def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Turn an error in the config into an InputError, and remove the new work dir of a run that failed early.
+    """Hold the work dir for a run: no other may use it, and what killed ones left half-written is removed.
 
-    The work dir is removed only if no training has started and no checkpoint is in it.
+    An error in the config becomes an InputError. The new work dir of a run that failed early is removed, if
+    no training has started and no checkpoint is in it.
 
     Args:
         config: the run's config.
         started: returns whether training has started.
 
     Raises:
+        BusyError: if another run has the work dir.
         InputError: if the config names a part that is not registered or gives a part arguments that it does
             not have, or if a file cannot be written.
     """
     work_dir = Path(config.work_dir).absolute()
     missing = [path for path in (work_dir, *work_dir.parents) if not path.exists()]
     try:
-        yield
+        with work_dir_lock(config.work_dir) if _leads(config) else contextlib.nullcontext():
+            sweep(work_dir)
+            yield
     except BaseException as error:
         if not started():
             if missing and not any(work_dir.rglob("*.pth")):
@@ -124,6 +131,12 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
                         parent.rmdir()
             if fault := _config_fault(error):
                 raise InputError(f"{config.filename}: {fault}") from error
+        if "Expected more than 1 value per channel when training" in str(error):  # torch's words
+            raise InputError(
+                f"{config.filename}: a batch has one window, but batch norm needs two; expected windows an "
+                "epoch and train_dataloader.batch_size that leave no single one, or "
+                "train_dataloader.drop_last=True"
+            ) from error
         if isinstance(error, OSError) and error.strerror and not error.filename:
             raise InputError(f"{config.work_dir}: cannot be written ({error.strerror})") from error
         raise
@@ -145,19 +158,30 @@ def build_runner(config: Config, loops: tuple[str, ...], resumed: Path | None = 
     """
     from mmengine.registry import OPTIMIZERS
 
+    from m3amba_zoo import stopping
     from m3amba_zoo.engine import check_parts
+    from m3amba_zoo.engine.stop_hook import StopHook
     from m3amba_zoo.registry import RUNNERS
 
     optimizer = config.get("optim_wrapper", {}).get("optimizer", {}).get("type")
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:  # MMEngine does not check it
         raise InputError(f"{config.filename}: {_unknown(optimizer, OPTIMIZERS.name)}")
-    runner = RUNNERS.build(config)
+    with stopping.whole_steps():  # MMEngine formats the config, where an interrupt becomes a SyntaxError
+        runner = RUNNERS.build(config)
+    stopping.check()
+    runner.register_hook(StopHook())
     if resumed is not None:
         runner._resume, runner._load_from = True, str(resumed)
     for loop in loops:
         getattr(runner, loop)  # MMEngine builds a loop at first access
     check_parts(runner)
     return runner
+
+
+def _leads(config: Config) -> bool:
+    """Return whether this process is the first of its run; it has not joined the others yet."""
+    variable = LAUNCHERS[config.get("launcher") or "none"]
+    return variable is None or os.environ.get(variable, "0") == "0"
 
 
 def _require_writable(work_dir: Path) -> None:
@@ -171,7 +195,8 @@ def _require_writable(work_dir: Path) -> None:
 
 def _config_fault(error: BaseException) -> str | None:
     """Return the error in the config if MMEngine, the optimiser or the data loader raised it, else None."""
-    if not isinstance(error, (KeyError, TypeError, ValueError, AssertionError)):
+    kinds = (KeyError, TypeError, ValueError, AssertionError, ImportError, SyntaxError)
+    if not isinstance(error, kinds):
         return None
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     if not frame.f_globals.get("__name__", "").startswith(("mmengine.", "torch.optim.", "torch.utils.data.")):

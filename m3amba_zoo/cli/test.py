@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
 from m3amba_zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(
             f"CHECKPOINT is missing; expected one for {args.config}, or --scene for a trained model"
         )
+    from m3amba_zoo import stopping
     from m3amba_zoo.cli.running import (
         build_runner,
         config_of,
@@ -42,8 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_seed(config, meta["seed"], splits=meta[SEEDED_SPLITS])
     started_from = None if config.get("resume") else config.get("load_from")
     config.resume, config.load_from = False, None
-    before = files_of(config.work_dir)
     with starting(config):
+        if not args.overwrite:
+            _require_no_other_results(config, args.checkpoint)
+        before = files_of(config.work_dir)
         runner = build_runner(config, ("test_loop",))
         runner._load_from = str(args.checkpoint)
         runner.cfg.load_from = started_from  # the config, and its hash, are those of the training
@@ -51,9 +58,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         # MMEngine's own Runner would test weights that do not fit the model
         check_weights(runner, read_checkpoint(args.checkpoint, "meta"), args.checkpoint)
         print_header(runner, f"tests {args.checkpoint}")
-        print_scores(runner.test())
-    print_written(runner, before)
+        with stopping.whole_steps():
+            print_scores(runner.test())
+        print_written(runner, before)
     return 0
+
+
+def _require_no_other_results(config: Config, checkpoint: Path) -> None:
+    """Raise InputError if a work dir holds the scores of other weights, which would be replaced."""
+    from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
+    from m3amba_zoo.system import sha256_of
+
+    file = Path(config.work_dir) / METRICS_FILE
+    if not file.exists():
+        return
+    weights = read_record(file).get("weights")
+    tested = weights.get("sha256") if isinstance(weights, dict) else None
+    if tested != sha256_of(checkpoint):
+        raise InputError(
+            f"{file}: has the scores of other weights than {checkpoint}; --overwrite replaces them, another "
+            "--work-dir leaves them alone"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="SCENE.yaml",
         help="score the model on all labelled pixels of this scene instead, and write scene_metrics.json",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the scores of other weights that the work dir holds"
     )
     add_run_options(parser)
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, test and print the files written; bad input raises InputError."""
     args = _parser().parse_args(argv)
+    from m3amba_zoo import stopping
+    from m3amba_zoo.cli.own_command import resuming_command
     from m3amba_zoo.cli.running import (
         build_runner,
         config_of,
@@ -41,33 +44,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     classical = config.get("classifier") is not None
     if not classical:
         require(config, "model", "train_dataloader", "train_cfg", "optim_wrapper")
-    _set_start(config, args)
-    _require_same_config(config)
-    if classical:
-        from m3amba_zoo.cli.classifier_run import run_classifier
-
-        file = args.resume not in (None, "auto")
-        refused = {
-            "--amp": args.amp,
-            "--no-test": args.no_test,
-            "--resume FILE": file,
-            "--extend": args.extend,
-        }
-        for option, given in refused.items():
-            if given:
-                raise InputError(f"{option}: {config.filename} has a classical classifier, leave it out")
-        run_classifier(config)
-        return 0
-    if args.amp:
-        set_amp(config)
-    if args.extend and not args.resume:
+    if args.overwrite and (args.resume or config.get("resume")):
+        raise InputError("--overwrite and --resume are both given, expected one of them")
+    if args.extend and not args.resume and not classical:
         raise InputError("--extend needs --resume, which says what is to be extended")
-    path = _find_resumed(config, args.resume)
-    note = _set_resume(config, path, args) if args.resume else None
-    test = not args.no_test and config.get("test_dataloader") is not None
-    before = files_of(config.work_dir)
+    _set_start(config, args)
     runner = None
     with starting(config, started=lambda: runner is not None and has_trained(runner)):
+        _require_same_config(config)
+        if not (args.resume or config.get("resume") or args.overwrite):
+            _require_no_results(config)
+        if classical:
+            _fit(config, args)
+            return 0
+        if args.amp:
+            set_amp(config)
+        path = _find_resumed(config, args.resume)
+        note = _set_resume(config, path, args) if args.resume else None
+        test = not args.no_test and config.get("test_dataloader") is not None
+        before = files_of(config.work_dir)
         # a resumed run has weights already
         start = None
         if config.get("init_from") and path is None and not config.get("resume"):
@@ -83,23 +78,59 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_header(runner, note)
         safe = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
         for hook in safe:
-            hook.extend = args.extend
+            hook.extend, hook.overwrite = args.extend, args.overwrite
         if not safe:
             runner.logger.warning(
                 "checkpoints will hold pickled objects, which 'test' and '--resume' refuse; set "
                 "default_hooks.checkpoint.type='SafeCheckpointHook' to avoid them"
             )
         try:
-            runner.train()
-            if test:
-                load_final_weights(runner)
-                print_scores(runner.test())
-        except KeyboardInterrupt:
-            if safe and latest_checkpoint(config.work_dir):
-                raise KeyboardInterrupt("add --resume to the command to go on") from None
+            with stopping.whole_steps():
+                runner.train()
+                stopping.check()
+                if test:
+                    load_final_weights(runner)
+                    print_scores(runner.test())
+        except BaseException as error:
+            number = stopping.asked()  # foreign code may have made another error of it
+            if isinstance(error, KeyboardInterrupt):
+                number = getattr(error, "number", number or signal.SIGINT)
+            if number and safe and latest_checkpoint(config.work_dir):
+                raise stopping.Stopped(number, resuming_command()) from None
             raise
-    print_written(runner, before)
+        print_written(runner, before)
     return 0
+
+
+def _fit(config: Config, args: argparse.Namespace) -> None:
+    """Fit a classical classifier.
+
+    Raises:
+        InputError: if an option is given that is for networks only, or as ``run_classifier``.
+    """
+    from m3amba_zoo.cli.classifier_run import run_classifier
+
+    file = args.resume not in (None, "auto")
+    refused = {"--amp": args.amp, "--no-test": args.no_test, "--resume FILE": file, "--extend": args.extend}
+    for option, given in refused.items():
+        if given:
+            raise InputError(f"{option}: {config.filename} has a classical classifier, leave it out")
+    run_classifier(config)
+
+
+def _require_no_results(config: Config) -> None:
+    """Raise InputError if a work dir holds a training, finished or not, which a new one would replace."""
+    from m3amba_zoo.evaluation.record import METRICS_FILE
+    from m3amba_zoo.models.weights import LAST_CHECKPOINT
+
+    work_dir = Path(config.work_dir)
+    held = {METRICS_FILE: "the results of a training", LAST_CHECKPOINT: "the checkpoints of a training"}
+    for name, what in held.items():
+        if (work_dir / name).exists():
+            raise InputError(
+                f"{work_dir}: holds {what} ({name}); --resume goes on with it, --overwrite replaces it, "
+                "another --work-dir leaves it alone"
+            )
 
 
 def _require_same_config(config: Config) -> None:
@@ -136,6 +167,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --resume, after a change of the config: the schedule starts anew over the epochs that are "
         "left, and metrics.json says so",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the training that the work dir holds by a new one"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of training and of validation pixels")
     parser.add_argument(

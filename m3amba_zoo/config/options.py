@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from mmengine.config import Config, DictAction
@@ -56,6 +58,7 @@ OTHERS = (
     "visualizer",
     "work_dir",
 )
+MISSPELT = 0.88  # difflib's similarity: of a letter or two, but not of train_loader to train_dataloader
 DISPLAY_HOOKS = ("logger", "progress", "report")
 CLASSICAL = ("classifier", "test_dataloader", "custom_imports", "randomness")
 CLASSIFIER_DATA = ("source", "split", "modalities", "part")
@@ -104,6 +107,21 @@ def apply_options(config: Config, options: Sequence[str]) -> None:
             f"--cfg-options: {config.filename} was written for {', '.join(written_for)}; "
             f"'{min(added)}' needs the config that it was made from"
         )
+
+
+def refuse_misspelt(config: Config) -> None:
+    """Refuse entries of a config that nothing reads and whose names are close to those of a Runner's.
+
+    A variable of one's own is no entry: other entries of the files use it.
+
+    Raises:
+        InputError: if there is one; the message has the close names.
+    """
+    runners = (*DECISIVE, *OTHERS)
+    for key in config.keys() - _known_entries():
+        close = get_close_matches(key, runners, n=1, cutoff=MISSPELT)
+        if close and len(re.findall(rf"\b{re.escape(key)}\b", config.text)) < 2:
+            raise InputError(f"{config.filename}: nothing reads '{key}'; did you mean '{close[0]}'?")
 
 
 def require_read(config: Config, options: Sequence[str], read: set[str]) -> None:
@@ -207,6 +225,10 @@ def dicts_in(node: Any) -> Iterator[dict]:
         yield from dicts_in(child)
 
 
+def _known_entries() -> set[str]:
+    return {*DECISIVE, *OTHERS, *(key for key in STATED_ONCE if "." not in key)}
+
+
 def _key(option: str) -> str:
     key, equals, _ = option.partition("=")
     if not equals or not key:
@@ -226,7 +248,7 @@ def _forget_copies(config: Config, key: str) -> None:
 
 def _require_known(config: Config, key: str) -> None:
     top = key.partition(".")[0]
-    known = {*DECISIVE, *OTHERS, *(key for key in STATED_ONCE if "." not in key)}
+    known = _known_entries()
     if top in known:
         return
     if top in config:

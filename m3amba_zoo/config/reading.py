@@ -18,7 +18,7 @@ import mmengine.config.config
 from mmengine.config import Config
 
 from m3amba_zoo.config.completion import complete
-from m3amba_zoo.config.options import apply_options, require_read, set_seed
+from m3amba_zoo.config.options import apply_options, refuse_misspelt, require_read, set_seed
 from m3amba_zoo.config.shipped import (
     DATASET_FOLDER,
     OWN_SCENE,
@@ -52,10 +52,11 @@ def read_config(
 
     Raises:
         InputError: if the file or the dataset does not exist or cannot be read, a module of the user cannot
-            be imported, ``data`` is given for a config that has its own dataset, or as ``apply_options`` and
-            ``complete`` do.
+            be imported, ``data`` is given for a config that has its own dataset, or as ``refuse_misspelt``,
+            ``apply_options`` and ``complete`` do.
     """
     config = read_raw(path, data)
+    refuse_misspelt(config)
     apply_options(config, options)
     if seed is not None:
         set_seed(config, seed)

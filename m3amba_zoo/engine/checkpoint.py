@@ -6,6 +6,8 @@ MMEngine 0.10 stores objects of its own classes, which torch >= 2.6 rightly refu
 from __future__ import annotations
 
 import os
+import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +23,8 @@ from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
+from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from m3amba_zoo.engine.position import POSITION, position
 from m3amba_zoo.engine.resuming import DECIDED_BY, decided_by, go_on, resumed_file
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
@@ -30,6 +34,9 @@ from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.system import whole_file
 
 SEEDED_SPLITS = "seeded_splits"  # the message hub's note that the run's seed was also its splits'
+RUN = "run"  # the message hub's and the meta's: a name that no other training has
+STEPS = "steps_per_epoch"  # the meta's
+INSIDE = "interrupted.pth"  # a checkpoint that a signal had written inside of an epoch
 PLAIN = (str, bytes, bool, int, float, type(None), torch.Tensor)
 
 
@@ -108,10 +115,15 @@ def load_into(runner: Runner, checkpoint: dict[str, Any], path: str | Path) -> N
     """Load a checkpoint's weights into a Runner's model.
 
     Raises:
-        InputError: if ``check_weights`` refuses them.
+        InputError: if ``check_weights`` refuses them, or they are not finite.
     """
     runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
     check_weights(runner, checkpoint, path)
+    for name, _ in bare_model(runner).named_parameters():
+        if not torch.isfinite(checkpoint["state_dict"][name]).all():
+            raise InputError(
+                f"{path}: '{name}' has values that are NaN or infinite, expected trained weights"
+            )
     bare_model(runner).load_state_dict(checkpoint["state_dict"], strict=False)
     runner._has_loaded = True
     runner.logger.info(f"Load checkpoint from {path}")
@@ -171,13 +183,20 @@ class SafeCheckpointHook(CheckpointHook):
     - The message hub's histories are stored as tensors; what is not plain in it is left out.
     - The dataset's meta information is left out: it holds the scenes themselves.
     - Each checkpoint says what decided it, and a run that is to resume it with something else is refused.
+    - Each checkpoint says which training it belongs to. Older ones of the same, which it left as it was
+      killed, are removed when it goes on.
+    - One that is written inside of an epoch has what the zoo's loops need to go on exactly.
     - ``weights.json`` in the work dir names the weights that the run stands for so far.
     """
 
     extend = False  # whether a changed config is meant where the Runner resumes (`--resume --extend`)
+    overwrite = (
+        False  # whether the checkpoints of an earlier training go when a new one starts (`--overwrite`)
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._position: dict[str, Any] = {}
         elsewhere = [key for key in ("backend_args", "file_client_args") if kwargs.get(key)]
         for unknown in (*self.args, *elsewhere):  # MMEngine keeps arguments that it does not know
             raise InputError(f"default_hooks.checkpoint: SafeCheckpointHook has no '{unknown}'")
@@ -191,20 +210,57 @@ class SafeCheckpointHook(CheckpointHook):
             _find_moved(runner)
         super().before_train(runner)
         runner.message_hub.pop_info("dataset_meta")
+        if not (runner._resume and runner.message_hub.get_info(RUN)):
+            runner.message_hub.update_info(RUN, uuid.uuid4().hex)
         if not is_main_process():
             return
-        for leftover in Path(self.out_dir).glob("*.pth.*.part"):  # of a run that was killed as it wrote
-            leftover.unlink(missing_ok=True)
-        forget_choice(runner.work_dir)
         if runner._resume:
+            forget_choice(runner.work_dir)
             note_choice(runner)
-        else:
-            for earlier in (METRICS_FILE, LAST_CHECKPOINT):  # the checkpoints themselves stay
-                (Path(runner.work_dir) / earlier).unlink(missing_ok=True)
+            self._remove_superseded(runner)
+            return
+        # the pointer first: a run that is killed here is not taken for the earlier one
+        for earlier in (LAST_CHECKPOINT, METRICS_FILE):
+            (Path(runner.work_dir) / earlier).unlink(missing_ok=True)
+        forget_choice(runner.work_dir)
+        if self.overwrite:
+            for checkpoint in self._own_checkpoints():
+                checkpoint.unlink(missing_ok=True)
+
+    def _own_checkpoints(self) -> list[Path]:
+        """Return the files in the folder whose names are those of checkpoints that this hook writes."""
+        name = re.sub(r"\{[^{}]*\}", "*", self.filename_tmpl)
+        folder = Path(self.out_dir)
+        return sorted({*folder.glob(name), *folder.glob(f"best_*{name}"), *folder.glob(INSIDE)})
+
+    def _remove_superseded(self, runner: Runner) -> None:
+        """Remove older checkpoints of the training that goes on; it was killed before it could."""
+        if self.max_keep_ckpts <= 0:
+            return
+        kept = {self.filename_tmpl.format(step) for step in self.keep_ckpt_ids} | {resumed_file(runner).name}
+        if self.save_best:
+            kept |= {Path(str(path)).name for path in self._best.values()}
+        for path in self._own_checkpoints():
+            if path.name in kept:
+                continue
+            try:
+                meta = read_meta(path)
+            except InputError:  # damaged: not for us to throw away
+                continue
+            if (
+                meta.get(RUN) == runner.message_hub.get_info(RUN)
+                and meta.get("iter", runner.iter) < runner.iter
+            ):
+                path.unlink(missing_ok=True)
+                runner.logger.info(f"{path} is superseded and was removed")
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make the checkpoint plain."""
         checkpoint["meta"][DECIDED_BY] = decided_by(runner)
+        checkpoint["meta"][RUN] = runner.message_hub.get_info(RUN)
+        checkpoint["meta"][STEPS] = len(runner.train_dataloader)
+        if self._position:
+            checkpoint[POSITION] = self._position
         checkpoint["meta"]["data"] = describe_data(checkpoint["meta"].pop("dataset_meta", None) or {})
         hub = checkpoint["message_hub"]
         hub["log_scalars"] = {name: _pack(history) for name, history in hub["log_scalars"].items()}
@@ -230,6 +286,7 @@ class SafeCheckpointHook(CheckpointHook):
             }
         if runner._resume and "message_hub" in checkpoint:
             go_on(runner, checkpoint, self.extend)
+            runner.train_loop.position = checkpoint.get(POSITION, {})
         if runner._resume:  # MMEngine would miss it and warn of another dataset; see check_data
             checkpoint["meta"]["dataset_meta"] = getattr(runner.train_dataloader.dataset, "metainfo", None)
 
@@ -239,20 +296,37 @@ class SafeCheckpointHook(CheckpointHook):
         self.last_ckpt = str(Path(self.out_dir) / name)
         runner.message_hub.update_info("last_ckpt", self.last_ckpt)
         superseded = self._supersede(runner, step) if self.max_keep_ckpts > 0 else []
+        self._write(runner, name, meta, self.by_epoch)
+        if is_main_process():
+            note_choice(runner, Path(self.last_ckpt))
+            for old in (*map(self.filename_tmpl.format, superseded), INSIDE):
+                (Path(self.out_dir) / old).unlink(missing_ok=True)
+
+    def save_inside(self, runner: Runner) -> bool:
+        """Write a checkpoint after a step; return False if the training's loop could not go on from it.
+
+        It is the one to resume until the next is written; what the run stands for does not change.
+        """
+        if not isinstance(runner.train_loop, (EpochBasedTrainLoop, IterBasedTrainLoop)):
+            return False
+        self._write(runner, INSIDE, {}, by_epoch=False)
+        return True
+
+    def _write(self, runner: Runner, name: str, meta: dict, by_epoch: bool) -> None:
+        """Write a checkpoint, then that it is the newest."""
+        self._position = position(runner, inside=not by_epoch)
         runner.save_checkpoint(
             self.out_dir,
             name,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
             meta=meta,
-            by_epoch=self.by_epoch,
+            by_epoch=by_epoch,
         )
+        self._position = {}
         if is_main_process():
             with durable_file(Path(runner.work_dir) / LAST_CHECKPOINT) as pointer:
-                pointer.write_text(self.last_ckpt)
-            note_choice(runner, Path(self.last_ckpt))
-            for old in superseded:
-                (Path(self.out_dir) / self.filename_tmpl.format(old)).unlink(missing_ok=True)
+                pointer.write_text(str(Path(self.out_dir) / name))
 
     def _supersede(self, runner: Runner, step: int) -> list[int]:
         """Note a new checkpoint among those kept and return the steps of those that it pushes out."""

@@ -23,6 +23,8 @@ RECENT = 20  # iterations over which loss and speed are averaged
 CHATTER = re.compile(
     r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric"
     r"|is skipped since its requires_grad=False"
+    r"|It is recommended to use `mmengine.dataset.InfiniteSampler`"  # the zoo's samplers are drawn by epoch
+    r"|is not divisible by `_accumulative_counts`"  # checkpoints keep the gradients that wait
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE, INIT_FROM
 from m3amba_zoo.engine.any_runner import bare_model
+from m3amba_zoo.engine.checkpoint import STEPS
 from m3amba_zoo.engine.resuming import EXTENDED
 from m3amba_zoo.evaluation.record import (
     METRICS_FILE,
@@ -39,7 +41,7 @@ class ReportHook(Hook):
         self._started = 0.0
         self._before_resuming = 0.0
         self._batch: Any = None
-        self._epochs: int | None = None
+        self._epochs: float | None = None
         self._file: Path | None = None
         self._weights: ChosenWeights | None = None
         self._extended: list[dict[str, Any]] = []
@@ -47,7 +49,7 @@ class ReportHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note the file of the weights, and what it says of their training."""
         self._file = Path(runner._load_from) if runner._load_from else None
-        self._epochs = checkpoint.get("meta", {}).get("epoch")
+        self._epochs = _whole_epochs(checkpoint.get("meta", {}))
         noted = checkpoint.get("message_hub", {}).get("runtime_info", {})
         # the best weights may be older than a run's extension
         self._extended = runner.message_hub.get_info(EXTENDED) or noted.get(EXTENDED, [])
@@ -67,7 +69,8 @@ class ReportHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Stop the clock; the weights are those of this run now, whatever it started from."""
-        self._file, self._epochs = None, runner.epoch
+        at = {"iter": runner.iter, STEPS: len(runner.train_dataloader), "epoch": runner.epoch}
+        self._file, self._epochs = None, _whole_epochs(at)
         self._extended = runner.message_hub.get_info(EXTENDED, [])
         self._timing["train"] = self._before_resuming + time.perf_counter() - self._started
 
@@ -125,7 +128,18 @@ def _training_window(runner: Runner, info: dict[str, Any]) -> int:
     return int(dataset.get("window", getattr(bare_model(runner), "patch", info["window"])))
 
 
-def _describe(runner: Runner, info: dict[str, Any], epochs: int | None) -> dict[str, Any]:
+def _whole_epochs(meta: Mapping[str, Any]) -> float | None:
+    """Return how often a training has seen its windows, a whole number if each epoch was finished.
+
+    MMEngine's count leaves the one out that is under way, and that of a loop by iterations is always 0.
+    """
+    if not meta.get(STEPS) or "iter" not in meta:  # an earlier version's
+        return meta.get("epoch")
+    epochs = meta["iter"] / meta[STEPS]
+    return int(epochs) if epochs == int(epochs) else round(epochs, 2)
+
+
+def _describe(runner: Runner, info: dict[str, Any], epochs: float | None) -> dict[str, Any]:
     """Return what ``metrics.json`` says of the model; ``epochs`` are those of its weights, where known."""
     model = bare_model(runner)
     encoder = getattr(model, "encoder", None)

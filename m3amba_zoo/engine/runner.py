@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +12,33 @@ import torch
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
+from m3amba_zoo import stopping
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import durable_file, load_into
 from m3amba_zoo.engine.console import ConsoleHandler
+from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.ops import set_default_backend
 from m3amba_zoo.registry import RUNNERS
+
+
+class _QuietWorker:
+    """Has a worker of a data loader ignore the signals that its process answers, and initialises it."""
+
+    def __init__(self, first: Callable[[int], None] | None) -> None:
+        self.first = first
+
+    def __call__(self, worker: int) -> None:
+        stopping.leave_to_parent()
+        if self.first is not None:
+            self.first(worker)
 
 
 @RUNNERS.register_module()
@@ -58,6 +74,20 @@ class ZooRunner(Runner):
         if self.cfg.get(FREEZE):
             leave_out_frozen(built)
         return built
+
+    def build_train_loop(self, loop: Any) -> BaseLoop:
+        """Build the zoo's training loop, also where ``train_cfg`` has ``by_epoch`` in place of a type."""
+        if isinstance(loop, dict) and "type" not in loop and "by_epoch" in loop:
+            loop = copy.deepcopy(loop)
+            loop["type"] = EpochBasedTrainLoop if loop.pop("by_epoch") else IterBasedTrainLoop
+        return super().build_train_loop(loop)
+
+    @staticmethod
+    def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> DataLoader:
+        """Build a data loader whose workers leave it to this process when they end."""
+        loader = Runner.build_dataloader(dataloader, *args, **kwargs)
+        loader.worker_init_fn = _QuietWorker(loader.worker_init_fn)
+        return loader
 
     def build_logger(
         self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any

@@ -147,8 +147,11 @@ def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel
         target: a new or empty folder.
 
     Raises:
-        InputError: if the folder is not empty or cannot be written; nothing is left behind.
+        InputError: if the folder holds anything but this very mirror, or cannot be written; nothing is left
+            behind.
     """
+    if is_mirror(target, {name: models[name] for name in cards}):
+        return
     require_new_folder(target)
     with whole_folder(target) as aside:
         for name, card in sorted(cards.items()):
@@ -159,6 +162,18 @@ def export_mirror(cards: Mapping[str, Path], models: Mapping[str, PublishedModel
         sums[INDEX] = sha256_of(aside / INDEX)
         lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(sums.items()))
         (aside / SUMS).write_bytes(lines.encode())
+
+
+def is_mirror(target: Path, models: Mapping[str, PublishedModel]) -> bool:
+    """Return whether a folder is a mirror of these models and nothing else, each file as published."""
+    if not (target / SUMS).is_file() or {path.name for path in target.iterdir()} != {INDEX, SUMS, *models}:
+        return False
+    try:
+        for name, model in models.items():
+            verify_card(target / name, model)
+        return (target / INDEX).read_text(encoding="utf-8") == index_text(models)
+    except (InputError, OSError, UnicodeDecodeError):
+        return False
 
 
 def require_new_folder(target: Path) -> None:

@@ -6,7 +6,6 @@ other rasters; ``m.tif.part.json`` says what they are of, and how many rows are 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -15,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.locks import NamedLock
 from m3amba_zoo.maps.geotiff import convert
 from m3amba_zoo.maps.products import MAP, Product
 from m3amba_zoo.system import whole_file
@@ -53,15 +52,8 @@ class Parts:
     ) -> None:
         self.paths, self.products, self.shape, self._key = dict(paths), products, shape, key
         self._state = Path(f"{paths[MAP]}{STATE}")
-        self._lock = FileLock(f"{paths[MAP]}{LOCK}")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(
-                f"{paths[MAP]}: another process writes this map; wait for it, or stop it"
-            ) from error
-        except OSError as error:
-            raise InputError(f"{paths[MAP]}: cannot be written ({error.strerror or error})") from error
+        self._lock = NamedLock(f"{paths[MAP]}{LOCK}", paths[MAP])
+        self._lock.acquire()
         found = self._read_state()
         self.begun_anew = found is not None and found["key"] != key
         self.rows = found["rows"] if found and not self.begun_anew else 0
@@ -93,10 +85,7 @@ class Parts:
         for file in self._files.values():
             file.close()
         self._files = {}
-        if self._lock.is_locked:
-            with contextlib.suppress(OSError):  # where open files cannot be deleted
-                Path(self._lock.lock_file).unlink(missing_ok=True)
-            self._lock.release()
+        self._lock.release()
 
     def add(self, bands: Mapping[str, NDArray]) -> None:
         """Add the next rows, ``(C, h, W)`` by product.

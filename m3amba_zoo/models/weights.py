@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError, close_names
 
+WRAPPED = "module."  # what a wrapper for several processes puts before the names of parameters
 LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
 
 
@@ -42,6 +43,8 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     state = checkpoint["state_dict"]
     if not (isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())):
         raise InputError(f"{path}: holds no state dict, expected tensors by name")
+    if state and all(name.startswith(WRAPPED) for name in state):
+        checkpoint["state_dict"] = {name.removeprefix(WRAPPED): value for name, value in state.items()}
     for part in ("meta", "message_hub"):
         if not isinstance(checkpoint.get(part, {}), Mapping):
             raise InputError(f"{path}: '{part}' is a {type(checkpoint[part]).__name__}, expected a dict")

@@ -1,12 +1,15 @@
 """The commands train and test: runs that are refused, and what they leave."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from toy_commands import check, refusal, train
 from toy_run import ToyModel
+
+from m3amba_zoo.cli.running import set_amp
 
 
 def test_a_config_names_the_scans_backend(config):
@@ -103,3 +106,57 @@ def test_weights_are_not_tested_on_another_split(config):
     message = refusal(check, config, "run/epoch_3.pth", "--cfg-options", "split.seed=1")
     for part in ("run/epoch_3.pth", "split.seed was 0 and is 1"):
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("added", "options", "expected"),
+    [
+        (
+            "optim_wraper = dict(optimizer=dict(lr=1.0))",
+            [],
+            "nothing reads 'optim_wraper'; did you mean 'optim_wr",
+        ),
+        (
+            "",
+            ["--cfg-options", "train_dataloader.batch_size=23"],
+            "a batch has one window, but batch norm needs two",
+        ),
+        (
+            'visualizer = dict(type="Visualizer", vis_backends=[dict(type="MLflowVisBackend")])',
+            [],
+            "install mlflow",
+        ),
+    ],
+    ids=["misspelt", "batch of one", "not installed"],
+)
+def test_what_a_user_gets_wrong_is_one_sentence(config, monkeypatch, added, options, expected):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    config.write_text(f"{config.read_text()}{added}\n")
+    assert expected in refusal(train, config, *options)
+
+
+def test_a_variable_of_ones_own_is_no_misspelt_entry(config):
+    text = config.read_text().replace("bands = 4", "modell = 4").replace("bands=bands", "bands=modell")
+    config.write_text(text)
+    assert train(config, "--no-test", "--cfg-options", "train_cfg.max_epochs=2") == 0
+
+
+def test_amp_with_the_class_of_the_wrapper(config):
+    from mmengine.config import Config
+    from mmengine.optim import OptimWrapper
+
+    plain = Config({"optim_wrapper": {"type": OptimWrapper}})
+    set_amp(plain)
+    assert plain.optim_wrapper.type == "AmpOptimWrapper"
+
+
+def test_weights_of_a_wrapped_model_fit_and_those_that_are_nan_are_refused(config):
+    train(config, "--no-test", "--work-dir", "run")
+    state = torch.load("run/epoch_3.pth", weights_only=True)["state_dict"]
+    torch.save({f"module.{name}": value for name, value in state.items()}, "wrapped.pth")
+    assert check(config, "wrapped.pth", "--work-dir", "tested") == 0
+    state["layers.0.weight"][0, 0] = torch.nan
+    torch.save(state, "nan.pth")
+    assert "nan.pth: 'layers.0.weight' has values" in refusal(
+        check, config, "nan.pth", "--work-dir", "tested"
+    )

@@ -271,7 +271,7 @@ def test_exit_code_of_a_refusal(config):
     assert not refused.stdout
 
 
-@pytest.mark.parametrize(("steps", "hint"), [(3, ""), (9, "; add --resume to the command to go on")])
+@pytest.mark.parametrize(("steps", "hint"), [(3, ""), (9, "; this goes on: python train.py {} --resume")])
 def test_exit_code_of_an_interrupt(config, monkeypatch, capsys, steps, hint):
     forget_runs()
     monkeypatch.setattr(sys, "argv", ["train.py", str(config)])
@@ -279,7 +279,7 @@ def test_exit_code_of_an_interrupt(config, monkeypatch, capsys, steps, hint):
     with pytest.raises(SystemExit) as ended:
         main.run("m3amba_zoo.cli.train")
     assert ended.value.code == 130
-    assert f"interrupted{hint}\n" in capsys.readouterr().err
+    assert f"stopped{hint.format(config)}\n" in capsys.readouterr().err
 
 
 def test_the_console_script_lists_the_commands(monkeypatch, capsys):

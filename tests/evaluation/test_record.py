@@ -1,13 +1,16 @@
 """What a run costs, against what arithmetic says."""
 
 import resource
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from m3amba_zoo.evaluation import record
 from m3amba_zoo.evaluation.record import count_flops, memory_mib
 from m3amba_zoo.ops import selective_scan, selective_scan_2d
 
@@ -34,3 +37,12 @@ def test_peak_memory_is_no_less_than_what_is_held():
     held = np.ones(2**25)  # 256 MiB
     resident = int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**20
     assert memory_mib()["process"] + 1 > resident > held.nbytes / 2**20
+
+
+def test_peak_memory_where_there_is_neither_proc_nor_resource(monkeypatch):
+    monkeypatch.setattr(record, "PROCESS_STATUS", Path("nowhere"))
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    monkeypatch.setattr(
+        record.psutil, "Process", lambda: SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=7))
+    )
+    assert record.peak_resident_bytes() == 7

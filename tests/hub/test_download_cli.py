@@ -99,6 +99,10 @@ def test_an_export_is_a_mirror_that_sha256sum_accepts(published, mirror, tmp_pat
     with hostile_server.serve(files) as server:
         assert published.fetch(server.url).parent == tmp_path / "fresh"
         assert published.fetch(f"{server.url}/{{model}}/{{file}}", name=OTHER)
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+    assert download.main(["export", "--mirror", mirror, str(target)]) == 0  # it is there already
+    assert before == {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+    (target / "notes.txt").touch()
     with pytest.raises(InputError, match="expected a new or empty folder"):
         download.main(["export", str(target)])
 

@@ -212,7 +212,7 @@ def test_what_is_left_of_another_job_is_thrown_away(tmp_path, bands, given, chan
 
 def test_two_processes_do_not_write_one_map(tmp_path, bands):
     def progress(done, total):
-        with pytest.raises(InputError, match=r"map\.tif: another process writes"):
+        with pytest.raises(InputError, match=r"map\.tif: is in use by process"):
             write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif")
 
     write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif", progress=progress)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 PLAN = Path("configs", "leaderboard.py")
 PAGE = Path("docs", "leaderboard.md")
@@ -55,7 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     for place in dict.fromkeys(f"{run.base} on {run.dataset}" for run in left_out):
         print_line(f"not run: {place}, because its settings are not chosen yet (--tune)")
     chosen = [run for run in chosen if run not in left_out]
-    signal.signal(signal.SIGTERM, _interrupt)  # so that the runs end with this process too
     with ExitStack() as stack:
         client = stack.enter_context(connect(args.dask)) if args.dask else None
         jobs = args.jobs or (default_jobs() if client is None else len(client.scheduler_info()["workers"]))
@@ -67,10 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     written = tuning.path if args.tune else table.path
     print_line(f"{len(failed)} runs failed; results are in {written}")
     return FAILURE if failed else 0
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

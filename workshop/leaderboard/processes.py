@@ -25,6 +25,7 @@ from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.errors import InputError, one_line
 from m3amba_zoo.evaluation.record import read_record
 from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.locks import is_busy
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.table import check_record
 
@@ -35,6 +36,7 @@ COMMAND = (sys.executable, "-m", "m3amba_zoo.cli.main", "train")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 HANDED_ON = (*THREADS, "PYTHONPATH", "M3AMBA_DATA")
 METRICS = "metrics.json"
+BETWEEN_LOOKS = 5.0  # s
 _READING = threading.Lock()  # MMEngine imports a config as a module
 
 
@@ -77,7 +79,9 @@ class Processes:
         started: Callable[[Run], None],
         done: Callable[[Run], bool],
     ) -> Iterable[Result]:
-        """Run what is not done and yield each result when its run ends; an interrupt ends the processes.
+        """Run what is not done and yield each result when its run ends.
+
+        An interrupt ends the processes, each after a step and a checkpoint.
 
         Args:
             runs: each run and the hash of its split.
@@ -105,6 +109,8 @@ class Processes:
         work_dir.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{work_dir}.lock", timeout=0):
+                if not self._is_free(run, work_dir):
+                    return Result(run, reason="interrupted")
                 if done(run):
                     return Result(run, busy=True)
                 try:
@@ -119,6 +125,16 @@ class Processes:
                     return Result(run, reason=str(error))
         except Timeout:
             return Result(run, busy=True)
+
+    def _is_free(self, run: Run, work_dir: Path) -> bool:
+        """Wait for a training that a leaderboard left behind when it was killed; False if this one stops."""
+        told = False
+        while not self._stopped and is_busy(work_dir):
+            if not told:
+                print_line(f"{run}: a training of an earlier leaderboard is under way; waiting for its end")
+            told = True
+            time.sleep(BETWEEN_LOOKS)
+        return not self._stopped
 
     def _train(self, run: Run, work_dir: Path) -> str:
         """Train and test; return the reason of a failure, else an empty string."""

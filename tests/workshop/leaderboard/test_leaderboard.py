@@ -212,6 +212,28 @@ def test_a_run_that_another_leaderboard_does_is_left_to_it(kitchen, in_process, 
     assert "another leaderboard" in capsys.readouterr().out
 
 
+def test_a_training_that_a_killed_leaderboard_left_is_waited_for_and_not_doubled(
+    kitchen, in_process, monkeypatch, capsys
+):
+    kitchen.classifier("good", "ShrinkageLDA")
+    run = next(run for run in kitchen.plan.runs() if run.seed == 0)
+    looks = []
+
+    def ends_meanwhile(work_dir):  # the training that was left ends between two looks
+        looks.append(work_dir)
+        if len(looks) == 2:
+            train.main([*run.arguments, "--work-dir", str(work_dir)])
+        return len(looks) < 3
+
+    monkeypatch.setattr(processes, "is_busy", ends_meanwhile)
+    monkeypatch.setattr(processes, "BETWEEN_LOOKS", 0)
+    assert main(kitchen.arguments("--only", "main", "--seeds", "0")) == 0
+    assert looks == [kitchen.folder / "runs" / run.place] * 3
+    assert kitchen.ran == []  # its result is taken
+    assert kitchen.table.rows()[run.key]["status"] == "done"
+    assert "waiting for its end" in capsys.readouterr().out
+
+
 def test_an_interrupted_training_is_resumed_unless_its_config_changed(kitchen, in_process, capsys):
     config = kitchen.add("net_plots", NETWORK, network=True)
     run = next(run for run in kitchen.plan.runs() if run.seed == 1)
