@@ -19,6 +19,7 @@ from mmengine.config import Config
 
 from m3amba_zoo.config.completion import complete
 from m3amba_zoo.config.options import apply_options, require_read, set_seed
+from m3amba_zoo.config.shapes import require_shapes
 from m3amba_zoo.config.shipped import (
     DATASET_FOLDER,
     OWN_SCENE,
@@ -56,10 +57,17 @@ def read_config(
             ``complete`` do.
     """
     config = read_raw(path, data)
-    apply_options(config, options)
-    if seed is not None:
-        set_seed(config, seed)
-    require_read(config, options, complete(config))
+    require_shapes(config)
+    try:
+        apply_options(config, options)
+        require_shapes(config)
+        if seed is not None:
+            set_seed(config, seed)
+        require_read(config, options, complete(config))
+    except InputError as error:
+        if str(config.filename) in str(error):
+            raise
+        raise type(error)(f"{config.filename}: {error}") from error
     return config
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
@@ -24,6 +24,7 @@ from m3amba_zoo.hub.trained_model import GOLDEN, TrainedModel
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.ops import backends as known_backends
 from m3amba_zoo.ops.backend import BACKENDS, ENVIRONMENT_VARIABLE
+from m3amba_zoo.reading import library_errors
 
 INPUT, LOGITS = "input.", "logits"
 SCAN_INPUTS = 8  # tensors of the two-dimensional scan
@@ -82,16 +83,15 @@ def read_golden(path: Path) -> Golden:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected the model's golden pair")
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-            tolerance = float((file.metadata() or {})["tolerance"])
-        inputs = {k.removeprefix(INPUT): v for k, v in tensors.items() if k.startswith(INPUT)}
-        return Golden(inputs, tensors[LOGITS], tolerance)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: cut short or damaged, not a safetensors file ({error})") from error
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: lacks {error}, expected input.<modality>, logits, tolerance") from error
+    with library_errors(path, "cut short or damaged, not a safetensors file"), safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
+        tolerance = (file.metadata() or {}).get("tolerance", "none")
+    inputs = {k.removeprefix(INPUT): v for k, v in tensors.items() if k.startswith(INPUT)}
+    expected = "expected input.<modality>, logits, and the tolerance as a number"
+    if not inputs or LOGITS not in tensors:
+        raise InputError(f"{path}: holds {', '.join(tensors) or 'no tensor'}; {expected}")
+    with library_errors(path, "damaged", expected):
+        return Golden(inputs, tensors[LOGITS], float(tolerance))
 
 
 @torch.no_grad()

@@ -122,10 +122,10 @@ def read_own_record(path: Path) -> Mapping[str, Any]:
     content = read_record(path)
     if "runs" not in content:
         return content
-    try:
-        return content["runs"][str(content["seed"])]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected 'seed', and a run of this seed in 'runs'") from error
+    run = content["runs"].get(str(content.get("seed")))
+    if run is None:
+        raise InputError(f"{path}: expected 'seed', and a run of this seed in 'runs'")
+    return run
 
 
 def _build_model(path: Path, find: Callable[[], Path | None]) -> tuple[Config, WindowClassifier]:
@@ -180,7 +180,7 @@ def _tags(name: str, weights: Path | None, record: Path) -> dict[str, str]:
     if weights is not None:
         tags["WEIGHTS_SHA256"] = sha256_of(weights)
     own = read_own_record(record) if record.is_file() else {}
-    if "dataset" in own and "split" in own:
+    if "dataset" in own and "name" in own.get("split", {}):
         tags |= {"TRAINED_ON": own["dataset"], "SPLIT": own["split"]["name"]}
     return tags
 
@@ -197,22 +197,16 @@ def _read_record(
     if not path.is_file():
         plain = {m: _with_statistics(KnownBands(n), m, model) for m, n in model.in_channels.items()}
         return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(count)), plain
-    try:
-        classes = [
-            LandClass(str(entry["name"]), tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
-            for k, entry in enumerate(read_own_record(path)["per_class"])
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: expected 'per_class', a list with the name of each class") from error
+    classes = [
+        LandClass(entry["name"], tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
+        for k, entry in enumerate(read_own_record(path).get("per_class", []))
+    ]
     if len(classes) != count:
         raise InputError(f"{path}: names {len(classes)} classes, but the model has {count}")
-    try:
-        inputs = read_record(path).get("inputs", {})
-        bands = {m: KnownBands.from_json(inputs[m]) for m in model.in_channels if m in inputs}
-        of_encoder = bands[recipe.name].read_from if recipe and recipe.name in bands else ()
-        beside = {m: KnownBands.from_json(inputs[m]) for m in of_encoder if m not in bands and m in inputs}
-    except (TypeError, AttributeError) as error:
-        raise InputError(f"{path}: 'inputs' does not describe the bands of each modality") from error
+    inputs = {m: KnownBands.from_json(entry) for m, entry in read_record(path).get("inputs", {}).items()}
+    bands = {m: inputs[m] for m in model.in_channels if m in inputs}
+    of_encoder = bands[recipe.name].read_from if recipe and recipe.name in bands else ()
+    beside = {m: inputs[m] for m in of_encoder if m not in bands and m in inputs}
     bands = {m: bands.get(m) or KnownBands(count) for m, count in model.in_channels.items()}
     bands = {m: _with_statistics(known, m, model) for m, known in bands.items()}
     for modality, known in bands.items():

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import library_errors
 
 ATTRIBUTES = "data.pkl"
-CODE = "constants.pkl"  # which only archives with code have
+CODE = "constants.pkl"
 DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -38,12 +39,10 @@ DTYPES = {
 LISTS = ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag")
 
 
-def is_torchscript(path: Path) -> bool:
-    """Return whether a file is a TorchScript archive; raises OSError."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return {ATTRIBUTES, CODE} <= {name.rpartition("/")[2] for name in archive.namelist()}
+def is_torchscript(archive: zipfile.ZipFile) -> bool:
+    """Return whether an archive has the parts that only TorchScript's have: constants or code."""
+    parts = {part for name in archive.namelist() for part in name.split("/")[1:]}
+    return CODE in parts or "code" in parts
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
@@ -53,16 +52,11 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         InputError: if the archive is cut short or damaged, or its pickle names anything but tensors, modules
             and plain values.
     """
-    try:
+    with library_errors(path, "cut short or damaged, or not a TorchScript archive"):
         with zipfile.ZipFile(path) as archive:
-            root = next(name for name in archive.namelist() if name.rpartition("/")[2] == ATTRIBUTES)
-            folder = root.removesuffix(ATTRIBUTES)
-            module = _Unpickler(archive, folder).load()
+            root = next((name for name in archive.namelist() if name.rpartition("/")[2] == ATTRIBUTES), "")
+            module = _Unpickler(archive, root.removesuffix(ATTRIBUTES)).load()
         return dict(_tensors(module, "", set()))
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # zipfile, pickle and torch raise many kinds of errors on a damaged file
-        raise InputError(f"{path}: cut short or damaged, or not a TorchScript archive") from error
 
 
 class _Module:

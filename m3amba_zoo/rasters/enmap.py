@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.bands import Bands
+from m3amba_zoo.reading import library_errors
 
 METADATA = re.compile(r"METADATA(\.xml)$", re.IGNORECASE)
 IMAGE = re.compile(r"SPECTRAL_IMAGE(_COG)?(\.[a-z]+)$", re.IGNORECASE)
@@ -73,7 +74,7 @@ def read_enmap(path: str, count: int) -> EnmapFacts | None:
     found = next((image.with_name(name) for name in beside if image.with_name(name).is_file()), None)
     if found is None:
         return None
-    try:
+    with library_errors(found, "not the metadata of an EnMAP product, they may be damaged"):
         root = ElementTree.parse(found).getroot()
         described = root.findall("specific/bandCharacterisation/bandID")
         centres, gains, offsets = (
@@ -86,8 +87,6 @@ def read_enmap(path: str, count: int) -> EnmapFacts | None:
             (float(band.findtext("mean", "nan")), float(band.findtext("stdDeviation", "nan")))
             for band in root.findall("product/bandStatistics/bandID")
         ]
-    except (ElementTree.ParseError, ValueError) as error:
-        raise InputError(f"{found}: not the metadata of an EnMAP product, they may be damaged") from error
     if len(centres) != count:
         raise InputError(
             f"{found}: describes {len(centres)} bands, but {path} has {count}; the image as it was "

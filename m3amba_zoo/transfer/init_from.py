@@ -166,12 +166,11 @@ class SourceModel:
         if not self._record.is_file():
             noted = read_checkpoint(self.weights, "meta")["meta"].get("data", {})
             return {key: str(noted[key]) for key in ("name", "split", "sha256") if key in noted}
-        try:
-            record = read_own_record(self._record)
-            split = record["split"]
-            return {"name": record["dataset"], "split": split["name"], "sha256": split["sha256"]}
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{self._record}: expected 'dataset' and 'split' of a training") from error
+        record = read_own_record(self._record)
+        split = record.get("split", {})
+        if "dataset" not in record or not {"name", "sha256"} <= split.keys():
+            raise InputError(f"{self._record}: expected 'dataset' and 'split' of a training")
+        return {"name": record["dataset"], "split": split["name"], "sha256": split["sha256"]}
 
     @property
     def _record(self) -> Path:

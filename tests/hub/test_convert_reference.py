@@ -13,6 +13,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel
 from workshop.fuzzing.authors_layout import in_authors_layout
 
+
 def convert(*arguments):
     return convert_reference.main([str(argument) for argument in arguments])
 

@@ -13,6 +13,7 @@ from m3amba_zoo.errors import InputError, close_names
 FAULT = 1
 MOST_DETAILS = 10
 MEBIBYTE = 2**20
+WIDTH_IN_FILES = 120
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             hint = close_names(name, READERS) or f"known: {', '.join(READERS)}"
             raise InputError(f"--reader {name}: no such reader; {hint}")
     console = Console()
+    if not console.is_terminal:  # in a file, names must not be cut to 80 columns
+        console = Console(width=WIDTH_IN_FILES)
     limits = Limits(args.seconds, args.memory * MEBIBYTE)
     results = []
     with Progress(console=console, transient=True) as bar:
@@ -60,9 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(table)
     for result in results:
         for detail, count in result.details.most_common(MOST_DETAILS):
-            console.print(f"{result.reader}: {count} x {detail}", markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                f"{result.reader}: {count} x {detail}", markup=False, highlight=False, soft_wrap=True
+            )
         if result.faults:
-            console.print(f"kept in {args.keep / result.reader}", markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                f"kept in {args.keep / result.reader}", markup=False, highlight=False, soft_wrap=True
+            )
     return FAULT if any(result.faults for result in results) else 0
 
 

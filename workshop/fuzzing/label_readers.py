@@ -26,16 +26,18 @@ from workshop.fuzzing.raster_readers import COLUMNS, CRS, PLACE, ROWS, pixels, w
 from workshop.fuzzing.reader import Reader
 
 CROPS = ("wheat", "maize")
-TREES = {"M1": ("ACRU", "Acer rubrum L."), "M2": ("QUAL", "Quercus alba L."), "O1": ("ACRU", "Acer rubrum L.")}
+TREES = {
+    "M1": ("ACRU", "Acer rubrum L."),
+    "M2": ("QUAL", "Quercus alba L."),
+    "O1": ("ACRU", "Acer rubrum L."),
+}
 GRID = Grid((ROWS, COLUMNS), CRS, PLACE, "scene")
 
 
 def write_boxes(path: Path, names: tuple[str, ...] = CROPS, attribute: str = "crop") -> Path:
     """Write a row of polygons, each with a name; the suffix tells the format."""
     left, top = PLACE.c, PLACE.f
-    boxes = [
-        shapely.box(left + 4 * k, top - 8, left + 4 * k + 3, top - 1) for k in range(len(names))
-    ]
+    boxes = [shapely.box(left + 4 * k, top - 8, left + 4 * k + 3, top - 1) for k in range(len(names))]
     numbers = np.arange(len(names))
     pyogrio.raw.write(
         path,
@@ -175,9 +177,19 @@ IN_YAML = in_values(yaml.safe_load, _dump_yaml)
 IN_JSON = in_values(json.loads, lambda value: json.dumps(value).encode())
 
 READERS = (
-    Reader("geojson", lambda folder: write_boxes(folder / "fields.geojson"), _read_polygons, (in_bytes, in_text, IN_JSON)),
+    Reader(
+        "geojson",
+        lambda folder: write_boxes(folder / "fields.geojson"),
+        _read_polygons,
+        (in_bytes, in_text, IN_JSON),
+    ),
     *(
-        Reader(name, partial(lambda end, folder: write_boxes(folder / f"fields.{end}"), end), _read_polygons, changes)
+        Reader(
+            name,
+            partial(lambda end, folder: write_boxes(folder / f"fields.{end}"), end),
+            _read_polygons,
+            changes,
+        )
         for name, end, changes in (
             ("geopackage", "gpkg", (in_bytes,)),
             ("shapefile", "shp", (in_bytes,)),

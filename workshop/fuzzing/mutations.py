@@ -70,7 +70,9 @@ def in_text(random: Random, content: bytes) -> bytes:
     """Replace, drop, double and swap words, numbers and lines, one to four times."""
     text = content.decode("utf-8", "surrogateescape")
     for _ in range(random.randint(1, MOST_CHANGES)):
-        parts = re.findall(r"[-+\w.]+|\s+|.", text) if random.random() < 0.75 else text.splitlines(keepends=True)
+        parts = (
+            re.findall(r"[-+\w.]+|\s+|.", text) if random.random() < 0.75 else text.splitlines(keepends=True)
+        )
         if not parts:
             return b""
         at, other = random.randrange(len(parts)), random.randrange(len(parts))
@@ -113,7 +115,9 @@ def in_values(
 
 
 def _change_values(random: Random, tree: Any, values: Sequence[Any]) -> Any:
-    places = [(node, key) for node in _nodes(tree) for key in (node if isinstance(node, dict) else range(len(node)))]
+    places = [
+        (node, key) for node in _nodes(tree) for key in (node if isinstance(node, dict) else range(len(node)))
+    ]
     if not places or random.random() < 0.01:
         return random.choice(values)
     node, key = random.choice(places)

@@ -87,7 +87,13 @@ def _enmap(folder: Path) -> Path:
 def _matlab5(folder: Path, compress: bool = False) -> Path:
     cube = pixels().transpose(1, 2, 0)
     nested = {"z": cube[..., 0], "name": "heights", "parts": np.array([cube[:, :, 1], "a"], object)}
-    variables = {"hsi": cube, "lidar": nested, "note": "two words", "wave": np.arange(3.0), "eye": scipy.sparse.eye(3).tocsc()}
+    variables = {
+        "hsi": cube,
+        "lidar": nested,
+        "note": "two words",
+        "wave": np.arange(3.0),
+        "eye": scipy.sparse.eye(3).tocsc(),
+    }
     scipy.io.savemat(folder / "hsi.mat", variables, do_compression=compress)
     return folder / "hsi.mat"
 
@@ -153,7 +159,12 @@ def _hdf5(folder: Path) -> Path:
             cube.dims[number].attach_scale(file[name])
         mapping = file.create_dataset("crs", data=0)
         mapping.attrs["crs_wkt"], mapping.attrs["GeoTransform"] = CRS, "500000 1 0 4000000 0 -1"
-        facts = {"scale_factor": 0.5, "_FillValue": np.int16(-1), "valid_min": np.int16(0), "grid_mapping": "crs"}
+        facts = {
+            "scale_factor": 0.5,
+            "_FillValue": np.int16(-1),
+            "valid_min": np.int16(0),
+            "grid_mapping": "crs",
+        }
         cube.attrs.update(facts)
     return path
 

@@ -131,7 +131,12 @@ def _part(folder: Path) -> Path:
 def _card(folder: Path) -> PublishedModel:
     """Write a card and return its entry of the index."""
     (folder / CARD).mkdir()
-    contents = {"config.py": b"model = {}\n", "README.md": b"# a card\n", "metrics.json": b"{}\n", "w": b"w" * 99}
+    contents = {
+        "config.py": b"model = {}\n",
+        "README.md": b"# a card\n",
+        "metrics.json": b"{}\n",
+        "w": b"w" * 99,
+    }
     digits = hashlib.sha256(contents["w"]).hexdigest()[:8]
     weights = f"{CARD}-{digits}.safetensors"
     contents[weights] = contents.pop("w")

@@ -67,7 +67,7 @@ def fuzz(
     seed: int,
     folder: Path,
     keep: Path,
-    limits: Limits = Limits(),
+    limits: Limits,
     first: int = 0,
     progress: Callable[[], object] = lambda: None,
 ) -> Result:
@@ -185,7 +185,7 @@ def _judge(reader: Reader, path: Path, folder: Path) -> tuple[str, str]:
     except MemoryError as error:
         return MEMORY, _place(error)
     except BaseException as error:
-        return TRACEBACK, f"{type(error).__name__} {_place(error)} {str(error)[:100]!r}"
+        return TRACEBACK, f"{type(error).__name__} {_place(error)}"
     return READ, ""
 
 

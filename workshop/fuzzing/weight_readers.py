@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import json
 import shutil
-
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import torch
-
 from safetensors.torch import save_file
 from torch import nn
 
@@ -77,7 +75,10 @@ def _checkpoint(folder: Path) -> Path:
     content = {
         "meta": {"epoch": 2, "iter": 8, "seed": 0, "data": {"name": "a", "split": "b", "sha256": "c" * 64}},
         "state_dict": network().state_dict(),
-        "message_hub": {"runtime_info": {"seeded_splits": True, "freeze": ["a.*"], "epoch": 2}, "log_scalars": {}},
+        "message_hub": {
+            "runtime_info": {"seeded_splits": True, "freeze": ["a.*"], "epoch": 2},
+            "log_scalars": {},
+        },
         "optimizer": torch.optim.AdamW(network().parameters()).state_dict(),
     }
     (folder / "epoch_2.pth").write_bytes(saved(content))
@@ -174,8 +175,6 @@ def _read_authors(path: Path) -> None:
     convert_file(path, path.parent / "out")
 
 
-
-
 IN_ARCHIVE = (in_bytes, in_members(), IN_SAVED, IN_SAVED)
 IN_SAFETENSORS = (in_bytes, in_safetensors, in_safetensors)
 READERS = (
@@ -187,7 +186,9 @@ READERS = (
     Reader("choice", _choice, lambda path: read_choice(path.parent), (in_text, IN_JSON)),
     Reader("parts", _parts, read_tensors, (in_text, IN_JSON, in_bytes)),
     Reader("torchscript", _torchscript, read_tensors, (in_bytes, in_members())),
-    Reader("network", lambda folder: _checkpoint(folder), lambda path: load_network(network(), path), IN_ARCHIVE),
+    Reader(
+        "network", lambda folder: _checkpoint(folder), lambda path: load_network(network(), path), IN_ARCHIVE
+    ),
     Reader("clip", _clip, _read_clip, IN_ARCHIVE),
     Reader("clip_config", _clip_config, _read_clip, (in_text, IN_JSON)),
     Reader("galileo", _galileo, _read_galileo, IN_SAFETENSORS),
