@@ -19,6 +19,7 @@ from textwrap import shorten
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError, one_line
@@ -70,7 +71,9 @@ def read_bytes(path: str | Path) -> bytes:
     """
     with library_errors(path, "cannot be read"):
         if os.path.exists(path) and not os.path.isfile(path):
-            raise InputError(f"{path}: is no plain file")
+            raise InputError(
+                f"{path}: is {'a folder' if os.path.isdir(path) else 'a device'}, expected a file"
+            )
         return Path(path).read_bytes()
 
 
@@ -126,8 +129,9 @@ def read_arrays(path: str | Path, what: str) -> dict[str, NDArray]:
     Raises:
         InputError: if it is absent or damaged, or holds anything but arrays of plain values.
     """
-    with library_errors(path, what), np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    with library_errors(path, what):
+        archive = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        arrays = {name: archive[name] for name in archive.files} if isinstance(archive, NpzFile) else {}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path}: {what} ('{name}' is no array)")

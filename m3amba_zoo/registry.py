@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import numbers
 import reprlib
+import types
 import typing
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -44,6 +45,7 @@ PLAIN: dict[Any, tuple[type, ...]] = {
     type(None): (type(None),),
 }
 """The annotations of arguments that are compared with what is given, and the types that they accept."""
+UNIONS = (typing.Union, types.UnionType)
 STARRED = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 _loaded_plugins: set[str] = set()
@@ -132,12 +134,13 @@ def _check_arguments(whose: str, part: type, given: dict[str, Any]) -> None:
             raise InputError(f"{whose} needs '{name}'")
     hints = typing.get_type_hints(part.__init__)  # type: ignore[misc]
     for name, value in given.items():
-        types = set(typing.get_args(hints.get(name)) or (hints.get(name),))
-        if not types <= PLAIN.keys():
+        hint = hints.get(name)
+        kinds = set(typing.get_args(hint)) if typing.get_origin(hint) in UNIONS else {hint}
+        if not kinds <= PLAIN.keys():
             continue
-        fits = tuple(kind for plain in types for kind in PLAIN[plain])
-        if not isinstance(value, fits) or (isinstance(value, bool) and bool not in types):
-            words = " or ".join(sorted("None" if plain is type(None) else plain.__name__ for plain in types))
+        fits = tuple(kind for plain in kinds for kind in PLAIN[plain])
+        if not isinstance(value, fits) or (isinstance(value, bool) and bool not in kinds):
+            words = " or ".join(sorted("None" if plain is type(None) else plain.__name__ for plain in kinds))
             raise InputError(f"{whose}: {name} is {reprlib.repr(value)}, expected {words}")
 
 

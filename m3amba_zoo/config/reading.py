@@ -19,7 +19,7 @@ from mmengine.config import Config
 
 from m3amba_zoo.config.completion import complete
 from m3amba_zoo.config.options import apply_options, require_read, set_seed
-from m3amba_zoo.config.shapes import require_shapes
+from m3amba_zoo.config.shapes import require_shapes, require_types
 from m3amba_zoo.config.shipped import (
     DATASET_FOLDER,
     OWN_SCENE,
@@ -58,6 +58,7 @@ def read_config(
     """
     config = read_raw(path, data)
     require_shapes(config)
+    require_types(config)
     try:
         apply_options(config, options)
         require_shapes(config)

@@ -59,13 +59,17 @@ def require_shapes(config: Config) -> None:
         _require(
             config, place, lambda value: isinstance(value, (str, Mapping)), "steps by modality, or a name"
         )
+    _require(config, INIT_FROM, lambda value: isinstance(value, (str, Mapping)), "weights, or a dict")
+
+
+def require_types(config: Config) -> None:
+    """Raise InputError if a part that is to be built does not say of what class it is."""
     for place in TYPED:
         part, _ = find(config, f"{place}.type")
         if part and not (isinstance(part.get("type"), (str, type))):
             raise InputError(
                 f"{config.filename}: {place} has no 'type', expected the name of a registered part"
             )
-    _require(config, INIT_FROM, lambda value: isinstance(value, (str, Mapping)), "weights, or a dict")
 
 
 def _require(config: Config, place: str, fits: Any, expected: str) -> None:

@@ -88,10 +88,11 @@ def read_golden(path: Path) -> Golden:
         tolerance = (file.metadata() or {}).get("tolerance", "none")
     inputs = {k.removeprefix(INPUT): v for k, v in tensors.items() if k.startswith(INPUT)}
     expected = "expected input.<modality>, logits, and the tolerance as a number"
+    with library_errors(path, "lacks 'tolerance'", expected):
+        largest = float(tolerance)
     if not inputs or LOGITS not in tensors:
-        raise InputError(f"{path}: holds {', '.join(tensors) or 'no tensor'}; {expected}")
-    with library_errors(path, "damaged", expected):
-        return Golden(inputs, tensors[LOGITS], float(tolerance))
+        raise InputError(f"{path}: lacks '{LOGITS if inputs else INPUT}', {expected}")
+    return Golden(inputs, tensors[LOGITS], largest)
 
 
 @torch.no_grad()

@@ -183,7 +183,7 @@ DAMAGES: dict[str, tuple[Callable[[Files], None], str]] = {
         changed("LiDAR.mat", "LiDAR", put(np.inf)),
         r"'LiDAR'.* band 0 of 'lidar' .* row 2, column 3",
     ),
-    "text": (changed("HSI.mat", "HSI", lambda array: "see readme"), r"key 'HSI' holds str, expected real"),
+    "text": (changed("HSI.mat", "HSI", lambda array: "see readme"), r"key 'HSI' holds a text, expected real"),
     "complex": (
         changed("HSI.mat", "HSI", lambda array: array * 1j),
         r"key 'HSI' holds complex128 \(40, 52, 144\)",
