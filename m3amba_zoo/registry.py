@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import inspect
 import numbers
+import os
 import reprlib
+import sys
 import types
 import typing
-from importlib.metadata import entry_points
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +50,24 @@ PLAIN: dict[Any, tuple[type, ...]] = {
 UNIONS = (typing.Union, types.UnionType)
 STARRED = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
+_NAMED = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+_INSTALLED = [path for path in sys.path if path and (path != os.getcwd() or path in _NAMED)]
 _loaded_plugins: set[str] = set()
 
 
 def load_plugins() -> None:
     """Import each module that an entry point of the group ``m3amba_zoo.plugins`` names, once.
 
+    Packages announce plugins where Python is installed, or where ``PYTHONPATH`` says; not in the working
+    directory or beside a config.
+
     Raises:
         InputError: if a plugin cannot be imported; the message names the plugin and the reason.
     """
-    for plugin in entry_points(group=PLUGIN_GROUP):
+    announced = (plugin for found in distributions(path=_INSTALLED) for plugin in found.entry_points)
+    for plugin in announced:
+        if plugin.group != PLUGIN_GROUP:
+            continue
         if plugin.value in _loaded_plugins:
             continue
         _loaded_plugins.add(plugin.value)

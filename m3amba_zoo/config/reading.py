@@ -12,6 +12,7 @@ from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mmengine.config.config
@@ -69,6 +70,25 @@ def read_config(
         if str(config.filename) in str(error):
             raise
         raise type(error)(f"{config.filename}: {error}") from error
+    return config
+
+
+def read_config_bytes(content: bytes, path: Path) -> Config:
+    """Read a config whose bytes were read already, such as a card's, of which the hash was compared.
+
+    It is executed from a folder that only this user can write to, whatever has happened to ``path`` meanwhile.
+
+    Raises:
+        InputError: as ``read_config``.
+    """
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, path.name)
+        copy.write_bytes(content)
+        try:
+            config = read_config(copy)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), str(path))) from error
+    vars(config)["_filename"] = str(path)
     return config
 
 

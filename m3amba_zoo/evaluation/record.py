@@ -176,13 +176,13 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
         aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a ``metrics.json`` or a kept record.
+def read_record(path: Path, content: bytes | None = None) -> dict[str, Any]:
+    """Read a ``metrics.json`` or a kept record; ``content`` is the file's, if it was read already.
 
     Raises:
         InputError: if the file is absent, does not hold a JSON object, or an entry is of another type.
     """
-    record = read_json(path)
+    record = read_json(path, content=content)
     check_schema(record, RECORD, path)
     return record
 

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.index import PublishedModel
 from m3amba_zoo.hub.trained_model import GOLDEN, TrainedModel
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.ops import backends as known_backends
@@ -38,12 +39,15 @@ class Golden(NamedTuple):
     tolerance: float
 
 
-def check_golden(folder: Path, backends: Sequence[str] | None = None) -> dict[str, float]:
+def check_golden(
+    folder: Path, backends: Sequence[str] | None = None, published: PublishedModel | None = None
+) -> dict[str, float]:
     """Rebuild a model from its card and compare its logits with the golden ones.
 
     Args:
         folder: of the card.
         backends: scan backends by name; None takes all that run on this machine.
+        published: what the index says of the card; see ``TrainedModel.from_folder``.
 
     Returns:
         The largest difference of a logit by backend.
@@ -52,7 +56,7 @@ def check_golden(folder: Path, backends: Sequence[str] | None = None) -> dict[st
         InputError: if the logits differ by more than the tolerance, a backend cannot run here, or the golden
             pair is absent or does not fit the model.
     """
-    trained = TrainedModel.from_folder(folder)
+    trained = TrainedModel.from_folder(folder, published=published)
     golden = read_golden(folder / GOLDEN)
     differences = {}
     for name in available_backends() if backends is None else backends:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.reading import check_schema, read_json
+from m3amba_zoo.reading import check_schema, read_bytes, read_json
 from m3amba_zoo.system import sha256_of
 
 PACKAGE_INDEX = Path(__file__).with_name("published.json")
@@ -107,6 +107,16 @@ class PublishedModel:
             if file.path == path:
                 return file
         raise InputError(f"model '{self.name}' has no file '{path}'")
+
+    def read(self, path: Path) -> bytes:
+        """Read a file of the card once, and return the bytes that were compared: nobody can swap them.
+
+        Raises:
+            InputError: if it cannot be read, was not published, or has another size or content.
+        """
+        file, content = self.file(path.name), read_bytes(path)
+        file.compare(path, len(content), hashlib.sha256(content).hexdigest())
+        return content
 
 
 def lacks(folder: Path, names: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError, close_names
@@ -28,8 +28,15 @@ PARTS: dict[str, Any] = {
 LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
 
 
-def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any]:
+def read_checkpoint(
+    path: str | Path, map_location: Any = None, content: bytes | None = None
+) -> dict[str, Any]:
     """Read a checkpoint, or the weights in a ``.safetensors`` file.
+
+    Args:
+        path: of the file.
+        map_location: as for ``torch.load``.
+        content: the bytes of a ``.safetensors`` file, if they were read already.
 
     Returns:
         A dict with at least ``state_dict`` and ``meta`` (empty for bare weights).
@@ -42,7 +49,7 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
     if path.suffix == ".safetensors":
-        checkpoint: Any = _read_safetensors(path, map_location)
+        checkpoint: Any = _read_safetensors(path, map_location, content)
     else:
         checkpoint = read_plain(path, map_location)
     if not isinstance(checkpoint, Mapping):
@@ -60,7 +67,7 @@ def require_plain(state: Any, path: str | Path) -> None:
     """Check that a state dict has plain tensors, all of whose values are there, by name.
 
     Raises:
-        InputError: if it is something else; or a tensor is sparse, quantised or complex, or repeats the values
+        InputError: if it is something else; or a tensor is sparse, quantised or complex, or repeats values
             of its storage, so that a short file would fill the memory.
     """
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -102,13 +109,13 @@ def named_checkpoint(pointer: Path) -> Path:
     raise InputError(f"{pointer}: names {named}, which is not there; give the path of a checkpoint instead")
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load a checkpoint's weights, which must fit the model exactly.
+def load_weights(model: nn.Module, path: str | Path, content: bytes | None = None) -> None:
+    """Load a checkpoint's weights, which must fit the model exactly; ``content`` as for ``read_checkpoint``.
 
     Raises:
         InputError: if the file cannot be read (``read_checkpoint``) or does not fit (``check_fit``).
     """
-    state = read_checkpoint(path, "cpu")["state_dict"]
+    state = read_checkpoint(path, "cpu", content)["state_dict"]
     check_fit(state, model.state_dict(), path)
     model.load_state_dict(state, strict=False)
 
@@ -144,9 +151,10 @@ def _shape(value: Tensor) -> str:
     return f"({', '.join(map(str, value.shape))})"
 
 
-def _read_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:
+def _read_safetensors(path: Path, map_location: Any, content: bytes | None) -> dict[str, Tensor]:
     with library_errors(path, "cut short or damaged, not a safetensors file"):
-        return {name: value.to(map_location) for name, value in load_file(path).items()}
+        tensors = load_file(path) if content is None else load(content)
+        return {name: value.to(map_location) for name, value in tensors.items()}
 
 
 def read_plain(path: Path, map_location: Any = None) -> Any:

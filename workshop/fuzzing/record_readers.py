@@ -1,4 +1,4 @@
-"""Readers of configs and of what runs and cards are kept in: metrics.json, tables, the index, mirrors, front matter."""
+"""Readers of configs and of what runs and cards are kept in: records, tables, index, mirrors, front matter."""
 
 from __future__ import annotations
 

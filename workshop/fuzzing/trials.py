@@ -1,7 +1,7 @@
 """Reads inputs in forked processes with limits of time and memory, and says how each reading ended.
 
-A process reads one input after the other and reports each. Where it dies or hangs, the next one goes on after the
-input at fault. Works on Linux.
+A process reads one input after the other and reports each. Where it dies or hangs, the next one goes on after
+the input at fault. Works on Linux.
 """
 
 from __future__ import annotations
