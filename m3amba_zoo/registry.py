@@ -144,8 +144,8 @@ def _check_arguments(whose: str, part: type, given: dict[str, Any]) -> None:
             raise InputError(f"{whose} needs '{name}'")
     hints = typing.get_type_hints(part.__init__)  # type: ignore[misc]
     for name, value in given.items():
-        hint = hints.get(name)
-        kinds = set(typing.get_args(hint)) if typing.get_origin(hint) in UNIONS else {hint}
+        of_type: Any = hints.get(name)
+        kinds: set[Any] = set(typing.get_args(of_type)) if typing.get_origin(of_type) in UNIONS else {of_type}
         if not kinds <= PLAIN.keys():
             continue
         fits = tuple(kind for plain in kinds for kind in PLAIN[plain])

@@ -76,7 +76,7 @@ def read_config(
 def read_config_bytes(content: bytes, path: Path) -> Config:
     """Read a config whose bytes were read already, such as a card's, of which the hash was compared.
 
-    It is executed from a folder that only this user can write to, whatever has happened to ``path`` meanwhile.
+    It is executed from a folder that only this user can write to, whatever happened to ``path`` since.
 
     Raises:
         InputError: as ``read_config``.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
@@ -76,7 +76,9 @@ def _read(answer: Path) -> ChosenWeights | None:
     if not answer.is_file():
         return None
     said = read_json(answer)
-    known = [said.get(key) for key in ("file", "sha256", "rule")] if isinstance(said, dict) else [None]
+    known: list[Any] = [
+        said.get(key) if isinstance(said, dict) else None for key in ("file", "sha256", "rule")
+    ]
     if not all(isinstance(value, str) and value for value in known):
         raise InputError(f"{answer}: damaged, expected file, sha256 and rule of a training")
     file, sha256, rule = known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,7 +68,7 @@ def read_array_file(request: RasterRequest) -> NDArray:
         InputError: if the file is absent or damaged, or holds something else.
     """
     path = Path(request.path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: no such file; a MATLAB or NumPy file is expected")
     if path.suffix.lower() == ".mat":
         data = read_image(path, request.key or _only_image(path))

@@ -9,6 +9,7 @@ centre wavelength, gain and offset of each band, ``specific/backgroundValue`` th
 
 from __future__ import annotations
 
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -44,7 +45,7 @@ def image_of_metadata(path: str) -> str:
         InputError: if there is no image.
     """
     file = Path(path)
-    if not METADATA.search(file.name) or not file.is_file():
+    if not METADATA.search(file.name) or not os.path.isfile(file):
         return path
     beginning = METADATA.sub("", file.name)
     for other in sorted(file.parent.iterdir()):
@@ -68,7 +69,7 @@ def read_enmap(path: str, count: int) -> EnmapFacts | None:
         InputError: if the metadata are damaged, or are those of another number of bands.
     """
     image = Path(path)
-    if not IMAGE.search(image.name) or not image.is_file():
+    if not IMAGE.search(image.name) or not os.path.isfile(image):
         return None
     beside = [IMAGE.sub(name, image.name) for name in ("METADATA.XML", "METADATA.xml", "metadata.xml")]
     found = next((image.with_name(name) for name in beside if image.with_name(name).is_file()), None)

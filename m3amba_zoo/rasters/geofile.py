@@ -25,6 +25,7 @@ from m3amba_zoo.rasters.bands import read_bands
 from m3amba_zoo.rasters.enmap import read_enmap
 from m3amba_zoo.rasters.geotags import geo_tags
 from m3amba_zoo.rasters.grid import georeference
+from m3amba_zoo.rasters.headers import check_classic
 from m3amba_zoo.rasters.netcdf3 import classic_axes
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
@@ -55,6 +56,7 @@ class GeoFile(Store):
         tags = geo_tags(name)
         known = _places.get(tags) if tags else None
         with gdal_errors(path, UNREADABLE):
+            check_classic(request.path)
             self._file: DatasetReader = rasterio.open(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
             if self._file.driver == "netCDF" and self._file.transform.is_identity:
                 self._file.close()  # GDAL turned it upside down, for it did not find which end is up
@@ -147,7 +149,10 @@ def array_name(path: str, key: str) -> str:
     Raises:
         InputError: if there is no such array, or several; the message lists the file's arrays.
     """
-    with gdal_errors(path, "not a readable raster"), rasterio.open(path) as file:
+    with gdal_errors(path, "not a readable raster"):
+        check_classic(path)
+        file = rasterio.open(path)
+    with file:
         names, single, name = list(file.subdatasets), file.count > 0, NAMES_OF_ARRAYS.get(file.driver)
     wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
     arrays = {_array_key(name, path): name for name in names}

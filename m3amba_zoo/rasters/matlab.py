@@ -7,6 +7,7 @@ axes of a MATLAB array reversed; they are put back.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.io.matlab import mat_struct
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.headers import check_heaps
 from m3amba_zoo.rasters.matlab5 import check_elements
 from m3amba_zoo.reading import library_errors
 
@@ -104,7 +106,7 @@ def is_by_matlab(path: str | Path, key: str) -> bool:
 
 
 def _require_file(path: str | Path) -> None:
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
 
 
@@ -147,6 +149,7 @@ def _simplified(value: Any) -> Any:
 
 
 def _list_hdf5(path: str | Path) -> dict[str, Variable]:
+    check_heaps(path)
     with h5py.File(path, "r") as file:
         return {
             str(name): Variable((1, 1), "struct")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,7 +81,7 @@ def is_region_file(path: str | Path) -> bool:
         InputError: if it holds ENVI's regions in another form (XML, binary).
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,7 +113,7 @@ def propose_attributes(path: str | Path, layer: str | None = None) -> str:
 def _reading(path: str | Path) -> Iterator[None]:
     """Turn what GDAL raises into one sentence, and what it warns of into lines of the log."""
     expected = f"polygons or points as {EXPECTED} are expected"
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such file; {expected}")
     with warnings.catch_warnings(record=True) as caught, library_errors(path, UNREADABLE, expected):
         warnings.simplefilter("always")

@@ -6,6 +6,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from m3amba_zoo.errors import InputError, close_names
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         args.keep,
                         limits,
                         args.first,
-                        lambda task=task: bar.advance(task),
+                        partial(bar.advance, task),
                     )
                 )
             bar.remove_task(task)

@@ -15,7 +15,7 @@ import yaml
 
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.scenes.idtrees import SITES, IDTReeS
-from m3amba_zoo.scenes.label_files import parse_label_file
+from m3amba_zoo.scenes.label_files import LabelShapes, parse_label_file
 from m3amba_zoo.scenes.manifest import Manifest
 from m3amba_zoo.scenes.mmlsv2 import LABELS, PRODUCTS, SIDE, TABLE, MMLSv2
 from m3amba_zoo.scenes.scene import LandClass, Scene
@@ -26,6 +26,7 @@ from workshop.fuzzing.raster_readers import COLUMNS, CRS, PLACE, ROWS, pixels, w
 from workshop.fuzzing.reader import Reader
 
 CROPS = ("wheat", "maize")
+NUMBERS = {name: number for number, name in enumerate(CROPS, start=1)}
 TREES = {
     "M1": ("ACRU", "Acer rubrum L."),
     "M2": ("QUAL", "Quercus alba L."),
@@ -54,7 +55,8 @@ def write_boxes(path: Path, names: tuple[str, ...] = CROPS, attribute: str = "cr
 def _read_polygons(path: Path) -> None:
     labels = parse_label_file(str(path), {"path": path.name, "attribute": "crop"}, path.parent, "polygons")
     list_attributes(path)
-    labels.labels(GRID, {name: number for number, name in enumerate(CROPS, start=1)})  # type: ignore[call-arg, arg-type]
+    assert isinstance(labels, LabelShapes)
+    labels.labels(GRID, NUMBERS)
 
 
 def _regions(folder: Path) -> Path:
@@ -70,9 +72,9 @@ def _regions(folder: Path) -> Path:
 
 def _read_regions(path: Path) -> None:
     labels = parse_label_file(str(path), {"path": path.name}, path.parent, "labels")
-    if hasattr(labels, "regions"):  # else it is taken for a raster
-        labels.labels(GRID, {name: number for number, name in enumerate(CROPS, start=1)})
-    else:
+    if isinstance(labels, LabelShapes):
+        labels.labels(GRID, NUMBERS)
+    else:  # it is taken for a raster
         labels.read()
 
 

@@ -18,16 +18,28 @@ Mutation = Callable[[Random, bytes], bytes]
 NUMBERS = (0, 1, 2, 3, 4, 7, 8, 127, 128, 255, 256, 32767, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 FAR_NUMBERS = (-1, -2, 2**32, 2**40, 2**63 - 1, -(2**63), 2**64, 10**30, 1e308, -1e308, 1e-320)
 WORDS = (
-    "0", "1", "-1", "99999999", "99999999999999999999", "1" * 5000, "1e400", "-1e400", "nan", "-inf", "1e-400",
-    "0x7f", "1_0", "", " ", "null", "true", "None", "''", '"', "\\", "\\u0000", "\x00", "\n", "\r", "\t", "\u2028",
-    "\x1b[31m", "é", "\U0001f4a9", "\ud800", "\ufeff", ",", ":", ";", "{", "}", "[", "]", "(", ")", "&a", "*a",
-    "<<", "---", "#", "!!python/name:os.system", "%s", "{}", "../..", "/dev/null", "[" * 20_000, "{" * 2_000,
-    '{"a":' * 20_000, "a" * 70_000,
-)  # fmt: skip
-VALUES = (
-    None, True, False, *NUMBERS[:6], *FAR_NUMBERS, 0.5, float("nan"), float("inf"), "", "a", "1", "x" * 10_000,
-    "a\nb", "\x1b[2J", "\u2028", "../../x", "/dev/null", [], {}, [None], [[]], {"a": 1}, [1, "a"], {"type": "x"},
-)  # fmt: skip
+    *"01,:;{}[]()#&*\\",
+    *(
+        "-1",
+        "99999999",
+        "99999999999999999999",
+        "1" * 5000,
+        "1e400",
+        "-1e400",
+        "nan",
+        "-inf",
+        "1e-400",
+        "0x7f",
+    ),
+    *("", " ", "null", "true", "None", "''", '"', "\\u0000", "\x00", "\n", "\r", "\t", "\u2028", "\x1b[31m"),
+    *("é", "\U0001f4a9", "\ud800", "\ufeff", "1_0", "&a", "*a", "<<", "---", "%s", "../..", "/dev/null"),
+    *("!!python/name:os.system", "[" * 20_000, "{" * 2_000, '{"a":' * 20_000, "a" * 70_000),
+)
+VALUES: tuple[Any, ...] = (
+    *(None, True, False, *NUMBERS[:6], *FAR_NUMBERS, 0.5, float("nan"), float("inf")),
+    *("", "a", "1", "x" * 10_000, "a\nb", "\x1b[2J", "\u2028", "../../x", "/dev/null"),
+    *([], {}, [None], [[]], {"a": 1}, [1, "a"], {"type": "x"}),
+)
 MOST_CHANGES = 4
 
 
@@ -161,7 +173,7 @@ def _nested(value: Any, depth: int) -> Any:
 
 
 def in_members(inner: Mutation = in_bytes) -> Mutation:
-    """Return a mutation of one member of a zip archive, written with the right checksum, renamed or left out."""
+    """Return a mutation of one member of a zip archive: changed under its checksum, renamed, left out."""
 
     def mutate(random: Random, content: bytes) -> bytes:
         written = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Readers of configs and of what runs and cards are kept in: records, tables, index, mirrors, front matter."""
+"""Readers of configs and of what runs and cards are kept in: records, tables, index, mirrors, documents."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ split = dict(type="official", val=dict(fraction=0.2, seed=0))
 modalities = ["hsi", "lidar"]
 window = 8
 pretreatment = dict(hsi=[dict(type="Standardize")], lidar=[dict(type="Standardize")])
-model = dict(type="M3amba", embed_dim=8, adapter=dict(type="LinearAdapter"), neck=dict(type="CrossMamba", depth=1),
-    data_preprocessor=dict(type="RasterPreprocessor"))
+model = dict(type="M3amba", embed_dim=8, adapter=dict(type="LinearAdapter"),
+    neck=dict(type="CrossMamba", depth=1), data_preprocessor=dict(type="RasterPreprocessor"))
 train_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(type="TrainWindows", windows_per_epoch=4))
 test_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(type="SceneWindows"))
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=0.001))
@@ -189,13 +189,20 @@ def _in_front(random: Random, content: bytes) -> bytes:
     return b"---\n" + changed + b"---\n" + body
 
 
+IN_CONFIG = in_values(_stated, _as_config)
 READERS = (
-    Reader("config", _config, _read_config, (in_text, in_values(_stated, _as_config), in_values(_stated, _as_config))),
+    Reader("config", _config, _read_config, (in_text, IN_CONFIG, IN_CONFIG)),
     Reader("metrics", _run, _read_run, (in_text, IN_JSON, IN_JSON, in_bytes)),
-    Reader("kept_record", _kept_record, lambda path: _read_table(path.parents[4] / "leaderboard.csv"), (in_text, IN_JSON, IN_JSON)),
+    Reader(
+        "kept_record", _kept_record, lambda path: _read_table(path.parents[4] / "leaderboard.csv"),
+        (in_text, IN_JSON, IN_JSON),
+    ),
     Reader("table", _table, _read_table, (in_text, in_bytes)),
     Reader("tuning_table", _tuning, lambda path: TuningTable(path).rows(), (in_text, in_bytes)),
-    Reader("test_part", _part, lambda path: Table(path.parents[1] / "leaderboard.csv").part("harbour"), (in_bytes, in_members())),
+    Reader(
+        "test_part", _part, lambda path: Table(path.parents[1] / "leaderboard.csv").part("harbour"),
+        (in_bytes, in_members()),
+    ),
     Reader("index", _index, _read_index, (in_text, IN_JSON, in_bytes)),
     Reader("mirror", _mirror, _read_mirror, (in_text, in_bytes)),
     Reader("front_matter", _front_matter, _read_front_matter, (in_text, _in_front, _in_front)),

@@ -72,8 +72,8 @@ def record() -> dict[str, Any]:
             "lidar": {"count": 1},
         },
         "split": {
-            "name": "official", "part": "test", "sha256": "a" * 64, "test_sha256": "b" * 64, "leaked_pixels": 0,
-            "window": 1, "pixels": {"train": 60, "val": 0, "test": 60}, "val": None,
+            "name": "official", "part": "test", "sha256": "a" * 64, "test_sha256": "b" * 64,
+            "leaked_pixels": 0, "window": 1, "pixels": {"train": 60, "val": 0, "test": 60}, "val": None,
         },
         "selection": "the last epoch",
         "weights": {"file": "classifier.safetensors", "sha256": "c" * 64, "epoch": None},

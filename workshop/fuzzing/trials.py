@@ -27,11 +27,12 @@ SEVERAL_LINES, NAMELESS = "several lines", "no file named"
 TRACEBACK, CRASH, HANG, MEMORY = "traceback", "crash", "hang", "memory"
 FAULTS = (SEVERAL_LINES, NAMELESS, TRACEBACK, CRASH, HANG, MEMORY)
 WAITING = 60.0  # seconds without a word after which a process waits for something that never comes
+BROKEN = 77  # exit code of a process that could not make its inputs
 FRAMES = 2  # of a traceback, in the table
 
 
 class Limits(NamedTuple):
-    """What one input may take: seconds of processor time, and bytes of memory beyond those of the libraries."""
+    """What one input may take: seconds of processor time, and bytes beyond what the libraries take."""
 
     seconds: float = 10.0
     memory: int = 2 * 2**30
@@ -123,7 +124,7 @@ def _batch(
         os.close(receive)
         _work(reader, path, folder, contents, limits, send)  # never returns
     os.close(send)
-    current = 0
+    current = -1
     with os.fdopen(receive, "rb") as stream:
         while True:
             ready, _, _ = select.select([stream], [], [], WAITING)
@@ -139,6 +140,8 @@ def _batch(
     if not ready:
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
+    if os.waitstatus_to_exitcode(status) == BROKEN:
+        raise RuntimeError(f"{reader.name}: an input cannot be made or written")
     if current >= 0:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if not ready or number == signal.SIGPROF:
@@ -170,8 +173,9 @@ def _work(
             seconds = time.process_time() - before
             signal.setitimer(signal.ITIMER_PROF, 0)
             os.write(send, (json.dumps((kind, detail, seconds)) + "\n").encode())
-    finally:
         os._exit(0)
+    finally:
+        os._exit(BROKEN)
 
 
 def _judge(reader: Reader, path: Path, folder: Path) -> tuple[str, str]:

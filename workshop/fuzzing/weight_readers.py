@@ -56,7 +56,7 @@ def _loaded(content: bytes) -> Any:
     return torch.load(io.BytesIO(content), weights_only=True)
 
 
-TENSORS = (
+TENSORS: tuple[Any, ...] = (
     torch.zeros(0), torch.zeros(3), torch.zeros(2, 2, dtype=torch.complex64), torch.tensor(float("nan")),
     torch.zeros(4, 3, dtype=torch.int64), torch.eye(3).to_sparse(), torch.zeros(1, device="meta"),
     torch.zeros(1).expand(2**40), {"state": {}, "param_groups": []}, np.float64(1),
@@ -176,7 +176,7 @@ def _read_authors(path: Path) -> None:
 
 
 IN_ARCHIVE = (in_bytes, in_members(), IN_SAVED, IN_SAVED)
-IN_SAFETENSORS = (in_bytes, in_safetensors, in_safetensors)
+IN_SAFETENSORS: tuple[Any, ...] = (in_bytes, in_safetensors, in_safetensors)
 READERS = (
     Reader("checkpoint", _checkpoint, _read_checkpoint, IN_ARCHIVE),
     Reader("safetensors", _safetensors, lambda path: load_weights(network(), path), IN_SAFETENSORS),
