@@ -207,8 +207,8 @@ class IDTReeS(Source):
         if not kept:
             most = ", ".join(f"{taxon} {count}" for taxon, count in pixels.most_common(3)) or "none"
             raise InputError(
-                f"idtrees, {self.root}: no taxon has min_pixels={self.min_pixels} pixels in min_plots={self.min_plots} "
-                f"plots (most pixels: {most}); smaller thresholds are expected"
+                f"idtrees, {self.root}: no taxon has min_pixels={self.min_pixels} pixels in "
+                f"min_plots={self.min_plots} plots (most pixels: {most}); smaller thresholds are expected"
             )
         return kept
 
