@@ -26,7 +26,7 @@ READ, REFUSED = "read", "refused"
 SEVERAL_LINES, NAMELESS = "several lines", "no file named"
 TRACEBACK, CRASH, HANG, MEMORY = "traceback", "crash", "hang", "memory"
 FAULTS = (SEVERAL_LINES, NAMELESS, TRACEBACK, CRASH, HANG, MEMORY)
-WAITING = 60.0  # seconds without a word after which a process waits for something that never comes
+WAITING = 300.0  # seconds without a word after which a process waits for something that never comes
 BROKEN = 77  # exit code of a process that could not make its inputs
 FRAMES = 2  # of a traceback, in the table
 
