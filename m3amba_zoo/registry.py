@@ -11,7 +11,15 @@ module may be imported already, or be named in a config's ``custom_imports`` or 
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+import inspect
+import numbers
+import os
+import reprlib
+import sys
+import types
+import typing
+from importlib.metadata import distributions
+from pathlib import Path
 from typing import Any
 
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
@@ -31,16 +39,36 @@ from m3amba_zoo.errors import InputError, close_names
 SCOPE = "m3amba_zoo"
 PLUGIN_GROUP = "m3amba_zoo.plugins"
 
+PLAIN: dict[Any, tuple[type, ...]] = {
+    int: (numbers.Integral,),
+    float: (numbers.Real,),
+    str: (str,),
+    bool: (bool,),
+    Path: (str, Path),
+    type(None): (type(None),),
+}
+"""The annotations of arguments that are compared with what is given, and the types that they accept."""
+UNIONS = (typing.Union, types.UnionType)
+STARRED = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+_NAMED = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+_INSTALLED = [path for path in sys.path if path and (path != os.getcwd() or path in _NAMED)]
 _loaded_plugins: set[str] = set()
 
 
 def load_plugins() -> None:
     """Import each module that an entry point of the group ``m3amba_zoo.plugins`` names, once.
 
+    Packages announce plugins where Python is installed, or where ``PYTHONPATH`` says; not in the working
+    directory or beside a config.
+
     Raises:
         InputError: if a plugin cannot be imported; the message names the plugin and the reason.
     """
-    for plugin in entry_points(group=PLUGIN_GROUP):
+    announced = (plugin for found in distributions(path=_INSTALLED) for plugin in found.entry_points)
+    for plugin in announced:
+        if plugin.group != PLUGIN_GROUP:
+            continue
         if plugin.value in _loaded_plugins:
             continue
         _loaded_plugins.add(plugin.value)
@@ -84,6 +112,49 @@ class ZooRegistry(Registry):
         raise InputError(f"no {self.name} is registered as '{name}'; {hint}")
 
 
+class SourceRegistry(ZooRegistry):
+    """A registry that compares what a config states of a part with the part's arguments."""
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build a source from ``dict(type=name, ...)``.
+
+        Raises:
+            InputError: if there is no such source; or it has no such argument, needs another one, or takes a
+                number, a text or a truth value where something else is given.
+        """
+        if isinstance(cfg, dict) and isinstance(cfg.get("type"), str):
+            self.check(cfg["type"])
+            part = self.get(cfg["type"])
+            if inspect.isclass(part):
+                _check_arguments(
+                    f"{self.name} '{cfg['type']}'", part, {k: v for k, v in cfg.items() if k != "type"}
+                )
+        return super().build(cfg, *args, **kwargs)
+
+
+def _check_arguments(whose: str, part: type, given: dict[str, Any]) -> None:
+    takes = inspect.signature(part).parameters
+    open_end = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes.values())
+    for name in given:
+        if name not in takes and not open_end:
+            hint = close_names(str(name), takes) or f"known: {', '.join(takes) or 'none'}"
+            raise InputError(f"{whose} takes no '{name}'; {hint}")
+    for name, parameter in takes.items():
+        needed = parameter.default is inspect.Parameter.empty and parameter.kind not in STARRED
+        if needed and name not in given:
+            raise InputError(f"{whose} needs '{name}'")
+    hints = typing.get_type_hints(part.__init__)  # type: ignore[misc]
+    for name, value in given.items():
+        of_type: Any = hints.get(name)
+        kinds: set[Any] = set(typing.get_args(of_type)) if typing.get_origin(of_type) in UNIONS else {of_type}
+        if not kinds <= PLAIN.keys():
+            continue
+        fits = tuple(kind for plain in kinds for kind in PLAIN[plain])
+        if not isinstance(value, fits) or (isinstance(value, bool) and bool not in kinds):
+            words = " or ".join(sorted("None" if plain is type(None) else plain.__name__ for plain in kinds))
+            raise InputError(f"{whose}: {name} is {reprlib.repr(value)}, expected {words}")
+
+
 def _child(parent: Registry, *locations: str) -> ZooRegistry:
     return ZooRegistry(
         parent.name, parent=parent, scope=SCOPE, locations=[f"{SCOPE}.{place}" for place in locations]
@@ -103,6 +174,6 @@ OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")
 OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, "engine")
 
 ADAPTERS = ZooRegistry("adapter", scope=SCOPE, locations=[f"{SCOPE}.models"])
-SOURCES = ZooRegistry("source", scope=SCOPE, locations=[f"{SCOPE}.scenes"])
+SOURCES = SourceRegistry("source", scope=SCOPE, locations=[f"{SCOPE}.scenes"])
 SPLITS = ZooRegistry("split", scope=SCOPE, locations=[f"{SCOPE}.splits"])
 CLASSIFIERS = ZooRegistry("classifier", scope=SCOPE, locations=[f"{SCOPE}.models"])

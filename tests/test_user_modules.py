@@ -1,6 +1,6 @@
 """A user's modules beside their config are found by every command, from any folder."""
 
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from workshop.leaderboard.plan import read_plan
 from workshop.publishing.card_files import card_config_text
 from workshop.publishing.runs import read_runs
 
+TOOLS = Path(__file__).parents[1] / "tools"
 MODULE = """
 from m3amba_zoo.models import LinearAdapter
 from m3amba_zoo.registry import ADAPTERS
@@ -95,12 +96,35 @@ def test_a_module_that_is_not_found_is_named_with_the_folders_looked_in(tmp_path
     elsewhere("here")
     with pytest.raises(InputError, match="No module named 'own_parts'") as caught:
         read_config(config)
-    assert f"looked for in {tmp_path}, {Path.cwd()} and among" in str(caught.value)
+    assert f"looked for in {tmp_path} and among" in str(caught.value)
     (tmp_path / "own_parts.py").write_text("import m3amba_zoo.no_such_part\n")
     with pytest.raises(InputError, match=r"No module named 'm3amba_zoo\.no_such_part'"):
         read_config(config)
-    shutil.copy(tmp_path / "own_parts.py", "own_parts.py")
-    Path("own_parts.py").write_text("1 / 0\n")
-    (tmp_path / "own_parts.py").unlink()
+    (tmp_path / "own_parts.py").write_text("1 / 0\n")
     with pytest.raises(InputError, match="ZeroDivisionError"):
         read_config(config)
+
+
+def test_nothing_is_imported_from_the_working_directory(tmp_path, elsewhere):
+    """A stranger's folder of rasters may hold modules that libraries try to import, and announce plugins."""
+    elsewhere("rasters")
+    for name in ("own_parts", "mamba_ssm", "tabulate", "torch_musa", "announced"):
+        Path(f"{name}.py").write_text("raise SystemExit('code of a stranger ran')\n")
+    Path("evil-1.dist-info").mkdir()
+    Path("evil-1.dist-info", "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n")
+    Path("evil-1.dist-info", "entry_points.txt").write_text("[m3amba_zoo.plugins]\nevil = announced\n")
+    command = [
+        sys.executable,
+        str(TOOLS / "predict.py"),
+        str(tmp_path),
+        "--raster",
+        "hsi=a.tif",
+        "--out",
+        "map.tif",
+    ]
+    (tmp_path / "own.py").write_text(BY_NAME)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "No module named 'own_parts'" in done.stderr) == (2, True), done.stderr
+    listing = [sys.executable, str(TOOLS / "train.py"), "m3amba_demo", "--cfg-options", "source.type=evil"]
+    done = subprocess.run(listing, capture_output=True, text=True, check=False)
+    assert (done.returncode, "no source is registered as 'evil'" in done.stderr) == (2, True), done.stderr

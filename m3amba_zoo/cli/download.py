@@ -142,7 +142,8 @@ def _verify(models: Mapping[str, Any], args: argparse.Namespace) -> int:
                 else:
                     verify_card(folder, models[name])
                 has_weights = name in own or models[name].weights
-                note = f"; golden logits within {_golden(folder)}" if args.golden and has_weights else ""
+                golden = args.golden and has_weights
+                note = f"; golden logits within {_golden(folder, models.get(name))}" if golden else ""
                 print_line(f"verified {name}: {folder}{note}")
             except InputError as error:
                 print_line(f"refused  {name}: {error}")
@@ -152,11 +153,12 @@ def _verify(models: Mapping[str, Any], args: argparse.Namespace) -> int:
     return FAILURE if failed else 0
 
 
-def _golden(folder: Path) -> str:
+def _golden(folder: Path, published: Any) -> str:
     """Rebuild a verified card and return the largest difference of its logits from the stored ones."""
     from m3amba_zoo.hub.golden import check_golden
 
-    return ", ".join(f"{worst:.1e} ({backend})" for backend, worst in check_golden(folder).items())
+    found = check_golden(folder, published=published)
+    return ", ".join(f"{worst:.1e} ({backend})" for backend, worst in found.items())
 
 
 def _export(models: Mapping[str, Any], args: argparse.Namespace) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     from m3amba_zoo.cli.running import print_line
 
-    sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     if args.name is None:
         for option, given in {"--weights": args.weights, "--cfg-options": args.cfg_options}.items():
             if given:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +13,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.cli.running import print_line
     from m3amba_zoo.export import export_model
 
-    sys.path.append(os.getcwd())  # for modules of the user that custom_imports names
     path, facts = export_model(args.model, args.to, args.out)
     side = facts["window"] + 2 * facts["margin"]
     takes = ", ".join(f"{m['name']} (batch, {m['bands']}, {side}, {side})" for m in facts["modalities"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,11 @@ from rich.console import Console
 
 from m3amba_zoo.cli.map_progress import MapProgress
 from m3amba_zoo.cli.running import print_line
-from m3amba_zoo.config import read_raw
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub import find_model
-from m3amba_zoo.hub.trained_model import find_weights, read_own_record, visible_files
+from m3amba_zoo.hub.trained_model import find_weights, read_own_record
 from m3amba_zoo.inference.other_scene import OtherScene, score_other_scene
 from m3amba_zoo.inference.predictor import Predictor
 from m3amba_zoo.scenes.manifest import Manifest
@@ -44,12 +44,11 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
     if checkpoint is None:
         home = find_model(model)
         predictor, weights = Predictor(model), find_weights(home)
-        configs, name = visible_files(home, "*.py"), Path(model).name
+        name = Path(model).name
     else:
         predictor, weights = Predictor.from_files(model, checkpoint), checkpoint
-        home, configs, name = checkpoint.parent, [Path(model)], Path(model).stem
-    for config in configs:
-        _refuse_own_scene(config, manifest)
+        home, name = checkpoint.parent, Path(model).stem
+    _refuse_own_scene(predictor.source, manifest)
     of_scene = next(iter(file_names([manifest.title]).values()))
     folder = folder or Path("work_dirs", f"{name}_on_{of_scene}")
     _require_free(folder)
@@ -77,9 +76,8 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
     print_line(f"wrote to {folder}: {SCENE_METRICS}, map.png, maps/ ({len(found.class_maps)} files)")
 
 
-def _refuse_own_scene(config: Path, manifest: Manifest) -> None:
-    """Raise InputError if a config trains on the scene itself, whose training pixels would be scored."""
-    source = read_raw(config).get("source") or {}
+def _refuse_own_scene(source: Mapping[str, Any], manifest: Manifest) -> None:
+    """Raise InputError if a model was trained on the scene itself, whose training pixels would be scored."""
     if source.get("type") != "manifest":
         return
     of_training: list[Any] = []

@@ -12,6 +12,7 @@ from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mmengine.config.config
@@ -19,6 +20,7 @@ from mmengine.config import Config
 
 from m3amba_zoo.config.completion import complete
 from m3amba_zoo.config.options import apply_options, refuse_misspelt, require_read, set_seed
+from m3amba_zoo.config.shapes import require_shapes, require_types
 from m3amba_zoo.config.shipped import (
     DATASET_FOLDER,
     OWN_SCENE,
@@ -56,11 +58,38 @@ def read_config(
             ``apply_options`` and ``complete`` do.
     """
     config = read_raw(path, data)
+    require_shapes(config)
+    require_types(config)
     refuse_misspelt(config)
-    apply_options(config, options)
-    if seed is not None:
-        set_seed(config, seed)
-    require_read(config, options, complete(config))
+    try:
+        apply_options(config, options)
+        require_shapes(config)
+        if seed is not None:
+            set_seed(config, seed)
+        require_read(config, options, complete(config))
+    except InputError as error:
+        if str(config.filename) in str(error):
+            raise
+        raise type(error)(f"{config.filename}: {error}") from error
+    return config
+
+
+def read_config_bytes(content: bytes, path: Path) -> Config:
+    """Read a config whose bytes were read already, such as a card's, of which the hash was compared.
+
+    It is executed from a folder that only this user can write to, whatever happened to ``path`` since.
+
+    Raises:
+        InputError: as ``read_config``.
+    """
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, path.name)
+        copy.write_bytes(content)
+        try:
+            config = read_config(copy)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), str(path))) from error
+    vars(config)["_filename"] = str(path)
     return config
 
 

@@ -1,7 +1,7 @@
 """Finds the modules of users that a config names, for every command alike.
 
-They are looked for in the config's folder, in the folders that a training wrote into the config of its work
-dir, and in the working directory, after all that is installed.
+They are looked for in the config's folder and in the folders that a training wrote into the config of its
+work dir, after all that is installed; never in the working directory, which may be a stranger's folder.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ CUSTOM_IMPORTS = "custom_imports"
 
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """Let a config in this folder import from there and from the working directory, while it is read."""
+    """Let a config in this folder import from there, while it is read."""
     before = list(sys.path)
-    _append([folder, Path.cwd()])
+    _append([folder])
     try:
         yield
     finally:
@@ -72,7 +72,6 @@ def _folders(config: Config, path: Path) -> Iterator[Path]:
     yield path.resolve().parent
     recorded: Any = config.get(IMPORTS_FROM) or ()
     yield from map(Path, [recorded] if isinstance(recorded, str) else recorded)
-    yield Path.cwd()
 
 
 def _append(folders: Iterable[Path]) -> None:

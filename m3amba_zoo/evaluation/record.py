@@ -24,8 +24,10 @@ import m3amba_zoo.ops.flops as flops  # registers the scans' formulas  # noqa: F
 from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.known_bands import known_bands
+from m3amba_zoo.evaluation.record_schema import RECORD
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.evaluation.scores import SCORES, confusion_matrix, scores, unpack_predicted
+from m3amba_zoo.reading import check_schema, read_json
 from m3amba_zoo.splits import leaked_pixels, shown_by
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.system import whole_file
@@ -178,20 +180,14 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
         aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a ``metrics.json`` or a kept record.
+def read_record(path: Path, content: bytes | None = None) -> dict[str, Any]:
+    """Read a ``metrics.json`` or a kept record; ``content`` is the file's, if it was read already.
 
     Raises:
-        InputError: if the file is absent or does not hold a JSON object.
+        InputError: if the file is absent, does not hold a JSON object, or an entry is of another type.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is damaged ({error})") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: holds no record of a run, expected a JSON object")
+    record = read_json(path, content=content)
+    check_schema(record, RECORD, path)
     return record
 
 
@@ -207,6 +203,11 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
     Raises:
         InputError: if they do not.
     """
+    classes = len(record["per_class"])
+    if not classes or [len(row) for row in record["confusion"]] != [classes] * classes:
+        raise InputError(
+            f"{name}: the confusion matrix has not {classes} rows and columns, one for each class"
+        )
     confusion = np.array(record["confusion"])
     scored, expected = int(confusion.sum()), record["split"]["pixels"][record["split"]["part"]]
     if not scored == record["pixels"] == expected:

@@ -107,10 +107,12 @@ def unpack_predicted(packed: str, pixels: int) -> NDArray[np.uint8]:
     Raises:
         InputError: if the text is damaged, or was packed from another number of pixels.
     """
-    try:
-        predicted = np.frombuffer(zlib.decompress(base64.b64decode(packed, validate=True)), np.uint8)
+    try:  # one more than expected shows that there are more, however many
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), pixels + 1)
     except (binascii.Error, zlib.error, ValueError) as error:
         raise InputError(f"the packed predictions of {pixels} pixels are damaged ({error})") from error
+    predicted = np.frombuffer(unpacked, np.uint8)
     if len(predicted) != pixels:
-        raise InputError(f"the packed predictions are of {len(predicted)} pixels, expected {pixels}")
+        found = len(predicted) if len(predicted) < pixels else "more"
+        raise InputError(f"the packed predictions are of {found} pixels, expected {pixels}")
     return predicted

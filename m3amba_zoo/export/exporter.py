@@ -17,7 +17,7 @@ from m3amba_zoo.evaluation.record import METRICS_FILE
 from m3amba_zoo.export.facts import facts_of
 from m3amba_zoo.export.formats import FORMATS
 from m3amba_zoo.export.whole_function import exported_window, trace
-from m3amba_zoo.hub import TrainedModel, find_model
+from m3amba_zoo.hub.resolve import locate
 from m3amba_zoo.hub.trained_model import find_weights, read_own_record, visible_files
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.system import whole_file
@@ -48,9 +48,10 @@ def export_model(name_or_path: str | Path, to: str, out: str | Path | None = Non
         raise InputError(f"no format is called '{to}'; expected {' or '.join(FORMATS)}")
     suffix, packages, write = FORMATS[to]
     _require(to, packages)
-    folder, name = find_model(name_or_path), Path(name_or_path).resolve().name
+    found, name = locate(name_or_path), Path(name_or_path).resolve().name
+    folder = found.folder
     _refuse_classifier(folder)
-    trained = TrainedModel.from_folder(folder)
+    trained = found.load()
     path = Path(f"{name}{suffix}" if out is None else out)
     _check_out(path, suffix, folder)
     model = trained.model.eval()

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.index import PublishedModel
 from m3amba_zoo.hub.trained_model import GOLDEN, TrainedModel
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.ops import backends as known_backends
 from m3amba_zoo.ops.backend import BACKENDS, ENVIRONMENT_VARIABLE
+from m3amba_zoo.reading import library_errors
 
 INPUT, LOGITS = "input.", "logits"
 SCAN_INPUTS = 8  # tensors of the two-dimensional scan
@@ -37,12 +39,15 @@ class Golden(NamedTuple):
     tolerance: float
 
 
-def check_golden(folder: Path, backends: Sequence[str] | None = None) -> dict[str, float]:
+def check_golden(
+    folder: Path, backends: Sequence[str] | None = None, published: PublishedModel | None = None
+) -> dict[str, float]:
     """Rebuild a model from its card and compare its logits with the golden ones.
 
     Args:
         folder: of the card.
         backends: scan backends by name; None takes all that run on this machine.
+        published: what the index says of the card; see ``TrainedModel.from_folder``.
 
     Returns:
         The largest difference of a logit by backend.
@@ -51,7 +56,7 @@ def check_golden(folder: Path, backends: Sequence[str] | None = None) -> dict[st
         InputError: if the logits differ by more than the tolerance, a backend cannot run here, or the golden
             pair is absent or does not fit the model.
     """
-    trained = TrainedModel.from_folder(folder)
+    trained = TrainedModel.from_folder(folder, published=published)
     golden = read_golden(folder / GOLDEN)
     differences = {}
     for name in available_backends() if backends is None else backends:
@@ -82,16 +87,16 @@ def read_golden(path: Path) -> Golden:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected the model's golden pair")
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-            tolerance = float((file.metadata() or {})["tolerance"])
-        inputs = {k.removeprefix(INPUT): v for k, v in tensors.items() if k.startswith(INPUT)}
-        return Golden(inputs, tensors[LOGITS], tolerance)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: cut short or damaged, not a safetensors file ({error})") from error
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: lacks {error}, expected input.<modality>, logits, tolerance") from error
+    with library_errors(path, "cut short or damaged, not a safetensors file"), safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
+        tolerance = (file.metadata() or {}).get("tolerance", "none")
+    inputs = {k.removeprefix(INPUT): v for k, v in tensors.items() if k.startswith(INPUT)}
+    expected = "expected input.<modality>, logits, and the tolerance as a number"
+    with library_errors(path, "lacks 'tolerance'", expected):
+        largest = float(tolerance)
+    if not inputs or LOGITS not in tensors:
+        raise InputError(f"{path}: lacks '{LOGITS if inputs else INPUT}', {expected}")
+    return Golden(inputs, tensors[LOGITS], largest)
 
 
 @torch.no_grad()

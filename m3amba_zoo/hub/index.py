@@ -15,12 +15,32 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import check_schema, read_bytes, read_json
 from m3amba_zoo.system import sha256_of
 
 PACKAGE_INDEX = Path(__file__).with_name("published.json")
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of models and files: one part of a path, never hidden
 SHA256 = re.compile(r"[0-9a-f]{64}")
+_ENTRY = {
+    "type": "object",
+    "required": ["files", "weights", "reason", "summary"],
+    "properties": {
+        "files": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "required": ["size", "sha256"]},
+        },
+        "weights": {"type": "string"},
+        "reason": {"type": "string"},
+        "summary": {"type": "object"},
+    },
+}
+SCHEMA = {
+    "type": "object",
+    "required": ["models"],
+    "properties": {"models": {"type": "object", "additionalProperties": _ENTRY}},
+}
+"""The structure of an index (JSON Schema); names, sizes and hashes are checked one by one."""
 LARGEST = 2**34  # bytes of one file
 
 
@@ -88,6 +108,16 @@ class PublishedModel:
                 return file
         raise InputError(f"model '{self.name}' has no file '{path}'")
 
+    def read(self, path: Path) -> bytes:
+        """Read a file of the card once, and return the bytes that were compared: nobody can swap them.
+
+        Raises:
+            InputError: if it cannot be read, was not published, or has another size or content.
+        """
+        file, content = self.file(path.name), read_bytes(path)
+        file.compare(path, len(content), hashlib.sha256(content).hexdigest())
+        return content
+
 
 def lacks(folder: Path, names: Iterable[str]) -> list[str]:
     """Return the names of files that a folder does not have."""
@@ -134,19 +164,13 @@ def read_index(path: Path = PACKAGE_INDEX) -> dict[str, PublishedModel]:
         InputError: if the file is absent, damaged or of another format, or names a file that would lie
             outside the card's folder.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is damaged, not JSON ({error})") from error
+    content = read_json(path)
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, Mapping) else type(content).__name__
         raise InputError(f"{path}: format is {found!r}, this release reads {FORMAT}")
+    check_schema(content, SCHEMA, path)
     try:
         return {name: _model(name, entry) for name, entry in sorted(content["models"].items())}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: an entry has a missing or misplaced key ({error})") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -29,7 +29,7 @@ from torch import Tensor
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.trained_model import CONFIG
 from m3amba_zoo.models.ss2d import DIRECTIONS
-from m3amba_zoo.models.weights import check_fit, read_plain
+from m3amba_zoo.models.weights import check_fit, read_plain, require_plain
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.system import sha256_of, whole_folder
 
@@ -217,11 +217,13 @@ def _convert(path: Path, modalities: Sequence[str]) -> dict[str, Tensor]:
     content = read_plain(path, "cpu")
     if not isinstance(content, Mapping) or not content:
         raise InputError(f"holds a {type(content).__name__}, expected the layout of M3amba's authors")
-    for key, leaf in _flat(content).items():
+    leaves = _flat(content)
+    for key, leaf in leaves.items():
         if not isinstance(leaf, Tensor):
             raise InputError(
                 f"'{key}' is of type {type(leaf).__name__}, not of the layout of M3amba's authors"
             )
+    require_plain(leaves, path)
     try:
         converted = convert_reference(content, modalities)
     except (RuntimeError, ValueError) as error:  # torch's, for a tensor of an unexpected shape

@@ -2,7 +2,7 @@
 
 A published model is looked for in ``$M3AMBA_WEIGHTS``, the checkout's ``model_cards``, the cache, and on each
 mirror in turn. Its files are hashed before anything else opens them: ``config.py`` is code that MMEngine
-executes.
+executes. The config and the weights are then read once more, compared, and taken from these very bytes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,21 @@ from m3amba_zoo.models.weights import LAST_CHECKPOINT
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline, sha256_of
 
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
+
+
+class FoundModel(NamedTuple):
+    """A model's folder on this machine, and what the index says of it; None for what it does not list."""
+
+    folder: Path
+    published: PublishedModel | None = None
+
+    def load(self, pretrained: bool = True) -> TrainedModel:
+        """Build the model: of a published one from the very bytes that are compared with the index.
+
+        Raises:
+            InputError: as ``TrainedModel.from_folder``.
+        """
+        return TrainedModel.from_folder(self.folder, pretrained, self.published)
 
 
 class Place(NamedTuple):
@@ -74,7 +89,7 @@ def get_model(name: str | Path, pretrained: bool = True) -> nn.Module:
         InputError: if there is no such model (close names are listed), it has no weights, its files are not
             the published ones, or no mirror serves them.
     """
-    return TrainedModel.from_folder(find_card(name, pretrained), pretrained).model.eval()
+    return _locate_card(name, pretrained).load(pretrained).model.eval()
 
 
 def find_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[str] = ()) -> Path:
@@ -88,11 +103,15 @@ def find_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[str] 
     Raises:
         InputError: as ``get_model``.
     """
+    return _locate_card(name, pretrained, mirrors).folder
+
+
+def _locate_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[str] = ()) -> FoundModel:
     if isinstance(name, Path) or {"/", os.sep} & set(name):
         folder = Path(name).expanduser()
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; a published model is given by its name alone")
-        return folder
+        return FoundModel(folder)
     published = published_models()
     if name not in published:
         own = own_cards()
@@ -101,16 +120,21 @@ def find_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[str] 
             hint = close_names(name, known) or f"known: {', '.join(known) or 'none'}"
             raise InputError(f"no model is published as '{name}'; {hint}")
         check_own_card(own[name], pretrained)
-        return own[name]
+        return FoundModel(own[name])
     model = published[name]
     if pretrained and not model.weights:
         raise InputError(f"model '{name}' is published without weights: {model.reason}")
     needed = [file.path for file in model.files if file.path in (CONFIG, METRICS_FILE)]
-    return _locate(model, [*needed, model.weights] if pretrained else needed, mirrors)
+    return FoundModel(_locate(model, [*needed, model.weights] if pretrained else needed, mirrors), model)
 
 
 def find_model(given: str | Path) -> Path:
-    """Return the folder of a model that is given by its name, or as a work dir or a card's folder.
+    """Return the folder of a model; as ``locate``."""
+    return locate(given).folder
+
+
+def locate(given: str | Path | FoundModel) -> FoundModel:
+    """Find a model that is given by its name, or as a work dir or a card's folder.
 
     The name of a published model always means that model, even if a folder here has the same name: only what
     was published may be loaded under it. ``./NAME`` is the folder.
@@ -118,11 +142,13 @@ def find_model(given: str | Path) -> Path:
     Raises:
         InputError: as ``find_card``; a path that does not exist is returned as it is.
     """
+    if isinstance(given, FoundModel):
+        return given
     path = Path(given).expanduser()
     is_name = isinstance(given, str) and given in published_models()
     if is_name or not (path.exists() or len(path.parts) > 1):
-        return find_card(str(given))
-    return path
+        return _locate_card(str(given))
+    return FoundModel(path)
 
 
 def find_whole_card(model: PublishedModel, mirrors: Sequence[str] = ()) -> Path:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from m3amba_zoo.config import read_config
+from m3amba_zoo.config.reading import read_config_bytes
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
+from m3amba_zoo.hub.index import PublishedModel
 from m3amba_zoo.models.baselines.kept import FILE as KEPT
 from m3amba_zoo.models.baselines.kept import TILE, read_kept
 from m3amba_zoo.models.chosen_weights import trained_weights
@@ -41,6 +43,7 @@ class TrainedModel(NamedTuple):
         bands: what is known of the bands by modality, by that file and by the weights; also of those that an
             encoder reads.
         recipe: of the modality that an encoder's features are, None if there is none.
+        config: of the training.
     """
 
     model: WindowClassifier
@@ -49,17 +52,22 @@ class TrainedModel(NamedTuple):
     bands: Mapping[str, KnownBands]
     tags: Mapping[str, str]
     recipe: Recipe | None = None
+    config: Config | None = None
 
     @classmethod
-    def from_folder(cls, folder: Path, pretrained: bool = True) -> TrainedModel:
+    def from_folder(
+        cls, folder: Path, pretrained: bool = True, published: PublishedModel | None = None
+    ) -> TrainedModel:
         """Load the model of a model card, or of a work dir with the weights that its test took.
 
         Args:
             folder: the card or work dir.
             pretrained: False leaves the network with random weights.
+            published: what the index says of the card. Config, weights and metrics are then each read once,
+                compared with it, and taken from these very bytes. None reads what lies there.
 
         Raises:
-            InputError: if the folder is neither; or as ``from_files``.
+            InputError: if the folder is neither; or as ``from_files``; or if a file is not the published one.
         """
         if not folder.is_dir():
             found = "is a file" if folder.exists() else "no such folder"
@@ -69,12 +77,12 @@ class TrainedModel(NamedTuple):
             names = ", ".join(path.name for path in configs)
             found = f"{len(configs)} configs ({names})" if configs else "no config (*.py)"
             raise InputError(f"{folder}: holds {found}; {EXPECTED}")
-        config, model = _build_model(configs[0], lambda: find_weights(folder) if pretrained else None)
-        weights = find_weights(folder) if pretrained else None
-        record = folder / METRICS_FILE
-        tags = _tags(folder.resolve().name, weights, record)
-        recipe = _recipe(config, model)
-        return cls(model, _window(config, configs[0]), *_read_record(record, model, recipe), tags, recipe)
+        weights = folder / published.weights if published else None
+
+        def find() -> Path | None:
+            return (weights or find_weights(folder)) if pretrained else None
+
+        return cls._of(configs[0], find, folder / METRICS_FILE, folder.resolve().name, published)
 
     @classmethod
     def from_files(cls, config: Path, weights: Path) -> TrainedModel:
@@ -83,11 +91,27 @@ class TrainedModel(NamedTuple):
         Raises:
             InputError: if a file is absent or damaged, or the two do not fit.
         """
-        content, model = _build_model(config, lambda: weights)
-        record = weights.parent / METRICS_FILE
-        tags = _tags(weights.stem, weights, record)
-        recipe = _recipe(content, model)
-        return cls(model, _window(content, config), *_read_record(record, model, recipe), tags, recipe)
+        return cls._of(config, lambda: weights, weights.parent / METRICS_FILE, weights.stem)
+
+    @classmethod
+    def _of(
+        cls,
+        path: Path,
+        find: Callable[[], Path | None],
+        metrics: Path,
+        name: str,
+        published: PublishedModel | None = None,
+    ) -> TrainedModel:
+        config, model, weights = _build_model(path, find, published)
+        record = _Record.read(metrics, published)
+        recipe = _recipe(config, model)
+        tags = {"MODEL": name}
+        if weights is not None:
+            tags["WEIGHTS_SHA256"] = (
+                sha256_of(weights) if published is None else published.file(weights.name).sha256
+            )
+        window = _window(config, path)
+        return cls(model, window, *record.describe(model, recipe), tags | record.tags(), recipe, config)
 
 
 def visible_files(folder: Path, pattern: str) -> list[Path]:
@@ -119,31 +143,38 @@ def read_own_record(path: Path) -> Mapping[str, Any]:
     Raises:
         InputError: if the file cannot be read, is not JSON, or lacks the run whose weights these are.
     """
-    content = read_record(path)
+    return _own_run(read_record(path), path)
+
+
+def _own_run(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     if "runs" not in content:
         return content
-    try:
-        return content["runs"][str(content["seed"])]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected 'seed', and a run of this seed in 'runs'") from error
+    run = content["runs"].get(str(content.get("seed")))
+    if run is None:
+        raise InputError(f"{path}: expected 'seed', and a run of this seed in 'runs'")
+    return run
 
 
-def _build_model(path: Path, find: Callable[[], Path | None]) -> tuple[Config, WindowClassifier]:
+def _build_model(
+    path: Path, find: Callable[[], Path | None], published: PublishedModel | None
+) -> tuple[Config, WindowClassifier, Path | None]:
     """Build the model of a config, with the weights that ``find`` returns once the model is built."""
-    config = read_config(path)
+    config = read_config(path) if published is None else read_config_bytes(published.read(path), path)
     if config.get("classifier") is not None:
         kind = config.classifier.type
         if getattr(CLASSIFIERS.get(kind), "fitted", None) is None:
             raise InputError(f"{path}: a {kind} keeps nothing, so that it predicts no other rasters")
-        return config, read_kept(find() or path.parent / KEPT, config.classifier.to_dict())
+        weights = find()
+        return config, read_kept(weights or path.parent / KEPT, config.classifier.to_dict()), weights
     if "model" not in config:
         raise InputError(f"{path}: has no 'model', expected the config of a training")
     model = MODELS.build(config.model)
     if not isinstance(model, WindowClassifier):
         raise InputError(f"{path}: model is a {type(model).__name__}, expected a WindowClassifier")
-    if weights := find():
-        load_weights(model, weights)
-    return config, model
+    weights = find()
+    if weights is not None:
+        load_weights(model, weights, None if published is None else published.read(weights))
+    return config, model, weights
 
 
 def _window(config: Config, path: Path) -> int:
@@ -174,51 +205,53 @@ def _with_statistics(known: KnownBands, modality: str, model: WindowClassifier) 
     return replace(known, mean=tuple(first.mean.tolist()), std=tuple(first.std.tolist()))
 
 
-def _tags(name: str, weights: Path | None, record: Path) -> dict[str, str]:
-    """Return a map's tags on the model."""
-    tags = {"MODEL": name}
-    if weights is not None:
-        tags["WEIGHTS_SHA256"] = sha256_of(weights)
-    own = read_own_record(record) if record.is_file() else {}
-    if "dataset" in own and "split" in own:
-        tags |= {"TRAINED_ON": own["dataset"], "SPLIT": own["split"]["name"]}
-    return tags
+class _Record(NamedTuple):
+    """The metrics.json of a run or a card; nothing is known where it is absent."""
 
+    path: Path
+    content: Mapping[str, Any] | None
 
-def _read_record(
-    path: Path, model: WindowClassifier, recipe: Recipe | None
-) -> tuple[tuple[LandClass, ...], dict[str, KnownBands]]:
-    """Read the class table and what is known of the bands from the metrics.json of a run or a card.
+    @classmethod
+    def read(cls, path: Path, published: PublishedModel | None) -> _Record:
+        if not path.is_file():
+            return cls(path, None)
+        return cls(path, read_record(path, None if published is None else published.read(path)))
 
-    Raises:
-        InputError: if the file is damaged, or has other numbers of classes or bands than the model.
-    """
-    count = model.num_classes
-    if not path.is_file():
-        plain = {m: _with_statistics(KnownBands(n), m, model) for m, n in model.in_channels.items()}
-        return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(count)), plain
-    try:
+    def tags(self) -> dict[str, str]:
+        """Return a map's tags on what the model was trained on."""
+        own = _own_run(self.content, self.path) if self.content is not None else {}
+        if "dataset" not in own or "name" not in own.get("split", {}):
+            return {}
+        return {"TRAINED_ON": own["dataset"], "SPLIT": own["split"]["name"]}
+
+    def describe(
+        self, model: WindowClassifier, recipe: Recipe | None
+    ) -> tuple[tuple[LandClass, ...], dict[str, KnownBands]]:
+        """Return the class table and what is known of the bands.
+
+        Raises:
+            InputError: if it has other numbers of classes or bands than the model.
+        """
+        count = model.num_classes
+        if self.content is None:
+            plain = {m: _with_statistics(KnownBands(n), m, model) for m, n in model.in_channels.items()}
+            return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(count)), plain
         classes = [
-            LandClass(str(entry["name"]), tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
-            for k, entry in enumerate(read_own_record(path)["per_class"])
+            LandClass(entry["name"], tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
+            for k, entry in enumerate(_own_run(self.content, self.path).get("per_class", []))
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: expected 'per_class', a list with the name of each class") from error
-    if len(classes) != count:
-        raise InputError(f"{path}: names {len(classes)} classes, but the model has {count}")
-    try:
-        inputs = read_record(path).get("inputs", {})
-        bands = {m: KnownBands.from_json(inputs[m]) for m in model.in_channels if m in inputs}
+        if len(classes) != count:
+            raise InputError(f"{self.path}: names {len(classes)} classes, but the model has {count}")
+        inputs = {m: KnownBands.from_json(entry) for m, entry in self.content.get("inputs", {}).items()}
+        bands = {m: inputs[m] for m in model.in_channels if m in inputs}
         of_encoder = bands[recipe.name].read_from if recipe and recipe.name in bands else ()
-        beside = {m: KnownBands.from_json(inputs[m]) for m in of_encoder if m not in bands and m in inputs}
-    except (TypeError, AttributeError) as error:
-        raise InputError(f"{path}: 'inputs' does not describe the bands of each modality") from error
-    bands = {m: bands.get(m) or KnownBands(count) for m, count in model.in_channels.items()}
-    bands = {m: _with_statistics(known, m, model) for m, known in bands.items()}
-    for modality, known in bands.items():
-        if known.count != model.in_channels[modality]:
-            raise InputError(
-                f"{path}: 'inputs' has {known.count} bands of '{modality}', but the model has "
-                f"{model.in_channels[modality]}"
-            )
-    return tuple(classes), {**bands, **beside}
+        beside = {m: inputs[m] for m in of_encoder if m not in bands and m in inputs}
+        bands = {m: bands.get(m) or KnownBands(count) for m, count in model.in_channels.items()}
+        bands = {m: _with_statistics(known, m, model) for m, known in bands.items()}
+        for modality, known in bands.items():
+            if known.count != model.in_channels[modality]:
+                raise InputError(
+                    f"{self.path}: 'inputs' has {known.count} bands of '{modality}', but the model has "
+                    f"{model.in_channels[modality]}"
+                )
+        return tuple(classes), {**bands, **beside}

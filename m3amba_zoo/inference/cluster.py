@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.hub.resolve import FoundModel
 from m3amba_zoo.inference.map_files import Bands, bands_of
 from m3amba_zoo.maps.products import Product, product
 from m3amba_zoo.rasters.request import RasterRequest
@@ -32,6 +34,7 @@ WINDOWS_PER_TASK = 16
 TASKS_PER_WORKER = 2
 """In flight, so that no worker waits and finished rows do not pile up."""
 LOCAL = "local"
+ModelFiles = FoundModel | tuple[Path, Path]
 SECONDS_TO_ANSWER = 20
 
 
@@ -40,13 +43,13 @@ class Task:
     """What a worker needs to classify rows: files that it can reach, and options; see ``Predictor``.
 
     Attributes:
-        model: a folder, or a config and weights.
+        model: a folder, and what was published under its name; or a config and weights.
         rasters: by modality, with absolute paths.
         options: of ``Predictor.open``.
         half: see ``write_map``.
     """
 
-    model: tuple[str, ...]
+    model: ModelFiles
     rasters: tuple[tuple[str, RasterRequest], ...]
     options: tuple[tuple[str, Any], ...]
     half: bool
@@ -131,11 +134,11 @@ def _classify(task: Task, products: Sequence[str], first: int, last: int) -> Ban
 
 
 @lru_cache(maxsize=1)
-def _load(model: tuple[str, ...]) -> Predictor:
+def _load(model: ModelFiles) -> Predictor:
     """Load the model of a task, once per worker."""
     from m3amba_zoo.inference.predictor import Predictor
 
-    if len(model) == 1:
-        return Predictor(model[0], device="cpu")
+    if isinstance(model, FoundModel):
+        return Predictor(model, device="cpu")
     config, weights = model
     return Predictor.from_files(config, weights, device="cpu")

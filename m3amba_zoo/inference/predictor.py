@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub import TrainedModel, find_model
-from m3amba_zoo.inference.cluster import Task, connect, rows_on_cluster
+from m3amba_zoo.hub import TrainedModel
+from m3amba_zoo.hub.resolve import FoundModel, locate
+from m3amba_zoo.inference.cluster import ModelFiles, Task, connect, rows_on_cluster
 from m3amba_zoo.inference.made_features import MadeFeatures
 from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.prediction import Prediction
@@ -70,12 +71,15 @@ class Predictor:
         classes: the class table.
         window: S, the side of the square of pixels that a window gives a class.
         tags: what a map's file says of the model: its name, the sha256 of its weights, its split.
+        source: of the data that the model was trained on, as its config states it; empty if it does not.
         batch_size: windows at once at the end of the last prediction; None before it.
     """
 
     batch_size: int | None = None
 
-    def __init__(self, name_or_path: str | Path, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self, name_or_path: str | Path | FoundModel, device: str | torch.device | None = None
+    ) -> None:
         """Build a model and load its weights.
 
         Args:
@@ -87,8 +91,8 @@ class Predictor:
         Raises:
             InputError: if there is no such folder or model, or its config or weights are absent or unfit.
         """
-        folder = find_model(name_or_path)
-        self._take(TrainedModel.from_folder(folder), device, folder)
+        found = locate(name_or_path)
+        self._take(found.load(), device, FoundModel(found.folder.absolute(), found.published))
 
     @classmethod
     def from_files(
@@ -100,11 +104,12 @@ class Predictor:
             InputError: if a file is absent or damaged, or the weights do not fit the config.
         """
         predictor = cls.__new__(cls)
-        predictor._take(TrainedModel.from_files(Path(config), Path(weights)), device, config, weights)
+        files = Path(config).absolute(), Path(weights).absolute()
+        predictor._take(TrainedModel.from_files(Path(config), Path(weights)), device, files)
         return predictor
 
-    def _take(self, trained: TrainedModel, device: str | torch.device | None, *files: str | Path) -> None:
-        self._files = tuple(os.path.abspath(path) for path in files)
+    def _take(self, trained: TrainedModel, device: str | torch.device | None, files: ModelFiles) -> None:
+        self._files = files
         try:
             self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         except RuntimeError as error:
@@ -117,6 +122,7 @@ class Predictor:
             self.in_channels = self._made.given
         self.window, self.classes, self.bands = trained.window, trained.classes, trained.bands
         self.tags = dict(trained.tags)
+        self.source = (trained.config or {}).get("source") or {}
 
     def predict(
         self,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
+from m3amba_zoo.reading import read_json
 from m3amba_zoo.system import sha256_of, whole_file
 
 CHOICE = "weights.json"
@@ -61,7 +62,7 @@ def read_choice(work_dir: str | Path) -> ChosenWeights | None:
     chosen, answer = _read(Path(work_dir) / CHOICE), Path(work_dir) / CHOICE
     if chosen is None:
         return None
-    if not chosen.path.is_file():
+    if not os.path.isfile(chosen.path):
         raise InputError(f"{answer}: names {chosen.path}, which is not there")
     if (found := sha256_of(chosen.path)) != chosen.sha256:
         raise InputError(
@@ -74,14 +75,14 @@ def read_choice(work_dir: str | Path) -> ChosenWeights | None:
 def _read(answer: Path) -> ChosenWeights | None:
     if not answer.is_file():
         return None
-    try:
-        said = json.loads(answer.read_text(encoding="utf-8"))
-        file, sha256, rule = said["file"], said["sha256"], said["rule"]
-        if not all(isinstance(value, str) and value for value in (file, sha256, rule)):
-            raise TypeError
-        return ChosenWeights(answer.parent / file, sha256, rule)  # an absolute path stays as it is
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{answer}: damaged, expected file, sha256 and rule of a training") from error
+    said = read_json(answer)
+    known: list[Any] = [
+        said.get(key) if isinstance(said, dict) else None for key in ("file", "sha256", "rule")
+    ]
+    if not all(isinstance(value, str) and value for value in known):
+        raise InputError(f"{answer}: damaged, expected file, sha256 and rule of a training")
+    file, sha256, rule = known
+    return ChosenWeights(answer.parent / file, sha256, rule)  # an absolute path stays as it is
 
 
 def forget_choice(work_dir: str | Path) -> None:

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import library_errors
 
 ATTRIBUTES = "data.pkl"
-CODE = "constants.pkl"  # which only archives with code have
+CODE = "constants.pkl"
 DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -38,12 +39,10 @@ DTYPES = {
 LISTS = ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag")
 
 
-def is_torchscript(path: Path) -> bool:
-    """Return whether a file is a TorchScript archive; raises OSError."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return {ATTRIBUTES, CODE} <= {name.rpartition("/")[2] for name in archive.namelist()}
+def is_torchscript(archive: zipfile.ZipFile) -> bool:
+    """Return whether an archive has the parts that only TorchScript's have: constants or code."""
+    parts = {part for name in archive.namelist() for part in name.split("/")[1:]}
+    return CODE in parts or "code" in parts
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
@@ -53,16 +52,19 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         InputError: if the archive is cut short or damaged, or its pickle names anything but tensors, modules
             and plain values.
     """
-    try:
+    with library_errors(path, "cut short or damaged, or not a TorchScript archive"):
         with zipfile.ZipFile(path) as archive:
-            root = next(name for name in archive.namelist() if name.rpartition("/")[2] == ATTRIBUTES)
-            folder = root.removesuffix(ATTRIBUTES)
-            module = _Unpickler(archive, folder).load()
+            root = next((name for name in archive.namelist() if name.rpartition("/")[2] == ATTRIBUTES), "")
+            unpickler = _Unpickler(archive, root.removesuffix(ATTRIBUTES))
+            try:
+                module = unpickler.load()
+            except (
+                TypeError,
+                LookupError,
+                AttributeError,
+            ) as error:  # of pickle, written in C, which has no frame
+                raise pickle.UnpicklingError(str(error)) from error
         return dict(_tensors(module, "", set()))
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # zipfile, pickle and torch raise many kinds of errors on a damaged file
-        raise InputError(f"{path}: cut short or damaged, or not a TorchScript archive") from error
 
 
 class _Module:
@@ -81,7 +83,7 @@ class _Unpickler(pickle.Unpickler):
         self.storages: dict[str, Tensor] = {}
         # made anew for each file: what a pickle may set on them ends with it
         self.module = type("Module", (_Module,), {})
-        self.rebuild, self.first = lambda *a: _rebuilt(*a[:4]), lambda *a: a[0]
+        self.rebuild, self.first = lambda *a: _rebuilt(a), lambda *a: _first(a)
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "__torch__" or module.startswith("__torch__."):
@@ -103,6 +105,8 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Tensor:
         _, dtype, key, _, count = pid
+        if not isinstance(dtype, torch.dtype) or not isinstance(count, int):
+            raise ValueError(f"storage {key} is of type {dtype}")
         if key not in self.storages:
             data = _record(self.archive, f"{self.folder}data/{key}")
             if len(data) != count * dtype.itemsize:
@@ -118,7 +122,19 @@ def _record(archive: zipfile.ZipFile, name: str) -> bytearray:
     return bytearray(archive.read(info))  # which compares the checksum
 
 
-def _rebuilt(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+def _first(arguments: tuple[Any, ...]) -> Any:
+    if not arguments:
+        raise ValueError("a list or parameter without a value")
+    return arguments[0]
+
+
+def _rebuilt(arguments: tuple[Any, ...]) -> Tensor:
+    """Return a tensor of a storage, offset, size and stride, with the values in a storage that holds all."""
+    if len(arguments) < 4 or not isinstance(arguments[0], Tensor) or not isinstance(arguments[1], int):
+        raise ValueError("a tensor without a storage")
+    storage, offset, size, stride = arguments[:4]
+    if not all(isinstance(part, tuple) and all(isinstance(n, int) for n in part) for part in (size, stride)):
+        raise ValueError("a tensor without a size")
     if math.prod(size) > storage.numel():
         raise ValueError(f"a tensor {size} of {storage.numel()} numbers")
     return storage.as_strided(size, stride, offset)

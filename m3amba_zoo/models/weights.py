@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,18 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.models.torchscript import is_torchscript
+from m3amba_zoo.reading import library_errors, read_text
 
 WRAPPED = "module."  # what a wrapper for several processes puts before the names of parameters
+PARTS: dict[str, Any] = {
+    "meta": {"data": {}, "epoch": int, "iter": int, "seed": (int, type(None))},
+    "message_hub": {"runtime_info": {}, "log_scalars": {}, "resumed_keys": {}},
+    "optimizer": {},
+}
+"""What parts of a checkpoint are, where they are there: dicts with these parts, or of a type."""
 LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
 
 
-def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any]:
+def read_checkpoint(
+    path: str | Path, map_location: Any = None, content: bytes | None = None
+) -> dict[str, Any]:
     """Read a checkpoint, or the weights in a ``.safetensors`` file.
+
+    Args:
+        path: of the file.
+        map_location: as for ``torch.load``.
+        content: the bytes of a ``.safetensors`` file, if they were read already.
 
     Returns:
         A dict with at least ``state_dict`` and ``meta`` (empty for bare weights).
@@ -34,23 +50,51 @@ def read_checkpoint(path: str | Path, map_location: Any = None) -> dict[str, Any
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
     if path.suffix == ".safetensors":
-        checkpoint: Any = _read_safetensors(path, map_location)
+        checkpoint: Any = _read_safetensors(path, map_location, content)
     else:
         checkpoint = read_plain(path, map_location)
     if not isinstance(checkpoint, Mapping):
         raise InputError(f"{path}: a {type(checkpoint).__name__}, expected a dict of weights")
     checkpoint = dict(checkpoint) if "state_dict" in checkpoint else {"state_dict": checkpoint}
     state = checkpoint["state_dict"]
-    if not (isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())):
-        raise InputError(f"{path}: holds no state dict, expected tensors by name")
+    require_plain(state, path)
     if state and all(name.startswith(WRAPPED) for name in state):
         checkpoint["state_dict"] = {name.removeprefix(WRAPPED): value for name, value in state.items()}
-    for part in ("meta", "message_hub"):
-        if not isinstance(checkpoint.get(part, {}), Mapping):
-            raise InputError(f"{path}: '{part}' is a {type(checkpoint[part]).__name__}, expected a dict")
+    _require_parts(checkpoint, PARTS, path)
     # MMEngine would run the text under `config` as Python
     checkpoint["meta"] = {key: value for key, value in checkpoint.get("meta", {}).items() if key != "config"}
     return checkpoint
+
+
+def require_plain(state: Any, path: str | Path) -> None:
+    """Check that a state dict has plain tensors, all of whose values are there, by name.
+
+    Raises:
+        InputError: if it is something else; or a tensor is sparse, quantised or complex, or repeats values
+            of its storage, so that a short file would fill the memory.
+    """
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path}: holds no state dict, expected tensors by name")
+    for name, value in state.items():
+        if not isinstance(name, str):
+            raise InputError(f"{path}: a tensor is called {name!r}, expected a text")
+        plain = value.layout is torch.strided and not value.is_quantized and not value.is_complex()
+        if not plain or value.nbytes > value.untyped_storage().nbytes():
+            kind = f"{value.dtype} {_shape(value)}".removeprefix("torch.")
+            raise InputError(f"{path}: '{name}' is no plain tensor of real numbers ({kind})")
+
+
+def _require_parts(node: Mapping[str, Any], parts: Mapping[str, Any], path: Path, where: str = "") -> None:
+    """Raise InputError unless parts of a checkpoint are of the types that its readers take for granted."""
+    for name, expected in parts.items():
+        is_dict = isinstance(expected, Mapping)
+        if name not in node:
+            continue
+        if not isinstance(node[name], Mapping if is_dict else expected):
+            words = "a dict" if is_dict else "a whole number"
+            raise InputError(f"{path}: '{where}{name}' is a {type(node[name]).__name__}, expected {words}")
+        if is_dict:
+            _require_parts(node[name], expected, path, f"{where}{name}.")
 
 
 def named_checkpoint(pointer: Path) -> Path:
@@ -61,23 +105,20 @@ def named_checkpoint(pointer: Path) -> Path:
     Raises:
         InputError: if the file is damaged, or the checkpoint is neither beside it nor at the path in it.
     """
-    try:
-        named = Path(pointer.read_text().strip())
-    except UnicodeDecodeError as error:
-        raise InputError(f"{pointer}: damaged, expected the path of a checkpoint") from error
+    named = Path(read_text(pointer, "damaged, expected the path of a checkpoint").strip())
     for path in (pointer.parent / named.name, named):
-        if path.is_file():
+        if os.path.isfile(path):  # False too for what no file can be called
             return path
     raise InputError(f"{pointer}: names {named}, which is not there; give the path of a checkpoint instead")
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load a checkpoint's weights, which must fit the model exactly.
+def load_weights(model: nn.Module, path: str | Path, content: bytes | None = None) -> None:
+    """Load a checkpoint's weights, which must fit the model exactly; ``content`` as for ``read_checkpoint``.
 
     Raises:
         InputError: if the file cannot be read (``read_checkpoint``) or does not fit (``check_fit``).
     """
-    state = read_checkpoint(path, "cpu")["state_dict"]
+    state = read_checkpoint(path, "cpu", content)["state_dict"]
     check_fit(state, model.state_dict(), path)
     model.load_state_dict(state, strict=False)
 
@@ -113,11 +154,10 @@ def _shape(value: Tensor) -> str:
     return f"({', '.join(map(str, value.shape))})"
 
 
-def _read_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:
-    try:
-        return {name: value.to(map_location) for name, value in load_file(path).items()}
-    except SafetensorError as error:
-        raise InputError(f"{path}: cut short or damaged, not a safetensors file ({error})") from error
+def _read_safetensors(path: Path, map_location: Any, content: bytes | None) -> dict[str, Tensor]:
+    with library_errors(path, "cut short or damaged, not a safetensors file"):
+        tensors = load_file(path) if content is None else load(content)
+        return {name: value.to(map_location) for name, value in tensors.items()}
 
 
 def read_plain(path: Path, map_location: Any = None) -> Any:
@@ -126,23 +166,22 @@ def read_plain(path: Path, map_location: Any = None) -> Any:
     Raises:
         InputError: if the file is cut short or damaged, cannot be read, or holds other pickled objects.
     """
-    try:
+    with library_errors(path, "cut short or damaged, or not a checkpoint"):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
+                if is_torchscript(archive):
+                    raise InputError(f"{path}: a TorchScript archive, which holds code; tensors are expected")
                 if damaged := archive.testzip():  # torch does not compare the checksums itself
                     raise InputError(f"{path}: damaged (the checksum of '{damaged}' does not match)")
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except InputError:
-        raise
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # torch and zipfile raise many kinds of errors on a damaged file
-        if refused := re.search(r"GLOBAL (\S+)", str(error)):
-            raise InputError(
-                f"{path}: holds a pickled {refused[1]}, expected tensors and plain values only; "
-                "other pickles are not loaded because they can run code"
-            ) from error
-        raise InputError(f"{path}: cut short or damaged, or not a checkpoint") from error
+        try:
+            return torch.load(path, map_location=map_location, weights_only=True)
+        except pickle.UnpicklingError as error:
+            if refused := re.search(r"GLOBAL (\S+)", str(error)):
+                raise InputError(
+                    f"{path}: holds a pickled {refused[1]}, expected tensors and plain values only; "
+                    "other pickles are not loaded because they can run code"
+                ) from error
+            raise
 
 
 def matching_names(patterns: Sequence[str], names: Iterable[str], option: str) -> set[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -20,6 +20,7 @@ from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.matlab import is_by_matlab, list_variables, read_image
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
+from m3amba_zoo.reading import library_errors
 
 ARRAY_FILES = (".mat", ".npy", ".npz")
 
@@ -67,22 +68,19 @@ def read_array_file(request: RasterRequest) -> NDArray:
         InputError: if the file is absent or damaged, or holds something else.
     """
     path = Path(request.path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: no such file; a MATLAB or NumPy file is expected")
     if path.suffix.lower() == ".mat":
         data = read_image(path, request.key or _only_image(path))
         if request.axes and len(data) > 1:  # those of the variable, H x W x C, as MATLAB shows it
             return put_in_order(data.transpose(1, 2, 0), request.axes)
         return data
-    try:
+    with library_errors(path, "not a readable NumPy file of numbers, it may be cut short or damaged"):
         data = np.load(path, allow_pickle=False)
-        if not isinstance(data, np.ndarray):
+        if isinstance(data, NpzFile):
             data = _of_archive(path, data, request.key)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        what = "not a readable NumPy file, it may be cut short or damaged"
-        if "allow_pickle" in str(error):
-            what = "holds Python objects; real numbers (bands, rows, columns) are expected"
-        raise InputError(f"{path}: {what}") from error
+    if not isinstance(data, np.ndarray):
+        raise InputError(f"{path}: holds no array; real numbers (bands, rows, columns) are expected")
     if data.ndim not in (2, 3) or data.dtype.kind not in "biuf":
         raise InputError(
             f"{path}: holds {data.dtype} {data.shape}; real numbers (bands, rows, columns) are expected"

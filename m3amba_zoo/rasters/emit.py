@@ -19,9 +19,10 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import BAND
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.coordinates import crs_of, transform_of_text
-from m3amba_zoo.rasters.hdf5 import Cube, arrays_of, hdf5_errors
+from m3amba_zoo.rasters.hdf5 import UNREADABLE, Cube, arrays_of
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
+from m3amba_zoo.reading import library_errors
 
 PARAMETERS, TABLE = "sensor_band_parameters", ("location/glt_x", "location/glt_y")
 MEASURED = 2**26
@@ -40,7 +41,7 @@ class EmitStore(Store):
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands."""
-        with hdf5_errors(self._path):
+        with library_errors(self._path, UNREADABLE):
             at = window.toslices()
             # a negative number is that of a measurement beside a gap, which it fills
             rows, columns = (np.abs(table[at].astype(np.int64)) - 1 for table in (self._rows, self._columns))
@@ -77,7 +78,7 @@ def open_emit(file: h5py.File, request: RasterRequest) -> EmitStore | None:
             "that puts them on a map grid, are absent; expected the product with its table, or one that was "
             "put on a map grid (NASA's emit_utils, or gdalwarp -geoloc with location/lon and location/lat)"
         )
-    with hdf5_errors(str(request), "not an unchanged EMIT product"):
+    with library_errors(request, "not an unchanged EMIT product"):
         store = EmitStore(file, str(request), cube)
         parameters = file[PARAMETERS]
         good = (

@@ -9,6 +9,7 @@ centre wavelength, gain and offset of each band, ``specific/backgroundValue`` th
 
 from __future__ import annotations
 
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.bands import Bands
+from m3amba_zoo.reading import library_errors
 
 METADATA = re.compile(r"METADATA(\.xml)$", re.IGNORECASE)
 IMAGE = re.compile(r"SPECTRAL_IMAGE(_COG)?(\.[a-z]+)$", re.IGNORECASE)
@@ -43,7 +45,7 @@ def image_of_metadata(path: str) -> str:
         InputError: if there is no image.
     """
     file = Path(path)
-    if not METADATA.search(file.name) or not file.is_file():
+    if not METADATA.search(file.name) or not os.path.isfile(file):
         return path
     beginning = METADATA.sub("", file.name)
     for other in sorted(file.parent.iterdir()):
@@ -67,13 +69,13 @@ def read_enmap(path: str, count: int) -> EnmapFacts | None:
         InputError: if the metadata are damaged, or are those of another number of bands.
     """
     image = Path(path)
-    if not IMAGE.search(image.name) or not image.is_file():
+    if not IMAGE.search(image.name) or not os.path.isfile(image):
         return None
     beside = [IMAGE.sub(name, image.name) for name in ("METADATA.XML", "METADATA.xml", "metadata.xml")]
     found = next((image.with_name(name) for name in beside if image.with_name(name).is_file()), None)
     if found is None:
         return None
-    try:
+    with library_errors(found, "not the metadata of an EnMAP product, they may be damaged"):
         root = ElementTree.parse(found).getroot()
         described = root.findall("specific/bandCharacterisation/bandID")
         centres, gains, offsets = (
@@ -86,8 +88,6 @@ def read_enmap(path: str, count: int) -> EnmapFacts | None:
             (float(band.findtext("mean", "nan")), float(band.findtext("stdDeviation", "nan")))
             for band in root.findall("product/bandStatistics/bandID")
         ]
-    except (ElementTree.ParseError, ValueError) as error:
-        raise InputError(f"{found}: not the metadata of an EnMAP product, they may be damaged") from error
     if len(centres) != count:
         raise InputError(
             f"{found}: describes {len(centres)} bands, but {path} has {count}; the image as it was "

@@ -6,7 +6,6 @@ Errors of GDAL become one sentence with the file's name.
 from __future__ import annotations
 
 import contextlib
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,9 +25,11 @@ from m3amba_zoo.rasters.bands import read_bands
 from m3amba_zoo.rasters.enmap import read_enmap
 from m3amba_zoo.rasters.geotags import geo_tags
 from m3amba_zoo.rasters.grid import georeference
+from m3amba_zoo.rasters.headers import check_classic
 from m3amba_zoo.rasters.netcdf3 import classic_axes
-from m3amba_zoo.rasters.request import GDAL_NAME, RasterRequest
+from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
+from m3amba_zoo.reading import library_errors
 
 UNREADABLE = "not a readable raster, it may be cut short, damaged or of another format"
 NAMES_OF_ARRAYS = {"netCDF": 'NETCDF:"{}":{}', "HDF5Image": 'HDF5:"{}"://{}'}
@@ -55,19 +56,21 @@ class GeoFile(Store):
         tags = geo_tags(name)
         known = _places.get(tags) if tags else None
         with gdal_errors(path, UNREADABLE):
+            check_classic(request.path)
             self._file: DatasetReader = rasterio.open(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
             if self._file.driver == "netCDF" and self._file.transform.is_identity:
                 self._file.close()  # GDAL turned it upside down, for it did not find which end is up
                 with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"):
                     self._file = rasterio.open(name)
         try:
-            super().__init__(self._file.count, self._file.shape, _dtype(self._file, path))
-            _check_size(self._file, path)
-            self.crs, self.transform = known or georeference(self._file, path)
-            self.bands = read_bands(self._file)
-            self.files = _files_of(self._file)
-            _check_axes(self._file, path)
-            self._describe(request.path)
+            with gdal_errors(path, UNREADABLE):
+                super().__init__(self._file.count, self._file.shape, _dtype(self._file, path))
+                _check_size(self._file, path)
+                self.crs, self.transform = known or georeference(self._file, path)
+                self.bands = read_bands(self._file)
+                self.files = _files_of(self._file)
+                _check_axes(self._file, path)
+                self._describe(request.path)
         except BaseException:
             self._file.close()
             raise
@@ -146,7 +149,10 @@ def array_name(path: str, key: str) -> str:
     Raises:
         InputError: if there is no such array, or several; the message lists the file's arrays.
     """
-    with gdal_errors(path, "not a readable raster"), rasterio.open(path) as file:
+    with gdal_errors(path, "not a readable raster"):
+        check_classic(path)
+        file = rasterio.open(path)
+    with file:
         names, single, name = list(file.subdatasets), file.count > 0, NAMES_OF_ARRAYS.get(file.driver)
     wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
     arrays = {_array_key(name, path): name for name in names}
@@ -164,20 +170,9 @@ def array_name(path: str, key: str) -> str:
 @contextlib.contextmanager
 def gdal_errors(path: str, what: str) -> Iterator[None]:
     """Turn an error of GDAL into one sentence: the file, ``what`` is wrong with it, and GDAL's reason."""
-    on_disk = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain rasters are welcome
-            yield
-    except (RasterioError, MemoryError, ValueError, TypeError, SystemError) as error:
-        if on_disk.is_dir():
-            what = "is a folder"
-        elif not on_disk.exists() and not GDAL_NAME.match(path):
-            raise InputError(f"{path}: no such file; a raster file is expected (GeoTIFF, ENVI)") from error
-        reason = re.sub(r"\s+", " ", str(error.__cause__ or error)).strip().rstrip(".")
-        raise InputError(
-            f"{path}: {what} ({reason or type(error).__name__}); GeoTIFF or ENVI is expected"
-        ) from error
+    with warnings.catch_warnings(), library_errors(path, what, "GeoTIFF or ENVI is expected"):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # plain rasters are welcome
+        yield
 
 
 def _files_of(file: DatasetReader) -> tuple[str, ...]:

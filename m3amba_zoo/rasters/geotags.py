@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def geo_tags(path: str | Path) -> tuple[bytes, ...]:
     They do if they hold a whole transform and no other file lies beside that could give another one.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         return ()
     beside = [path.with_suffix(f".{end}") for suffix in GEOREFERENCING for end in (suffix, suffix.upper())]
     beside += [Path(f"{path}.aux.xml"), Path(f"{path}.xml")]

@@ -6,8 +6,7 @@ it does not know their coordinates. It reads arrays of two axes without names.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import h5py
@@ -28,6 +27,7 @@ from m3amba_zoo.rasters.coordinates import (
 )
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
+from m3amba_zoo.reading import library_errors
 
 UNREADABLE = "not a readable HDF5 file, it may be cut short or damaged"
 
@@ -98,7 +98,7 @@ class Hdf5Store(Store):
             at = [place for place, band in enumerate(bands) if self._order[band][0] == number]
             if at:
                 wanted = [self._order[bands[place]][1] for place in at]
-                with hdf5_errors(self._path):
+                with library_errors(self._path, UNREADABLE):
                     values[at] = cube.read(wanted, rows, columns)
         if not self.has_mask:
             return Pixels(values)
@@ -108,18 +108,6 @@ class Hdf5Store(Store):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-@contextlib.contextmanager
-def hdf5_errors(
-    path: str, what: str = "not a readable HDF5 file, it may be cut short or damaged"
-) -> Iterator[None]:
-    """Turn an error of h5py into one sentence: the file, ``what`` is wrong with it, and h5py's reason."""
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error.args[0] if error.args else error).split())
-        raise InputError(f"{path}: {what} ({reason or type(error).__name__})") from error
 
 
 def arrays_of(file: h5py.File, key: str) -> dict[str, h5py.Dataset]:

@@ -7,9 +7,9 @@ axes of a MATLAB array reversed; they are put back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 from scipy.io.matlab import mat_struct
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.headers import check_heaps
+from m3amba_zoo.rasters.matlab5 import check_elements
+from m3amba_zoo.reading import library_errors
 
-Result = TypeVar("Result")
+UNREADABLE = "not a readable MATLAB file, it may be cut short or damaged"
+AGAIN = "fetch it again"
 
 
 class Variable(NamedTuple):
@@ -40,7 +44,9 @@ def list_variables(path: str | Path) -> dict[str, Variable]:
     Raises:
         InputError: if the file is not a MATLAB file, or is cut short or damaged.
     """
-    return _guarded(_list_hdf5 if h5py.is_hdf5(path) else _list_v5, path)
+    _require_file(path)
+    with library_errors(path, UNREADABLE, AGAIN):
+        return _list_hdf5(path) if h5py.is_hdf5(path) else _list_v5(path)
 
 
 def read_variable(path: str | Path, key: str) -> Any:
@@ -61,7 +67,8 @@ def read_variable(path: str | Path, key: str) -> Any:
     found = list_variables(path)
     if name not in found:
         raise InputError(f"{path}: no key '{name}', the file has {', '.join(map(repr, found)) or 'none'}")
-    value = _guarded(_read_hdf5 if h5py.is_hdf5(path) else _read_v5, path, name)
+    with library_errors(path, UNREADABLE, AGAIN):
+        value = _read_hdf5(path, name) if h5py.is_hdf5(path) else _read_v5(path, name)
     for depth, field in enumerate(fields):
         value = _descend(value, field, f"{path}: '{'.'.join([name, *fields[:depth]])}'")
     return value
@@ -93,23 +100,14 @@ def is_by_matlab(path: str | Path, key: str) -> bool:
     """Tell whether MATLAB has written a variable, or a program that writes as it does."""
     if not h5py.is_hdf5(path):
         return True
-    with h5py.File(path, "r") as file:
+    with library_errors(path, UNREADABLE, AGAIN), h5py.File(path, "r") as file:
         node = file.get(key.partition(".")[0])
         return node is None or not isinstance(node, h5py.Dataset) or "MATLAB_class" in node.attrs
 
 
-def _guarded(read: Callable[..., Result], path: str | Path, *arguments: str) -> Result:
-    """Call a reader and turn its errors on a damaged file into one sentence."""
-    if not Path(path).is_file():
+def _require_file(path: str | Path) -> None:
+    if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
-    try:
-        return read(path, *arguments)
-    except Exception as error:  # both libraries raise a dozen unrelated types on damaged bytes
-        raise InputError(
-            f"{path}: not a readable MATLAB file, it may be cut short or damaged "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}); "
-            "fetch it again"
-        ) from error
 
 
 def _descend(value: Any, field: str, where: str) -> Any:
@@ -125,12 +123,14 @@ def _descend(value: Any, field: str, where: str) -> Any:
 
 
 def _list_v5(path: str | Path) -> dict[str, Variable]:
+    check_elements(path)
     return {
         name: Variable(tuple(shape), kind) for name, shape, kind in scipy.io.whosmat(path, appendmat=False)
     }
 
 
 def _read_v5(path: str | Path, name: str) -> Any:
+    check_elements(path, name)
     variables = scipy.io.loadmat(path, appendmat=False, variable_names=[name], struct_as_record=False)
     return _simplified(variables[name])
 
@@ -149,34 +149,43 @@ def _simplified(value: Any) -> Any:
 
 
 def _list_hdf5(path: str | Path) -> dict[str, Variable]:
+    check_heaps(path)
     with h5py.File(path, "r") as file:
         return {
-            name: Variable((1, 1), "struct")
-            if isinstance(node, h5py.Group)
+            str(name): Variable((1, 1), "struct")
+            if isinstance(node := _known(file, name), h5py.Group)
             else Variable(node.shape[::-1], _matlab_class(node))
-            for name, node in file.items()
-            if not name.startswith("#")  # #refs# and #subsystem# hold what cells point to
+            for name in file
+            if not str(name).startswith("#")  # #refs# and #subsystem# hold what cells point to
         }
+
+
+def _known(group: h5py.Group, name: Any) -> h5py.Group | h5py.Dataset:
+    """Return what a name or reference leads to; raise OSError if it is no group and no array."""
+    node = group[name]
+    if not isinstance(node, h5py.Group) and not (isinstance(node, h5py.Dataset) and node.shape is not None):
+        raise OSError(f"'{name}' is no array")
+    return node
 
 
 def _matlab_class(node: h5py.Dataset) -> str:
     kind = node.attrs.get("MATLAB_class", node.dtype.name)  # absent if h5py wrote the file
-    return kind.decode() if isinstance(kind, bytes) else str(kind)
+    return kind.decode("latin-1") if isinstance(kind, bytes) else str(kind)
 
 
 def _read_hdf5(path: str | Path, name: str) -> Any:
     with h5py.File(path, "r") as file:
-        return _converted(file[name], file)
+        return _converted(_known(file, name), file)
 
 
 def _converted(node: h5py.Group | h5py.Dataset, file: h5py.File) -> Any:
     if isinstance(node, h5py.Group):
-        return {field: _converted(child, file) for field, child in node.items()}
+        return {str(field): _converted(_known(node, field), file) for field in node}
+    value = np.asarray(node[()])
     if "MATLAB_empty" in node.attrs:
-        return np.zeros(node[()].astype(int))  # for an empty array the file stores its shape
-    value = node[()]
+        return np.zeros(value.astype(int))  # for an empty array the file stores its shape
     if node.dtype == h5py.ref_dtype:
-        return [_converted(file[reference], file) for reference in value.ravel()]  # column by column
-    if _matlab_class(node) == "char":
-        return "".join(map(chr, value.ravel()))
+        return [_converted(_known(file, reference), file) for reference in value.ravel()]  # column by column
+    if _matlab_class(node) == "char" and value.dtype.kind in "iu":
+        return "".join(map(chr, value.ravel().tolist()))
     return value.T

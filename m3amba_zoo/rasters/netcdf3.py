@@ -7,7 +7,9 @@ import contextlib
 import scipy.io
 from rasterio.io import DatasetReader
 
+from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import axis_of
+from m3amba_zoo.reading import library_errors
 
 
 def classic_axes(file: DatasetReader) -> list[str | None]:
@@ -19,7 +21,7 @@ def classic_axes(file: DatasetReader) -> list[str | None]:
     name = file.tags(1).get("NETCDF_VARNAME") if file.driver == "netCDF" and file.count else None
     if name is None:
         return []
-    with contextlib.suppress(OSError, TypeError, ValueError, KeyError):  # of another version, or no file
+    with contextlib.suppress(InputError), library_errors(file.name, "of another version, or no file"):
         with scipy.io.netcdf_file(file.files[0], "r", mmap=True) as opened:
             variables = opened.variables
             attributes = {key: dict(value._attributes) for key, value in variables.items()}

@@ -22,9 +22,10 @@ from m3amba_zoo.rasters.axes import BAND
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.coordinates import text_of
 from m3amba_zoo.rasters.crs import horizontal, read_crs
-from m3amba_zoo.rasters.hdf5 import Cube, Hdf5Store, arrays_of, hdf5_errors
+from m3amba_zoo.rasters.hdf5 import Cube, Hdf5Store, arrays_of
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels
+from m3amba_zoo.reading import library_errors
 
 SWATH = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields"
 PANCHROMATIC = "HDFEOS/SWATHS/PRS_L2D_PCO/Data Fields"
@@ -66,7 +67,7 @@ def open_prisma(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
             return None
     axes = {2: "row, column", 3: "row, band, column"}
     cubes = [Cube(array, axes[array.ndim]) for array in found.values()]
-    with hdf5_errors(str(request), "not an unchanged PRISMA product"):
+    with library_errors(request, "not an unchanged PRISMA product"):
         facts = [_read_facts(file, name, cube.size(BAND)) for name, cube in zip(found, cubes, strict=True)]
         centres, scales, offsets = (np.concatenate(part) for part in zip(*facts, strict=True))
         order = None

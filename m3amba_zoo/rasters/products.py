@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 
 from m3amba_zoo.rasters.emit import open_emit
-from m3amba_zoo.rasters.hdf5 import hdf5_errors, open_array
+from m3amba_zoo.rasters.hdf5 import UNREADABLE, open_array
+from m3amba_zoo.rasters.headers import check_heaps
 from m3amba_zoo.rasters.prisma import open_prisma
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Store
+from m3amba_zoo.reading import library_errors
 
 CHUNK_CACHE = 2**26  # bytes per array: rows that are read one after the other share compressed chunks
 GDAL_NAME_OF_ARRAY = re.compile(r'(?:HDF5|NETCDF):"?([^"]+?)"?:/*(.+)', re.IGNORECASE)
@@ -26,13 +28,15 @@ def open_hdf5(request: RasterRequest) -> Store | None:
     """
     if name := GDAL_NAME_OF_ARRAY.fullmatch(request.path):
         request = replace(request, path=name[1], key=name[2])
-    if not Path(request.path).is_file() or not h5py.is_hdf5(request.path):
+    if not os.path.isfile(request.path) or not h5py.is_hdf5(request.path):
         return None
-    with hdf5_errors(request.path):
+    with library_errors(request.path, UNREADABLE):
+        check_heaps(request.path)
         file = h5py.File(request.path, "r", rdcc_nbytes=CHUNK_CACHE)
     try:
         for find in (open_prisma, open_emit, open_array):
-            store = find(file, request)
+            with library_errors(request.path, UNREADABLE):
+                store = find(file, request)
             if store is not None:
                 return store
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,14 +130,14 @@ def parse_path(text: str) -> RasterRequest:
     A file of the whole name goes first; a name of GDAL's own is taken as it is, unless all that its commas
     part are files or such names.
     """
-    if Path(text).exists():
+    if os.path.exists(text):
         return RasterRequest(text)
     names = [name.strip() for name in text.split(",")]
     if len(names) > 1 and (not GDAL_NAME.match(text) or all(map(_is_name, names))):
         return stack([parse_path(name) for name in names if name])
     if not GDAL_NAME.match(text):
         path, colon, key = text.rpartition(":")
-        if colon and key and Path(path).is_file():
+        if colon and key and os.path.isfile(path):
             return RasterRequest(path, key)
     return RasterRequest(text)
 
@@ -178,7 +179,7 @@ def stack(parts: Sequence[RasterRequest], **stated: Any) -> RasterRequest:
 def _is_name(text: str) -> bool:
     """Tell whether a text names a file, an array in one, or what else GDAL opens."""
     path, colon, _ = text.rpartition(":")
-    return bool(GDAL_NAME.match(text)) or Path(text).exists() or (bool(colon) and Path(path).is_file())
+    return bool(GDAL_NAME.match(text)) or os.path.exists(text) or (bool(colon) and os.path.isfile(path))
 
 
 def parse_bands(entries: Sequence[Any], where: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import library_errors, read_bytes
 
 HEAD_BYTES = 4096
 HINT = "in ENVI's ROI tool, 'Output ROIs to ASCII' with the pixels' location writes such a file"
@@ -79,7 +81,7 @@ def is_region_file(path: str | Path) -> bool:
         InputError: if it holds ENVI's regions in another form (XML, binary).
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -102,15 +104,17 @@ def read_regions(path: str | Path) -> Regions:
         InputError: if the points are not as the comments announce, or have no pixel position.
     """
     path = Path(path)
-    content = path.read_bytes()
+    content = read_bytes(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:  # names in the code page of the ENVI that wrote them
         text = content.decode("latin-1")
     names = [name.strip() for name in re.findall(r"^;\s*ROI name:(.*)$", text, re.MULTILINE)]
-    counts = [int(count) for count in re.findall(r"^;\s*ROI npts:\s*(\d+)", text, re.MULTILINE)]
-    colors = re.findall(r"^;\s*ROI rgb value:\s*\{(\d+),\s*(\d+),\s*(\d+)\}", text, re.MULTILINE)
-    size = re.search(r"^;\s*File Dimensions?:\s*(\d+)\s*x\s*(\d+)", text, re.MULTILINE | re.IGNORECASE)
+    counts = [int(count) for count in re.findall(r"^;\s*ROI npts:\s*(\d{1,18})\s*$", text, re.MULTILINE)]
+    colors = re.findall(r"^;\s*ROI rgb value:\s*\{(\d{1,3}),\s*(\d{1,3}),\s*(\d{1,3})\}", text, re.MULTILINE)
+    size = re.search(
+        r"^;\s*File Dimensions?:\s*(\d{1,9})\s*x\s*(\d{1,9})", text, re.MULTILINE | re.IGNORECASE
+    )
     if not counts or len(names) != len(counts):
         raise InputError(
             f"{path}: {len(names)} lines 'ROI name' and {len(counts)} 'ROI npts'; one of each per region is "
@@ -145,10 +149,13 @@ def _read_points(path: Path, text: str) -> tuple[NDArray[np.intp], NDArray[np.in
             f"({HINT})"
         )
     places = head.index("X"), head.index("Y")
-    try:
+    expected = f"expected lines of {', '.join(head[:6])}"
+    if any(len(line) <= max(places) for line in lines):
+        raise InputError(f"{path}: {expected}, one is shorter")
+    with library_errors(path, expected):
         points = np.array([[line[place] for place in places] for line in lines], float).reshape(-1, 2)
-    except (ValueError, IndexError) as error:
-        raise InputError(f"{path}: expected lines of {', '.join(head[:6])} ({error})") from error
+    if not (np.abs(points) < 2**53).all():
+        raise InputError(f"{path}: X or Y is too large for a pixel's column and row")
     if not np.array_equal(points, np.floor(points)):
         raise InputError(f"{path}: X or Y is no whole number; the pixels' column and row from 1 are expected")
     columns, rows = points.T.astype(np.intp) - 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.reading import read_table
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.georaster import read_georaster, read_grid
 from m3amba_zoo.scenes.scene import LandClass, Scene, distinct_color
@@ -207,8 +207,8 @@ class IDTReeS(Source):
         if not kept:
             most = ", ".join(f"{taxon} {count}" for taxon, count in pixels.most_common(3)) or "none"
             raise InputError(
-                f"idtrees: no taxon has min_pixels={self.min_pixels} pixels in min_plots={self.min_plots} "
-                f"plots (most pixels: {most}); smaller thresholds are expected"
+                f"idtrees, {self.root}: no taxon has min_pixels={self.min_pixels} pixels in "
+                f"min_plots={self.min_plots} plots (most pixels: {most}); smaller thresholds are expected"
             )
         return kept
 
@@ -220,18 +220,12 @@ def _plot_order(plot: str) -> tuple[str, int]:
 
 def _read_taxa(path: Path) -> dict[str, tuple[str, str]]:
     """Read each tree's taxon code and name (genus and species, without author) by ``indvdID``."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        for column in ("indvdID", "taxonID", "scientificName"):
-            if column not in (rows.fieldnames or ()):
-                raise InputError(
-                    f"{path}: no column '{column}', the file has {', '.join(rows.fieldnames or ()) or 'none'}"
-                )
-        return {
-            row["indvdID"]: (row["taxonID"], " ".join((row["scientificName"] or "").split()[:2]))
-            for row in rows
-            if row["indvdID"] and row["taxonID"]
-        }
+    _, rows = read_table(path, ("indvdID", "taxonID", "scientificName"))
+    return {
+        row["indvdID"]: (row["taxonID"], " ".join(row["scientificName"].split()[:2]))
+        for _, row in rows
+        if row["indvdID"] and row["taxonID"]
+    }
 
 
 def _cover(crowns: Shapes, grid: Grid) -> Covers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,10 +61,10 @@ def parse_labels(text: str, **options: Any) -> LabelRequest:
     unlabelled = tuple(options.pop("unlabelled", None) or ())
     given = {name: value for name, value in options.items() if value not in (None, False)}
     path, parts = text, list[str]()
-    while not Path(path).exists() and ":" in path and not GDAL_NAME.match(path):
+    while not os.path.exists(path) and ":" in path and not GDAL_NAME.match(path):
         path, _, part = path.rpartition(":")
         parts.insert(0, part)
-    if not Path(path).exists():  # the reader says so
+    if not os.path.exists(path):  # the reader says so
         return LabelRequest(text, given, unlabelled)
     names = ["layer", "attribute"] if LabelRequest(path).is_vector else ["key"]
     if len(parts) > len(names):
@@ -89,11 +90,11 @@ def read_labels(labels: LabelRequest, grid: Grid, fewest: int = 2) -> LabelSumma
             f"--labels {labels.path}: a table; expected points or polygons, which ogr2ogr makes of columns: "
             "ogr2ogr -oo X_POSSIBLE_NAMES=lon -oo Y_POSSIBLE_NAMES=lat -a_srs EPSG:4326 points.gpkg TABLE"
         )
-    if not GDAL_NAME.match(labels.path) and not Path(labels.path).exists():
+    if not GDAL_NAME.match(labels.path) and not os.path.exists(labels.path):
         raise InputError(f"--labels {labels.path}: no such file; {FORMS} is expected")
-    if Path(labels.path).is_dir() and not labels.is_vector:
+    if os.path.isdir(labels.path) and not labels.is_vector:
         raise InputError(f"--labels {labels.path}: is a folder; {FORMS} is expected")
-    if labels.is_vector and Path(labels.path).exists() and "attribute" not in options:
+    if labels.is_vector and os.path.exists(labels.path) and "attribute" not in options:
         raise InputError(
             f"--labels {labels.path}: which attribute holds the classes? FILE:ATTRIBUTE is expected; it has "
             f"{propose_attributes(labels.path, options.get('layer'))}"

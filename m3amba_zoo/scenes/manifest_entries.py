@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import reprlib
 from collections.abc import Sequence
@@ -125,7 +126,7 @@ class Section:
     def file(self, key: str, folder: Path) -> Path:
         """Return the path of an existing file (or file geodatabase); a relative one starts at ``folder``."""
         path = folder / self.text(key)
-        if not (path.is_file() or (path.suffix.lower() == ".gdb" and path.is_dir())):
+        if not (os.path.isfile(path) or (path.suffix.lower() == ".gdb" and os.path.isdir(path))):
             raise InputError(
                 f"{self.where}: '{key}' is '{self.values[key]}', but there is no file {path}; the path of a "
                 "file is expected, relative to the folder of the YAML file"
@@ -135,7 +136,7 @@ class Section:
     def raster(self, key: str, folder: Path) -> str:
         """Return the path of an existing file, or a name of GDAL's own for a raster that is no file."""
         text = self.text(key)
-        if GDAL_NAME.match(text) and not (folder / text).exists():
+        if GDAL_NAME.match(text) and not os.path.exists(folder / text):
             return text
         return str(self.file(key, folder))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.grid import require_same_grid
+from m3amba_zoo.reading import read_table
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster
 from m3amba_zoo.scenes.scene import LandClass, Scene
@@ -38,6 +39,7 @@ LABELS, TABLE = "LABEL", "tiles.csv"
 SIDE = 128
 """Rows and columns of a tile."""
 COLUMNS = ("tile", "landslide_px")
+WHOLE_NUMBER = re.compile("[0-9]{1,9}")
 
 
 @SOURCES.register_module(name="mmlsv2")
@@ -152,22 +154,15 @@ class MMLSv2(Source):
 
 def _read_table(path: Path) -> dict[str, int]:
     """Read the tiles' names, without ``.tif`` and in order, and their numbers of landslide pixels."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        for column in COLUMNS:
-            if column not in (rows.fieldnames or ()):
-                raise InputError(
-                    f"{path}: no column '{column}', the file has {', '.join(rows.fieldnames or ()) or 'none'}"
-                )
-        tiles: dict[str, int] = {}
-        for row in rows:
-            tile, count = Path(row["tile"] or "").stem, row["landslide_px"] or ""
-            if not tile or tile in tiles or not count.isdecimal():
-                raise InputError(
-                    f"{path}, line {rows.line_num}: tile '{row['tile']}' with '{count}' landslide pixels; a "
-                    "tile that no other row names and a whole number are expected"
-                )
-            tiles[tile] = int(count)
+    tiles: dict[str, int] = {}
+    for place, row in read_table(path, COLUMNS)[1]:
+        tile, count = Path(row["tile"]).stem, row["landslide_px"]
+        if not tile or tile in tiles or not WHOLE_NUMBER.fullmatch(count):
+            raise InputError(
+                f"{place}: tile '{row['tile']}' with '{count}' landslide pixels; a tile that no other row "
+                "names and a whole number are expected"
+            )
+        tiles[tile] = int(count)
     if not tiles:
         raise InputError(f"{path}: lists no tile; a row per tile is expected")
     return dict(sorted(tiles.items()))

@@ -62,7 +62,7 @@ def relative_path(given: str, folder: Path | None) -> str:
     It is relative if both have more than the root in common, so that they can be moved together. Names of
     GDAL's own stay as they are.
     """
-    if GDAL_NAME.match(given) and not Path(given).exists():
+    if GDAL_NAME.match(given) and not os.path.exists(given):
         return given
     if folder is None:
         return os.path.abspath(given)

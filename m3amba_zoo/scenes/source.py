@@ -74,7 +74,7 @@ class Source(ABC):
 
     def require_files(self, paths: Iterable[Path], fetch: str) -> None:
         """Raise DataNotFoundError if a file is absent; ``fetch`` tells what to fetch and from where."""
-        missing = [path for path in paths if not path.is_file()]
+        missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
             more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
             raise DataNotFoundError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import library_errors
 from m3amba_zoo.scenes.shapes import POINT_TYPES, POLYGON_TYPES, Shapes
 
 EXPECTED = "GeoPackage, shapefile, GeoJSON, KML or FlatGeobuf"
@@ -25,12 +27,7 @@ SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".kml", ".kmz", ".fgb", ".gdb"
 COLLECTION = 7
 """shapely's number for GeometryCollection."""
 MOST_EXAMPLES = 3
-UNREADABLE = (
-    pyogrio.errors.DataSourceError,
-    pyogrio.errors.DataLayerError,
-    shapely.errors.GEOSException,
-    ValueError,
-)
+UNREADABLE = "not a readable vector file, it may be cut short, damaged or lack a part"
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +60,7 @@ def read_shapes(
             path, layer=layer, columns=columns, force_2d=True, return_fids=True
         )
         geometries = shapely.from_wkb(encoded, on_invalid="ignore")
-        crs = info["crs"] and CRS.from_string(info["crs"]).to_string()
+        crs = (info["crs"] and CRS.from_string(info["crs"]).to_string()) or None
     values = np.full(len(geometries), None, object)
     if attribute is not None:
         plain = _plain(read[0], info, attribute)
@@ -115,18 +112,12 @@ def propose_attributes(path: str | Path, layer: str | None = None) -> str:
 @contextlib.contextmanager
 def _reading(path: str | Path) -> Iterator[None]:
     """Turn what GDAL raises into one sentence, and what it warns of into lines of the log."""
-    if not Path(path).exists():
-        raise InputError(f"{path}: no such file; polygons or points as {EXPECTED} are expected")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
-    except UNREADABLE as error:
-        reason = " ".join(str(error).partition("; It might help")[0].split()).rstrip(".")
-        raise InputError(
-            f"{path}: not a readable vector file, it may be cut short, damaged or lack a part ({reason}); "
-            f"polygons or points as {EXPECTED} are expected"
-        ) from error
+    expected = f"polygons or points as {EXPECTED} are expected"
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such file; {expected}")
+    with warnings.catch_warnings(record=True) as caught, library_errors(path, UNREADABLE, expected):
+        warnings.simplefilter("always")
+        yield
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         logger.warning("%s: %s", path, text)
 

@@ -14,12 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import check_schema, read_arrays, read_json
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.groups import SceneGroups
 from m3amba_zoo.system import whole_file
 
 PARTS = ("train", "val", "test")
 Masks = Mapping[str, NDArray[np.bool_]]
+_GROUPS = {
+    "type": "object",
+    "required": ["numbers"],
+    "additionalProperties": False,
+    "properties": {
+        "numbers": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "guard": {"type": "number", "minimum": 0},
+    },
+}
+HEADER = {
+    "type": "object",
+    "required": ["name", "sha256"],
+    "properties": {"name": {"type": "string"}, "sha256": {"type": "string"}, "groups": _GROUPS},
+}
+"""What a split's file says beside its masks (JSON Schema)."""
 
 
 @dataclass(frozen=True)
@@ -146,20 +162,18 @@ class Split:
         Raises:
             InputError: if the file is absent or not a split, or its masks do not match its hash.
         """
+        what = "not a split made by 'm3amba split make'"
+        arrays = read_arrays(path, what)
+        if "header" not in arrays:
+            raise InputError(f"{path}: {what}, it has no header")
+        header = read_json(path, what, str(arrays.pop("header")).encode("utf-8", "replace"))
+        check_schema(header, HEADER, path)
         masks: dict[str, dict[str, NDArray[np.bool_]]] = {}
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                for key in file.files:
-                    if key != "header":
-                        scene, part = key.rsplit("/", 1)
-                        masks.setdefault(scene, {})[part] = file[key]
-            name, sha256 = str(header["name"]), str(header["sha256"])
-            groups = SceneGroups(**header["groups"]) if "groups" in header else None
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such split file") from error
-        except Exception as error:  # numpy, zipfile and zlib raise nearly anything on a damaged file
-            raise InputError(f"{path}: not a split made by 'm3amba split make' ({error})") from error
+        for key, mask in arrays.items():
+            scene, _, part = key.rpartition("/")
+            masks.setdefault(scene, {})[part] = mask
+        name, sha256 = header["name"], header["sha256"]
+        groups = SceneGroups(**header["groups"]) if "groups" in header else None
         try:
             split = cls(name, masks, groups)
         except InputError as error:

@@ -16,13 +16,12 @@ from mmengine.runner import Runner
 from numpy.typing import NDArray
 from rich import get_console
 
-from m3amba_zoo.config import read_config
 from m3amba_zoo.config.options import INIT_FROM
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import check_data, describe_data
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
-from m3amba_zoo.hub.resolve import find_model
+from m3amba_zoo.hub.resolve import locate
 from m3amba_zoo.hub.trained_model import (
     TrainedModel,
     find_weights,
@@ -166,12 +165,11 @@ class SourceModel:
         if not self._record.is_file():
             noted = read_checkpoint(self.weights, "meta")["meta"].get("data", {})
             return {key: str(noted[key]) for key in ("name", "split", "sha256") if key in noted}
-        try:
-            record = read_own_record(self._record)
-            split = record["split"]
-            return {"name": record["dataset"], "split": split["name"], "sha256": split["sha256"]}
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{self._record}: expected 'dataset' and 'split' of a training") from error
+        record = read_own_record(self._record)
+        split = record.get("split", {})
+        if "dataset" not in record or not {"name", "sha256"} <= split.keys():
+            raise InputError(f"{self._record}: expected 'dataset' and 'split' of a training")
+        return {"name": record["dataset"], "split": split["name"], "sha256": split["sha256"]}
 
     @property
     def _record(self) -> Path:
@@ -216,23 +214,21 @@ def open_source(given: str, config: str | Path | None = None) -> SourceModel:
                 f"{path}: {len(beside)} configs (*.py) lie beside these weights, give the right one as "
                 "init_from.config or --init-config"
             )
-        read = _read_network(given, beside[0])
-        return SourceModel(given, TrainedModel.from_files(beside[0], path), read, path)
+        trained = TrainedModel.from_files(beside[0], path)
+        return SourceModel(given, trained, _network_config(given, trained), path)
     if config:
         raise InputError(f"{given}: no such weights file, but the config {config} is given for it")
     if not path.is_dir() and (path.suffix in (".pth", ".safetensors") or path.parent != Path()):
         raise InputError(f"{path}: no such file or folder to take weights from")
-    folder = find_model(given)
-    trained = TrainedModel.from_folder(folder)
-    read = _read_network(given, visible_files(folder, "*.py")[0])
-    return SourceModel(given, trained, read, find_weights(folder))
+    found = locate(given)
+    trained = found.load()
+    return SourceModel(given, trained, _network_config(given, trained), find_weights(found.folder))
 
 
-def _read_network(given: str, path: Path) -> Config:
-    config = read_config(path)
-    if config.get("classifier") is not None:
+def _network_config(given: str, trained: TrainedModel) -> Config:
+    if trained.config is None or trained.config.get("classifier") is not None:
         raise InputError(f"{given}: a classical classifier has no weights to start from")
-    return config
+    return trained.config
 
 
 def _read_wavelengths(given: Any, bands: int, of_what: str) -> NDArray[np.float64]:

@@ -114,3 +114,25 @@ def test_an_interrupted_write_leaves_the_file_before(path, monkeypatch):
         aside.write_bytes(b"second")
     assert path.read_bytes() == b"first"
     assert os.listdir() == [path.name]
+
+
+def test_a_torchscript_archive_is_no_checkpoint(tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "epoch_1.pth"))
+    with pytest.raises(InputError, match=r"epoch_1\.pth: a TorchScript archive, which holds code"):
+        read_checkpoint(tmp_path / "epoch_1.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"state_dict": {"a": torch.zeros(1).expand(2**40)}}, "'a' is no plain tensor"),
+        ({"state_dict": {"a": torch.eye(2).to_sparse()}}, "'a' is no plain tensor"),
+        ({"state_dict": {}, "meta": {"epoch": "two"}}, "'meta.epoch' is a str, expected a whole number"),
+        ({"state_dict": {}, "message_hub": {"runtime_info": 3}}, "'message_hub.runtime_info' is a int"),
+        ({"state_dict": {}, "optimizer": []}, "'optimizer' is a list, expected a dict"),
+    ],
+)
+def test_a_checkpoint_with_odd_content_is_refused(tmp_path, content, expected):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=f"a.pth: {expected}"):
+        read_checkpoint(tmp_path / "a.pth")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 
 import open_clip
 import pytest
@@ -12,47 +11,7 @@ from m3amba_zoo import m3amba
 from m3amba_zoo.cli import convert_reference
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel
-
-THEIRS = (  # applied in turn
-    (r"^adapters\.(\w+)\.pseudo_rgb", r"conv_\1"),
-    (r"^adapters\.(\w+)\.prior_map", r"model_dict.linear_\1"),
-    (r"^adapters\.(\w+)\.prior_bands", r"model_dict.conv_\1"),
-    (r"^adapters\.(\w+)\.token_embed", r"model_dict.patch_embed_\1"),
-    (r"^adapters\.(\w+)\.prior_embed", r"model_dict.patch_embed_\1_clip"),
-    (r"(patch_embed\w+)\.proj", r"\1.0"),
-    (r"(patch_embed\w+)\.norm", r"\1.2"),
-    (r"^heads\.fused", "model_dict.classifier_add"),
-    (r"^heads\.(\w+)", r"model_dict.classifier_\1"),
-    (r"\.classify\.", ".head."),
-    (r"^neck\.streams\.hsi", "model_dict.layers_x.0"),
-    (r"^neck\.streams\.lidar", "model_dict.layers_y.0"),
-    (r"^neck\.fused", "model_dict.layers_z.0"),
-    (r"\.norm1\.", ".norm."),
-    (r"\.mlp\.0\.", ".mlp.fc1."),
-    (r"\.mlp\.2\.", ".mlp.fc2."),
-    (r"\.scan\.conv\.", ".op.conv2d."),
-    (r"\.scan\.(in_proj|out_norm|out_proj)\.", r".op.\1."),
-    (r"\.x_proj$", ".x_proj_weight"),
-    (r"\.dt_(weight|bias)$", r".dt_projs_\1"),
-    (r"\.(A_log|D)$", r".\1s"),
-    (r"(layers_z.+)\.scan\.own\.", r"\1.op."),
-    (r"\.scan\.own\.(\w+)$", r".op.\1_hsi"),
-    (r"\.scan\.fused\.(\w+)$", r".op.\1_lidar"),
-)
-
-
-def theirs(state_dict):
-    """Return a state dict of ours in the authors' layout: nested, 1 x 1 convolutions of four dimensions."""
-    nested: dict = {"model_dict": {}, "conv_hsi": {}, "conv_lidar": {}}
-    for name, value in state_dict.items():
-        value = value.flatten(0, 1) if name.endswith((".A_log", ".D")) else value
-        for pattern, replacement in THEIRS:
-            name = re.sub(pattern, replacement, name)
-        if re.search(r"(patch_embed_\w+\.0|head)\.weight", name):
-            value = value[:, :, None, None]
-        top, _, inner = name.partition(".")
-        nested[top][inner] = value
-    return nested
+from workshop.fuzzing.authors_layout import in_authors_layout
 
 
 def convert(*arguments):
@@ -68,7 +27,7 @@ def model():
 @pytest.fixture
 def checkpoint(model, tmp_path):
     state = {name.replace(".sar.", ".lidar."): value for name, value in model.state_dict().items()}
-    torch.save(theirs(state), tmp_path / "Houston.pth")
+    torch.save(in_authors_layout(state), tmp_path / "Houston.pth")
     return tmp_path / "Houston.pth"
 
 
@@ -94,7 +53,7 @@ def test_the_convolutions_before_clip_come_with_an_encoder(tmp_path):
     clip = {"name": str(name), "weights": str(tmp_path / "clip.pt")}
     model = m3amba({"hsi": 6, "lidar": 1}, 3, embed_dim=16, depth=1, d_state=4, window=8, clip=clip).eval()
     state = {key: value for key, value in model.state_dict().items() if "fingerprint" not in key}
-    torch.save(theirs(state), tmp_path / "whole.pth")
+    torch.save(in_authors_layout(state), tmp_path / "whole.pth")
     convert(tmp_path / "whole.pth", "--out", tmp_path / "out", "--clip", clip["weights"], "--clip-name", name)
     inputs = {"hsi": torch.randn(1, 6, 8, 8), "lidar": torch.randn(1, 1, 8, 8)}
     loaded = TrainedModel.from_folder(tmp_path / "out").model.eval()

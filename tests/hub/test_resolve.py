@@ -242,3 +242,23 @@ def test_a_published_model_is_built_from_a_fresh_install(published, monkeypatch)
         assert m3amba_zoo.Predictor("m3amba-t_toy").in_channels == {"hsi": 3}
     x = {"hsi": torch.randn(1, 3, 8, 8)}
     torch.testing.assert_close(loaded(x)["fused"], model(x)["fused"])
+
+
+def test_a_card_that_is_swapped_after_its_hash_was_compared_is_refused(published, tmp_path, monkeypatch):
+    """What a local writer puts there between the comparison and the use is neither executed nor loaded."""
+    folder = published.write(tmp_path / "checkout")
+    compare = resolve.verify_card
+
+    def compare_and_swap(*arguments):
+        compare(*arguments)
+        config = folder / "config.py"
+        config.write_bytes(b"#" * (config.stat().st_size - 1) + b"\n")
+
+    monkeypatch.setattr(resolve, "verify_card", compare_and_swap)
+    with pytest.raises(InputError, match=r"config\.py: its sha256 begins with .* expected"):
+        m3amba_zoo.get_model(NAME)
+    with pytest.raises(InputError, match=r"config\.py: its sha256"):
+        m3amba_zoo.Predictor(NAME)
+    with pytest.raises(InputError, match=r"config\.py: its sha256"):
+        open_source(NAME)
+    assert not published.marker.exists()

@@ -122,3 +122,24 @@ def test_other_files(tmp_path: Path) -> None:
     page.write_text("<html>please log in to download this file</html>" * 20)
     with pytest.raises(InputError, match="not a readable MATLAB file"):
         list_variables(page)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "expected"),
+    [
+        (132, 2**31 - 1, "bytes are left|are left"),
+        (144, 200, "an array of class 200"),  # an index beyond scipy's table: it ends the process
+        (152, 19, "type 19, expected"),
+        (160, 2**31 - 1, "numbers of"),
+        (176 + 8, 40, "type 40, expected"),
+    ],
+)
+def test_an_element_that_would_crash_the_reader_is_refused(tmp_path: Path, offset, value, expected) -> None:
+    path = tmp_path / "cube.mat"
+    scipy.io.savemat(path, {"cubecube": np.zeros((4, 5))})
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = value.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=expected) as caught:
+        read_variable(path, "cubecube")
+    assert str(path) in str(caught.value)

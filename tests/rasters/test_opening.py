@@ -249,7 +249,7 @@ def test_numpy_files_are_rasters(tmp_path):
     with pytest.raises(InputError, match=r"b\.npy: not a readable NumPy file"):
         read(tmp_path / "b.npy")
     np.save(tmp_path / "c.npy", np.array([[1, None]]))
-    with pytest.raises(InputError, match=r"c\.npy: holds Python objects; real numbers"):
+    with pytest.raises(InputError, match=r"c\.npy: .*Object arrays cannot be loaded"):
         read(tmp_path / "c.npy")
     np.savez(tmp_path / "d.npz", hsi=CUBE, lidar=CUBE[0])
     np.testing.assert_array_equal(open_raster(parse_path(f"{tmp_path}/d.npz:hsi")).read().data, CUBE)

@@ -346,7 +346,7 @@ def test_a_file_that_is_not_yaml_is_refused(folder):
         build(folder, "[a, b]")
     with pytest.raises(InputError, match=r"scene\.yaml, line 3: the key 'hsi' stands here a second time"):
         build(folder, "modalities:\n  hsi: {path: a.tif}\n  hsi: {path: b.tif}\n")
-    with pytest.raises(InputError, match=r"absent\.yaml: cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"absent\.yaml: no such file"):
         Manifest(folder / "absent.yaml")
 
 
@@ -370,3 +370,24 @@ def test_the_examples_of_the_docstring_are_valid(folder):
     assert [entry.name for entry in source.classes] == ["wheat", "maize"]
     del document["labels"]
     build(folder, document | yaml.safe_load(polygons))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [{f'*a{k - 1}, ' * 9}]\n" for k in range(1, 9)),
+            "unfold to",
+        ),
+        ("a: &a [*a]\n", "unfold to|found undefined alias"),
+        ("[" * 5000, "nested too deep"),
+        ("a: !!python/object/apply:os.system [true]\n", "could not determine a constructor"),
+        ("a: !!int x\n", "not YAML"),
+    ],
+    ids=["aliases", "itself", "deep", "code", "tag"],
+)
+def test_hostile_yaml_is_refused_at_once(tmp_path, text, expected):
+    (tmp_path / "scene.yaml").write_text(text)
+    with pytest.raises(InputError, match=expected) as caught:
+        Manifest(tmp_path / "scene.yaml")
+    assert len(str(caught.value).splitlines()) == 1

@@ -78,7 +78,7 @@ def test_a_yaml_path_is_a_manifest(town, tmp_path, monkeypatch, capsys):
         (["town_of_tset", "--split", "official"], "did you mean 'town_of_test'"),
         (["town_of_test", "--split", "offical"], "did you mean 'official'"),
         (["town_of_test", "--split", "official", "--size", "4"], "unexpected keyword argument 'size'"),
-        (["town_of_test", "--split", "absent.npz"], "absent.npz: no such split file"),
+        (["town_of_test", "--split", "absent.npz"], "absent.npz: no such file"),
     ],
 )
 def test_bad_input_writes_nothing(town, arguments, message, tmp_path):

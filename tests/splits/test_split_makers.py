@@ -242,7 +242,7 @@ def test_no_class_pays_for_validation_with_most_of_its_training_pixels():
             r"class 'crops' \(0 train, 0 validation and \d+ test",
         ),
         ({"type": "per_class", "counts": [0, 0, 0, 0]}, "no labelled training pixel"),
-        ({"type": "file", "path": "absent.npz"}, "absent.npz: no such split file"),
+        ({"type": "file", "path": "absent.npz"}, "absent.npz: no such file"),
         ({"type": "official", "val": 0.2}, "val is 0.2; a dict of options"),
         ({"type": "official", "val": {"fraction": 0.2}}, "missing a required argument: 'guard'"),
         ({"type": "official", "val": {"fraction": 2, "guard": 1}}, "fraction is 2"),

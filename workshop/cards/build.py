@@ -9,9 +9,10 @@ from typing import Any
 from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.trained_model import CONFIG, README
+from m3amba_zoo.reading import read_text
 from m3amba_zoo.system import whole_file, whole_folder
 from workshop.cards.blocks import BLOCKS, generated_blocks
-from workshop.cards.document import Document, read_document, read_text, replace_blocks
+from workshop.cards.document import Document, read_document, replace_blocks
 from workshop.cards.files import FRONT_MATTER_SCHEMA, CardFiles, check_name, check_schema, read_card_files
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO, front_matter
 

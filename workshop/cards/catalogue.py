@@ -10,10 +10,11 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub.index import PACKAGE_INDEX, PublishedModel, index_text
 from m3amba_zoo.hub.trained_model import README
+from m3amba_zoo.reading import read_text
 from m3amba_zoo.system import whole_file
 from workshop.cards.blocks import percent
 from workshop.cards.build import find_stale
-from workshop.cards.document import code, escape, read_document, read_text, replace_blocks, table
+from workshop.cards.document import code, escape, read_document, replace_blocks, table
 from workshop.cards.files import measure
 from workshop.cards.front_matter import ZOO
 

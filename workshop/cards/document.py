@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
-from m3amba_zoo.errors import InputError, one_line
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import read_text
+from m3amba_zoo.scenes.yaml_file import parse_yaml
 
 _FRONT = re.compile(r"---\n(.*?\n)---\n(.*)", re.DOTALL)
 _COMMENT = re.compile(r"^\s*#.*", re.MULTILINE)
@@ -38,20 +40,6 @@ class Document:
         return f"---\n{front}---\n{self.body}"
 
 
-def read_text(path: Path) -> str:
-    """Return a file's text, line ends unchanged.
-
-    Raises:
-        InputError: if the file cannot be read or is not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error})") from error
-
-
 def read_document(path: Path) -> Document:
     """Read a card's README.md.
 
@@ -67,10 +55,7 @@ def read_document(path: Path) -> Document:
             f"{path}: the front matter has the comment '{comment[0].strip()}', which rewriting would lose; "
             "move it into the text below"
         )
-    try:
-        front = yaml.safe_load(found[1])
-    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
-        raise InputError(f"{path}: the front matter is not YAML ({one_line(error)})") from error
+    front = parse_yaml(found[1], f"{path}: the front matter")
     if not isinstance(front, dict):
         raise InputError(f"{path}: the front matter is a {type(front).__name__}, expected keys and values")
     return Document(front, found[2])

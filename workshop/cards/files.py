@@ -9,21 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from mmengine.config import Config
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
+from m3amba_zoo import reading
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
 from m3amba_zoo.hub.index import NAME, PublishedFile
 from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
+from m3amba_zoo.reading import library_errors, read_json
 from m3amba_zoo.system import sha256_of
-from workshop.cards.document import read_text
 
 FRONT_MATTER_SCHEMA, METRICS_SCHEMA = "schema.json", "metrics.schema.json"
 MAP = "map.png"
@@ -115,23 +113,14 @@ def check_schema(content: Mapping[str, Any], schema: str, name: str) -> None:
     Raises:
         InputError: if it does not match; the message has the key, the value and the expectation.
     """
-    try:
+    with library_errors(name, "has what JSON has not, such as a number that is not finite"):
         plain = json.loads(json.dumps(content, default=str, allow_nan=False))
-    except ValueError as error:
-        raise InputError(f"{name}: has a number that is not finite ({error})") from error
-    fault = best_match(_validator(schema).iter_errors(plain))
-    if fault is not None:
-        key = ".".join(map(str, fault.absolute_path)) or "the top level"
-        expected = fault.schema.get("description") if isinstance(fault.schema, Mapping) else None
-        found = shorten(fault.message, 300, placeholder=" ...")
-        raise InputError(f"{name}: in {key}, {found}" + (f"; expected: {expected}" if expected else ""))
+    reading.check_schema(plain, _schema(schema), name)
 
 
 @lru_cache
-def _validator(schema: str) -> Draft202012Validator:
-    content = json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(content)
-    return Draft202012Validator(content)
+def _schema(name: str) -> dict[str, Any]:
+    return read_json(Path(__file__).with_name(name))
 
 
 def check_name(folder: Path) -> None:
@@ -189,19 +178,13 @@ def _read_tolerance(path: Path) -> float:
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    try:
-        with safe_open(path, "numpy") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: is damaged or not a safetensors file ({error})") from error
+    with library_errors(path, "is damaged or not a safetensors file"), safe_open(path, "numpy") as file:
+        return file.metadata() or {}
 
 
 def _read_runs(path: Path) -> tuple[int, dict[int, Record]]:
     """Return the seed of the weights and the records by seed."""
-    try:
-        content = json.loads(read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON ({error})") from error
+    content = read_json(path)
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected records of runs")
     check_schema(content, METRICS_SCHEMA, str(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from filelock import FileLock
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import check_scores, read_record
 from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.reading import read_arrays, read_table
 from m3amba_zoo.system import whole_file
 from workshop.leaderboard.plan import Run
 from workshop.leaderboard.significance import FixedPart
 
 DONE, FAILED, NO_DATA = "done", "failed", "no data here"
+WHOLE_NUMBER = re.compile("[0-9]{1,18}")
 STATUSES = (DONE, FAILED, NO_DATA)
 COLUMNS = (
     "dataset",
@@ -86,7 +89,7 @@ class Table:
         for where, row in read_rows(self.path, COLUMNS):
             if row["status"] not in STATUSES:
                 raise InputError(f"{where}: status is '{row['status']}', expected one of {STATUSES}")
-            if not row["seed"].isdigit():
+            if not WHOLE_NUMBER.fullmatch(row["seed"]):
                 raise InputError(f"{where}: seed is '{row['seed']}', expected a whole number")
             key = key_of(row)
             if key in rows:
@@ -107,7 +110,7 @@ class Table:
         try:
             check_scores(record, str(path))
             expected = _done_row(record)
-        except (KeyError, TypeError) as error:
+        except KeyError as error:
             raise InputError(f"{path}: the record lacks {error}") from error
         for column in COLUMNS:
             if row[column] != expected[column]:
@@ -131,11 +134,14 @@ class Table:
         path = self._part_path(dataset)
         if not path.is_file():
             return None
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return FixedPart(str(file["sha256"]), file["labels"], file["blocks"])
-        except Exception as error:  # numpy, zipfile and zlib raise nearly anything on a damaged file
-            raise InputError(f"{path}: not a test part that the leaderboard kept ({error})") from error
+        what = "not a test part that the leaderboard kept"
+        arrays = read_arrays(path, what)
+        if (
+            arrays.keys() != {"sha256", "labels", "blocks"}
+            or arrays["labels"].shape != arrays["blocks"].shape
+        ):
+            raise InputError(f"{path}: {what}, expected sha256, labels and blocks")
+        return FixedPart(str(arrays["sha256"]), arrays["labels"], arrays["blocks"])
 
     def put_part(self, dataset: str, part: FixedPart) -> None:
         """Keep a dataset's test part, for comparisons where the data is not."""
@@ -187,15 +193,10 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     """
     if not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != tuple(columns):
-            raise InputError(f"{path}: its columns are {reader.fieldnames}, expected {list(columns)}")
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            if None in row or None in row.values():
-                raise InputError(f"{where}: expected {len(columns)} values")
-            yield where, row
+    found, rows = read_table(path)
+    if tuple(found) != tuple(columns):
+        raise InputError(f"{path}: its columns are {found}, expected {list(columns)}")
+    yield from rows
 
 
 def change_rows(
@@ -251,7 +252,7 @@ def check_record(record: Record, run: Run, split_sha256: str) -> None:
                 f"max_leaked_pixels is {run.max_leaked_pixels}"
             )
         check_scores(record, str(run))
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise InputError(f"{run}: the record lacks {error}") from error
 
 

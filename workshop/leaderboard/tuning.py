@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.reading import library_errors
 from workshop.leaderboard.board import is_done, prepare
 from workshop.leaderboard.plan import Plan, Run
 from workshop.leaderboard.processes import Processes, Result, RunProgress
-from workshop.leaderboard.table import DONE, FAILED, Row, change_rows, read_rows
+from workshop.leaderboard.table import DONE, FAILED, WHOLE_NUMBER, Row, change_rows, read_rows
 
 GROUP = "tuning"
 COLUMNS = (
@@ -66,7 +67,12 @@ class TuningTable:
         """
         rows: dict[tuple[str, str, int, int], Row] = {}
         for where, row in read_rows(self.path, COLUMNS):
+            for column in ("setting", "seed"):
+                if not WHOLE_NUMBER.fullmatch(row[column]):
+                    raise InputError(f"{where}: {column} is '{row[column]}', expected a whole number")
             key = _key(row)
+            if row["status"] == DONE:
+                _check_scores(row, where)
             if key in rows:
                 raise InputError(f"{where}: a second row of {' '.join(map(str, key))}")
             if row["part"] != "val":
@@ -135,6 +141,15 @@ class TuningTable:
             row |= {name: str(split[name]) for name in ("test_sha256", "leaked_pixels")}
             row |= {"split_sha256": split["sha256"], "train_seconds": f"{record['timing_s']['train']:.1f}"}
         change_rows(self.path, COLUMNS, self.rows, {_key(row): row})
+
+
+def _check_scores(row: Row, where: str) -> None:
+    """Raise InputError unless the scores of a row are numbers from -1 to 1."""
+    for score in SCORES:
+        with library_errors(where, f"{score} is '{row[score]}', expected a fraction"):
+            value = float(row[score])
+        if not -1 <= value <= 1:
+            raise InputError(f"{where}: {score} is '{row[score]}', expected a fraction")
 
 
 def _key(row: Row) -> tuple[str, str, int, int]:

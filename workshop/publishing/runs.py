@@ -127,8 +127,8 @@ def _read_run(work_dir: Path) -> TrainedRun:
         _check_record(work_dir, config, record)
         weights = find_weights(work_dir)
         _check_weights(record, weights)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{work_dir / METRICS_FILE}: lacks or misplaces {error}") from error
+    except KeyError as error:
+        raise InputError(f"{work_dir / METRICS_FILE}: lacks {error}") from error
     return TrainedRun(work_dir, config, record, weights)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
@@ -17,10 +17,25 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.baselines.classical import PixelClassifier, SpectralClassifier, log_probabilities
 from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.window_classifier import FUSED
+from m3amba_zoo.reading import check_schema, library_errors, read_json
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.system import whole_file
 
 FILE = "classifier.safetensors"
+ABOUT = {
+    "type": "object",
+    "required": ["classifier", "in_channels", "num_classes"],
+    "properties": {
+        "classifier": {"type": "string"},
+        "in_channels": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "integer", "minimum": 1},
+        },
+        "num_classes": {"type": "integer", "minimum": 1, "maximum": 255},
+    },
+}
+"""What the file says of the classifier (JSON Schema)."""
 TILE = 64  # pixels: rows and columns that a KeptClassifier classifies at a time
 
 
@@ -91,19 +106,20 @@ def read_kept(path: Path, config: Mapping[str, Any]) -> KeptClassifier:
     Raises:
         InputError: if the file is absent, damaged or of another classifier.
     """
+    unfit = "damaged, or not the classifier of this config"
+    with library_errors(path, unfit), safe_open(path, "np") as file:
+        said = (file.metadata() or {}).get("about", "")
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    about = read_json(path, unfit, said.encode())
+    check_schema(about, ABOUT, path)
+    in_channels, num_classes = about["in_channels"], about["num_classes"]
+    classifier = CLASSIFIERS.build(dict(config), default_args={"modalities": list(in_channels)})
+    if about["classifier"] != type(classifier).__name__:
+        raise InputError(
+            f"{path}: holds a {about['classifier']}, but the config has a {type(classifier).__name__}"
+        )
     try:
-        with safe_open(path, "np") as file:
-            about = json.loads((file.metadata() or {})["about"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-        in_channels, num_classes = dict(about["in_channels"]), int(about["num_classes"])
-        classifier = CLASSIFIERS.build(dict(config), default_args={"modalities": list(in_channels)})
-        if about["classifier"] != type(classifier).__name__:
-            raise InputError(
-                f"{path}: holds a {about['classifier']}, but the config has a {type(classifier).__name__}"
-            )
         classifier.restore(state, in_channels)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such classifier") from error
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path}: damaged, or not the classifier of this config") from error
+    except (ValueError, KeyError, RuntimeError) as error:  # as it says of arrays of another classifier
+        raise InputError(f"{path}: {unfit}") from error
     return KeptClassifier(classifier, in_channels, num_classes)

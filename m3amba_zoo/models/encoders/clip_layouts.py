@@ -6,7 +6,7 @@ and that of Hugging Face's transformers.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.encoders.files import read_tensors
+from m3amba_zoo.reading import read_json
 
 OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # kept in OpenAI's archives
 NOT_WEIGHTS = re.compile(r"attn_mask|(.*\.)?position_ids|" + "|".join(OPENAI_NUMBERS))
@@ -137,7 +138,7 @@ def _configured(config: Mapping[str, Any]) -> Tower | None:
 
 def _side(tokens: int) -> int:
     """Return the side of a square of patches with a class token."""
-    return round((tokens - 1) ** 0.5)
+    return round(max(tokens - 1, 0) ** 0.5)
 
 
 def _count(names: Iterable[str], pattern: str) -> int:
@@ -163,12 +164,13 @@ def _quick_gelu(path: Path, tensors: Mapping[str, Tensor]) -> bool | None:
     if any(name in tensors for name in OPENAI_NUMBERS):
         return True
     for name in ("open_clip_config.json", "config.json"):
-        try:
-            config = json.loads((path.parent / name).read_text(encoding="utf-8"))
-            if name == "open_clip_config.json":
-                return bool(config["model_cfg"].get("quick_gelu", False))
-            # transformers' own default
-            return config["vision_config"].get("hidden_act", "quick_gelu") == "quick_gelu"
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
+        config = None
+        with contextlib.suppress(InputError):  # absent or damaged: then nothing is known
+            config = read_json(path.parent / name)
+        part = "model_cfg" if name == "open_clip_config.json" else "vision_config"
+        about = config.get(part) if isinstance(config, dict) else None
+        if isinstance(about, dict) and part == "model_cfg":
+            return bool(about.get("quick_gelu", False))
+        if isinstance(about, dict):
+            return about.get("hidden_act", "quick_gelu") == "quick_gelu"  # transformers' own default
     return None

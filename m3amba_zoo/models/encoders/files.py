@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.torchscript import is_torchscript, read_torchscript
-from m3amba_zoo.models.weights import read_checkpoint, read_plain
+from m3amba_zoo.models.weights import read_checkpoint, read_plain, require_plain
+from m3amba_zoo.reading import library_errors, read_json
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
 RANDOM = "random"  # in place of a file: an untrained network
@@ -151,13 +152,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         tensors = _read_parts(path)
     elif path.suffix == ".safetensors":
         tensors = read_checkpoint(path, "cpu")["state_dict"]
-    elif is_torchscript(path):
+    elif _is_torchscript(path):
         tensors = read_torchscript(path)
     else:
         tensors = _unwrapped(read_plain(path, "cpu"), path)
+        require_plain(tensors, path)
     if tensors and all(name.startswith(PREFIX) for name in tensors):
         tensors = {name.removeprefix(PREFIX): value for name, value in tensors.items()}
     return tensors
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with library_errors(path, "a damaged archive"), zipfile.ZipFile(path) as archive:
+        return is_torchscript(archive)
 
 
 def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
@@ -171,15 +180,20 @@ def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
     raise InputError(f"{path}: holds a {type(content).__name__} without tensors, expected tensors by name")
 
 
+def _is_part(name: Any) -> bool:
+    return isinstance(name, str) and name == Path(name).name != "" and not name.endswith(INDEX)
+
+
 def _read_parts(index: Path) -> dict[str, Tensor]:
-    try:
-        parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted(set(parts.values()))
-        if not names or any(name != Path(name).name or name.endswith(INDEX) for name in names):
-            raise ValueError("expected names of files beside the index")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{index}: damaged, expected 'weight_map' with the file of each tensor") from error
+    content = read_json(index)
+    parts = content.get("weight_map") if isinstance(content, dict) else None
+    files = set(parts.values()) if isinstance(parts, dict) and all(map(_is_part, parts.values())) else set()
+    if not files:
+        raise InputError(
+            f"{index}: damaged, expected 'weight_map' with the file of each tensor, beside the index"
+        )
+    names = sorted(files)
     for name in names:
-        if not (index.parent / name).is_file():
+        if not os.path.isfile(index.parent / name):
             raise InputError(f"{index}: names {name}, which is not beside it; fetch all {len(names)} parts")
     return {key: value for name in names for key, value in read_tensors(index.parent / name).items()}

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.encoders.files import named_file, read_tensors
 from m3amba_zoo.models.encoders.galileo_network import GalileoNetwork, GalileoSize
+from m3amba_zoo.reading import library_errors
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
 RANDOM = "random"
@@ -160,8 +161,5 @@ def _stated_licence(path: Path) -> str | None:
     """Return the licence in a safetensors file's header."""
     if path.suffix != ".safetensors":
         return None
-    try:
-        with safe_open(path, "pt") as file:
-            return (file.metadata() or {}).get("licence")
-    except SafetensorError:
-        return None
+    with library_errors(path, "not a safetensors file"), safe_open(path, "pt") as file:
+        return (file.metadata() or {}).get("licence")

@@ -92,7 +92,7 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         read_kept(run / FILE, {"type": "SVM"})
     with pytest.raises(InputError, match="not the classifier of this config"):
         read_kept(run / FILE, {"type": "ShrinkageLDA", "pretreatment": {"hsi": [{"type": "UnitNorm"}]}})
-    with pytest.raises(InputError, match=r"absent: no such classifier"):
+    with pytest.raises(InputError, match=r"absent: no such file"):
         read_kept(tmp_path / "absent", {"type": "ShrinkageLDA"})
     (run / FILE).write_bytes(b"damaged")
     with pytest.raises(InputError, match="sha256"):

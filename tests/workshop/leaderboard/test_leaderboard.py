@@ -362,7 +362,7 @@ TAMPERED = {
     ),
     "a status that is none": (lambda k: change_row(k, "status", "ok"), "status is 'ok'"),
     "a row of no run": (lambda k: change_row(k, "seed", "9"), "main/plots/good/9 is not in the plan"),
-    "no record": (lambda k: k.table.record_path(("main", "plots", "good", 0)).unlink(), "cannot be read"),
+    "no record": (lambda k: k.table.record_path(("main", "plots", "good", 0)).unlink(), "no such file"),
     "no row": (lambda k: k.table.path.write_text(",".join(COLUMNS) + "\n"), "a record without a row"),
     "other columns": (lambda k: k.table.path.write_text("model,oa\n"), "its columns are"),
 }

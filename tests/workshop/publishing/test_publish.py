@@ -175,7 +175,7 @@ REFUSALS = {
         lambda runs: [reconfigure(run, "optim_wrapper.files", ["/home/me/x"]) for run in runs],
         "optim_wrapper.files.0 is '/home/me/x', a path of this machine",
     ),
-    "no test": (lambda runs: (runs[1] / "metrics.json").unlink(), "metrics.json: cannot be read"),
+    "no test": (lambda runs: (runs[1] / "metrics.json").unlink(), "metrics.json: no such file"),
     "no weights": (
         lambda runs: [(runs[1] / name).unlink() for name in ("last_checkpoint", "weights.json")],
         "holds no weights",
