@@ -1,10 +1,16 @@
 """A source of small scenes for tests above the scenes themselves; one thread a test process."""
 
 import os
+import signal
 
 # Tests run side by side (pytest -n 2): more threads than cores would wait for each other.
 for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# Tests send these signals, and a test run in the background or under nohup ignores them.
+for name, default in {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}.items():
+    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+        signal.signal(getattr(signal, name), default)
 
 import numpy as np
 

@@ -80,12 +80,15 @@ class ToyModel(BaseModel):
             nn.Linear(bands, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2)
         )
 
+    def train_step(self, data, optim_wrapper):
+        ToyModel.steps += 1  # not in forward(), which would be compiled anew for each number
+        if self.asked and ToyModel.steps == self.asked[0]:
+            self.asked[2](0 if self.asked[2] is os.killpg else os.getpid(), self.asked[1])
+        return super().train_step(data, optim_wrapper)
+
     def forward(self, x, label, mode="tensor"):
         logits = self.layers(torch.stack(list(x)))
         if mode == "loss":
-            ToyModel.steps += 1
-            if self.asked and ToyModel.steps == self.asked[0]:
-                self.asked[2](0 if self.asked[2] is os.killpg else os.getpid(), self.asked[1])
             if ToyModel.interrupt_after == 0:
                 raise KeyboardInterrupt
             if ToyModel.interrupt_after > 0:
