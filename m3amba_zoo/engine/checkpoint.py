@@ -14,16 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from m3amba_zoo.engine.plain_values import is_plain, made_plain, pack, unpack
 from m3amba_zoo.engine.position import POSITION, position
 from m3amba_zoo.engine.resuming import DECIDED_BY, decided_by, go_on, resumed_file
 from m3amba_zoo.errors import InputError
@@ -37,7 +36,6 @@ SEEDED_SPLITS = "seeded_splits"  # the message hub's note that the run's seed wa
 RUN = "run"  # the message hub's and the meta's: a name that no other training has
 STEPS = "steps_per_epoch"  # the meta's
 INSIDE = "interrupted.pth"  # a checkpoint that a signal had written inside of an epoch
-PLAIN = (str, bytes, bool, int, float, type(None), torch.Tensor)
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:
@@ -263,9 +261,9 @@ class SafeCheckpointHook(CheckpointHook):
             checkpoint[POSITION] = self._position
         checkpoint["meta"]["data"] = describe_data(checkpoint["meta"].pop("dataset_meta", None) or {})
         hub = checkpoint["message_hub"]
-        hub["log_scalars"] = {name: _pack(history) for name, history in hub["log_scalars"].items()}
+        hub["log_scalars"] = {name: pack(history) for name, history in hub["log_scalars"].items()}
         hub["runtime_info"] = {
-            name: _plain(value) for name, value in hub["runtime_info"].items() if _is_plain(value)
+            name: made_plain(value) for name, value in hub["runtime_info"].items() if is_plain(value)
         }
         hub["resumed_keys"] = {
             name: kept
@@ -274,7 +272,7 @@ class SafeCheckpointHook(CheckpointHook):
         }
         for part in ("optimizer", "param_schedulers"):
             if part in checkpoint:
-                checkpoint[part] = _plain(checkpoint[part])
+                checkpoint[part] = made_plain(checkpoint[part])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Give the message hub back its histories."""
@@ -282,7 +280,7 @@ class SafeCheckpointHook(CheckpointHook):
         if "message_hub" in checkpoint:
             scalars = checkpoint["message_hub"]["log_scalars"]
             checkpoint["message_hub"]["log_scalars"] = {
-                name: _unpack(packed) for name, packed in scalars.items()
+                name: unpack(packed) for name, packed in scalars.items()
             }
         if runner._resume and "message_hub" in checkpoint:
             go_on(runner, checkpoint, self.extend)
@@ -385,31 +383,3 @@ def _find_moved(runner: Runner) -> None:
             runner.logger.warning(f"{named}: the best checkpoint so far is gone; a new one will be chosen")
             hub.pop_info(key)
             hub.pop_info(key.replace("ckpt", "score", 1))
-
-
-def _pack(history: HistoryBuffer) -> dict[str, torch.Tensor]:
-    values, counts = history.data
-    return {"values": torch.from_numpy(values.copy()), "counts": torch.from_numpy(counts.copy())}
-
-
-def _unpack(packed: Any) -> Any:
-    if isinstance(packed, Mapping) and packed.keys() == {"values", "counts"}:
-        return HistoryBuffer(packed["values"].numpy(), packed["counts"].numpy())
-    return packed
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    return isinstance(value, (*PLAIN, np.generic))
-
-
-def _plain(value: Any) -> Any:
-    """Return builtin containers and numbers in place of config dicts and numpy scalars."""
-    if isinstance(value, Mapping):
-        return {_plain(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return value.item() if isinstance(value, np.generic) else value
