@@ -10,9 +10,10 @@ from typing import Any
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
 from workshop.cards.document import table as markdown_table
+from workshop.leaderboard.additions import bands_added, fusion, leads, points
 from workshop.leaderboard.goal import HEAD, standing
 from workshop.leaderboard.plan import DEFAULT_PLAN, Plan, Run
-from workshop.leaderboard.significance import DRAWS, Interval, difference, holm, rank_groups
+from workshop.leaderboard.significance import DRAWS, difference, holm, rank_groups
 from workshop.leaderboard.summary import Entry, entries, mean_difference, seeds_on_same_pixels, signed
 from workshop.leaderboard.table import NO_DATA, Table
 
@@ -89,7 +90,7 @@ def render(plan: Plan, table: Table, summed: Summed) -> str:
         for dataset, about in plan.datasets.items():
             if (group, dataset) in summed:
                 lines += [f"### {_title(about, summed[group, dataset])}", ""]
-                lines += _section(plan, group, dataset, summed[group, dataset], main.get(dataset, []))
+                lines += _section(plan, group, dataset, summed[group, dataset], main)
     return "\n".join([_introduction(plan, table), *_goal(plan, main), *lines]).rstrip() + "\n"
 
 
@@ -123,9 +124,11 @@ def _goal(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> list[str]:
 
 
 def _section(
-    plan: Plan, group: str, dataset: str, found: Sequence[Entry], main: Sequence[Entry]
+    plan: Plan, group: str, dataset: str, found: Sequence[Entry], mains: Mapping[str, Sequence[Entry]]
 ) -> Iterator[str]:
-    """Yield the lines of one group on one dataset."""
+    """Yield the lines of one group on one dataset; ``mains`` has the main group's entries by dataset."""
+    main = mains.get(dataset, [])
+    before = plan.datasets[dataset].get("settings_of")
     scored = [entry for entry in found if entry.records]
     papers = plan.papers.get(dataset, {}) if group == MAIN else {}
     if not scored:
@@ -134,6 +137,9 @@ def _section(
         else:
             yield "Not run yet."
         yield ""
+    if group == MAIN and before and (added := bands_added(found, mains.get(before, []))):
+        yield from (f"What the rasters here add to those of {before}, over the seeds of both:", "")
+        yield from (*markdown_table(added[0], added[1:]), "")
     if group not in (MAIN, RANDOM) and (added := fusion(main, found)):
         yield from ("What fusion adds to the modality that does better alone:", "")
         yield from (*markdown_table(added[0], added[1:]), "")
@@ -205,7 +211,7 @@ def _compared(group: str, scored: Sequence[Entry], main: Mapping[str, Entry]) ->
     if group == RANDOM:
         return {entry.model: [_gain(entry, main.get(entry.model))] for entry in scored}
     if group != MAIN:
-        return {entry.model: _leads(entry, main.get(entry.runs[0].base)) for entry in scored}
+        return {entry.model: leads(entry, main.get(entry.runs[0].base)) for entry in scored}
     drawn = {e.model: e.drawn for e in scored if e.complete and e.drawn is not None}  # the best OA first
     groups = rank_groups(drawn)
     leader, *others = drawn or [""]
@@ -216,29 +222,13 @@ def _compared(group: str, scored: Sequence[Entry], main: Mapping[str, Entry]) ->
         if entry.model in p:
             seeds_on_same_pixels(entry, scored[0])
             ahead = difference(drawn[entry.model], drawn[leader])
-            cells[entry.model][1:] = [*(_points(ahead[score]) for score in SCORES), f"{p[entry.model]:.3f}"]
+            cells[entry.model][1:] = [*(points(ahead[score]) for score in SCORES), f"{p[entry.model]:.3f}"]
     return cells
 
 
 def _gain(entry: Entry, other: Entry | None) -> str:
     gained = mean_difference(entry, other, "oa") if other else None
     return "-" if gained is None else signed(100 * gained)
-
-
-def _leads(entry: Entry, base: Entry | None) -> list[str]:
-    """Return a variant's lead over its model in each score, over the seeds that both have."""
-    shared = seeds_on_same_pixels(entry, base) if base else []
-    if base is None or not shared:
-        return ["-"] * len(SCORES)
-    mine, its = entry.over(shared), base.over(shared)
-    if mine.drawn is None or its.drawn is None:
-        return [signed(100 * (mine.mean(score) - its.mean(score))) for score in SCORES]
-    return [_points(interval) for interval in difference(mine.drawn, its.drawn).values()]
-
-
-def _points(interval: Interval) -> str:
-    difference_, low, high, _ = (100 * value for value in interval)
-    return f"{signed(difference_)} [{signed(low)}, {signed(high)}]"
 
 
 def _costs(scored: Sequence[Entry]) -> list[str]:
@@ -291,53 +281,6 @@ def _splits(scored: Sequence[Entry]) -> list[str]:
     }
     shown = [f"seed {seed} {name} `{sha256[:12]}`" for seed, name, sha256 in sorted(splits)]
     return ["Splits: " + ", ".join(shown) + ".", ""]
-
-
-def fusion(main: Sequence[Entry], variants: Sequence[Entry]) -> list[list[str]]:
-    """Return the rows of a table that compares models with all their modalities to each modality alone.
-
-    The first row is the head; the result is empty if no model was run with each modality alone. A row covers
-    the seeds that all its models have. Its last columns compare with the modality that has the best mean OA
-    alone.
-
-    Args:
-        main: the entries of the main group on a dataset.
-        variants: the entries of a group of variants on it; ``MODEL_MODALITY`` is a model with one modality.
-
-    Raises:
-        InputError: if the models of a row have different test pixels for a seed.
-    """
-    by_name = {variant.model: variant for variant in variants}
-    compared = []
-    for whole in main:
-        modalities = _modalities(whole)
-        alone = {m: by_name[f"{whole.model}_{m}"] for m in modalities if f"{whole.model}_{m}" in by_name}
-        if len(modalities) < 2 or len(alone) < len(modalities):
-            continue
-        if seeds := seeds_on_same_pixels(whole, *alone.values()):
-            compared.append((whole.over(seeds), {m: variant.over(seeds) for m, variant in alone.items()}))
-    if not compared:
-        return []
-    modalities = list(dict.fromkeys(m for whole, _ in compared for m in _modalities(whole)))
-    head = ["model", "all, OA", *(f"{m} alone, OA" for m in modalities), "OA added", "AA added", "seeds"]
-    return [head, *(_fusion_row(whole, alone, modalities) for whole, alone in compared)]
-
-
-def _fusion_row(whole: Entry, alone: Mapping[str, Entry], modalities: Sequence[str]) -> list[str]:
-    best = max(alone.values(), key=lambda entry: entry.mean("oa"))
-    return [
-        whole.model,
-        f"{100 * whole.mean('oa'):.1f}",
-        *(f"{100 * alone[m].mean('oa'):.1f}" if m in alone else "-" for m in modalities),
-        *(signed(100 * (whole.mean(score) - best.mean(score))) for score in ("oa", "aa")),
-        f"{len(whole.records)} of {len(whole.runs)}",
-    ]
-
-
-def _modalities(entry: Entry) -> list[str]:
-    """Return the modalities that an entry's model reads; empty if it has no result."""
-    record = next(iter(entry.records.values()), None)
-    return record["model"]["modalities"] if record else []
 
 
 def _percent(entry: Entry, score: str) -> str:
