@@ -78,6 +78,12 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
         print_line(f"  values taken to mean no class: {', '.join(values)}")
     if joined.unseen:
         print_line(f"  {joined.unseen:,} labelled pixels are left out, no raster shows them")
+    for modality, count in joined.lacking.items():
+        if count:
+            print_line(
+                f"  {count:,} of the labelled pixels ({100 * count / labelled:.3g} %) lack '{modality}'; they "
+                "train and test with the other modalities alone"
+            )
     if joined.absent:
         names = ", ".join(f"'{entry.name}'" for entry in joined.absent)
         print_line(f"  left out, without a pixel on the rasters: {names}")

@@ -71,7 +71,7 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     with whole_folder(folder, replace=True) as aside:
-        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated)
+        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated, found.tags)
         write_json(aside / SCENE_METRICS, content)
     print_line(f"wrote to {folder}: {SCENE_METRICS}, map.png, maps/ ({len(found.class_maps)} files)")
 
@@ -113,6 +113,8 @@ def _print(found: OtherScene) -> None:
     print_line(f"{found.scores['pixels']:,} labelled pixels are scored")
     if found.unseen:
         print_line(f"{found.unseen:,} labelled pixels are left out, no raster shows them")
+    if found.reordered:
+        print_line("its classes stand in another order than the model's; they are compared by name")
     if found.absent:
         print_line(f"classes of the model without a labelled pixel here: {', '.join(found.absent)}")
     print_line("another scene: " + ", ".join(f"{name} {found.scores[name]:.4f}" for name in SCORES))
