@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         output_paths(args.out, beside, inputs)
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    options = {name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands", "need")}
+    options = {
+        name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands", "need")
+    }
     with MapProgress(console) as progress:
         if is_picture:
             predictor.predict(rasters, progress=progress, **options).save(args.out)

@@ -23,6 +23,7 @@ from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
+from m3amba_zoo.engine.class_names import CLASSES
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from m3amba_zoo.engine.position import POSITION, position
 from m3amba_zoo.engine.resuming import DECIDED_BY, decided_by, go_on, resumed_file
@@ -64,15 +65,17 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     return named_checkpoint(pointer) if pointer.is_file() else None
 
 
-def describe_data(metainfo: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of a dataset's data and split, and the split's hash, as checkpoints keep them."""
+def describe_data(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the names of a dataset's data, split and classes, and the split's hash, as checkpoints keep them."""
     data = metainfo.get("data")
     if data is None:
         return {}
-    return {"name": data.name, "split": data.split.name, "sha256": data.split.sha256}
+    names = [entry.name for entry in getattr(data, "classes", ())]
+    described = {"name": data.name, "split": data.split.name, "sha256": data.split.sha256}
+    return described | ({CLASSES: names} if names else {})
 
 
-def check_data(trained: Mapping[str, str], given: Mapping[str, str], path: str | Path) -> None:
+def check_data(trained: Mapping[str, Any], given: Mapping[str, Any], path: str | Path) -> None:
     """Compare the data that weights were trained on with the data at hand; other data is fine.
 
     Raises:

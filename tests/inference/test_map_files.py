@@ -121,7 +121,9 @@ def test_everything_beside_the_map_agrees_with_it(tmp_path, bands):
 
 
 def test_areas_of_pixels_of_ten_centimetres_are_not_nought(tmp_path):
-    write_areas(tmp_path / "a.csv", np.array([[1, 2, 2]], np.uint8), CLASSES, CRS, from_origin(0, 0, 0.1, 0.1))
+    write_areas(
+        tmp_path / "a.csv", np.array([[1, 2, 2]], np.uint8), CLASSES, CRS, from_origin(0, 0, 0.1, 0.1)
+    )
     with (tmp_path / "a.csv").open() as file:
         assert [row["hectares"] for row in csv.DictReader(file)] == ["0.000001", "0.000002", "0.000000"]
 
