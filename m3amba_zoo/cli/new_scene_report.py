@@ -81,8 +81,8 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
     for modality, count in joined.lacking.items():
         if count:
             print_line(
-                f"  {count:,} of the labelled pixels ({100 * count / labelled:.3g} %) lack '{modality}'; they "
-                "train and test with the other modalities alone"
+                f"  {count:,} of the labelled pixels ({100 * count / labelled:.3g} %) lack '{modality}'; "
+                "they train and test with the other modalities alone"
             )
     if joined.absent:
         names = ", ".join(f"'{entry.name}'" for entry in joined.absent)

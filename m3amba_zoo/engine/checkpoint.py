@@ -66,7 +66,7 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
 
 
 def describe_data(metainfo: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the names of a dataset's data, split and classes, and the split's hash, as checkpoints keep them."""
+    """Return what checkpoints keep of a dataset: names of data, split and classes, the hash of the split."""
     data = metainfo.get("data")
     if data is None:
         return {}

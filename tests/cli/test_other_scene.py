@@ -17,6 +17,7 @@ from m3amba_zoo.cli.test import main as check
 from m3amba_zoo.cli.train import main as train
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.inference import Predictor
+from m3amba_zoo.splits import scene_data
 
 
 def small():
@@ -216,10 +217,15 @@ def rewritten(home):
             {**known[name], "values": [name]} if name in known else {**kept[place], "name": name}
             for place, name in enumerate(names)
         ]
-        path.write_text(yaml.safe_dump(document))
+        write(yaml.safe_dump(document))
+
+    def write(text):
+        path.write_text(text)
+        for cached in (scene_data._load, scene_data._load_scenes):
+            cached.cache_clear()
 
     yield rewrite
-    path.write_text(before)
+    write(before)
 
 
 @pytest.fixture
