@@ -192,7 +192,8 @@ def test_the_documented_script_with_a_patch_wise_model(example, files, tmp_path)
     shapes = {"in_channels": {"hsi": 6, "sar": 2}, "num_classes": 3}
     preprocessor = {"type": "RasterPreprocessor"}
     config = {"model": {"type": "S2ENet", **shapes, "patch": 5, "data_preprocessor": preprocessor}}
-    Config({**config, "test_dataloader": {"dataset": {"window": 18}}}).dump(tmp_path / "config.py")
+    dataset = {"type": "SceneWindows", "window": 18}
+    Config({**config, "test_dataloader": {"dataset": dataset}}).dump(tmp_path / "config.py")
     torch.manual_seed(0)
     model = MODELS.build(config["model"])
     pixels = np.random.default_rng(1).normal(0, 1, (50, 8)).astype(np.float32)

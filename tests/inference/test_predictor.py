@@ -452,7 +452,7 @@ def spoil(folder):
             lambda files: Config({"model": {**config()["model"], "num_classes": 4}}).dump(files.config),
             r"does not fit the config: 'heads.*' is \(3, .* in the checkpoint and \(4, .* in the model",
         ),
-        (lambda files: files.metrics.write_text("{}"), "metrics.json: expected 'per_class'"),
+        (lambda files: files.metrics.write_text("{}"), "metrics.json: names 0 classes, but the model has 3"),
         (
             lambda files: files.metrics.write_text('{"per_class": [{"name": "a"}]}'),
             "metrics.json: names 1 classes, but the model has 3",
