@@ -40,7 +40,7 @@ def check_classes(
         )
     before = [renamed.get(name, name) for name in trained]
     for loop in built_loops(runner).values():
-        data = (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("data")
+        data: Any = (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("data")
         now = [entry.name for entry in getattr(data, "classes", ())]
         if before and now and before != now:
             expected = "their order" if sorted(before) == sorted(now) else "these names, in this order"
