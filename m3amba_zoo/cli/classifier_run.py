@@ -11,6 +11,7 @@ from mmengine.config import Config
 from m3amba_zoo.cli.running import name_of, print_line, require
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
+from m3amba_zoo.evaluation.map_tags import map_tags
 from m3amba_zoo.evaluation.record import METRICS_FILE, build_record, write_json
 from m3amba_zoo.evaluation.stitching import predict_scenes
 from m3amba_zoo.models.baselines import PixelClassifier
@@ -76,7 +77,8 @@ def run_classifier(config: Config) -> None:
     )
     if not classifier.probabilistic:
         record["ece"] = None  # it gives one class with certainty: no calibration to measure
-    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated)
+    tags = map_tags(data.scenes, evaluation.class_maps, record["modalities"], record["inputs"])
+    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated, tags)
     write_json(work_dir / METRICS_FILE, record)  # last, because this file marks complete results
     kept = f"{FILE}, " if weights else ""
     maps = f"maps/ ({len(evaluation.class_maps)} files)"

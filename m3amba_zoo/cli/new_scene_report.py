@@ -10,6 +10,7 @@ from rich.table import Table
 
 from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.config.own_config import Recipe, Training
+from m3amba_zoo.maps.areas import hectare_digits, pixel_hectares
 from m3amba_zoo.rasters.crs import crs_label, metres_per_unit
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.request import RasterRequest
@@ -24,6 +25,7 @@ FEW_BANDS = 4
 LITTLE = 10
 """A class with fewer training or test pixels is named: its score says little."""
 HECTARE = 1e4
+FEWEST_DIGITS = 2
 PARTS = {"train": "training", "test": "test"}
 
 
@@ -55,6 +57,8 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
     table = Table()
     with_shapes = any(entry.shapes is not None for entry in joined.classes)
     with_area = all(entry.area is not None for entry in joined.classes)
+    of_pixel = min((pixel_hectares(scene.crs, scene.transform) or 0 for scene in joined.scenes), default=0)
+    digits = hectare_digits(of_pixel, FEWEST_DIGITS)
     table.add_column("class")
     with_value = any(entry.value != entry.name for entry in joined.classes)
     if with_value:
@@ -65,7 +69,7 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
         value = f"{entry.value:g}" if isinstance(entry.value, float) else str(entry.value)
         row = [entry.name, *[value] * with_value]
         row += [str(entry.shapes or "-")] * with_shapes + [f"{entry.pixels:,}"]
-        table.add_row(*row, *[f"{(entry.area or 0) / HECTARE:,.2f}"] * with_area)
+        table.add_row(*row, *[f"{(entry.area or 0) / HECTARE:,.{digits}f}"] * with_area)
     get_console().print(table)
     labelled = sum(entry.pixels for entry in joined.classes)
     everything = sum(scene.labels.size for scene in joined.scenes)
@@ -74,6 +78,12 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
         print_line(f"  values taken to mean no class: {', '.join(values)}")
     if joined.unseen:
         print_line(f"  {joined.unseen:,} labelled pixels are left out, no raster shows them")
+    for modality, count in joined.lacking.items():
+        if count:
+            print_line(
+                f"  {count:,} of the labelled pixels ({100 * count / labelled:.3g} %) lack '{modality}'; "
+                "they train and test with the other modalities alone"
+            )
     if joined.absent:
         names = ", ".join(f"'{entry.name}'" for entry in joined.absent)
         print_line(f"  left out, without a pixel on the rasters: {names}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from m3amba_zoo.hub import find_model
 from m3amba_zoo.hub.trained_model import find_weights, read_own_record
 from m3amba_zoo.inference.other_scene import OtherScene, score_other_scene
 from m3amba_zoo.inference.predictor import Predictor
+from m3amba_zoo.models.baselines.kept import KeptClassifier
 from m3amba_zoo.scenes.manifest import Manifest
 from m3amba_zoo.system import same_file, sha256_of, whole_folder
 from m3amba_zoo.visualization.maps import file_names, write_maps
@@ -48,7 +48,7 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
     else:
         predictor, weights = Predictor.from_files(model, checkpoint), checkpoint
         home, name = checkpoint.parent, Path(model).stem
-    _refuse_own_scene(predictor.source, manifest)
+    _refuse_own_scene(predictor, manifest, home)
     of_scene = next(iter(file_names([manifest.title]).values()))
     folder = folder or Path("work_dirs", f"{name}_on_{of_scene}")
     _require_free(folder)
@@ -71,13 +71,14 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     with whole_folder(folder, replace=True) as aside:
-        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated)
+        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated, found.tags)
         write_json(aside / SCENE_METRICS, content)
     print_line(f"wrote to {folder}: {SCENE_METRICS}, map.png, maps/ ({len(found.class_maps)} files)")
 
 
-def _refuse_own_scene(source: Mapping[str, Any], manifest: Manifest) -> None:
+def _refuse_own_scene(predictor: Predictor, manifest: Manifest, home: Path) -> None:
     """Raise InputError if a model was trained on the scene itself, whose training pixels would be scored."""
+    source = predictor.source
     if source.get("type") != "manifest":
         return
     of_training: list[Any] = []
@@ -86,9 +87,12 @@ def _refuse_own_scene(source: Mapping[str, Any], manifest: Manifest) -> None:
     if same_file(source.get("path", ""), manifest.path) or any(
         scene.shows_same_as(other) for scene in manifest.scenes for other in of_training
     ):
+        scored = "'m3amba test CONFIG CHECKPOINT' scores its test part"
+        if isinstance(predictor.model, KeptClassifier):
+            scored = f"{home / METRICS_FILE} has the scores of its test part"
         raise InputError(
             f"{manifest.path}: is the scene that the model was trained on, so its training pixels would be "
-            "scored; 'm3amba test CONFIG CHECKPOINT' scores its test part"
+            f"scored; {scored}"
         )
 
 
@@ -113,6 +117,8 @@ def _print(found: OtherScene) -> None:
     print_line(f"{found.scores['pixels']:,} labelled pixels are scored")
     if found.unseen:
         print_line(f"{found.unseen:,} labelled pixels are left out, no raster shows them")
+    if found.reordered:
+        print_line("its classes stand in another order than the model's; they are compared by name")
     if found.absent:
         print_line(f"classes of the model without a labelled pixel here: {', '.join(found.absent)}")
     print_line("another scene: " + ", ".join(f"{name} {found.scores[name]:.4f}" for name in SCORES))

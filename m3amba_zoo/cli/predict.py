@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         output_paths(args.out, beside, inputs)
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    options = {name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands")}
+    options = {
+        name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands", "need")
+    }
     with MapProgress(console) as progress:
         if is_picture:
             predictor.predict(rasters, progress=progress, **options).save(args.out)
@@ -139,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
         "--match-bands",
         action="store_true",
         help="resample spectra of other bands than the model's by wavelength, where both are known",
+    )
+    parser.add_argument(
+        "--need",
+        nargs="+",
+        default=(),
+        metavar="MODALITY",
+        help="leave pixels empty where one of these modalities is missing, or any of them: all",
     )
     parser.add_argument(
         "--strict", action="store_true", help="refuse values that are unlike the training's, do not only warn"

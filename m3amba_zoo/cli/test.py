@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
 from m3amba_zoo.errors import InputError
 
+RENAME_NOW = "; --renamed OLD=NEW says that a class has a new name alone"
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -22,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if args.checkpoint is None:
         raise InputError(
-            f"CHECKPOINT is missing; expected one for {args.config}, or --scene for a trained model"
+            f"CHECKPOINT is missing; expected one for {args.config}, or --scene for a trained model; a "
+            "classical classifier has none, 'm3amba train' scores it"
         )
     from m3amba_zoo import stopping
     from m3amba_zoo.cli.running import (
@@ -37,10 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, check_weights, read_meta
+    from m3amba_zoo.engine.class_names import check_classes
     from m3amba_zoo.engine.resuming import check_tested
     from m3amba_zoo.models.weights import read_checkpoint
 
     config = config_of(args)
+    if config.get("classifier") is not None:
+        raise InputError(
+            f"{args.config}: a {config.classifier.type} is scored when it is fitted ('m3amba train "
+            f"{args.config}'); expected the config of a network, or --scene to score it on another scene"
+        )
     require(config, "model", "test_dataloader", "test_cfg", "test_evaluator")
     meta = read_meta(args.checkpoint)
     if meta.get("seed") is not None:
@@ -55,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runner._load_from = str(args.checkpoint)
         runner.cfg.load_from = started_from  # the config, and its hash, are those of the training
         check_tested(runner, meta, args.checkpoint)
+        check_classes(runner, meta, args.checkpoint, RENAME_NOW, _renamed(args.renamed))
         # MMEngine's own Runner would test weights that do not fit the model
         check_weights(runner, read_checkpoint(args.checkpoint, "meta"), args.checkpoint)
         print_header(runner, f"tests {args.checkpoint}")
@@ -101,8 +111,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the scores of other weights that the work dir holds"
     )
+    parser.add_argument(
+        "--renamed",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="a class that has another name now than in the training; scores and maps take the new one",
+    )
     add_run_options(parser)
     return parser
+
+
+def _renamed(options: Sequence[str]) -> dict[str, str]:
+    """Return new names of classes by their old ones.
+
+    Raises:
+        InputError: if an option is not written as it should be.
+    """
+    pairs = [option.partition("=") for option in options]
+    if wrong := [option for option, (old, _, new) in zip(options, pairs, strict=True) if not (old and new)]:
+        raise InputError(f"--renamed: '{wrong[0]}', expected OLD=NEW")
+    return {old.strip(): new.strip() for old, _, new in pairs}
 
 
 def _test_on_scene(args: argparse.Namespace) -> None:
@@ -113,7 +142,8 @@ def _test_on_scene(args: argparse.Namespace) -> None:
     """
     from m3amba_zoo.cli.other_scene import test_on_scene
 
-    for option, given in {"--data": args.data, "--cfg-options": args.cfg_options}.items():
+    unused = {"--data": args.data, "--cfg-options": args.cfg_options, "--renamed": args.renamed}
+    for option, given in unused.items():
         if given:
             raise InputError(f"{option}: a model is scored on another scene as it was trained, leave it out")
     test_on_scene(str(args.config), args.checkpoint, args.scene, args.work_dir)

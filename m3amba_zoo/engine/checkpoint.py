@@ -21,6 +21,7 @@ from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
+from m3amba_zoo.engine.class_names import CLASSES
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from m3amba_zoo.engine.plain_values import is_plain, made_plain, pack, unpack
 from m3amba_zoo.engine.position import POSITION, position
@@ -62,15 +63,17 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     return named_checkpoint(pointer) if pointer.is_file() else None
 
 
-def describe_data(metainfo: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of a dataset's data and split, and the split's hash, as checkpoints keep them."""
+def describe_data(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what checkpoints keep of a dataset: names of data, split and classes, the hash of the split."""
     data = metainfo.get("data")
     if data is None:
         return {}
-    return {"name": data.name, "split": data.split.name, "sha256": data.split.sha256}
+    names = [entry.name for entry in getattr(data, "classes", ())]
+    described = {"name": data.name, "split": data.split.name, "sha256": data.split.sha256}
+    return described | ({CLASSES: names} if names else {})
 
 
-def check_data(trained: Mapping[str, str], given: Mapping[str, str], path: str | Path) -> None:
+def check_data(trained: Mapping[str, Any], given: Mapping[str, Any], path: str | Path) -> None:
     """Compare the data that weights were trained on with the data at hand; other data is fine.
 
     Raises:

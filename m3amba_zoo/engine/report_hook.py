@@ -15,6 +15,7 @@ from m3amba_zoo.config.options import FREEZE, INIT_FROM
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import STEPS
 from m3amba_zoo.engine.resuming import EXTENDED
+from m3amba_zoo.evaluation.map_tags import map_tags
 from m3amba_zoo.evaluation.record import (
     METRICS_FILE,
     build_record,
@@ -110,7 +111,9 @@ class ReportHook(Hook):
             weights=weights and {"file": weights.path.name, "sha256": weights.sha256, "epoch": self._epochs},
             extended=self._extended,
         )
-        write_maps(work_dir, data.scenes, metric.evaluation.class_maps, data.split, data.simulated)
+        class_maps = metric.evaluation.class_maps
+        tags = map_tags(data.scenes, class_maps, record["modalities"], record["inputs"])
+        write_maps(work_dir, data.scenes, class_maps, data.split, data.simulated, tags)
         write_json(work_dir / METRICS_FILE, record)  # last: with it the results are complete
 
     def _flops(self, runner: Runner) -> float:

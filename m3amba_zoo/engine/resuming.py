@@ -14,12 +14,16 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.config.options import LOADERS, decisive, flat
 from m3amba_zoo.engine.any_runner import built_loops
+from m3amba_zoo.engine.class_names import check_classes
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
 
 DECIDED_BY = "decided_by"  # the entry of a checkpoint's meta
 EXTENDED = "extended"  # the message hub's list of what was changed at which epoch
 SHOWN = 6
+RENAME_LATER = (
+    "; once it is trained, 'm3amba test CONFIG CHECKPOINT --renamed OLD=NEW' gives a class a new name"
+)
 # of what decides a result, the part that comes after training
 OF_THE_TEST = ("test_dataloader", "test_cfg", "test_evaluator")
 # how a machine reads the windows, not which
@@ -69,9 +73,10 @@ def go_on(runner: Runner, checkpoint: dict[str, Any], extend: bool) -> None:
 
     Raises:
         InputError: if what decides the weights differs, or nothing says what it was, and it is not to be
-            extended; or if no epoch is left to extend it by.
+            extended; if no epoch is left to extend it by; or if the classes are others or in another order.
     """
     path, meta = resumed_file(runner), checkpoint["meta"]
+    check_classes(runner, meta, path, RENAME_LATER)
     before = meta.get(DECIDED_BY) or _written_beside(path, runner.world_size)
     changed = _changed(before, decided_by(runner)) if before else None
     if changed == {}:

@@ -15,7 +15,8 @@ from m3amba_zoo.splits.scene_data import SceneData
 def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBands]:
     """Describe each modality's bands, with mean and deviation over the training pixels that have them.
 
-    Those that an encoder reads, whose features the model reads, are described, too.
+    How many of these pixels lack the modality is counted. Those that an encoder reads, whose features the
+    model reads, are described, too.
 
     Args:
         data: the scenes and the split of the training.
@@ -30,6 +31,8 @@ def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBa
             [scene.rasters[modality].pixels(mask) for scene, mask in data.split.parts(data.scenes, "train")]
         )
         present = ~np.isnan(pixels)
+        lacking = int((~present.any(axis=1)).sum()), len(pixels)
+        described = replace(described, lacking=lacking)
         if present.any(axis=0).all():
             mean = np.mean(pixels, 0, np.float64, where=present)
             std = np.std(pixels, 0, np.float64, where=present)

@@ -45,6 +45,7 @@ BANDS: Schema = {
         stated=_or_null(_object()),
         mean=_list(NUMBER),
         std=_list(NUMBER),
+        lacking={**_list(COUNT), "minItems": 2, "maxItems": 2},
         fingerprint=TEXT,
         read_from=_list(TEXT),
     ),

@@ -8,9 +8,12 @@ from typing import Any
 
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.hub.trained_model import TrainedModel, find_weights
+from m3amba_zoo.rasters.matching import KnownBands
+from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.system import sha256_of
 
 KEY = "m3amba_zoo"  # of the JSON text in ONNX's metadata
+OF_VALUES = ("scale", "offset", "nodata")
 EXTRA_FILE = "m3amba_zoo.json"  # its name in torch's archive
 
 
@@ -25,8 +28,10 @@ def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dic
 
     Returns:
         ``model``, ``weights`` (file and sha256), ``package`` (version of this one), ``window``, ``margin``
-        (rows and columns of input on each side of a window), ``modalities`` in order (name, number of bands,
-        and wavelengths in nm where ``metrics.json`` has them) and ``classes`` in order (name and colour).
+        (rows and columns of input on each side of a window), ``modalities`` in order (name, number of bands;
+        wavelengths in nm and the unit where ``metrics.json`` has them; ``scale``, ``offset`` and ``nodata``
+        where the training stated them, in place of what a file says) and ``classes`` in order (name and
+        colour).
 
     Raises:
         InputError: if ``metrics.json`` or the weights cannot be read.
@@ -41,8 +46,23 @@ def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dic
         "window": window,
         "margin": trained.model.margin,
         "modalities": [
-            {"name": m, "bands": bands} | ({"wavelengths": wavelengths[m]} if m in wavelengths else {})
+            {"name": m, "bands": bands}
+            | ({"wavelengths": wavelengths[m]} if m in wavelengths else {})
+            | (_values(trained.bands[m]) if m in trained.bands else {})
             for m, bands in trained.model.in_channels.items()
         ],
         "classes": [{"name": entry.name, "color": list(entry.color)} for entry in trained.classes],
     }
+
+
+def _values(known: KnownBands) -> dict[str, Any]:
+    """Return how the training read a modality's numbers, as far as it is not what a file says itself."""
+    stated = known.request.spread()
+    found = {"unit": known.unit, **{name: _of_bands(stated, name) for name in OF_VALUES}}
+    return {name: value for name, value in found.items() if value not in ("", None)}
+
+
+def _of_bands(stated: RasterRequest, name: str) -> Any:
+    """Return what is stated of all bands alike; of stacked files one value each, if all state one."""
+    values = [getattr(part, name) for part in stated.parts or (stated,)]
+    return values[0] if len(set(values)) == 1 else None if None in values else values

@@ -7,10 +7,11 @@ another one. The rows do not depend on who classifies them (``RowClassifier``).
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.resolve import FoundModel
 from m3amba_zoo.inference.map_files import Bands, bands_of
 from m3amba_zoo.maps.products import Product, product
-from m3amba_zoo.rasters.request import RasterRequest
+from m3amba_zoo.rasters.opening import GivenRaster
+from m3amba_zoo.rasters.request import RasterRequest, request_of
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -120,6 +122,27 @@ def rows_on_cluster(
             yield waiting.popleft().result()
 
     return rows
+
+
+def reachable(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequest], ...]:
+    """Return requests that hold in another process, whatever its folder.
+
+    Raises:
+        InputError: if a raster is an array.
+    """
+    requests = []
+    for modality, given in rasters.items():
+        given = request_of(given, f"the raster of '{modality}'")
+        if not isinstance(given, RasterRequest):
+            raise InputError(f"the raster of '{modality}' is an array; with dask a file is expected")
+        parts = tuple(replace(part, path=_absolute(part.path)) for part in given.parts)
+        requests.append((modality, replace(given, path=_absolute(given.path), parts=parts)))
+    return tuple(requests)
+
+
+def _absolute(path: str) -> str:
+    """Return the absolute path of a file; another name of GDAL's as it is."""
+    return os.path.abspath(path) if Path(path).exists() else path
 
 
 def _classify(task: Task, products: Sequence[str], first: int, last: int) -> Bands:

@@ -30,6 +30,8 @@ class OtherScene(NamedTuple):
         scores: those of ``evaluation.scores.scores`` over all labelled pixels, and ``pixels``.
         absent: the model's classes without a labelled pixel here.
         unseen: how many labelled pixels no raster shows.
+        tags: of each scene's map, by scene.
+        reordered: whether the scenes' classes stand in another order than the model's.
     """
 
     scenes: tuple[Scene, ...]
@@ -38,6 +40,8 @@ class OtherScene(NamedTuple):
     scores: dict[str, Any]
     absent: tuple[str, ...]
     unseen: int
+    tags: dict[str, dict[str, str]]
+    reordered: bool
 
 
 def score_other_scene(
@@ -62,7 +66,7 @@ def score_other_scene(
     rasters = [_requests(predictor, manifest, index) for index in range(len(manifest.scenes))]
     loaded = manifest.load(rasters=False)
     numbers = _numbers(predictor.classes, loaded, str(manifest.path))
-    scenes, class_maps, masks, unseen = [], {}, {}, 0
+    scenes, class_maps, masks, tags, unseen = [], {}, {}, {}, 0
     before, total = 0, sum(scene.labels.size for scene in loaded)
     if progress is not None:
         progress(0, total)
@@ -70,7 +74,8 @@ def score_other_scene(
     for scene, requests in zip(loaded, rasters, strict=True):
         name = scene.name
         counted = progress and partial(_count_on, progress, before, total)
-        class_map = predictor.predict(requests, progress=counted).class_map
+        prediction = predictor.predict(requests, progress=counted)
+        class_map, tags[name] = prediction.class_map, prediction.tags
         before += class_map.size
         labels = numbers[scene.labels]
         scored = (labels > 0) & (class_map > 0)
@@ -91,7 +96,9 @@ def score_other_scene(
     found["pixels"] = int(confusion.sum())
     absent = tuple(entry["name"] for entry in found["per_class"] if not entry["support"])
     split = Split("all labelled pixels of another scene", masks)
-    return OtherScene(tuple(scenes), split, class_maps, found, absent, unseen)
+    used = [number for number in numbers.tolist() if number]
+    reordered = used != sorted(used)
+    return OtherScene(tuple(scenes), split, class_maps, found, absent, unseen, tags, reordered)
 
 
 def _requests(predictor: Predictor, manifest: Manifest, index: int) -> dict[str, RasterRequest]:

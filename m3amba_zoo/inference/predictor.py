@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,11 +16,12 @@ import torch
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel
 from m3amba_zoo.hub.resolve import FoundModel, locate
-from m3amba_zoo.inference.cluster import ModelFiles, Task, connect, rows_on_cluster
+from m3amba_zoo.inference.cluster import ModelFiles, Task, connect, reachable, rows_on_cluster
 from m3amba_zoo.inference.made_features import MadeFeatures
 from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
+from m3amba_zoo.inference.survey import survey
 from m3amba_zoo.models import PatchClassifier, WindowClassifier
 from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
@@ -32,6 +32,7 @@ from m3amba_zoo.scenes.scene import LandClass
 
 SPEEDS = {"best": 0.5, "balanced": 0.25, "fast": 0.0}
 """The overlap of windows by the name of a speed; only the best also takes several views, if the model has."""
+ALL = "all"
 logger = logging.getLogger(__name__)
 
 
@@ -141,17 +142,17 @@ class Predictor:
             rasters: see ``open``.
             probabilities: whether to return these too; they take 2 K bytes per pixel.
             progress: is called with the number of finished pixels and that of all pixels.
-            **options: of ``open``: overlap, speed, batch_size, strict, align, grid, match_bands.
+            **options: of ``open``: overlap, speed, batch_size, strict, align, grid, match_bands, need.
 
         Returns:
             The map, on the reference's grid, with the georeference of the first raster that has one. Pixels
-            that are nodata in all bands of all rasters are 0.
+            that are nodata in all bands of all rasters are 0; those that lack a modality alone are warned of.
 
         Raises:
             InputError: as ``open``; or if a raster is damaged or has infinite values.
         """
         with self.open(rasters, **options) as job:
-            job.classifier.check_values()
+            job = self._surveyed(job)
             height, width = job.place.shape
             class_map = np.zeros((height, width), np.uint8)
             likely = None
@@ -208,12 +209,11 @@ class Predictor:
             InputError: as ``predict``; or if a file cannot be written.
         """
         with ExitStack() as stack:
-            job = stack.enter_context(self.open(rasters, **options))
-            job.classifier.check_values()
+            job = self._surveyed(stack.enter_context(self.open(rasters, **options)))
             rows_of = None
             if dask is not None:
                 options |= {"batch_size": job.classifier.batch_size}
-                task = Task(self._files, _requests(rasters), tuple(options.items()), half)
+                task = Task(self._files, reachable(rasters), tuple(options.items()), half)
                 client = stack.enter_context(connect(dask))
                 rows_of = rows_on_cluster(client, task, self.window, job.place.shape[0])
             written = write_map(job, out, beside, half, progress, rows_of)
@@ -232,6 +232,7 @@ class Predictor:
         align: str | None = None,
         grid: str | None = None,
         match_bands: bool = False,
+        need: str | Sequence[str] = (),
     ) -> Iterator[OpenJob]:
         """Open rasters to be classified.
 
@@ -251,6 +252,7 @@ class Predictor:
                 ``nearest`` or ``average``. None refuses them, unless the training stated it.
             grid: the modality whose grid is the reference. None takes that of the training, else the first.
             match_bands: whether spectra of other bands than the model's are resampled by wavelength.
+            need: modalities, or ``all``: pixels where one of them is missing in all bands are left empty.
 
         Raises:
             InputError: if a modality is missing or unknown, or has other bands, another size or georeference
@@ -262,6 +264,7 @@ class Predictor:
             overlap = 0.0 if isinstance(self.model, PatchClassifier) else SPEEDS[speed]
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
+        needed = self._needed(need)
         batch_size = batch_size or WINDOWS_AT_ONCE.get(self.device.type, WINDOWS_AT_ONCE["cpu"])
         self._check_modalities(rasters)
         with ExitStack() as stack:
@@ -274,12 +277,33 @@ class Predictor:
             if self._made is not None:
                 read |= self._made.of(opened, place)
             read = {modality: read[modality] for modality in self.model.in_channels}
-            classifier = RowClassifier(self.model, read, self.window, overlap, batch_size)
+            needs = {modality: opened[modality] for modality in needed}
+            classifier = RowClassifier(self.model, read, self.window, overlap, batch_size, needs)
             stack.enter_context(block_cache(read.values(), classifier.grid.side))
             views = stack.enter_context(_views(self.model, several=speed == "best"))
             settings = {"overlap": overlap, "views": views}
-            tags = self._tags(opened, settings)
+            tags = self._tags(opened, settings) | ({"NEEDED": ", ".join(needed)} if needed else {})
             yield OpenJob(classifier, place, opened, self.classes, settings, tags)
+
+    def _surveyed(self, job: OpenJob) -> OpenJob:
+        """Read the rasters once; say where a modality is missing, also in the tags of the map.
+
+        Raises:
+            InputError: if a value is infinite, or a file is damaged.
+        """
+        lacking, needed = survey(job.opened), job.classifier.needed
+        for sentence in lacking.sentences(self.bands, needed):
+            logger.warning("%s", sentence)
+        return job._replace(tags=job.tags | lacking.tags(needed))
+
+    def _needed(self, need: str | Sequence[str]) -> list[str]:
+        """Return the modalities without which a pixel is left empty, in the model's order."""
+        named = [need] if isinstance(need, str) else list(need)
+        given = list(self.in_channels)
+        for modality in named:
+            if modality not in (*given, ALL):
+                raise InputError(f"need: '{modality}', expected {ALL}, or of {', '.join(given)}")
+        return given if ALL in named else [modality for modality in given if modality in named]
 
     def _tags(self, opened: Mapping[str, OpenRaster], settings: Mapping[str, float]) -> dict[str, str]:
         """Return what a map's file says of the model, the rasters and how they were read."""
@@ -352,27 +376,6 @@ class Predictor:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
         return place
-
-
-def _requests(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequest], ...]:
-    """Return requests that hold in another process, whatever its folder.
-
-    Raises:
-        InputError: if a raster is an array.
-    """
-    requests = []
-    for modality, given in rasters.items():
-        given = request_of(given, f"the raster of '{modality}'")
-        if not isinstance(given, RasterRequest):
-            raise InputError(f"the raster of '{modality}' is an array; with dask a file is expected")
-        parts = tuple(replace(part, path=_reachable(part.path)) for part in given.parts)
-        requests.append((modality, replace(given, path=_reachable(given.path), parts=parts)))
-    return tuple(requests)
-
-
-def _reachable(path: str) -> str:
-    """Return the absolute path of a file; another name of GDAL's as it is."""
-    return os.path.abspath(path) if Path(path).exists() else path
 
 
 @contextmanager

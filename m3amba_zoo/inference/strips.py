@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,6 @@ from m3amba_zoo.system import one_thread_per_operation
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
 WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
 OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator")  # in the messages of torch's CPU allocator
-BYTES_AT_ONCE = 2**26
 SMALLEST_CACHE = 2**20  # bytes; GDAL takes a number below 100 000 for megabytes
 LARGEST_CACHE = 2**29  # bytes, for files whose blocks are very large
 
@@ -34,7 +34,7 @@ class Strip(NamedTuple):
 
     Attributes:
         top: the first row.
-        class_map: ``(h, W)`` uint8, 1..K; 0 where no raster has a value.
+        class_map: ``(h, W)`` uint8, 1..K; 0 where no raster has a value, or a needed one has none.
         logits: ``(K, h, W)`` float32, averaged over windows; NaN where nothing was predicted.
     """
 
@@ -86,6 +86,7 @@ class RowClassifier:
         window: S, the side of the square of pixels that a window gives a class.
         overlap: see ``WindowGrid``.
         batch_size: windows at once; it is halved where memory does not suffice.
+        needed: rasters on that grid; pixels without a value in one of them are left empty.
 
     Attributes:
         grid: of the windows.
@@ -99,8 +100,9 @@ class RowClassifier:
         window: int,
         overlap: float,
         batch_size: int,
+        needed: Mapping[str, OpenRaster] = MappingProxyType({}),
     ) -> None:
-        self.model, self.batch_size = model, batch_size
+        self.model, self.batch_size, self.needed = model, batch_size, needed
         self.rasters = {modality: RasterRows(modality, raster) for modality, raster in rasters.items()}
         shape = next(iter(rasters.values())).grid.shape
         self.grid = WindowGrid(shape, window, overlap, model.margin)
@@ -137,27 +139,19 @@ class RowClassifier:
                 class_map = done.class_map() * shown[: len(done.count)]
                 yield Strip(done.top + skipped, class_map[skipped:], done.mean()[:, skipped:])
 
-    def check_values(self) -> None:
-        """Read all rasters of floating-point numbers once: better now than after an hour.
-
-        Raises:
-            InputError: if a value is infinite, or a file is damaged.
-        """
-        for modality, rows in self.rasters.items():
-            raster, (height, width) = rows.opened, self.grid.shape
-            header = raster.header.data
-            if header.dtype.kind == "f" and not raster.derived:  # derived of rasters that are checked
-                at_once = max(1, BYTES_AT_ONCE // (len(header) * width * header.dtype.itemsize))
-                for top in range(0, height, at_once):
-                    raster.read(top, min(top + at_once, height)).check_finite(modality, top)
-
     def _shown(self, strips: Mapping[str, Raster], row: int) -> NDArray[np.bool_]:
-        """Return where a raster has a value, ``(h, W)``, in the scene's rows of the windows at ``row``."""
+        """Return which pixels get a class, ``(h, W)``, in the scene's rows of the windows at ``row``."""
         begin = self.grid.margin + max(-row, 0)
         rows = slice(begin, begin + min(self.grid.window, self.grid.shape[0]))
         shown = np.zeros((rows.stop - rows.start, self.grid.shape[1]), bool)
         for strip in strips.values():
-            shown |= ~np.logical_and.reduce(np.isnan(strip.data[:, rows]))
+            shown |= ~_missing(strip.data[:, rows])
+        top = max(row, 0)
+        for modality, raster in self.needed.items():
+            if modality in strips:
+                shown &= ~_missing(strips[modality].data[:, rows])
+            else:  # an encoder reads it
+                shown &= ~_missing(raster.read(top, top + len(shown)).floats())
         return shown
 
     def _logits(self, windows: Iterator[Window]) -> Iterator[tuple[Window, NDArray[np.float32]]]:
@@ -202,6 +196,11 @@ def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
     """
     needed = sum(raster.block_bytes(rows) for raster in rasters)
     return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))
+
+
+def _missing(bands: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which pixels ``(h, W)`` are NaN in all bands ``(C, h, W)``."""
+    return np.logical_and.reduce(np.isnan(bands))
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

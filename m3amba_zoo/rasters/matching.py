@@ -38,6 +38,7 @@ class KnownBands:
         unit: see ``Raster``.
         stated: what was stated of the files, see ``RasterRequest.stated``.
         mean, std: of each band over the training pixels that have it, or empty.
+        lacking: how many training pixels had a value in no band, and how many there were; or empty.
         fingerprint: of the encoder whose features the bands are, hexadecimal; empty for other bands.
         read_from: the modalities that this encoder reads, or empty.
     """
@@ -51,6 +52,7 @@ class KnownBands:
     stated: Mapping[str, Any] | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    lacking: tuple[int, ...] = ()
     fingerprint: str = ""
     read_from: tuple[str, ...] = ()
 

@@ -62,12 +62,14 @@ class NewScenes(NamedTuple):
         absent: classes of the files that label no pixel.
         scenes: with labels and place, without rasters.
         unseen: how many labelled pixels no raster shows; they are unlabelled.
+        lacking: how many of the others lack a modality, by modality.
     """
 
     classes: tuple[ClassCount, ...]
     absent: tuple[ClassCount, ...]
     scenes: tuple[Scene, ...]
     unseen: int
+    lacking: dict[str, int]
 
 
 def read_scene(
@@ -132,11 +134,13 @@ def join_scenes(found: Sequence[FoundScene]) -> NewScenes:
         for entry in scene.found.classes:
             entries.setdefault(entry.value, entry)
     values = list(entries)
-    labels, unseen = [], 0
+    labels, unseen, lacking = [], 0, dict.fromkeys(found[0].rasters, 0)
     for scene in found:
         numbers = [UNLABELLED, *(1 + values.index(entry.value) for entry in scene.found.classes)]
         drawn = np.array(numbers, np.uint8)[scene.found.labels]
         unseen += int((drawn[~scene.seen] > 0).sum())
+        for modality, summary in scene.rasters.items():
+            lacking[modality] += int((drawn[summary.unseen & scene.seen] > 0).sum())
         labels.append(np.where(scene.seen, drawn, UNLABELLED).astype(np.uint8))
     pixels = [[int((drawn == number).sum()) for drawn in labels] for number in range(1, len(values) + 1)]
     kept = [number for number, counts in enumerate(pixels, start=1) if any(counts)]
@@ -155,7 +159,7 @@ def join_scenes(found: Sequence[FoundScene]) -> NewScenes:
         Scene(scene.name, {}, renumbered[drawn], land, scene.grid.crs, scene.grid.transform)
         for scene, drawn in zip(found, labels, strict=True)
     )
-    return NewScenes(tuple(table), absent, scenes, unseen)
+    return NewScenes(tuple(table), absent, scenes, unseen, lacking)
 
 
 def leave_out_constant_bands(

@@ -9,6 +9,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,7 @@ def write_maps(
     class_maps: Mapping[str, NDArray[np.uint8]],
     split: Split,
     simulated: bool = False,
+    tags: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> list[Path]:
     """Write the figure of ``map_figure`` as ``map.png``, and each class map as GeoTIFF ``maps/<scene>.tif``.
 
@@ -55,6 +57,7 @@ def write_maps(
         class_maps: see ``map_figure``.
         split: see ``map_figure``.
         simulated: see ``map_figure``.
+        tags: of each scene's GeoTIFF, by the scene's name.
 
     Returns:
         The files written, ``map.png`` first.
@@ -74,7 +77,8 @@ def write_maps(
     for scene in scenes:
         if scene.name in class_maps:
             path = folder / f"{names[scene.name]}.tif"
-            write_class_map(path, class_maps[scene.name], scene.classes, scene.crs, scene.transform)
+            own = tags.get(scene.name)
+            write_class_map(path, class_maps[scene.name], scene.classes, scene.crs, scene.transform, own)
             written.append(path)
     return written
 

@@ -143,6 +143,8 @@ def test_it_says_what_it_found(tmp_path, capsys, caplog):
     assert "5.0% of the pixels are missing" in said
     assert re.search(r"maize .* 5 .* 180 .* 1\.80", said), "shapes, pixels, hectares"
     assert "540 pixels are labelled, 4.5% of the scene" in said
+    assert "150 of the labelled pixels (27.8 %) lack 'hsi'; they train and test with the other" in said
+    assert "lack 'sar'" not in said, "no pixel that lacks it is labelled"
     with pytest.raises(InputError):  # too little for a split
         new("over", *rasters, "--labels", "over.gpkg:crop")
     assert "9 pixels lie under shapes of different classes" in caplog.text

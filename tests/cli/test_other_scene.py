@@ -16,6 +16,8 @@ from m3amba_zoo.cli.new import main as new
 from m3amba_zoo.cli.test import main as check
 from m3amba_zoo.cli.train import main as train
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.inference import Predictor
+from m3amba_zoo.splits import scene_data
 
 
 def small():
@@ -99,7 +101,9 @@ def test_classes_are_compared_by_name_and_bands_by_wavelength(home, other, capsy
     with rasterio.open("hsi.tif", "r+") as file:
         for band, of_band in enumerate(tags, start=1):
             file.update_tags(band, **of_band)
+    assert "another order" not in capsys.readouterr().out
     assert scored(home, other)["confusion"] == straight["confusion"]
+    assert "classes stand in another order than the model's; they are compared" in capsys.readouterr().out
     other["classes"].pop(0)
     other["labels"]["unlabelled"] = [0, 3]
     found = scored(home, other)
@@ -197,3 +201,80 @@ def test_nothing_of_the_training_is_replaced(home, other):
     with pytest.raises(InputError, match="CHECKPOINT is missing"):
         check([str(home / "model")])
     assert not Path("work_dirs").exists()
+
+
+@pytest.fixture
+def rewritten(home):
+    """Return a function that gives the classes of the training's own scene.yaml other names, in order."""
+    path = home / "farm/scene.yaml"
+    before = path.read_text()
+
+    def rewrite(names):
+        document = yaml.safe_load(before)
+        known = {entry["name"]: entry for entry in document["classes"]}
+        kept = [{"values": [entry["name"]], **entry} for entry in document["classes"]]
+        document["classes"] = [
+            {**known[name], "values": [name]} if name in known else {**kept[place], "name": name}
+            for place, name in enumerate(names)
+        ]
+        write(yaml.safe_dump(document))
+
+    def write(text):
+        path.write_text(text)
+        for cached in (scene_data._load, scene_data._load_scenes):
+            cached.cache_clear()
+
+    yield rewrite
+    write(before)
+
+
+@pytest.fixture
+def copy(home, tmp_path, monkeypatch):
+    """The model's work dir, to be changed."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(home / "model", "copy")
+    forget_runs()
+    return str(home / "farm/config.py"), Path("copy/epoch_2.pth"), "--work-dir", "copy"
+
+
+@pytest.mark.parametrize("has_results", [True, False])
+def test_classes_in_another_order_do_not_relabel_a_trained_model(copy, rewritten, has_results):
+    rewritten(["rape", "maize", "wheat"])
+    if not has_results:
+        Path("copy/metrics.json").unlink()
+    both = "with the classes maize, rape, wheat, but farm has rape, maize, wheat; expected their order"
+    with pytest.raises(InputError, match=rf"epoch_2\.pth: was trained {both}"):
+        check([*map(str, copy)])
+    config, _, *folder = copy
+    with pytest.raises(InputError, match=rf"epoch_2\.pth: was trained {both}"):
+        train([config, *folder, "--resume"])
+
+
+def test_a_class_can_be_renamed(copy, rewritten):
+    rewritten(["corn", "rape", "wheat"])
+    arguments, results = [*map(str, copy)], Path("copy/metrics.json")
+    before = json.loads(results.read_text())
+    with pytest.raises(InputError, match=r"but farm has corn, rape, wheat; .* --renamed OLD=NEW says"):
+        check(arguments)
+    forget_runs()
+    with pytest.raises(InputError, match="--renamed: no class is named 'oats'"):
+        check([*arguments, "--renamed", "oats=corn"])
+    forget_runs()
+    assert check([*arguments, "--renamed", "maize=corn"]) == 0
+    found = json.loads(results.read_text())
+    assert [entry["name"] for entry in found["per_class"]] == ["corn", "rape", "wheat"]
+    assert found["confusion"] == before["confusion"]
+    assert [entry.name for entry in Predictor("copy").classes] == ["corn", "rape", "wheat"]
+
+
+def test_what_is_said_of_a_classical_classifier_holds_for_it(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["--raster", f"hsi={home / 'hsi.tif'}", "--labels", str(next(home.glob("*.gpkg"))) + ":crop"]
+    new(["scene", "field", *files, "--model", "lda"])
+    train(["field/config.py", "--work-dir", "lda"])
+    with pytest.raises(
+        InputError, match=r"would be scored; lda/metrics\.json has the scores of its test part"
+    ):
+        check(["lda", "--scene", "field/scene.yaml"])
+    with pytest.raises(InputError, match=r"ShrinkageLDA is scored when it is fitted \('m3amba train field/c"):
+        check(["field/config.py", "lda/classifier.safetensors"])

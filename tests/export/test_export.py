@@ -119,7 +119,10 @@ def test_a_trained_model_in_torch_without_this_package(work_dir, scene, tmp_path
     torch.testing.assert_close(found["posteriors"], found["logits"].softmax(1))
     weights = work_dir / json.loads((work_dir / "weights.json").read_text())["file"]
     assert facts["weights"] == {"file": weights.name, "sha256": sha256_of(weights)}
-    assert facts["modalities"] == [{"name": "hsi", "bands": 6}, {"name": "sar", "bands": 2}]
+    assert facts["modalities"] == [
+        {"name": "hsi", "bands": 6, "unit": "counts"},
+        {"name": "sar", "bands": 2, "unit": "counts"},
+    ]
     assert (facts["model"], facts["window"], facts["margin"]) == (work_dir.name, 8, 0)
     assert facts["classes"][0] == {"name": "water", "color": [0, 0, 255]}
     assert facts["package"].startswith("m3amba_zoo ")
@@ -133,7 +136,7 @@ def test_no_path_of_this_machine_is_in_the_file(onnx_file):
 def example(tmp_path_factory):
     """The script of docs/export.md."""
     text = DOCS.read_text(encoding="utf-8").partition("<!-- example -->\n```python\n")[2].partition("```")[0]
-    assert len(text.splitlines()) < 25
+    assert len(text.splitlines()) < 30
     path = tmp_path_factory.mktemp("example") / "map.py"
     path.write_text(text)
     return path
@@ -157,20 +160,49 @@ def test_the_documented_script_makes_the_map(example, onnx_file, work_dir, files
     check_example(example, onnx_file, work_dir, files, tmp_path / "map.tif")
 
 
+def test_the_documented_script_applies_scale_and_offset_of_the_files(
+    example, onnx_file, work_dir, files, scene, tmp_path
+):
+    path = tmp_path / "hsi.tif"
+    numbers = np.where(scene["hsi"].data < 0, 0, (scene["hsi"].data - 500) / 0.25).astype(np.uint16)
+    with rasterio.open(files["hsi"]) as like:
+        profile = {**like.profile, "dtype": "uint16", "nodata": 0}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(numbers)
+        file.scales, file.offsets = [0.25] * 6, [500] * 6
+    check_example(example, onnx_file, work_dir, {**files, "hsi": path}, tmp_path / "map.tif")
+
+
 def test_the_documented_script_with_a_patch_wise_model(example, files, tmp_path):
-    """Its windows have a margin, and the exported window is smaller than that of the evaluation."""
+    """Its windows have a margin, and the exported window is smaller than that of the evaluation.
+
+    Its training stated how a file is read.
+    """
+    stated = {"scale": 0.5, "offset": 10, "nodata": -1}
+    inputs = {"hsi": {"count": 6}, "sar": {"count": 2, "stated": stated}}
+    classes = [{"name": name, "color": [k, k, k]} for k, name in enumerate("abc")]
+    (tmp_path / METRICS_FILE).write_text(json.dumps({"per_class": classes, "inputs": inputs}))
+    plain = tmp_path / "sar.tif"
+    with (
+        rasterio.open(files["sar"]) as like,
+        rasterio.open(plain, "w", **{**like.profile, "nodata": None}) as file,
+    ):
+        file.write(like.read())
+    files = {**files, "sar": plain}
     shapes = {"in_channels": {"hsi": 6, "sar": 2}, "num_classes": 3}
     preprocessor = {"type": "RasterPreprocessor"}
     config = {"model": {"type": "S2ENet", **shapes, "patch": 5, "data_preprocessor": preprocessor}}
-    Config({**config, "test_dataloader": {"dataset": {"window": 18}}}).dump(tmp_path / "config.py")
+    dataset = {"type": "SceneWindows", "window": 18}
+    Config({**config, "test_dataloader": {"dataset": dataset}}).dump(tmp_path / "config.py")
     torch.manual_seed(0)
     model = MODELS.build(config["model"])
     pixels = np.random.default_rng(1).normal(0, 1, (50, 8)).astype(np.float32)
-    pixels = {"hsi": 2000 + 600 * pixels[:, :6], "sar": 110 + 50 * pixels[:, 6:]}
+    pixels = {"hsi": 2000 + 600 * pixels[:, :6], "sar": 65 + 25 * pixels[:, 6:]}
     model.data_preprocessor.fit(pixels, np.ones(50, np.int64))
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     path, facts = export_model(tmp_path, "onnx", tmp_path / "model.onnx")
     assert (facts["window"], facts["margin"]) == (16, 2)
+    assert facts["modalities"][1] == {"name": "sar", "bands": 2, **stated}
     check_example(example, path, tmp_path, files, tmp_path / "map.tif")
 
 

@@ -21,6 +21,8 @@ def folder(tmp_path):
     for name, bands in (("hsi", 6), ("sar", 2)):
         data = generator.normal(1000, 300, (bands, 300, 40)).astype(np.float32)
         data[:, 100:130] = np.nan
+        if name == "sar":
+            data[:, 120:160, :9] = np.nan
         write_raster(tmp_path / f"{name}.tif", data)
     return tmp_path
 
@@ -35,7 +37,7 @@ def contents(path):
 
 def test_the_map_is_that_of_one_process_even_if_a_worker_dies(folder, monkeypatch):
     predictor = Predictor(folder / "work", device="cpu")
-    predictor.predict_map(rasters(folder), folder / "one.tif", ["probabilities"])
+    predictor.predict_map(rasters(folder), folder / "one.tif", ["probabilities"], need="all")
     clients, done = [], []
 
     @contextmanager
@@ -50,13 +52,14 @@ def test_the_map_is_that_of_one_process_even_if_a_worker_dies(folder, monkeypatc
             os.kill(next(iter(clients[0].run(os.getpid).values())), signal.SIGKILL)
 
     monkeypatch.setattr("m3amba_zoo.inference.predictor.connect", remember)
-    predictor.predict_map(
-        rasters(folder), folder / "two.tif", ["probabilities"], progress=kill_a_worker, dask="local:2"
-    )
+    options = {"progress": kill_a_worker, "dask": "local:2", "need": "all"}
+    predictor.predict_map(rasters(folder), folder / "two.tif", ["probabilities"], **options)
     assert len(done) == 4, "300 rows are three tasks of 128 rows"
     assert contents(folder / "one.tif") == contents(folder / "two.tif")
     with rasterio.open(folder / "two.tif") as file:
-        assert len(np.unique(file.read(1))) == 4
+        class_map = file.read(1)
+    assert len(np.unique(class_map)) == 4
+    assert not class_map[130:160, :9].any()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.predictor import OpenJob
 from m3amba_zoo.inference.strips import RowClassifier
 from m3amba_zoo.maps import parts as parts_module
+from m3amba_zoo.maps.areas import write_areas
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.scenes.scene import LandClass
@@ -117,6 +118,14 @@ def test_everything_beside_the_map_agrees_with_it(tmp_path, bands):
     picture = np.round(imread(tmp_path / "map_preview.png")[..., :3] * 255).astype(int).reshape(-1, 3)
     for entry in CLASSES:  # in the map and in the legend
         assert (picture == entry.color).all(1).sum() > 100
+
+
+def test_areas_of_pixels_of_ten_centimetres_are_not_nought(tmp_path):
+    write_areas(
+        tmp_path / "a.csv", np.array([[1, 2, 2]], np.uint8), CLASSES, CRS, from_origin(0, 0, 0.1, 0.1)
+    )
+    with (tmp_path / "a.csv").open() as file:
+        assert [row["hectares"] for row in csv.DictReader(file)] == ["0.000001", "0.000002", "0.000000"]
 
 
 def test_shares_can_be_float16(tmp_path, bands):

@@ -253,6 +253,59 @@ def test_probabilities_agree_with_the_map_and_pixels_without_data_stay_empty(wor
     np.testing.assert_array_equal(likely[clear], prediction.class_map[~empty][clear])
 
 
+def without_sar_at_the_left(files):
+    """Let the radar image miss five columns; return which pixels of the map are theirs."""
+    with rasterio.open(files["sar"], "r+") as file:
+        sar = file.read()
+        sar[:, :, :5] = -32768
+        file.nodata = -32768
+        file.write(sar)
+    left = np.zeros(sar.shape[1:], bool)
+    left[:, :5] = True
+    return left
+
+
+def test_pixels_that_lack_a_modality_are_told_and_left_empty_if_it_is_needed(work_dir, files, caplog):
+    predictor, left = Predictor(work_dir, device="cpu"), without_sar_at_the_left(files)
+    unseen = np.argwhere(predictor.predict(files, speed="fast").class_map == 0).tolist()
+    assert unseen == [[0, 0]], "which lacks both"
+    assert "'sar' is missing at 23.6 % (99 of 419) of the pixels of the map" in caplog.text
+    assert "'m3amba predict --need sar' leaves them empty" in caplog.text
+    assert "trained" not in caplog.text, "nothing is known of that"
+    for need in ("all", ["sar"]):
+        caplog.clear()
+        found = predictor.predict(files, speed="fast", need=need)
+        np.testing.assert_array_equal(found.class_map == 0, left)
+        assert found.tags["WITHOUT_SAR"] == "23.6 % (99 of 419), left empty"
+        assert "(99 of 419) of the pixels that some raster shows: they are left empty" in caplog.text
+    assert (predictor.predict(files, speed="fast", need="hsi").class_map > 0).sum() == 419
+    with pytest.raises(InputError, match="need: 'dsm', expected all, or of hsi, sar"):
+        predictor.predict(files, need="dsm")
+
+
+def test_what_is_left_of_a_map_is_not_gone_on_with_if_a_modality_is_needed(work_dir, files, tmp_path):
+    left, rasters = (
+        without_sar_at_the_left(files),
+        [f"--raster={name}={path}" for name, path in files.items()],
+    )
+
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    predictor, out = Predictor(work_dir, device="cpu"), tmp_path / "map.tif"
+    with pytest.raises(KeyboardInterrupt):
+        predictor.predict_map(files, out, progress=stop)
+    with pytest.raises(KeyboardInterrupt):
+        predictor.predict_map(files, out, progress=stop, need="all")
+    assert main([str(work_dir), *rasters, "--out", str(out), "--need", "all"]) == 0
+    predictor.predict_map(files, tmp_path / "whole.tif", need="all")
+    assert out.read_bytes() == (tmp_path / "whole.tif").read_bytes()
+    with rasterio.open(out) as file:
+        np.testing.assert_array_equal(file.read(1) == 0, left)
+        assert (file.tags()["NEEDED"], file.tags()["WITHOUT_SAR"][:6]) == ("hsi, sar", "23.6 %")
+
+
 def test_the_command_writes_map_and_probabilities(work_dir, files, tmp_path, capsys):
     rasters = [f"--raster={name}={path}" for name, path in files.items()]
     out, probabilities, picture = tmp_path / "map.tif", tmp_path / "p.tif", tmp_path / "map.png"
@@ -320,7 +373,7 @@ def test_bad_rasters_are_named_and_nothing_is_written(change, message, work_dir,
 def test_values_in_another_unit_than_the_training_s_are_warned_about(work_dir, scene, caplog):
     predictor = Predictor(work_dir, device="cpu")  # without a record of the bands; the weights know them
     predictor.predict(scene.rasters)
-    assert not caplog.text
+    assert "the median of band" not in caplog.text
     rasters = {**scene.rasters, "hsi": scene.rasters["hsi"].data + 1e5}
     predictor.predict(rasters)
     assert "the median of band" in caplog.text
@@ -399,7 +452,7 @@ def spoil(folder):
             lambda files: Config({"model": {**config()["model"], "num_classes": 4}}).dump(files.config),
             r"does not fit the config: 'heads.*' is \(3, .* in the checkpoint and \(4, .* in the model",
         ),
-        (lambda files: files.metrics.write_text("{}"), "metrics.json: expected 'per_class'"),
+        (lambda files: files.metrics.write_text("{}"), "metrics.json: names 0 classes, but the model has 3"),
         (
             lambda files: files.metrics.write_text('{"per_class": [{"name": "a"}]}'),
             "metrics.json: names 1 classes, but the model has 3",

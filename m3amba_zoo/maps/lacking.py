@@ -1,0 +1,76 @@
+"""Pixels of a map that lack a modality: some raster shows them, another does not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from m3amba_zoo.rasters.matching import KnownBands
+
+
+class Lacking(NamedTuple):
+    """How many pixels lack a modality, which is missing there in all of its bands.
+
+    Attributes:
+        pixels: that some raster shows.
+        without: those of them that lack a modality, by modality.
+    """
+
+    pixels: int
+    without: Mapping[str, int]
+
+    def told(self, modality: str) -> str:
+        """Say what share of the pixels lacks a modality, and how many they are."""
+        count = self.without[modality]
+        return f"{100 * count / max(self.pixels, 1):.3g} % ({count:,} of {self.pixels:,})"
+
+    def tags(self, needed: Collection[str] = ()) -> dict[str, str]:
+        """Return tags of a map's file, one for each modality that is lacking.
+
+        Args:
+            needed: modalities whose pixels are left empty where they lack it.
+        """
+        return {
+            f"WITHOUT_{modality.upper()}": f"{self.told(modality)}, {_fate(modality, needed)}"
+            for modality, count in self.without.items()
+            if count
+        }
+
+    def sentences(self, known: Mapping[str, KnownBands], needed: Collection[str] = ()) -> list[str]:
+        """Say of each modality that is lacking what its pixels get, and whether the model knows such pixels.
+
+        Args:
+            known: what is known of the training's bands, by modality.
+            needed: see ``tags``.
+        """
+        said = []
+        for modality in (modality for modality, count in self.without.items() if count):
+            begin = f"'{modality}' is missing at {self.told(modality)} of the pixels"
+            if modality in needed:
+                said.append(f"{begin} that some raster shows: they are left empty")
+                continue
+            lacking = known[modality].lacking if modality in known else ()
+            trained = ""
+            if lacking and not lacking[0]:
+                trained = ", and the model was trained without such pixels"
+            elif lacking:
+                trained = f", as at {100 * lacking[0] / lacking[1]:.3g} % of the training pixels"
+            said.append(
+                f"{begin} of the map: their classes come from the other modalities alone{trained}; "
+                f"'m3amba predict --need {modality}' leaves them empty"
+            )
+        return said
+
+
+def added(several: Iterable[Lacking]) -> Lacking:
+    """Add up the pixels of several maps."""
+    pixels, without = 0, dict[str, int]()
+    for one in several:
+        pixels += one.pixels
+        for modality, count in one.without.items():
+            without[modality] = without.get(modality, 0) + count
+    return Lacking(pixels, without)
+
+
+def _fate(modality: str, needed: Collection[str]) -> str:
+    return "left empty" if modality in needed else "mapped"
