@@ -23,6 +23,7 @@ from m3amba_zoo.config.options import apply_options, refuse_misspelt, require_re
 from m3amba_zoo.config.shapes import require_shapes, require_types
 from m3amba_zoo.config.shipped import (
     DATASET_FOLDER,
+    DATASET_VARIABLE,
     OWN_SCENE,
     SCHEME,
     SHIPPED,
@@ -33,8 +34,6 @@ from m3amba_zoo.config.shipped import (
 from m3amba_zoo.config.user_modules import import_custom, importable
 from m3amba_zoo.errors import InputError, close_names, one_line
 
-DATASET_VARIABLE = "M3AMBA_DATASET"
-"""Recipes contain ``{{$M3AMBA_DATASET:...}}`` in place of the dataset's file."""
 SCENE_VARIABLE = "M3AMBA_SCENE"
 _READING = threading.RLock()  # a file is read with variables of the process
 _MMENGINE_BASE_PATH = Config._get_cfg_path

@@ -289,6 +289,29 @@ def test_other_recipes_train_on_it(model, kind, window, tmp_path):
     assert guard >= window / 2
 
 
+def test_every_recipe_that_is_accepted_gives_a_config_that_builds(tmp_path):
+    labels = few_polygons()
+    given = [*write_rasters(tmp_path, labels), "--labels", *write_labels(tmp_path, labels, "raster")]
+    accepted = []
+    for name in (*leaf_configs(), *baseline_configs(), *encoder_configs()):
+        try:
+            new(name, *given, "--model", name, *["--split", "m3amba/split.npz"] * (name == "m3amba-s"))
+        except InputError as error:
+            assert f"expected one of {', '.join(recipes())}, or a recipe of yours" in str(error)
+            continue
+        accepted.append(name)
+        config = read_config(Path(name, "config.py"))
+        if config.get("model") is None:
+            classifier = {"modalities": config.modalities, **config.classifier}
+            assert CLASSIFIERS.build(classifier) is not None
+        else:
+            model = MODELS.build(config.model)
+            assert model.in_channels == {"hsi": 4, "sar": 2}
+            steps = model.data_preprocessor.pretreatment
+            steps.check({"hsi": 4, "sar": 2}) if hasattr(steps, "check") else None
+    assert accepted == recipes()
+
+
 def test_many_bands_become_components(tmp_path):
     labels = few_polygons()
     rasters = write_rasters(tmp_path, labels)
