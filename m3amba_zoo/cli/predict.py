@@ -12,6 +12,7 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.request import (
     ALIGN,
     ALPHA,
@@ -177,6 +178,13 @@ def add_raster_options(
         f"{', '.join(ALIGN)} (default without METHOD: {ALIGN[0]})",
     )
     parser.add_argument(
+        "--raster-crs",
+        action="append",
+        default=[],
+        metavar="[MODALITY=]CRS",
+        help="of a raster's coordinates, in place of the file's own, such as EPSG:32632",
+    )
+    parser.add_argument(
         "--grid", metavar="MODALITY", help="the reference (default: the training's, else the first)"
     )
     stated = parser.add_argument_group(
@@ -202,8 +210,9 @@ def raster_requests(
         if modality in rasters:
             raise InputError(f"--raster: '{modality}' is given twice ({rasters[modality].path} and {path})")
         rasters[modality] = replace(parse_path(path), where=f"--raster {modality}")
-    for name in (*statements, "align"):
-        for option in getattr(args, name):
+    for name in (*statements, "align", "raster-crs"):
+        attribute = name.removeprefix("raster-")
+        for option in getattr(args, name.replace("-", "_")):
             modality, equals, text = option.rpartition("=")
             if equals and modality not in rasters:
                 raise InputError(
@@ -211,7 +220,7 @@ def raster_requests(
                 )
             value = _statement(name, text)
             for of in [modality] if equals else list(rasters):
-                rasters[of] = replace(rasters[of], **{name: value})
+                rasters[of] = replace(rasters[of], **{attribute: value})
     return rasters
 
 
@@ -219,6 +228,8 @@ def _statement(name: str, text: str) -> Any:
     """Return the value of an option that states something."""
     if name == "unit":
         return text
+    if name == "raster-crs":
+        return read_crs("--raster-crs", text)
     if name == "align":
         return check_align("--align", text)
     if name == "axes":

@@ -38,7 +38,8 @@ def add_run_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="NAME|FILE",
-        help="dataset of a recipe: a name that 'm3amba configs' lists, a file like those, or a scene.yaml",
+        help="dataset of a recipe: a name that 'm3amba configs' lists, a file like those, a folder of "
+        "'m3amba new scene' (its split.npz is the split), or a scene.yaml",
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/NAME_OF_THE_CONFIG")
     parser.add_argument(
@@ -70,6 +71,9 @@ def config_of(args: Namespace, seed: int | None = None) -> Config:
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     config = read_config(args.config, args.data, args.cfg_options, seed)
     config.launcher = args.launcher
+    split = config.get("split") or {}
+    if args.data is not None and split.get("type") == "file" and _leads(config):
+        print_line(f"split: {split['path']}")
     config.work_dir = str(args.work_dir or config.get("work_dir") or Path("work_dirs") / name_of(config))
     _require_writable(Path(config.work_dir))
     return config

@@ -19,6 +19,7 @@ DATASET_VARIABLE = "M3AMBA_DATASET"
 DATASET_FOLDER = Path("_base_", "datasets")
 SHARED = ("windows", "hyperspectral")  # what datasets inherit from
 OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
+OWN_SPLIT = "own_split"  # the same with the split.npz beside it
 PLANS = ("leaderboard", "encoders")  # of tools/leaderboard.py; they train nothing themselves
 
 
@@ -39,7 +40,7 @@ def encoder_configs() -> dict[str, Path]:
 
 def dataset_configs(folder: Path = SHIPPED / DATASET_FOLDER) -> dict[str, Path]:
     """Return the datasets of recipes by name, as ``--data`` takes them."""
-    return {name: path for name, path in _files(folder).items() if name not in (*SHARED, OWN_SCENE)}
+    return {name: path for name, path in _files(folder).items() if name not in (*SHARED, OWN_SCENE, OWN_SPLIT)}
 
 
 def recipes() -> list[str]:

@@ -20,6 +20,8 @@ ALIGN_REMEDY = (
     "--align for predict, align: bilinear in scene.yaml, which warp the other to the one while it is read"
 )
 
+CRS_REMEDY = "--raster-crs EPSG:... states it (crs: in scene.yaml)"
+
 
 class Grid(NamedTuple):
     """Where a raster's pixels lie: rows and columns, CRS and transform (None if unknown), and the file.

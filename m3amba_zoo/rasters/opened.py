@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.crs import horizontal
 from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.raster import Nodata, Raster
 from m3amba_zoo.rasters.request import RasterRequest
@@ -47,7 +48,8 @@ class OpenRaster:
         """Take a store's pixels; the store is closed if that fails. See ``open_raster``."""
         self.path, self.stated, self._store, self._source = str(request), request, store, store
         self.bands_in_file = store.count
-        self.grid = Grid(store.shape, store.crs, store.transform, self.path)
+        crs = horizontal(request.crs) if request.crs and store.transform else store.crs
+        self.grid = Grid(store.shape, crs, store.transform, self.path)
         self._on_place: list[str] = store.remarks if isinstance(store, Stack) else []
         self.remarks = [*self._on_place]
         self.resampled = ""

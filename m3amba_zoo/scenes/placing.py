@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import shapely
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.crs import crs_label, horizontal, is_geographic, move_points, same_crs
-from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.grid import CRS_REMEDY, Grid
 from m3amba_zoo.scenes.shapes import POLYGON_TYPES, Brush, Shapes, footprint, hold_pixels
 
 DEGREES = "EPSG:4326"
@@ -183,7 +182,7 @@ def _remedy(shapes: Shapes, grid: Grid) -> str:
                 f"`crs: {crs_label(crs)}`"
             )
     if horizontal(grid.crs) is None and horizontal(shapes.crs) is not None:
-        return f"the raster has no CRS; `gdal_edit.py -a_srs EPSG:n {Path(grid.path).name}` gives it one"
+        return f"the raster has no CRS: {CRS_REMEDY}"
     return f"{shapes.kind} on the raster are expected; if their CRS is another one, the key 'crs' states it"
 
 

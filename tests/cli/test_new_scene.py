@@ -14,7 +14,9 @@ from tiny_rasters import pixel_box, write_polygons, write_raster
 
 from m3amba_zoo.cli.new import main
 from m3amba_zoo.config import read_config
+from m3amba_zoo.config.shipped import baseline_configs, encoder_configs, leaf_configs, recipes
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import CLASSIFIERS, MODELS
 from m3amba_zoo.scenes.manifest import Manifest
 from m3amba_zoo.splits import PARTS, Split, leaked_pixels, load_scene_data
 
@@ -295,20 +297,16 @@ def test_every_recipe_that_is_accepted_gives_a_config_that_builds(tmp_path):
     accepted = []
     for name in (*leaf_configs(), *baseline_configs(), *encoder_configs()):
         try:
-            new(name, *given, "--model", name, *["--split", "m3amba/split.npz"] * (name == "m3amba-s"))
+            new(name, *given, "--model", name)
         except InputError as error:
             assert f"expected one of {', '.join(recipes())}, or a recipe of yours" in str(error)
             continue
         accepted.append(name)
         config = read_config(Path(name, "config.py"))
         if config.get("model") is None:
-            classifier = {"modalities": config.modalities, **config.classifier}
-            assert CLASSIFIERS.build(classifier) is not None
+            CLASSIFIERS.build(config.classifier.to_dict(), default_args={"modalities": config.modalities})
         else:
-            model = MODELS.build(config.model)
-            assert model.in_channels == {"hsi": 4, "sar": 2}
-            steps = model.data_preprocessor.pretreatment
-            steps.check({"hsi": 4, "sar": 2}) if hasattr(steps, "check") else None
+            assert MODELS.build(config.model).in_channels == {"hsi": 4, "sar": 2}
     assert accepted == recipes()
 
 
@@ -321,6 +319,24 @@ def test_many_bands_become_components(tmp_path):
     new("farm", *rasters, *more, "--labels", *write_labels(tmp_path, labels, "raster"))
     steps = read_config(Path("farm/config.py")).model.data_preprocessor.pretreatment
     assert steps == {"wide": [dict(type="Standardize"), dict(type="PCA", components=30)]}
+
+
+def test_a_raster_without_crs_gets_one(tmp_path):
+    labels = few_polygons()
+    rasters = write_rasters(tmp_path, labels)
+    option = write_labels(tmp_path, labels, "geojson")
+    for name in ("hsi", "sar"):
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            bands = file.read()
+        write_raster(tmp_path / f"{name}.tif", bands, PLACE, crs=None)
+    with pytest.raises(InputError, match=r"has no CRS: --raster-crs EPSG:\.\.\. states it"):
+        new("farm", *rasters, "--labels", *option)
+    new("farm", *rasters, "--labels", *option, "--raster-crs", "EPSG:32617")
+    entries = yaml.safe_load(Path("farm/scene.yaml").read_text())["modalities"]
+    assert {entry["crs"] for entry in entries.values()} == {"EPSG:32617"}
+    (scene,) = Manifest("farm/scene.yaml").load()
+    assert scene.crs == "EPSG:32617"
+    np.testing.assert_array_equal(scene.labels, labels)
 
 
 def test_several_scenes_share_a_class_table_and_named_ones_test(tmp_path):
@@ -407,7 +423,7 @@ def files(tmp_path):
         ("farm", ["--unlabelled", "wheet"], "no class of .*fields.gpkg is 'wheet'; did you mean 'wheat'"),
         ("farm", ["--untested", "wheet"], "--untested: no class is named 'wheet'; did you mean 'wheat'"),
         ("farm", ["--model", "m3ambo"], "--model m3ambo: no such config; did you mean 'm3amba'"),
-        ("farm", ["--model", "m3amba_demo"], "has its own dataset, expected a recipe"),
+        ("farm", ["--model", "m3amba_demo"], "has its own dataset, expected one of m3amba, m3amba-s, convnext"),
         ("farm", ["--model", "mft", "--window", "9"], "mft reads patches of 11 pixels"),
         ("farm", ["--model", "lda", "--epochs", "9"], "--epochs is 9; leave it out, lda is fitted at once"),
         ("farm", ["--window", "101"], "--window is 101; 1 to 100 pixels"),
