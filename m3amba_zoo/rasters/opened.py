@@ -289,8 +289,8 @@ class OpenRaster:
             else:
                 raise InputError(
                     f"{self.path}: the file calls band {alpha[0]} (of 0 to {count - 1}) alpha; say whether "
-                    "it is data, such as near infrared, or the mask of missing pixels: alpha: data or "
-                    "alpha: mask in scene.yaml, --alpha for predict"
+                    "it is data, such as near infrared, or the mask of missing pixels: --alpha data "
+                    "or --alpha mask (alpha: in scene.yaml)"
                 )
         return kept
 
@@ -336,7 +336,7 @@ class OpenRaster:
             wanted = "a number" if name == "offset" else "a number other than 0"
             raise InputError(
                 f"{whose} the {name} {values[wrong[0]]:g}; {wanted} is expected ({name}: "
-                f"{0 if name == 'offset' else 1} in scene.yaml, --{name} for predict)"
+                f"{0 if name == 'offset' else 1} in scene.yaml, or --{name})"
             )
 
     def _called_bad(self, bands: Sequence[int]) -> str:

@@ -178,12 +178,12 @@ def _remedy(shapes: Shapes, grid: Grid) -> str:
                     "exchanged; longitude (easting) first is expected"
                 )
             return (
-                f"taken as {crs_label(crs)}, {found} lie on it, so the key 'crs' should state it: "
-                f"`crs: {crs_label(crs)}`"
+                f"taken as {crs_label(crs)}, {found} lie on it, so `--crs {crs_label(crs)}` "
+                f"(`crs: {crs_label(crs)}` in scene.yaml) should state it"
             )
     if horizontal(grid.crs) is None and horizontal(shapes.crs) is not None:
         return f"the raster has no CRS: {CRS_REMEDY}"
-    return f"{shapes.kind} on the raster are expected; if their CRS is another one, the key 'crs' states it"
+    return f"{shapes.kind} on the raster are expected; if their CRS is another one, --crs (crs: in scene.yaml) states it"
 
 
 def _is_one_unknown(first: str | None, other: str | None) -> bool:

@@ -375,6 +375,7 @@ def files(tmp_path):
     labels = few_polygons()
     rasters = write_rasters(tmp_path, labels)
     write_raster(tmp_path / "small.tif", np.ones((1, 50, 60), np.float32), PLACE)
+    write_raster(tmp_path / "all.tif", labels[None], PLACE)
     write_raster(tmp_path / "one.tif", (labels == 1)[None].astype(np.uint8), PLACE)
     Path("full").mkdir()
     Path("full/kept.txt").write_text("kept")
@@ -418,12 +419,15 @@ def files(tmp_path):
             ["--labels", "fields.gpkg:a:b:c"],
             "has 3 parts behind the file; layer and attribute at most",
         ),
+        ("farm", ["--raster", "gt=all.tif", "--labels", "all.tif"], "^.*all.tif is both the modality 'gt' and"),
+        ("farm", ["--labels", "all.tif", "--crs", "EPSG:1"], "--crs: is for polygons and points, but"),
+        ("farm", ["--radius", "-1"], "^--radius is -1.0; a number of metres"),
         ("farm", ["--attribute", "crop"], "names the attribute, and so does --attribute crop"),
         ("farm", ["--labels", "one.tif"], "two classes at least are expected, it holds 1"),
         ("farm", ["--unlabelled", "wheet"], "no class of .*fields.gpkg is 'wheet'; did you mean 'wheat'"),
         ("farm", ["--untested", "wheet"], "--untested: no class is named 'wheet'; did you mean 'wheat'"),
         ("farm", ["--model", "m3ambo"], "--model m3ambo: no such config; did you mean 'm3amba'"),
-        ("farm", ["--model", "m3amba_demo"], "has its own dataset, expected one of m3amba, m3amba-s, convnext"),
+        ("farm", ["--model", "m3amba_demo"], "has its own dataset, expected one of m3amba-s, m3amba, convnext"),
         ("farm", ["--model", "mft", "--window", "9"], "mft reads patches of 11 pixels"),
         ("farm", ["--model", "lda", "--epochs", "9"], "--epochs is 9; leave it out, lda is fitted at once"),
         ("farm", ["--window", "101"], "--window is 101; 1 to 100 pixels"),

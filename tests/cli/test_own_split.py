@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from field_files import PLACE, few_polygons, write_labels, write_rasters
 from tiny_rasters import write_raster
 from toy_commands import REPOSITORY, refusal, train
 
 from m3amba_zoo.cli.new import main as new
 from m3amba_zoo.config import read_config
-from m3amba_zoo.splits import Split
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.splits import Split, load_scene_data
+from m3amba_zoo.splits.scene_data import _load, _load_scenes
 
 SHORT = ("--cfg-options", "train_cfg.max_epochs=1", "train_dataloader.dataset.windows_per_epoch=16")
 
@@ -65,6 +68,32 @@ def test_the_command_of_the_page_trains_on_it_and_says_so(model, capsys):
     assert "split: farm/split.npz" in said
     assert Split.read("farm/split.npz").name in said
     assert f'"sha256": "{Split.read("farm/split.npz").sha256}"' in Path(f"runs/{model}/metrics.json").read_text()
+
+
+def test_labels_that_change_after_the_split_was_made_are_noticed(tmp_path, monkeypatch, caplog):
+    for name in ("farm", *Path().glob("*.tif")):
+        (shutil.copytree if name == "farm" else shutil.copy)(name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    config = read_config("farm/config.py")
+    data = config.source.to_dict(), config.split.to_dict()
+    load_scene_data(*data)
+    assert not caplog.records, "unchanged labels are passed over in silence"
+
+    def change(row, label):
+        _load_scenes.cache_clear()
+        _load.cache_clear()
+        with rasterio.open("labels.tif", "r+") as file:
+            labels = file.read(1)
+            labels[row : row + 2, 5:7] = label
+            file.write(labels, 1)
+
+    change(row=0, label=2)
+    load_scene_data(*data)
+    told = "split.npz: the labels of scene 'farm' have changed since the split was made ('rape' had 180 pixels and has 184)"
+    assert told in caplog.text
+    change(row=5, label=0)
+    with pytest.raises(InputError, match="carry no label; the labels of scene 'farm' have changed"):
+        load_scene_data(*data)
 
 
 def test_a_split_is_named_by_options():
