@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from m3amba_zoo import stopping
+from m3amba_zoo.cli.own_command import own_command
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import parse_axes
 from m3amba_zoo.rasters.crs import read_crs
@@ -43,8 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from m3amba_zoo.cli.map_progress import MapProgress
+    from m3amba_zoo.engine.console import only_warnings
     from m3amba_zoo.inference.predictor import Predictor
     from m3amba_zoo.maps.outputs import GEOTIFF, PICTURE, check_output, output_paths
+    from m3amba_zoo.maps.parts import has_parts
+
+    only_warnings()
 
     rasters = raster_requests(args)
     inputs = [path for request in rasters.values() for path in request.files]
@@ -63,14 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     predictor = Predictor(args.model)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     options = {name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands")}
-    with MapProgress(console) as progress:
-        if is_picture:
-            predictor.predict(rasters, progress=progress, **options).save(args.out)
-            written = [args.out]
-        else:
-            written = predictor.predict_map(
-                rasters, args.out, beside, args.float16, progress=progress, dask=args.dask, **options
-            )
+    try:
+        with MapProgress(console) as progress:
+            if is_picture:
+                predictor.predict(rasters, progress=progress, **options).save(args.out)
+                written = [args.out]
+            else:
+                written = predictor.predict_map(
+                    rasters, args.out, beside, args.float16, progress=progress, dask=args.dask, **options
+                )
+    except BaseException as error:
+        if (number := stopping.number_of(error)) and has_parts(args.out):
+            raise stopping.Stopped(number, own_command()) from None
+        raise
     for path in written:
         console.print(f"wrote {path}")
     return 0

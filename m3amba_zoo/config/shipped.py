@@ -40,7 +40,9 @@ def encoder_configs() -> dict[str, Path]:
 
 def dataset_configs(folder: Path = SHIPPED / DATASET_FOLDER) -> dict[str, Path]:
     """Return the datasets of recipes by name, as ``--data`` takes them."""
-    return {name: path for name, path in _files(folder).items() if name not in (*SHARED, OWN_SCENE, OWN_SPLIT)}
+    return {
+        name: path for name, path in _files(folder).items() if name not in (*SHARED, OWN_SCENE, OWN_SPLIT)
+    }
 
 
 def recipes() -> list[str]:

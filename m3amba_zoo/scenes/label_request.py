@@ -106,8 +106,8 @@ def read_labels(labels: LabelRequest, grid: Grid, fewest: int = 2) -> LabelSumma
         options["unlabelled"] = unlabelled_values(labels)
     if of_shapes := [name for name in SHAPE_KEYS if name in options and _is_raster(labels)]:
         raise InputError(
-            f"--{of_shapes[0].replace('_', '-')}: is for polygons and points, but --labels {labels.path} is a "
-            "raster; leave it out"
+            f"--{of_shapes[0].replace('_', '-')}: is for polygons and points, but --labels {labels.path} is "
+            "a raster; leave it out"
         )
     try:
         return describe_labels(labels.path, grid, fewest=fewest, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import shapely
@@ -183,7 +184,8 @@ def _remedy(shapes: Shapes, grid: Grid) -> str:
             )
     if horizontal(grid.crs) is None and horizontal(shapes.crs) is not None:
         return f"the raster has no CRS: {CRS_REMEDY}"
-    return f"{shapes.kind} on the raster are expected; if their CRS is another one, --crs (crs: in scene.yaml) states it"
+    other = "if their CRS is another one, --crs (crs: in scene.yaml) states it"
+    return f"{shapes.kind} on the raster are expected; {other}"
 
 
 def _is_one_unknown(first: str | None, other: str | None) -> bool:

@@ -34,7 +34,12 @@ _GROUPS = {
 HEADER = {
     "type": "object",
     "required": ["name", "sha256"],
-    "properties": {"name": {"type": "string"}, "sha256": {"type": "string"}, "groups": _GROUPS, "labels": LABELS},
+    "properties": {
+        "name": {"type": "string"},
+        "sha256": {"type": "string"},
+        "groups": _GROUPS,
+        "labels": LABELS,
+    },
 }
 """What a split's file says beside its masks (JSON Schema)."""
 

@@ -294,20 +294,18 @@ def test_other_recipes_train_on_it(model, kind, window, tmp_path):
 def test_every_recipe_that_is_accepted_gives_a_config_that_builds(tmp_path):
     labels = few_polygons()
     given = [*write_rasters(tmp_path, labels), "--labels", *write_labels(tmp_path, labels, "raster")]
-    accepted = []
+    told = f"expected one of {', '.join(recipes())}, or a recipe of yours"
     for name in (*leaf_configs(), *baseline_configs(), *encoder_configs()):
-        try:
-            new(name, *given, "--model", name)
-        except InputError as error:
-            assert f"expected one of {', '.join(recipes())}, or a recipe of yours" in str(error)
+        if name not in recipes():
+            with pytest.raises(InputError, match=told):
+                new(name, *given, "--model", name)
             continue
-        accepted.append(name)
+        new(name, *given, "--model", name)
         config = read_config(Path(name, "config.py"))
         if config.get("model") is None:
             CLASSIFIERS.build(config.classifier.to_dict(), default_args={"modalities": config.modalities})
         else:
             assert MODELS.build(config.model).in_channels == {"hsi": 4, "sar": 2}
-    assert accepted == recipes()
 
 
 def test_many_bands_become_components(tmp_path):
@@ -419,7 +417,11 @@ def files(tmp_path):
             ["--labels", "fields.gpkg:a:b:c"],
             "has 3 parts behind the file; layer and attribute at most",
         ),
-        ("farm", ["--raster", "gt=all.tif", "--labels", "all.tif"], "^.*all.tif is both the modality 'gt' and"),
+        (
+            "farm",
+            ["--raster", "gt=all.tif", "--labels", "all.tif"],
+            "^.*all.tif is both the modality 'gt' and",
+        ),
         ("farm", ["--labels", "all.tif", "--crs", "EPSG:1"], "--crs: is for polygons and points, but"),
         ("farm", ["--radius", "-1"], "^--radius is -1.0; a number of metres"),
         ("farm", ["--attribute", "crop"], "names the attribute, and so does --attribute crop"),
@@ -427,7 +429,11 @@ def files(tmp_path):
         ("farm", ["--unlabelled", "wheet"], "no class of .*fields.gpkg is 'wheet'; did you mean 'wheat'"),
         ("farm", ["--untested", "wheet"], "--untested: no class is named 'wheet'; did you mean 'wheat'"),
         ("farm", ["--model", "m3ambo"], "--model m3ambo: no such config; did you mean 'm3amba'"),
-        ("farm", ["--model", "m3amba_demo"], "has its own dataset, expected one of m3amba-s, m3amba, convnext"),
+        (
+            "farm",
+            ["--model", "m3amba_demo"],
+            "has its own dataset, expected one of m3amba-s, m3amba, convnext",
+        ),
         ("farm", ["--model", "mft", "--window", "9"], "mft reads patches of 11 pixels"),
         ("farm", ["--model", "lda", "--epochs", "9"], "--epochs is 9; leave it out, lda is fitted at once"),
         ("farm", ["--window", "101"], "--window is 101; 1 to 100 pixels"),

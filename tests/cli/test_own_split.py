@@ -49,8 +49,14 @@ def test_a_recipe_takes_split_window_and_pretreatment_of_the_folder(data):
     assert config.pretreatment["hsi"][1] == {"type": "PCA", "components": 30}
 
 
+def copy_files(folder):
+    shutil.copytree("farm", folder / "farm")
+    for path in Path().glob("*.tif"):
+        shutil.copy(path, folder)
+
+
 def test_a_scene_alone_and_its_split_alone_do(tmp_path):
-    shutil.copytree("farm", tmp_path / "farm")
+    copy_files(tmp_path)
     Path(tmp_path, "farm/config.py").unlink()
     assert read_config("lda", tmp_path / "farm").split.type == "file"
     Path(tmp_path, "farm/split.npz").unlink()
@@ -67,12 +73,13 @@ def test_the_command_of_the_page_trains_on_it_and_says_so(model, capsys):
     said = capsys.readouterr().out
     assert "split: farm/split.npz" in said
     assert Split.read("farm/split.npz").name in said
-    assert f'"sha256": "{Split.read("farm/split.npz").sha256}"' in Path(f"runs/{model}/metrics.json").read_text()
+    assert (
+        f'"sha256": "{Split.read("farm/split.npz").sha256}"' in Path(f"runs/{model}/metrics.json").read_text()
+    )
 
 
 def test_labels_that_change_after_the_split_was_made_are_noticed(tmp_path, monkeypatch, caplog):
-    for name in ("farm", *Path().glob("*.tif")):
-        (shutil.copytree if name == "farm" else shutil.copy)(name, tmp_path / name)
+    copy_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     config = read_config("farm/config.py")
     data = config.source.to_dict(), config.split.to_dict()
@@ -89,8 +96,8 @@ def test_labels_that_change_after_the_split_was_made_are_noticed(tmp_path, monke
 
     change(row=0, label=2)
     load_scene_data(*data)
-    told = "split.npz: the labels of scene 'farm' have changed since the split was made ('rape' had 180 pixels and has 184)"
-    assert told in caplog.text
+    told = "split.npz: the labels of scene 'farm' have changed since the split was made"
+    assert f"{told} ('rape' had 180 pixels and has 184)" in caplog.text
     change(row=5, label=0)
     with pytest.raises(InputError, match="carry no label; the labels of scene 'farm' have changed"):
         load_scene_data(*data)
@@ -112,7 +119,10 @@ def test_a_split_is_named_by_options():
             ["--data", "farm", "--cfg-options", "split=farm/split.npz"],
             "'split=farm/split.npz', expected split.type=file split.path=farm/split.npz",
         ),
-        (["--cfg-options", "split.type=farm/split.npz"], "expected split.type=file split.path=farm/split.npz"),
+        (
+            ["--cfg-options", "split.type=farm/split.npz"],
+            "expected split.type=file split.path=farm/split.npz",
+        ),
     ],
 )
 def test_other_ways_are_refused_with_the_right_one(arguments, expected):

@@ -39,10 +39,12 @@ def test_a_changed_config_is_refused_with_what_changed(config, options, named, e
     if earlier:
         without_what_decided("run/epoch_3.pth")
     before = Path("run", config.name).read_bytes(), Path("run/epoch_3.pth").read_bytes()
+    listed = sorted(Path("run").iterdir())
     message = refusal(train, config, "--work-dir", "run", "--resume", *options)
     assert f"run/epoch_3.pth: was trained with another config: {named} --resume goes on with" in message
     assert "--resume --extend" in message
     assert (Path("run", config.name).read_bytes(), Path("run/epoch_3.pth").read_bytes()) == before
+    assert sorted(Path("run").iterdir()) == listed, "no folder of the refused run stays"
 
 
 def test_another_number_of_processes_is_refused(config):

@@ -50,10 +50,15 @@ def test_it_trains_tests_and_predicts(size, tmp_path):
 def write_sentinel(folder, labels):
     """Write rasters of Sentinel-2 and Sentinel-1 with the bands' names; return the options."""
     generator = np.random.default_rng(0)
-    bands = {"s2": (S2_BANDS, 800.0 * labels + 500, "reflectance x 10000"), "s1": (("VV", "VH"), -5.0 * labels, "dB")}
+    bands = {
+        "s2": (S2_BANDS, 800.0 * labels + 500, "reflectance x 10000"),
+        "s1": (("VV", "VH"), -5.0 * labels, "dB"),
+    }
     for name, (names, values, unit) in bands.items():
         data = values + generator.normal(0, 1, (len(names), *labels.shape))
-        with rasterio.open(write_raster(folder / f"{name}.tif", data.astype(np.float32), PLACE), "r+") as file:
+        with rasterio.open(
+            write_raster(folder / f"{name}.tif", data.astype(np.float32), PLACE), "r+"
+        ) as file:
             file.descriptions = names
             file.units = [unit] * len(names)
     return ["--raster", "s2=s2.tif", "--raster", "s1=s1.tif"]
