@@ -23,6 +23,7 @@ from m3amba_zoo.cli.new_scene_report import (
     print_split,
     print_training,
 )
+from m3amba_zoo.cli.new_scene_trial import require_trains
 from m3amba_zoo.cli.predict import raster_requests
 from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.cli.split import given_options
@@ -102,6 +103,9 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
         MANIFEST: _manifest(found, joined, folder, title),
         CONFIG: _config(args, recipe, decided, training, bands, scenes, folder.name),
     }
+    sized = any((args.window, args.batch_size, args.windows_per_epoch))
+    absolute = manifest_text(manifest_of(found, joined), title)
+    require_trains(recipe, texts[CONFIG], (MANIFEST, absolute), training, sized)
     print_audit(audit(decided.split, scenes, decided.window))
     shown = folder_shown(args.name)
     _write(folder, shown, texts, decided.split, scenes)

@@ -16,9 +16,12 @@ from m3amba_zoo.rasters.crs import crs_label, horizontal, same_crs
 
 GRID_TOLERANCE = 0.05
 """Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
-ALIGN_REMEDY = "--align (align: bilinear in scene.yaml), which warps the other to the one while it is read"
+ALIGN_REMEDY = (
+    "--align (align: bilinear in scene.yaml, align='bilinear' in Python), which warps the other to the one "
+    "while it is read"
+)
 
-CRS_REMEDY = "--raster-crs EPSG:... states it (crs: in scene.yaml)"
+CRS_REMEDY = "--raster-crs EPSG:... states it (crs: in scene.yaml, RasterRequest(crs=...) in Python)"
 
 
 class Grid(NamedTuple):

@@ -290,7 +290,7 @@ class OpenRaster:
                 raise InputError(
                     f"{self.path}: the file calls band {alpha[0]} (of 0 to {count - 1}) alpha; say whether "
                     "it is data, such as near infrared, or the mask of missing pixels: --alpha data "
-                    "or --alpha mask (alpha: in scene.yaml)"
+                    "or --alpha mask (alpha: in scene.yaml, RasterRequest(alpha=...) in Python)"
                 )
         return kept
 

@@ -436,6 +436,16 @@ def files(tmp_path):
         ),
         ("farm", ["--model", "mft", "--window", "9"], "mft reads patches of 11 pixels"),
         ("farm", ["--model", "lda", "--epochs", "9"], "--epochs is 9; leave it out, lda is fitted at once"),
+        (
+            "farm",
+            ["--model", "convnext", "--window", "1"],
+            "convnext: ConvNeXt cannot read windows of 1 pixels",
+        ),
+        (
+            "farm",
+            ["--model", "endnet", "--batch-size", "5", "--windows-per-epoch", "11"],
+            "endnet: a batch has one window, .* --batch-size and --windows-per-epoch that leave no single one",
+        ),
         ("farm", ["--window", "101"], "--window is 101; 1 to 100 pixels"),
         ("farm", ["--epochs", "0"], "--epochs is 0; 1 or more"),
         ("farm", ["--k", "4"], "--k: split 'blocks' has no such option"),
