@@ -363,7 +363,7 @@ class Predictor:
 
 def _check_order(modality: str, given: Any, expected: int) -> None:
     """Raise InputError if an array without names of its axes has the bands last."""
-    shape = given.shape if isinstance(given, np.ndarray) else ()
+    shape: tuple[int, ...] = given.shape if isinstance(given, np.ndarray) else ()
     if len(shape) == 3 and shape[0] != expected and shape[2] == expected:
         raise InputError(
             f"the array of '{modality}' has shape {shape}, which seems to be (rows, columns, bands); (bands, "
