@@ -129,18 +129,14 @@ def read_raw(path: str | Path, data: str | Path | None = None) -> Config:
 
 
 def _scene_of(data: str) -> str:
-    """Return the ``scene.yaml`` in a folder; anything else as it is, a dataset's name too.
+    """Return the ``scene.yaml`` in a folder; anything else as it is. A dataset's name goes before a folder's.
 
     Raises:
-        InputError: if the folder has none, or it is the config of a scene, whose folder is meant.
+        InputError: if it is a split, which names no scene.
     """
     path = Path(data)
-    if path.is_dir() and (path / SCENE_FILE).is_file():
+    if data not in dataset_configs() and (path / SCENE_FILE).is_file():
         return str(path / SCENE_FILE)
-    if path.is_dir() and data not in dataset_configs():
-        raise InputError(
-            f"--data {data}: the folder has no {SCENE_FILE}; expected one that 'm3amba new scene' made"
-        )
     if path.suffix == ".npz":
         raise InputError(f"--data {data}: is a split; expected the folder of its scene, or a {SCENE_FILE}")
     return data
@@ -191,6 +187,10 @@ def _find_dataset(config: Path, name: str) -> Path:
     if folder is None:
         raise InputError(f"--data {name}: no folder {DATASET_FOLDER} beside or above {config}")
     known = dataset_configs(folder)
+    if name not in (*known, OWN_SCENE, OWN_SPLIT) and Path(name).is_dir():
+        raise InputError(
+            f"--data {name}: the folder has no {SCENE_FILE}; expected one that 'm3amba new scene' made"
+        )
     if name not in (*known, OWN_SCENE, OWN_SPLIT):
         hint = close_names(name, known) or f"known: {', '.join(known)}"
         raise InputError(f"--data {name}: no such dataset in {folder}; {hint}")

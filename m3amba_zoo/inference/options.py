@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.rasters.request import ALIGN, check_align
 
@@ -71,6 +73,16 @@ def check_rasters(given: Any) -> None:
     """Raise InputError unless rasters are given by modality."""
     if not isinstance(given, Mapping):
         raise InputError(f"rasters is {type(given).__name__}, expected a dict of rasters by modality")
+
+
+def check_order(modality: str, given: Any, expected: int) -> None:
+    """Raise InputError if an array without names of its axes has the bands last."""
+    shape: tuple[int, ...] = given.shape if isinstance(given, np.ndarray) else ()
+    if len(shape) == 3 and shape[0] != expected and shape[2] == expected:
+        raise InputError(
+            f"the array of '{modality}' has shape {shape}, which seems to be (rows, columns, bands); (bands, "
+            "rows, columns) is expected: numpy.moveaxis(array, -1, 0)"
+        )
 
 
 def names_of(given: Any, what: str) -> Any:

@@ -23,6 +23,7 @@ from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.options import (
     SPEEDS,
     check_options,
+    check_order,
     check_rasters,
     names_of,
 )
@@ -333,7 +334,7 @@ class Predictor:
         stated = replace(stated, align=check_align("align", align) or stated.align)
         if isinstance(given, RasterRequest):
             given = given.completed_by(stated)
-        _check_order(modality, given, expected)
+        check_order(modality, given, expected)
         opened = open_raster(given, modality, expected)
         try:
             opened.stated = replace(opened.stated, align=opened.stated.align or stated.align)
@@ -359,16 +360,6 @@ class Predictor:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
         return place
-
-
-def _check_order(modality: str, given: Any, expected: int) -> None:
-    """Raise InputError if an array without names of its axes has the bands last."""
-    shape: tuple[int, ...] = given.shape if isinstance(given, np.ndarray) else ()
-    if len(shape) == 3 and shape[0] != expected and shape[2] == expected:
-        raise InputError(
-            f"the array of '{modality}' has shape {shape}, which seems to be (rows, columns, bands); (bands, "
-            "rows, columns) is expected: numpy.moveaxis(array, -1, 0)"
-        )
 
 
 def _requests(rasters: Mapping[str, GivenRaster]) -> tuple[tuple[str, RasterRequest], ...]:

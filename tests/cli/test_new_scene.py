@@ -444,7 +444,7 @@ def files(tmp_path):
         (
             "farm",
             ["--model", "endnet", "--batch-size", "5", "--windows-per-epoch", "11"],
-            "endnet: a batch has one window, .* --batch-size and --windows-per-epoch that leave no single one",
+            "a batch has one window, .* --batch-size and --windows-per-epoch that leave no single one",
         ),
         ("farm", ["--window", "101"], "--window is 101; 1 to 100 pixels"),
         ("farm", ["--epochs", "0"], "--epochs is 0; 1 or more"),
