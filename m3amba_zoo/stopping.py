@@ -86,6 +86,16 @@ def asked() -> int | None:
     return _state.asked
 
 
+def number_of(error: BaseException) -> int | None:
+    """Return the number of the signal that led to an error; None if another cause did.
+
+    Foreign code may have made another error of what a signal raised.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return getattr(error, "number", _state.asked or signal.SIGINT)
+    return _state.asked
+
+
 def check() -> None:
     """Raise ``Stopped`` if this process was asked to stop."""
     if _state.asked is not None:

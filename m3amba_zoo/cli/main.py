@@ -9,7 +9,6 @@ import ast
 import contextlib
 import logging
 import os
-import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +23,7 @@ COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
 BY_SIGNAL = 128  # and the signal's number, as shells have it
 BROKEN_PIPE = 141
-CONTINUING = ("download", "leaderboard", "predict")  # commands that skip what is done already
+CONTINUING = ("download", "leaderboard")  # commands that skip what is done already
 LONG = ("train", "test", "predict", "leaderboard")
 
 
@@ -74,10 +73,8 @@ def _exit_code(module: str) -> int:
         except SystemExit:
             raise
         except BaseException as error:
-            number = stopping.asked()
-            if isinstance(error, KeyboardInterrupt):
-                number = getattr(error, "number", number or signal.SIGINT)
-            if number is not None:  # foreign code may have made another error of it
+            number = stopping.number_of(error)
+            if number is not None:
                 _say_stopped(name, str(error) if isinstance(error, KeyboardInterrupt) else "")
                 return BY_SIGNAL + number
             return _failed(error)

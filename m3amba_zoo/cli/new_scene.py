@@ -23,6 +23,7 @@ from m3amba_zoo.cli.new_scene_report import (
     print_split,
     print_training,
 )
+from m3amba_zoo.cli.new_scene_trial import require_trains
 from m3amba_zoo.cli.predict import raster_requests
 from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.cli.split import given_options
@@ -102,9 +103,12 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
         MANIFEST: _manifest(found, joined, folder, title),
         CONFIG: _config(args, recipe, decided, training, bands, scenes, folder.name),
     }
+    sized = any((args.window, args.batch_size, args.windows_per_epoch))
+    absolute = manifest_text(manifest_of(found, joined), title)
+    require_trains(recipe, texts[CONFIG], (MANIFEST, absolute), training, sized)
     print_audit(audit(decided.split, scenes, decided.window))
     shown = folder_shown(args.name)
-    _write(folder, shown, texts, decided.split)
+    _write(folder, shown, texts, decided.split, scenes)
     print_line(f"next: m3amba train {shown}/{CONFIG}")
     rasters = " ".join(f"--raster {name}=..." for name in bands)
     print_line(f"then: m3amba predict work_dirs/{shlex.quote(folder.name)} {rasters} --out map.tif")
@@ -295,16 +299,25 @@ def _config(
 def _manifest(found: Sequence[FoundScene], joined: NewScenes, folder: Path, title: str) -> str:
     """Return the text of ``scene.yaml``, checked as training will read it."""
     # with absolute paths, because the folder that relative ones start from is not there yet
-    Manifest(folder / MANIFEST, manifest_of(found, joined))
+    try:
+        Manifest(folder / MANIFEST, manifest_of(found, joined))
+    except InputError as error:  # of a file that is not there yet
+        raise InputError(str(error).removeprefix(f"{folder / MANIFEST}: ")) from error
     return manifest_text(manifest_of(found, joined, folder), title)
 
 
-def _write(folder: Path, shown: str, texts: dict[str, str], split: Split | None = None) -> None:
+def _write(
+    folder: Path,
+    shown: str,
+    texts: dict[str, str],
+    split: Split | None = None,
+    scenes: Sequence[Scene] = (),
+) -> None:
     """Write the files of the folder, all or none."""
     with whole_folder(folder) as aside:
         for name, text in texts.items():
             (aside / name).write_text(text, encoding="utf-8")
         if split is not None:
-            split.save(aside / SPLIT)
+            split.save(aside / SPLIT, scenes)
     files = [*texts, *([SPLIT] if split is not None else [])]
     print_line(f"wrote {', '.join(files)} to {shown}")

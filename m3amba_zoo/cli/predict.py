@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from m3amba_zoo import stopping
+from m3amba_zoo.cli.own_command import own_command
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.request import (
     ALIGN,
     ALPHA,
@@ -42,8 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from m3amba_zoo.cli.map_progress import MapProgress
+    from m3amba_zoo.engine.console import only_warnings
     from m3amba_zoo.inference.predictor import Predictor
     from m3amba_zoo.maps.outputs import GEOTIFF, PICTURE, check_output, output_paths
+    from m3amba_zoo.maps.parts import has_parts
+
+    only_warnings()
 
     rasters = raster_requests(args)
     inputs = [path for request in rasters.values() for path in request.files]
@@ -64,14 +71,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = {
         name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands", "need")
     }
-    with MapProgress(console) as progress:
-        if is_picture:
-            predictor.predict(rasters, progress=progress, **options).save(args.out)
-            written = [args.out]
-        else:
-            written = predictor.predict_map(
-                rasters, args.out, beside, args.float16, progress=progress, dask=args.dask, **options
-            )
+    try:
+        with MapProgress(console) as progress:
+            if is_picture:
+                predictor.predict(rasters, progress=progress, **options).save(args.out)
+                written = [args.out]
+            else:
+                written = predictor.predict_map(
+                    rasters, args.out, beside, args.float16, progress=progress, dask=args.dask, **options
+                )
+    except BaseException as error:
+        if (number := stopping.number_of(error)) and has_parts(args.out):
+            raise stopping.Stopped(number, own_command()) from None
+        raise
     for path in written:
         console.print(f"wrote {path}")
     return 0
@@ -186,6 +198,13 @@ def add_raster_options(
         f"{', '.join(ALIGN)} (default without METHOD: {ALIGN[0]})",
     )
     parser.add_argument(
+        "--raster-crs",
+        action="append",
+        default=[],
+        metavar="[MODALITY=]CRS",
+        help="of a raster's coordinates, in place of the file's own, such as EPSG:32632",
+    )
+    parser.add_argument(
         "--grid", metavar="MODALITY", help="the reference (default: the training's, else the first)"
     )
     stated = parser.add_argument_group(
@@ -211,8 +230,9 @@ def raster_requests(
         if modality in rasters:
             raise InputError(f"--raster: '{modality}' is given twice ({rasters[modality].path} and {path})")
         rasters[modality] = replace(parse_path(path), where=f"--raster {modality}")
-    for name in (*statements, "align"):
-        for option in getattr(args, name):
+    for name in (*statements, "align", "raster-crs"):
+        attribute = name.removeprefix("raster-")
+        for option in getattr(args, name.replace("-", "_")):
             modality, equals, text = option.rpartition("=")
             if equals and modality not in rasters:
                 raise InputError(
@@ -220,7 +240,7 @@ def raster_requests(
                 )
             value = _statement(name, text)
             for of in [modality] if equals else list(rasters):
-                rasters[of] = replace(rasters[of], **{name: value})
+                rasters[of] = replace(rasters[of], **{attribute: value})
     return rasters
 
 
@@ -228,6 +248,8 @@ def _statement(name: str, text: str) -> Any:
     """Return the value of an option that states something."""
     if name == "unit":
         return text
+    if name == "raster-crs":
+        return read_crs("--raster-crs", text)
     if name == "align":
         return check_align("--align", text)
     if name == "axes":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.errors import InputError, close_names, one_line
-from m3amba_zoo.locks import work_dir_lock
+from m3amba_zoo.locks import BusyError, work_dir_lock
 from m3amba_zoo.system import sweep
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def add_run_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="NAME|FILE",
-        help="dataset of a recipe: a name that 'm3amba configs' lists, a file like those, or a scene.yaml",
+        help="dataset of a recipe: a name that 'm3amba configs' lists, a file like those, a folder of "
+        "'m3amba new scene' (its split.npz is the split), or a scene.yaml",
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="default: work_dirs/NAME_OF_THE_CONFIG")
     parser.add_argument(
@@ -70,6 +71,9 @@ def config_of(args: Namespace, seed: int | None = None) -> Config:
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     config = read_config(args.config, args.data, args.cfg_options, seed)
     config.launcher = args.launcher
+    split = config.get("split") or {}
+    if args.data is not None and split.get("type") == "file" and _leads(config):
+        print_line(f"split: {split['path']}")
     config.work_dir = str(args.work_dir or config.get("work_dir") or Path("work_dirs") / name_of(config))
     _require_writable(Path(config.work_dir))
     return config
@@ -105,7 +109,7 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
     """Hold the work dir for a run: no other may use it, and what killed ones left half-written is removed.
 
     An error in the config becomes an InputError. The new work dir of a run that failed early is removed, if
-    no training has started and no checkpoint is in it.
+    no training has started and no checkpoint is in it; of a run that is refused, its folder with the log.
 
     Args:
         config: the run's config.
@@ -118,6 +122,7 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
     """
     work_dir = Path(config.work_dir).absolute()
     missing = [path for path in (work_dir, *work_dir.parents) if not path.exists()]
+    before = set(_folders_in(work_dir))
     try:
         with work_dir_lock(config.work_dir) if _leads(config) else contextlib.nullcontext():
             sweep(work_dir)
@@ -129,7 +134,11 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
                 with contextlib.suppress(OSError):  # another run's work dir is in it
                     for parent in missing[1:]:
                         parent.rmdir()
-            if fault := _config_fault(error):
+            fault = _config_fault(error)
+            if (fault or isinstance(error, InputError)) and not isinstance(error, BusyError):
+                for folder in set(_folders_in(work_dir)) - before:  # the log of a run that was refused
+                    shutil.rmtree(folder, ignore_errors=True)
+            if fault:
                 raise InputError(f"{config.filename}: {fault}") from error
         if "Expected more than 1 value per channel when training" in str(error):  # torch's words
             raise InputError(
@@ -140,6 +149,10 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
         if isinstance(error, OSError) and error.strerror and not error.filename:
             raise InputError(f"{config.work_dir}: cannot be written ({error.strerror})") from error
         raise
+
+
+def _folders_in(work_dir: Path) -> list[Path]:
+    return [path for path in work_dir.iterdir() if path.is_dir()] if work_dir.is_dir() else []
 
 
 def build_runner(config: Config, loops: tuple[str, ...], resumed: Path | None = None) -> Runner:

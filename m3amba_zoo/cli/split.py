@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_line(f"{unseen:,} labelled pixels are left out, no raster shows them")
     split = build_split(_split_config(args), scenes)
     if args.command == "make":
-        split.save(args.out)
+        # without the rasters, labels may be among these that no raster shows
+        split.save(args.out, [scene for scene in scenes if scene.rasters])
         counts = ", ".join(f"{split.count(part)} {part}" for part in PARTS)
         print_line(f"wrote {args.out}: {split.name}, {counts} pixels, sha256 {split.sha256}")
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,9 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     load_final_weights(runner)
                     print_scores(runner.test())
         except BaseException as error:
-            number = stopping.asked()  # foreign code may have made another error of it
-            if isinstance(error, KeyboardInterrupt):
-                number = getattr(error, "number", number or signal.SIGINT)
+            number = stopping.number_of(error)
             if number and safe and latest_checkpoint(config.work_dir):
                 raise stopping.Stopped(number, resuming_command()) from None
             raise

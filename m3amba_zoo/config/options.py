@@ -59,6 +59,7 @@ OTHERS = (
     "work_dir",
 )
 MISSPELT = 0.88  # difflib's similarity: of a letter or two, but not of train_loader to train_dataloader
+OF_EVERY_SPLIT = ("val", "random")  # options of a split, whatever makes it
 DISPLAY_HOOKS = ("logger", "progress", "report")
 CLASSICAL = ("classifier", "test_dataloader", "custom_imports", "randomness")
 CLASSIFIER_DATA = ("source", "split", "modalities", "part")
@@ -91,6 +92,7 @@ def apply_options(config: Config, options: Sequence[str]) -> None:
     written_for = list((config.get("model") or {}).get("in_channels") or ())
     for option in options:
         _forget_copies(config, _key(option))
+    _change_maker(config, options)
     for option in options:
         _require_known(config, _key(option))
         parser = ArgumentParser()
@@ -244,6 +246,22 @@ def _forget_copies(config: Config, key: str) -> None:
         node, name = find(config, place)
         if node is not None:
             node.pop(name, None)
+
+
+def _change_maker(config: Config, options: Sequence[str]) -> None:
+    """Prepare a config for options on its split: another maker has none of the options of the one before.
+
+    Raises:
+        InputError: if the split is replaced by a text; the message has the options that name it.
+    """
+    for option in options:
+        key, _, value = option.partition("=")
+        if key == "split" or (key == "split.type" and value.endswith(".npz")):
+            right = f"split.type=file split.path={value}" if value.endswith(".npz") else f"split.type={value}"
+            raise InputError(f"--cfg-options: '{option}', expected {right}")
+        split = config.get("split")
+        if key == "split.type" and isinstance(split, Mapping) and split.get("type") != value:
+            config.split = {part: split[part] for part in OF_EVERY_SPLIT if part in split}
 
 
 def _require_known(config: Config, key: str) -> None:

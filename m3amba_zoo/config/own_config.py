@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.config.reading import DATASET_VARIABLE, read_config, read_raw
-from m3amba_zoo.config.shipped import SCHEME, find_config
+from m3amba_zoo.config.shipped import SCHEME, find_config, recipes
 from m3amba_zoo.errors import InputError
 
 REFERENCE_WINDOW = 16
@@ -24,6 +24,7 @@ FEWEST_OF_CLASS = 16
 """Windows per epoch around pixels of each class; classes are drawn in turn."""
 MOST_BANDS, COMPONENTS = 32, 30
 """A network that reads hundreds of bands takes minutes more; the zoo's own configs read 30 components."""
+ENCODED = "encoded"  # the source that adds an encoder's features
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,18 @@ def read_recipe(name: str) -> Recipe:
     """Read a recipe of the zoo by its name, or a user's own by its path.
 
     Raises:
-        InputError: if there is no such recipe, or the config has a dataset of its own.
+        InputError: if there is no such recipe, or the config has a dataset of its own or needs an encoder's
+            features; the message names those that will do.
     """
     path, base = _find(name)
-    if DATASET_VARIABLE not in read_raw(path).text:
+    raw = read_raw(path)
+    if DATASET_VARIABLE not in raw.text:
+        raise InputError(f"--model {name}: {path.name} has its own dataset, expected {_those_that_can()}")
+    if (raw.get("source") or {}).get("type") == ENCODED:
         raise InputError(
-            f"--model {name}: {path.name} has its own dataset, expected a recipe such as m3amba or mft"
+            f"--model {name}: reads features that an encoder makes of certain sensors' bands, which "
+            f"'m3amba new scene' does not set up (docs/galileo.md has such a config); expected "
+            f"{_those_that_can()}"
         )
     config = read_config(path)
     if config.get("model") is None:
@@ -167,8 +174,11 @@ def _pretreatment(modalities: Mapping[str, int], pixels: int) -> list[str]:
     """Return the lines on the bands' pretreatment."""
     wide = [name for name, bands in modalities.items() if bands > MOST_BANDS]
     components = min(COMPONENTS, pixels - 1)
-    if not wide:
-        return ["# each band is standardised: mean 0 and deviation 1 over the training pixels"]
+    if not wide:  # what the recipe says of its own dataset does not hold
+        return [
+            "# each band is standardised: mean 0 and deviation 1 over the training pixels",
+            "pretreatment = dict(_delete_=True)",
+        ]
     return [
         f"# bands are standardised; of more than {MOST_BANDS} the network reads {components} components",
         "pretreatment = dict(",
@@ -188,6 +198,10 @@ def _find(name: str) -> tuple[Path, str]:
     except InputError as error:
         raise InputError(f"--model {error}") from error
     return path, os.path.abspath(name) if Path(name).is_file() else f"{SCHEME}{name}"
+
+
+def _those_that_can() -> str:
+    return f"one of {', '.join(recipes())}, or a recipe of yours"
 
 
 def _quoted(value: Any) -> str:

@@ -23,7 +23,9 @@ from m3amba_zoo.config.options import apply_options, refuse_misspelt, require_re
 from m3amba_zoo.config.shapes import require_shapes, require_types
 from m3amba_zoo.config.shipped import (
     DATASET_FOLDER,
+    DATASET_VARIABLE,
     OWN_SCENE,
+    OWN_SPLIT,
     SCHEME,
     SHIPPED,
     dataset_configs,
@@ -33,9 +35,11 @@ from m3amba_zoo.config.shipped import (
 from m3amba_zoo.config.user_modules import import_custom, importable
 from m3amba_zoo.errors import InputError, close_names, one_line
 
-DATASET_VARIABLE = "M3AMBA_DATASET"
-"""Recipes contain ``{{$M3AMBA_DATASET:...}}`` in place of the dataset's file."""
-SCENE_VARIABLE = "M3AMBA_SCENE"
+SCENE_VARIABLE, SPLIT_VARIABLE = "M3AMBA_SCENE", "M3AMBA_SPLIT"
+SCENE_FILE, SPLIT_FILE, CONFIG_FILE = "scene.yaml", "split.npz", "config.py"
+"""What ``m3amba new scene`` writes into a folder."""
+OF_THE_DATA = ("modalities", "window", "pretreatment")
+"""What a scene's own config says of its data, whatever the model."""
 _READING = threading.RLock()  # a file is read with variables of the process
 _MMENGINE_BASE_PATH = Config._get_cfg_path
 
@@ -48,7 +52,8 @@ def read_config(
     Args:
         path: the config file, or the name of one that comes with the package (``find_config``).
         data: the dataset of a recipe: a name in ``_base_/datasets``, a dataset's file, or a user's own
-            ``scene.yaml``. None takes the recipe's default.
+            ``scene.yaml`` or its folder. A ``split.npz`` beside it is its split, and what a ``config.py``
+            there says of the data holds. None takes the recipe's default.
         options: ``KEY=VALUE`` changes.
         seed: of the run, its validation pixels and random splits (``set_seed``); None keeps the config's.
 
@@ -100,7 +105,8 @@ def read_raw(path: str | Path, data: str | Path | None = None) -> Config:
         InputError: as ``read_config`` does.
     """
     path = find_config(path)
-    environment = {} if data is None else _dataset_variables(path, str(data))
+    data = None if data is None else _scene_of(str(data))
+    environment = {} if data is None else _dataset_variables(path, data)
     try:
         with _mmengine_for_reading(environment):
             with importable(path.resolve().parent):
@@ -112,12 +118,38 @@ def read_raw(path: str | Path, data: str | Path | None = None) -> Config:
         raise InputError(f"{path}: the config cannot be read: {one_line(error)}") from error
     if environment and (environment[DATASET_VARIABLE] not in config.text or _states_source(path)):
         raise InputError(f"--data {data}: {path} has its own dataset, expected a recipe such as m3amba.py")
+    if SPLIT_VARIABLE in environment:
+        _take_data(config, Path(environment[SPLIT_VARIABLE]).with_name(CONFIG_FILE))
     if data is not None:  # "-", so that no leaf config has the same name
-        file = Path(str(data))
+        file = Path(data)
         config.experiment_name = (
             f"{path.stem}-{file.resolve().parent.name if file.stem == 'scene' else file.stem}"
         )
     return config
+
+
+def _scene_of(data: str) -> str:
+    """Return the ``scene.yaml`` in a folder; anything else as it is. A dataset's name goes before a folder's.
+
+    Raises:
+        InputError: if it is a split, which names no scene.
+    """
+    path = Path(data)
+    if data not in dataset_configs() and (path / SCENE_FILE).is_file():
+        return str(path / SCENE_FILE)
+    if path.suffix == ".npz":
+        raise InputError(f"--data {data}: is a split; expected the folder of its scene, or a {SCENE_FILE}")
+    return data
+
+
+def _take_data(config: Config, own: Path) -> None:
+    """Take over what the config beside a split says of the data, if there is one."""
+    if own.is_file():
+        stated = read_raw(own)
+        for key in OF_THE_DATA:
+            # a name is of the pretreatments of the recipe's own dataset
+            if stated.get(key) is not None and not isinstance(stated[key], str):
+                config[key] = stated[key]
 
 
 def _states_source(path: Path) -> bool:
@@ -132,10 +164,19 @@ def _dataset_variables(config: Path, data: str) -> dict[str, str]:
     if Path(data).suffix in (".yaml", ".yml"):
         if not Path(data).is_file():
             raise InputError(f"--data {data}: no such scene file")
-        return {DATASET_VARIABLE: str(_find_dataset(config, OWN_SCENE)), SCENE_VARIABLE: data}
+        split = Path(data).with_name(SPLIT_FILE)
+        name, of_split = (OWN_SPLIT, {SPLIT_VARIABLE: str(split)}) if split.is_file() else (OWN_SCENE, {})
+        return {DATASET_VARIABLE: str(_find_dataset(config, name)), SCENE_VARIABLE: data, **of_split}
     if Path(data).suffix == ".py":
         if not Path(data).is_file():
             raise InputError(f"--data {data}: no such dataset file")
+        if {"model", "classifier"} & read_raw(data).keys():
+            folder = Path(data).parent
+            raise InputError(
+                f"--data {data}: is the config of a whole training; expected a dataset's name, a scene's "
+                f"folder or its {SCENE_FILE}"
+                + (f", such as --data {folder}" if (folder / SCENE_FILE).is_file() else "")
+            )
         return {DATASET_VARIABLE: str(Path(data).resolve())}
     return {DATASET_VARIABLE: str(_find_dataset(config, data))}
 
@@ -146,7 +187,11 @@ def _find_dataset(config: Path, name: str) -> Path:
     if folder is None:
         raise InputError(f"--data {name}: no folder {DATASET_FOLDER} beside or above {config}")
     known = dataset_configs(folder)
-    if name not in (*known, OWN_SCENE):
+    if name not in (*known, OWN_SCENE, OWN_SPLIT) and Path(name).is_dir():
+        raise InputError(
+            f"--data {name}: the folder has no {SCENE_FILE}; expected one that 'm3amba new scene' made"
+        )
+    if name not in (*known, OWN_SCENE, OWN_SPLIT):
         hint = close_names(name, known) or f"known: {', '.join(known)}"
         raise InputError(f"--data {name}: no such dataset in {folder}; {hint}")
     return folder / f"{name}.py"
@@ -171,7 +216,7 @@ def _mmengine_for_reading(environment: dict[str, str]) -> Iterator[None]:
 
 def _exchanged(ours: Sequence[tuple[Any, str, Any]], environment: dict[str, str]) -> Iterator[None]:
     theirs = [(owner, name, vars(owner)[name]) for owner, name, _ in ours]
-    before = {name: os.environ.pop(name, None) for name in (DATASET_VARIABLE, SCENE_VARIABLE)}
+    before = {name: os.environ.pop(name, None) for name in (DATASET_VARIABLE, SCENE_VARIABLE, SPLIT_VARIABLE)}
     disabled = logging.root.manager.disable
     try:
         logging.disable(max(disabled, logging.INFO))  # MMEngine logs every variable that it reads

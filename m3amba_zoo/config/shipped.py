@@ -14,9 +14,12 @@ _INSTALLED, _CHECKOUT = _PACKAGE / "configs", _PACKAGE.parent / "configs"
 SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 SCHEME = "m3amba_zoo::"
 """``_base_ = "m3amba_zoo::NAME"`` inherits from a config of the package."""
+DATASET_VARIABLE = "M3AMBA_DATASET"
+"""Recipes contain ``{{$M3AMBA_DATASET:...}}`` in place of the dataset's file."""
 DATASET_FOLDER = Path("_base_", "datasets")
 SHARED = ("windows", "hyperspectral")  # what datasets inherit from
 OWN_SCENE = "own_scene"  # the dataset that reads a scene.yaml
+OWN_SPLIT = "own_split"  # the same with the split.npz beside it
 PLANS = ("leaderboard", "encoders")  # of tools/leaderboard.py; they train nothing themselves
 
 
@@ -37,7 +40,15 @@ def encoder_configs() -> dict[str, Path]:
 
 def dataset_configs(folder: Path = SHIPPED / DATASET_FOLDER) -> dict[str, Path]:
     """Return the datasets of recipes by name, as ``--data`` takes them."""
-    return {name: path for name, path in _files(folder).items() if name not in (*SHARED, OWN_SCENE)}
+    return {
+        name: path for name, path in _files(folder).items() if name not in (*SHARED, OWN_SCENE, OWN_SPLIT)
+    }
+
+
+def recipes() -> list[str]:
+    """Return the names of the configs that take any dataset, a user's own scene too."""
+    own = [name for name, path in leaf_configs().items() if DATASET_VARIABLE in path.read_text("utf-8")]
+    return [*own, *baseline_configs()]
 
 
 def find_config(given: str | Path) -> Path:

@@ -20,6 +20,7 @@ Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
 ``wrap_model``,             ``freeze`` lists parameters not to train       A start from other weights may keep
 ``build_optim_wrapper``,                                                   some of them
 ``register_default_hooks``
+``build_param_scheduler``   No warm-up where it would fill the training    One epoch is to train, too
 ``_maybe_compile``          ``compile`` compiles the network, not the      The step breaks the graph and would
                             whole step                                     be compiled anew every time
 ``train``, ``test``         Call hooks' ``after_stop(runner)``, also       A progress bar must give the

@@ -12,6 +12,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -39,6 +40,17 @@ class ConsoleHandler(logging.Handler):
         """Print one record."""
         message = f"{record.levelname.lower()}: {record.getMessage()}"
         get_console().print(message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def only_warnings() -> None:
+    """Let MMEngine's logger, where no run sets its own up, print warnings and errors alone.
+
+    Libraries, and this package's readers, tell it what they do; that belongs into a run's log file.
+    """
+    logger = MMLogger.get_current_instance()
+    for handler in list(logger.handlers):
+        if type(handler) is logging.StreamHandler:
+            logger.handlers[logger.handlers.index(handler)] = ConsoleHandler(logging.WARNING)
 
 
 @HOOKS.register_module()

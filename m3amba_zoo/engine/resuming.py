@@ -15,6 +15,7 @@ from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.config.options import LOADERS, decisive, flat
 from m3amba_zoo.engine.any_runner import built_loops
 from m3amba_zoo.engine.class_names import check_classes
+from m3amba_zoo.engine.schedule import without_long_warm_up
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
 
@@ -211,7 +212,10 @@ def _lay_anew(runner: Runner, checkpoint: dict[str, Any], changed: Mapping[str, 
     if runner.cfg.get("param_scheduler") is not None:
         loop._max_epochs, loop._max_iters = left  # where a part of the schedule ends that does not say it
         try:
-            runner.param_schedulers = runner.build_param_scheduler(runner.cfg.param_scheduler)
+            schedule = runner.cfg.param_scheduler
+            if not isinstance(loop, IterBasedTrainLoop):
+                schedule = without_long_warm_up(schedule, left[0])
+            runner.param_schedulers = runner.build_param_scheduler(schedule)
         finally:
             loop._max_epochs, loop._max_iters = whole
     checkpoint.pop("param_schedulers", None)

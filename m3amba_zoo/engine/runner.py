@@ -13,6 +13,7 @@ from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop as MMEngineEpochLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -22,6 +23,7 @@ from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import durable_file, load_into
 from m3amba_zoo.engine.console import ConsoleHandler
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from m3amba_zoo.engine.schedule import without_long_warm_up
 from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import read_checkpoint
@@ -74,6 +76,12 @@ class ZooRunner(Runner):
         if self.cfg.get(FREEZE):
             leave_out_frozen(built)
         return built
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedule, without a warm-up that would fill the whole training."""
+        if isinstance(self._train_loop, MMEngineEpochLoop):
+            scheduler = without_long_warm_up(scheduler, self.max_epochs)
+        return super().build_param_scheduler(scheduler)
 
     def build_train_loop(self, loop: Any) -> BaseLoop:
         """Build the zoo's training loop, also where ``train_cfg`` has ``by_epoch`` in place of a type."""

@@ -144,6 +144,11 @@ def locate(given: str | Path | FoundModel) -> FoundModel:
     """
     if isinstance(given, FoundModel):
         return given
+    if not isinstance(given, (str, Path)):
+        raise InputError(
+            f"name_or_path is {given!r}, expected the name of a published model, a work dir or a card's "
+            "folder"
+        )
     path = Path(given).expanduser()
     is_name = isinstance(given, str) and given in published_models()
     if is_name or not (path.exists() or len(path.parts) > 1):

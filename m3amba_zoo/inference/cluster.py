@@ -72,18 +72,18 @@ def connect(address: str) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise InputError(
-            "--dask: dask.distributed is not installed; expected `pip install 'm3amba_zoo[dask]'`"
+            "dask: dask.distributed is not installed; expected `pip install 'm3amba_zoo[dask]'`"
         ) from error
     kind, _, count = address.partition(":")
     if kind == LOCAL and (count and not (count.isdigit() and int(count))):
-        raise InputError(f"--dask: '{address}', expected local, local:N with N workers, or an address")
+        raise InputError(f"dask is '{address}', expected local, local:N with N workers, or an address")
     if kind == LOCAL:
         options = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
         try:
             cluster = LocalCluster(n_workers=int(count) if count else None, **options)
         except RuntimeError as error:  # where a script starts processes while it is imported by them
             raise InputError(
-                f"--dask: no process can be started ({error}); a script should call this under "
+                f"dask: no process can be started ({error}); a script should call this under "
                 "`if __name__ == '__main__':`"
             ) from error
         with cluster, Client(cluster) as client:
@@ -92,7 +92,7 @@ def connect(address: str) -> Iterator[Client]:
     try:
         client = Client(address, timeout=SECONDS_TO_ANSWER)
     except (OSError, ValueError) as error:
-        raise InputError(f"--dask: no scheduler answers at '{address}' ({error})") from error
+        raise InputError(f"dask: no scheduler answers at '{address}' ({error})") from error
     with client:
         yield client
 

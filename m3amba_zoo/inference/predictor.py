@@ -19,6 +19,13 @@ from m3amba_zoo.hub.resolve import FoundModel, locate
 from m3amba_zoo.inference.cluster import ModelFiles, Task, connect, reachable, rows_on_cluster
 from m3amba_zoo.inference.made_features import MadeFeatures
 from m3amba_zoo.inference.map_files import write_map
+from m3amba_zoo.inference.options import (
+    SPEEDS,
+    check_options,
+    check_order,
+    check_rasters,
+    names_of,
+)
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
 from m3amba_zoo.inference.survey import survey
@@ -30,8 +37,6 @@ from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, ope
 from m3amba_zoo.rasters.request import RasterRequest, check_align, request_of
 from m3amba_zoo.scenes.scene import LandClass
 
-SPEEDS = {"best": 0.5, "balanced": 0.25, "fast": 0.0}
-"""The overlap of windows by the name of a speed; only the best also takes several views, if the model has."""
 ALL = "all"
 logger = logging.getLogger(__name__)
 
@@ -113,8 +118,8 @@ class Predictor:
         self._files = files
         try:
             self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        except RuntimeError as error:
-            raise InputError(f"device is '{device}'; cpu or cuda is expected") from error
+        except (RuntimeError, TypeError) as error:
+            raise InputError(f"device is {device!r}; cpu or cuda is expected") from error
         self.model = trained.model.to(self.device).eval()
         self._made = None
         self.in_channels = self.model.in_channels
@@ -151,6 +156,7 @@ class Predictor:
         Raises:
             InputError: as ``open``; or if a raster is damaged or has infinite values.
         """
+        check_options(options, probabilities=probabilities, progress=progress)
         with self.open(rasters, **options) as job:
             job = self._surveyed(job)
             height, width = job.place.shape
@@ -208,6 +214,8 @@ class Predictor:
         Raises:
             InputError: as ``predict``; or if a file cannot be written.
         """
+        check_options(options, half=half, progress=progress, dask=dask)
+        beside = names_of(beside, "beside")
         with ExitStack() as stack:
             job = self._surveyed(stack.enter_context(self.open(rasters, **options)))
             rows_of = None
@@ -258,12 +266,11 @@ class Predictor:
             InputError: if a modality is missing or unknown, or has other bands, another size or georeference
                 than the others; a file is absent or damaged; or an option is out of range.
         """
-        if speed not in SPEEDS:
-            raise InputError(f"speed is '{speed}', expected {', '.join(SPEEDS)}")
+        given = {"overlap": overlap, "speed": speed, "batch_size": batch_size, "strict": strict}
+        check_options({**given, "align": align, "grid": grid, "match_bands": match_bands, "need": need})
+        check_rasters(rasters)
         if overlap is None:
             overlap = 0.0 if isinstance(self.model, PatchClassifier) else SPEEDS[speed]
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
         needed = self._needed(need)
         batch_size = batch_size or WINDOWS_AT_ONCE.get(self.device.type, WINDOWS_AT_ONCE["cpu"])
         self._check_modalities(rasters)
@@ -351,6 +358,7 @@ class Predictor:
         stated = replace(stated, align=check_align("align", align) or stated.align)
         if isinstance(given, RasterRequest):
             given = given.completed_by(stated)
+        check_order(modality, given, expected)
         opened = open_raster(given, modality, expected)
         try:
             opened.stated = replace(opened.stated, align=opened.stated.align or stated.align)

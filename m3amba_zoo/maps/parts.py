@@ -30,8 +30,13 @@ ENVI_TYPES = {"uint8": 1, "float32": 4}
 PART, STATE, LOCK = ".part", ".part.json", ".part.lock"
 
 
+def has_parts(path: str | Path) -> bool:
+    """Tell whether a map was begun of which finished rows are kept."""
+    return Path(f"{path}{STATE}").is_file()
+
+
 class Parts:
-    """The unfinished files of a job; a context that closes them, and keeps them unless ``finish`` was called.
+    """The unfinished files of a job; a context that closes them. Finished rows are kept if it was stopped.
 
     Args:
         paths: of the finished files, by product.
@@ -75,8 +80,10 @@ class Parts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is not None:
+            if kind is not None and self.rows:
                 self._make_safe()
+            elif kind is not None:  # there is nothing to go on with
+                self._remove()
         finally:
             self.close()
 
@@ -128,11 +135,14 @@ class Parts:
         parts = self._part_paths()
         for name in sorted(parts, key=lambda name: name == MAP):
             convert(parts[name], self.paths[name], self.products[name].layout)
+        self._remove()
+
+    def _remove(self) -> None:
+        """Delete the parts and what is said of them."""
         self._state.unlink(missing_ok=True)
-        for path in parts.values():
-            path.unlink(missing_ok=True)
-            Path(f"{path}.hdr").unlink(missing_ok=True)
-            Path(f"{path}.aux.xml").unlink(missing_ok=True)
+        for path in self._part_paths().values():
+            for suffix in ("", ".hdr", ".aux.xml"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
 
     def _part_paths(self) -> dict[str, Path]:
         return {name: Path(f"{self.paths[name]}{PART}") for name in self.products}

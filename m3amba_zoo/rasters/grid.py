@@ -17,8 +17,11 @@ from m3amba_zoo.rasters.crs import crs_label, horizontal, same_crs
 GRID_TOLERANCE = 0.05
 """Corners of co-registered rasters may differ by this share of a pixel (producers round their origins)."""
 ALIGN_REMEDY = (
-    "--align for predict, align: bilinear in scene.yaml, which warp the other to the one while it is read"
+    "--align (align: bilinear in scene.yaml, align='bilinear' in Python), which warps the other to the one "
+    "while it is read"
 )
+
+CRS_REMEDY = "--raster-crs EPSG:... states it (crs: in scene.yaml, RasterRequest(crs=...) in Python)"
 
 
 class Grid(NamedTuple):

@@ -162,7 +162,8 @@ def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     if order is None:
         raise InputError(
             f"{request.path}: the array '{name}' of {sizes} does not say which axis is which; expected "
-            "'axes', such as axes: row, column, band in scene.yaml, --axes row,column,band for predict"
+            "'axes', such as --axes row,column,band (axes: row, column, band in scene.yaml, "
+            "RasterRequest(axes=...) in Python)"
         )
     store = _describe(Hdf5Store(file, str(request), [Cube(array, order)]))
     store.bands = store.bands._replace(remark=store.bands.remark or remark)

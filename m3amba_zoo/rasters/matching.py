@@ -20,8 +20,8 @@ FEW = 12
 TINY = 0.04
 """Of the training pixels' mean: values that are all smaller are in another unit, percent for 0..10000."""
 REMEDY = (
-    ", or --match-bands to resample spectra by wavelength where both are known, or a training on these bands "
-    "that starts from the model (--init-from)"
+    ", or --match-bands (match_bands=True in Python) to resample spectra by wavelength where both are known, "
+    "or a training on these bands that starts from the model (--init-from)"
 )
 
 
@@ -127,7 +127,8 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | 
     elif by:
         raise InputError(
             f"{opened.path}: its bands have {_listed(header)}, but {whose} have {_listed_known(known)}; "
-            f"expected these bands, or those to take by number (bands: in scene.yaml, --bands){remedy}"
+            f"expected these bands, or those to take by number (--bands; bands: in scene.yaml, "
+            f"RasterRequest(bands=...) in Python){remedy}"
         )
     elif opened.stated.bands is None and found == known.bands_in_file != known.count:
         opened.select(known.numbers)
@@ -189,7 +190,8 @@ def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5
     return (
         f"{opened.path}: the median of band {opened.header.band_name(worst)} is {medians[worst]:.4g}, but "
         f"the model's training pixels have {mean[worst]:.4g} +- {std[worst]:.4g}{unit}; so it is in "
-        f"{len(unusual)} of {known.count} bands; expected values in the same unit (--scale, --offset)"
+        f"{len(unusual)} of {known.count} bands; expected values in the same unit (--scale and --offset; "
+        "RasterRequest(scale=..., offset=...) in Python)"
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.crs import horizontal
 from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.raster import Nodata, Raster
 from m3amba_zoo.rasters.request import RasterRequest
@@ -47,7 +48,8 @@ class OpenRaster:
         """Take a store's pixels; the store is closed if that fails. See ``open_raster``."""
         self.path, self.stated, self._store, self._source = str(request), request, store, store
         self.bands_in_file = store.count
-        self.grid = Grid(store.shape, store.crs, store.transform, self.path)
+        crs = horizontal(request.crs) if request.crs and store.transform else store.crs
+        self.grid = Grid(store.shape, crs, store.transform, self.path)
         self._on_place: list[str] = store.remarks if isinstance(store, Stack) else []
         self.remarks = [*self._on_place]
         self.resampled = ""
@@ -287,8 +289,8 @@ class OpenRaster:
             else:
                 raise InputError(
                     f"{self.path}: the file calls band {alpha[0]} (of 0 to {count - 1}) alpha; say whether "
-                    "it is data, such as near infrared, or the mask of missing pixels: alpha: data or "
-                    "alpha: mask in scene.yaml, --alpha for predict"
+                    "it is data, such as near infrared, or the mask of missing pixels: --alpha data "
+                    "or --alpha mask (alpha: in scene.yaml, RasterRequest(alpha=...) in Python)"
                 )
         return kept
 
@@ -334,7 +336,7 @@ class OpenRaster:
             wanted = "a number" if name == "offset" else "a number other than 0"
             raise InputError(
                 f"{whose} the {name} {values[wrong[0]]:g}; {wanted} is expected ({name}: "
-                f"{0 if name == 'offset' else 1} in scene.yaml, --{name} for predict)"
+                f"{0 if name == 'offset' else 1} in scene.yaml, or --{name})"
             )
 
     def _called_bad(self, bands: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.crs import crs_label, horizontal, is_geographic, move_points, same_crs
-from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.grid import CRS_REMEDY, Grid
 
 NUDGE = 1e-6
 """By this share of a pixel positions are moved, so that rounding does not decide between two pixels."""
@@ -112,7 +112,7 @@ def _comparable(own: Grid, reference: Grid) -> tuple[str, str]:
         if horizontal(grid.crs) is None and horizontal(other.crs) is not None:
             raise InputError(
                 f"{own.path} cannot be aligned with {reference.path}: {grid.path} has no CRS, {other.path} "
-                f"has {crs_label(other.crs)}; a CRS is expected, `gdal_edit.py -a_srs EPSG:n FILE` gives one"
+                f"has {crs_label(other.crs)}; a CRS is expected, {CRS_REMEDY}"
             )
     if own.crs is None or reference.crs is None:
         return ANY_PLANE, ANY_PLANE

@@ -41,6 +41,7 @@ class RasterRequest:
         alpha: what a band is that the file calls alpha: ``data``, or the ``mask`` of missing values.
         align: how to interpolate if the file lies on another grid than the reference; None refuses it.
         axes: of an array whose file does not name them, see ``parse_axes``.
+        crs: of its coordinates; no part of a model, whose other rasters may lie elsewhere.
         grid: whether its grid is the reference of the other rasters.
         parts: the files to be stacked, in this order. Bands, nodata in a list and wavelengths count over the
             stack; all else holds for those parts that do not state it themselves.
@@ -58,6 +59,7 @@ class RasterRequest:
     alpha: str | None = None
     align: str | None = None
     axes: str | None = None
+    crs: str | None = None
     grid: bool = False
     parts: tuple[RasterRequest, ...] = ()
     where: str = ""
@@ -103,9 +105,8 @@ class RasterRequest:
             )
         common = replace(self, parts=(), unit="")
         pairs = zip(self.parts, nodata, strict=True)
-        return replace(
-            self, parts=tuple(part.completed_by(replace(common, nodata=value)) for part, value in pairs)
-        )
+        parts = (part.completed_by(replace(common, nodata=value)) for part, value in pairs)
+        return replace(self, parts=tuple(replace(part, crs=part.crs or self.crs) for part in parts))
 
     def stated(self) -> dict[str, Any]:
         """Return what is part of a model as values of JSON, see ``from_stated``."""

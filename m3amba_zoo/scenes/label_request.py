@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,13 @@ from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.request import GDAL_NAME
 from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
+from m3amba_zoo.scenes.label_files import SHAPE_KEYS
 from m3amba_zoo.scenes.label_summary import LabelSummary, describe_labels
 from m3amba_zoo.scenes.label_values import plain
 from m3amba_zoo.scenes.vectors import SUFFIXES, list_attributes, propose_attributes
 
 TABLES = (".csv", ".tsv", ".xls", ".xlsx", ".ods", ".dbf")
+RASTERS = (".tif", ".tiff", ".img", ".dat", ".vrt", ".mat", ".npy", ".npz", ".nc", ".h5", ".png")
 FORMS = "a label raster, polygons or points (FILE:ATTRIBUTE), or regions of interest of ENVI as text"
 
 
@@ -101,7 +104,24 @@ def read_labels(labels: LabelRequest, grid: Grid, fewest: int = 2) -> LabelSumma
         )
     if labels.unlabelled:
         options["unlabelled"] = unlabelled_values(labels)
-    return describe_labels(labels.path, grid, fewest=fewest, **options)
+    if of_shapes := [name for name in SHAPE_KEYS if name in options and _is_raster(labels)]:
+        raise InputError(
+            f"--{of_shapes[0].replace('_', '-')}: is for polygons and points, but --labels {labels.path} is "
+            "a raster; leave it out"
+        )
+    try:
+        return describe_labels(labels.path, grid, fewest=fewest, **options)
+    except InputError as error:  # which names a key of the entry 'labels'
+        raise InputError(re.sub(r"^labels: '(\w+)'", _option, str(error))) from error
+
+
+def _option(key: re.Match[str]) -> str:
+    name = key[1].replace("_", "-")
+    return "--align-labels" if name == "align" else f"--{name}"
+
+
+def _is_raster(labels: LabelRequest) -> bool:
+    return not labels.is_by_name and Path(labels.path).suffix.lower() in RASTERS
 
 
 def unlabelled_values(labels: LabelRequest) -> list[float | str]:

@@ -55,6 +55,7 @@ class Manifest(Source):
             path: heights.mat
             key: LiDAR                  # the array of a MATLAB (H x W or H x W x C), HDF5 or NetCDF file
             axes: row, column, band     # (o) of an array whose file does not name its axes
+            crs: EPSG:32632             # (o) of its coordinates; replaces the file's own
         grid: hsi                       # (o) the reference; the first modality if absent
         align: bilinear                 # (o) of all modalities that do not state it
         labels:

@@ -13,6 +13,7 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid, difference, require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.matlab import list_variables
@@ -21,7 +22,7 @@ from m3amba_zoo.rasters.opening import log_remarks, open_raster
 from m3amba_zoo.rasters.request import ALIGN, ALPHA, GDAL_NAME, RasterRequest, parse_bands, stack
 from m3amba_zoo.scenes.georaster import GeoRaster
 
-FILE_KEYS = ("path", "key", "bands", "nodata", "scale", "offset", "alpha", "align", "axes")
+FILE_KEYS = ("path", "key", "bands", "nodata", "scale", "offset", "alpha", "align", "axes", "crs")
 MODALITY_KEYS = (*FILE_KEYS, "paths", "unit", "wavelengths")
 LABEL_REMEDY = (
     "align: nearest beside the labels' path (--align-labels for new scene): each pixel gets the label under "
@@ -274,6 +275,7 @@ def _read_request(section: Section, folder: Path) -> RasterRequest:
         offset=section.number("offset"),
         alpha="data" if is_label else section.choice("alpha", ALPHA),
         align=align,
+        crs=read_crs(f"{where}: 'crs'", section.values["crs"]) if "crs" in section else None,
         axes=parse_axes(section.values["axes"], f"{where}: 'axes'") if "axes" in section else None,
         where=where,
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.crs import crs_label, horizontal, is_geographic, move_points, same_crs
-from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.grid import CRS_REMEDY, Grid
 from m3amba_zoo.scenes.shapes import POLYGON_TYPES, Brush, Shapes, footprint, hold_pixels
 
 DEGREES = "EPSG:4326"
@@ -179,12 +179,13 @@ def _remedy(shapes: Shapes, grid: Grid) -> str:
                     "exchanged; longitude (easting) first is expected"
                 )
             return (
-                f"taken as {crs_label(crs)}, {found} lie on it, so the key 'crs' should state it: "
-                f"`crs: {crs_label(crs)}`"
+                f"taken as {crs_label(crs)}, {found} lie on it, so `--crs {crs_label(crs)}` "
+                f"(`crs: {crs_label(crs)}` in scene.yaml) should state it"
             )
     if horizontal(grid.crs) is None and horizontal(shapes.crs) is not None:
-        return f"the raster has no CRS; `gdal_edit.py -a_srs EPSG:n {Path(grid.path).name}` gives it one"
-    return f"{shapes.kind} on the raster are expected; if their CRS is another one, the key 'crs' states it"
+        return f"the raster has no CRS: {CRS_REMEDY}"
+    other = "if their CRS is another one, --crs (crs: in scene.yaml) states it"
+    return f"{shapes.kind} on the raster are expected; {other}"
 
 
 def _is_one_unknown(first: str | None, other: str | None) -> bool:

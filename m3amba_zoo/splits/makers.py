@@ -7,6 +7,7 @@ and its arguments, without defaults of those that are not required (the seed is 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.groups import SceneGroups, group_scenes
+from m3amba_zoo.splits.label_record import changed_labels
 from m3amba_zoo.splits.named import divide_named, name_sides
 from m3amba_zoo.splits.reach import Mask
 from m3amba_zoo.splits.seen import without_unseen
@@ -32,6 +34,7 @@ from m3amba_zoo.splits.stratify import (
     thin,
 )
 
+logger = logging.getLogger(__name__)
 TEST_FRACTION = 0.3
 TRAIN_FRACTION = 0.6
 KEEP = 2
@@ -252,14 +255,19 @@ def file(scenes: Sequence[Scene], path: str | Path) -> Split:
     """Read a split saved by ``Split.save`` or ``m3amba split make``; its name and hash are the file's.
 
     A split that was made from labels alone loses the pixels that no raster shows, and so has another hash.
+    A warning says if the labels have changed since it was made.
 
     Raises:
         InputError: if the file is absent or damaged, or does not fit the scenes.
     """
     split = Split.read(path)
+    changed = changed_labels(split.labels, scenes)
+    anew = "'m3amba split make' makes it anew"
     try:
         split = without_unseen(split, scenes)
         split.check(scenes)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}" + (f"; {changed}; {anew}" if changed else "")) from error
+    if changed:
+        logger.warning("%s: %s; pixels that are newly labelled are in no part of it; %s", path, changed, anew)
     return split

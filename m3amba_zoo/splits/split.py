@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.reading import check_schema, read_arrays, read_json
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.groups import SceneGroups
+from m3amba_zoo.splits.label_record import LABELS, record_labels
 from m3amba_zoo.system import whole_file
 
 PARTS = ("train", "val", "test")
@@ -33,7 +34,12 @@ _GROUPS = {
 HEADER = {
     "type": "object",
     "required": ["name", "sha256"],
-    "properties": {"name": {"type": "string"}, "sha256": {"type": "string"}, "groups": _GROUPS},
+    "properties": {
+        "name": {"type": "string"},
+        "sha256": {"type": "string"},
+        "groups": _GROUPS,
+        "labels": LABELS,
+    },
 }
 """What a split's file says beside its masks (JSON Schema)."""
 
@@ -62,12 +68,14 @@ class Split:
         masks: ``masks[scene_name][part]``; ``val`` may be all False.
         groups: which scenes train or test together, of a split by scene.
         held_out: what validation reached, if ``hold_out_validation`` made it.
+        labels: what it was made for, of a split from a file: see ``record_labels``.
     """
 
     name: str
     masks: Mapping[str, Masks]
     groups: SceneGroups | None = None
     held_out: HeldOut | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for scene, parts in self.masks.items():
@@ -139,8 +147,12 @@ class Split:
         for scene in scenes:
             yield scene, self.masks[scene.name][part]
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, scenes: Sequence[Scene] = ()) -> None:
         """Write the split as one compressed ``.npz``, in full or not at all.
+
+        Args:
+            path: of the file.
+            scenes: that it was made for; the file keeps a record of their labels.
 
         Raises:
             InputError: if the file cannot be written.
@@ -151,6 +163,8 @@ class Split:
         said: dict[str, Any] = {"name": self.name, "sha256": self.sha256}
         if self.groups is not None:
             said["groups"] = asdict(self.groups)
+        if labels := record_labels(scenes) or self.labels:
+            said["labels"] = labels
         header = np.array(json.dumps(said))
         with whole_file(path) as aside, aside.open("wb") as file:
             np.savez_compressed(file, header=header, **arrays)  # type: ignore[arg-type]
@@ -175,7 +189,7 @@ class Split:
         name, sha256 = header["name"], header["sha256"]
         groups = SceneGroups(**header["groups"]) if "groups" in header else None
         try:
-            split = cls(name, masks, groups)
+            split = cls(name, masks, groups, labels=header.get("labels", {}))
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         if split.sha256 != sha256:

@@ -14,7 +14,9 @@ from tiny_rasters import pixel_box, write_polygons, write_raster
 
 from m3amba_zoo.cli.new import main
 from m3amba_zoo.config import read_config
+from m3amba_zoo.config.shipped import baseline_configs, encoder_configs, leaf_configs, recipes
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.registry import CLASSIFIERS, MODELS
 from m3amba_zoo.scenes.manifest import Manifest
 from m3amba_zoo.splits import PARTS, Split, leaked_pixels, load_scene_data
 
@@ -291,6 +293,23 @@ def test_other_recipes_train_on_it(model, kind, window, tmp_path):
     assert guard >= window / 2
 
 
+def test_every_recipe_that_is_accepted_gives_a_config_that_builds(tmp_path):
+    labels = few_polygons()
+    given = [*write_rasters(tmp_path, labels), "--labels", *write_labels(tmp_path, labels, "raster")]
+    told = f"expected one of {', '.join(recipes())}, or a recipe of yours"
+    for name in (*leaf_configs(), *baseline_configs(), *encoder_configs()):
+        if name not in recipes():
+            with pytest.raises(InputError, match=told):
+                new(name, *given, "--model", name)
+            continue
+        new(name, *given, "--model", name)
+        config = read_config(Path(name, "config.py"))
+        if config.get("model") is None:
+            CLASSIFIERS.build(config.classifier.to_dict(), default_args={"modalities": config.modalities})
+        else:
+            assert MODELS.build(config.model).in_channels == {"hsi": 4, "sar": 2}
+
+
 def test_many_bands_become_components(tmp_path):
     labels = few_polygons()
     rasters = write_rasters(tmp_path, labels)
@@ -300,6 +319,24 @@ def test_many_bands_become_components(tmp_path):
     new("farm", *rasters, *more, "--labels", *write_labels(tmp_path, labels, "raster"))
     steps = read_config(Path("farm/config.py")).model.data_preprocessor.pretreatment
     assert steps == {"wide": [dict(type="Standardize"), dict(type="PCA", components=30)]}
+
+
+def test_a_raster_without_crs_gets_one(tmp_path):
+    labels = few_polygons()
+    rasters = write_rasters(tmp_path, labels)
+    option = write_labels(tmp_path, labels, "geojson")
+    for name in ("hsi", "sar"):
+        with rasterio.open(tmp_path / f"{name}.tif") as file:
+            bands = file.read()
+        write_raster(tmp_path / f"{name}.tif", bands, PLACE, crs=None)
+    with pytest.raises(InputError, match=r"has no CRS: --raster-crs EPSG:\.\.\. states it"):
+        new("farm", *rasters, "--labels", *option)
+    new("farm", *rasters, "--labels", *option, "--raster-crs", "EPSG:32617")
+    entries = yaml.safe_load(Path("farm/scene.yaml").read_text())["modalities"]
+    assert {entry["crs"] for entry in entries.values()} == {"EPSG:32617"}
+    (scene,) = Manifest("farm/scene.yaml").load()
+    assert scene.crs == "EPSG:32617"
+    np.testing.assert_array_equal(scene.labels, labels)
 
 
 def test_several_scenes_share_a_class_table_and_named_ones_test(tmp_path):
@@ -338,6 +375,7 @@ def files(tmp_path):
     labels = few_polygons()
     rasters = write_rasters(tmp_path, labels)
     write_raster(tmp_path / "small.tif", np.ones((1, 50, 60), np.float32), PLACE)
+    write_raster(tmp_path / "all.tif", labels[None], PLACE)
     write_raster(tmp_path / "one.tif", (labels == 1)[None].astype(np.uint8), PLACE)
     Path("full").mkdir()
     Path("full/kept.txt").write_text("kept")
@@ -381,14 +419,35 @@ def files(tmp_path):
             ["--labels", "fields.gpkg:a:b:c"],
             "has 3 parts behind the file; layer and attribute at most",
         ),
+        (
+            "farm",
+            ["--raster", "gt=all.tif", "--labels", "all.tif"],
+            "^.*all.tif is both the modality 'gt'",
+        ),
+        ("farm", ["--labels", "all.tif", "--crs", "EPSG:1"], "--crs: is for polygons and points, but"),
+        ("farm", ["--radius", "-1"], "^--radius is -1.0; a number of metres"),
         ("farm", ["--attribute", "crop"], "names the attribute, and so does --attribute crop"),
         ("farm", ["--labels", "one.tif"], "two classes at least are expected, it holds 1"),
         ("farm", ["--unlabelled", "wheet"], "no class of .*fields.gpkg is 'wheet'; did you mean 'wheat'"),
         ("farm", ["--untested", "wheet"], "--untested: no class is named 'wheet'; did you mean 'wheat'"),
         ("farm", ["--model", "m3ambo"], "--model m3ambo: no such config; did you mean 'm3amba'"),
-        ("farm", ["--model", "m3amba_demo"], "has its own dataset, expected a recipe"),
+        (
+            "farm",
+            ["--model", "m3amba_demo"],
+            "own dataset, expected one of m3amba-s, m3amba, convnext",
+        ),
         ("farm", ["--model", "mft", "--window", "9"], "mft reads patches of 11 pixels"),
         ("farm", ["--model", "lda", "--epochs", "9"], "--epochs is 9; leave it out, lda is fitted at once"),
+        (
+            "farm",
+            ["--model", "convnext", "--window", "1"],
+            "ConvNeXt cannot read windows of 1 pixels",
+        ),
+        (
+            "farm",
+            ["--model", "endnet", "--batch-size", "5", "--windows-per-epoch", "11"],
+            "a batch has one window, .* --batch-size and --windows-per-epoch that leave no single one",
+        ),
         ("farm", ["--window", "101"], "--window is 101; 1 to 100 pixels"),
         ("farm", ["--epochs", "0"], "--epochs is 0; 1 or more"),
         ("farm", ["--k", "4"], "--k: split 'blocks' has no such option"),

@@ -33,7 +33,7 @@ def test_compile_of_another_kind_is_refused(config):
         (["train_cfg"], "KEY=VALUE"),
         (["train_cfg.max_epochs.x=1"], "train_cfg.max_epochs.x=1"),
         (["model=None"], "no 'model'"),
-        (["train_cfg.max_epochs=1"], "max_epochs (at least 2 epochs"),  # the cosine follows a warm-up
+        (["param_scheduler.1.begin=5"], "max_epochs (at least 2 epochs"),
         (["load_from=absent.pth"], "absent.pth: no such checkpoint"),
         (["load_from=https://example.org/epoch_3.pth"], "download the file and give its path"),
     ],

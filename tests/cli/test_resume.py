@@ -39,10 +39,12 @@ def test_a_changed_config_is_refused_with_what_changed(config, options, named, e
     if earlier:
         without_what_decided("run/epoch_3.pth")
     before = Path("run", config.name).read_bytes(), Path("run/epoch_3.pth").read_bytes()
+    listed = sorted(Path("run").iterdir())
     message = refusal(train, config, "--work-dir", "run", "--resume", *options)
     assert f"run/epoch_3.pth: was trained with another config: {named} --resume goes on with" in message
     assert "--resume --extend" in message
     assert (Path("run", config.name).read_bytes(), Path("run/epoch_3.pth").read_bytes()) == before
+    assert sorted(Path("run").iterdir()) == listed, "no folder of the refused run stays"
 
 
 def test_another_number_of_processes_is_refused(config):
@@ -136,6 +138,23 @@ def test_an_extended_run_lays_its_schedule_anew_and_has_a_hash_of_its_own(config
     clean = config_sha256(read_config(config, options=LONGER[1:]))
     assert config_sha256(read_config(Path("run", config.name))) == clean
     assert last["meta"]["decided_by"]["config_sha256"] not in (old, clean)
+
+
+@pytest.mark.parametrize("runner", ["ZooRunner", "MMEngine's"])
+def test_one_epoch_has_no_warm_up_from_the_start_and_as_an_extension(runner, request):
+    config = request.getfixturevalue("config" if runner == "ZooRunner" else "plain")
+    if runner != "ZooRunner":
+        saved = "default_hooks = dict(checkpoint=dict(type='SafeCheckpointHook'))\n"
+        config.write_text(config.read_text() + saved)
+    epochs = "train_cfg.max_epochs={}".format
+    first = 1 if runner == "ZooRunner" else 2  # MMEngine's own refuses a single epoch with a warm-up
+    train(config, "--work-dir", "run", "--no-test", "--cfg-options", epochs(first))
+    longer = ("--resume", "--extend", "--cfg-options", epochs(first + 1))
+    assert train(config, "--work-dir", "run", "--no-test", *longer) == 0
+    cosine = [0.005 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]
+    assert rates(f"run/epoch_{first + 1}.pth")[-6:].tolist() == pytest.approx(cosine, rel=1e-6)
+    if runner == "ZooRunner":
+        assert rates("run/epoch_2.pth")[:6].tolist() == pytest.approx(cosine, rel=1e-6)
 
 
 def test_an_extended_run_that_is_interrupted_goes_on_as_it_would_have(config, monkeypatch):

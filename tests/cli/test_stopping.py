@@ -14,7 +14,9 @@ from mmengine.config import Config
 from toy_commands import REPOSITORY, check, forget_runs, refusal, train, weights_of
 from toy_run import ToyDataset, ToyModel
 
+from m3amba_zoo import stopping
 from m3amba_zoo.cli import main, own_command
+from m3amba_zoo.inference import predictor
 from m3amba_zoo.locks import work_dir_lock
 
 EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
@@ -228,3 +230,26 @@ def test_data_workers_that_start_anew_do_not_start_a_second_training(config):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained parameters") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_stopped_prediction_goes_on_only_if_it_has_kept_rows(tmp_path, monkeypatch, capfd):
+    class StoppedAtOnce:
+        def __init__(self, model):
+            self.model = model
+
+        def predict_map(self, *given, **options):
+            raise stopping.Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(predictor, "Predictor", StoppedAtOnce)
+    arguments = ["predict.py", "model", "--raster", "hsi=a.tif", "--out", str(tmp_path / "map.tif")]
+    monkeypatch.setattr(sys, "argv", arguments)
+
+    def said():
+        with pytest.raises(SystemExit) as ended:
+            main.run("m3amba_zoo.cli.predict")
+        assert ended.value.code == 128 + signal.SIGTERM
+        return capfd.readouterr().err
+
+    assert said() == "stopped\n"
+    (tmp_path / "map.tif.part.json").write_text("{}")
+    assert said() == f"stopped; this goes on: python {' '.join(arguments)}\n"

@@ -65,8 +65,8 @@ def test_the_map_is_that_of_one_process_even_if_a_worker_dies(folder, monkeypatc
 @pytest.mark.parametrize(
     ("address", "given", "message"),
     [
-        ("local:none", rasters, "--dask: 'local:none', expected local, local:N"),
-        ("tcp://127.0.0.1:1", rasters, "--dask: no scheduler answers at 'tcp://127.0.0.1:1'"),
+        ("local:none", rasters, "dask is 'local:none', expected local, local:N"),
+        ("tcp://127.0.0.1:1", rasters, "dask: no scheduler answers at 'tcp://127.0.0.1:1'"),
         (
             "local:1",
             lambda folder: {"hsi": np.ones((6, 9, 9)), "sar": np.ones((2, 9, 9))},

@@ -19,6 +19,7 @@ from m3amba_zoo.inference.predictor import OpenJob
 from m3amba_zoo.inference.strips import RowClassifier
 from m3amba_zoo.maps import parts as parts_module
 from m3amba_zoo.maps.areas import write_areas
+from m3amba_zoo.maps.parts import has_parts
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.scenes.scene import LandClass
@@ -167,6 +168,13 @@ def test_a_stopped_prediction_goes_on_and_ends_the_same(tmp_path, bands, safe, m
         whole, found = ((tmp_path / f"{name}{end}").read_bytes() for name in ("whole", "map"))
         assert whole == found, end
     assert not [path.name for path in tmp_path.iterdir() if ".part" in path.name]
+
+
+def test_a_prediction_that_is_stopped_before_any_row_leaves_nothing(tmp_path, bands):
+    with pytest.raises(Stopped):
+        write_map(job(tmp_path / "hsi.tif"), tmp_path / "map.tif", BESIDE, progress=stop_after(0))
+    assert not has_parts(tmp_path / "map.tif")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hsi.tif"]
 
 
 def test_a_killed_prediction_loses_only_what_was_not_safe(tmp_path, bands, monkeypatch):

@@ -149,7 +149,7 @@ def test_other_bands_are_resampled_on_request_only(trained, tmp_path, monkeypatc
 def test_the_user_chooses_grid_and_method(trained, tmp_path):
     predictor = Predictor(trained / "work", device="cpu")
     files = {"hsi": [trained / "hsi0.tif", trained / "hsi1.tif"], "sar": trained / "sar.tif"}
-    with pytest.raises(InputError, match=r"hsi0.* and .* 90 x 90 pixels .* --align for predict"):
+    with pytest.raises(InputError, match=r"hsi0.* and .* 90 x 90 pixels .* --align \(align: "):
         predictor.predict(files, grid="sar")
     prediction = predictor.predict(files, grid="sar", align="nearest")
     assert prediction.class_map.shape == (90, 90)

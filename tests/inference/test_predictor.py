@@ -158,6 +158,58 @@ def test_the_map_does_not_depend_on_the_batch(size, work_dir, scene):
     np.testing.assert_allclose(given.probabilities, chosen.probabilities, atol=1e-3)  # they are float16
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": "x"}, "batch_size is 'x', expected a whole number of windows"),
+        ({"batch_size": True}, "batch_size is True, expected a whole number"),
+        ({"overlap": "a half"}, "overlap is 'a half', expected a number from 0 to below 1"),
+        ({"overlap": float("nan")}, "overlap is nan, expected"),
+        ({"speed": 3}, "speed is 3, expected best or balanced or fast"),
+        ({"strict": "no"}, "strict is 'no', expected True or False"),
+        ({"align": True}, "align is True, expected bilinear"),
+        ({"grid": 0}, "grid is 0, expected the name of a modality"),
+        ({"strips": 4}, "no option 'strips'; did you mean 'strict'"),
+        ({"views": 4}, "no option 'views'; expected overlap, speed"),
+        ({"batchsize": 4}, "no option 'batchsize'; did you mean 'batch_size'"),
+        ({"progress": 3}, "progress is 3, expected a function"),
+        ({"probabilities": "all"}, "probabilities is 'all', expected True or False"),
+    ],
+)
+def test_an_option_of_another_type_is_told_by_name(options, message, work_dir, scene):
+    with pytest.raises(InputError, match=message):
+        Predictor(work_dir).predict(scene.rasters, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"beside": 3}, "beside is 3, expected names of outputs"),
+        ({"beside": "pictures"}, "no output 'pictures' beside a map"),
+        ({"half": 1}, "half is 1, expected True or False"),
+        ({"dask": 2}, "dask is 2, expected local"),
+        ({"probabilities": True}, "no option 'probabilities'"),
+    ],
+)
+def test_so_is_one_of_a_map(change, message, work_dir, scene, tmp_path):
+    with pytest.raises(InputError, match=message):
+        Predictor(work_dir).predict_map(scene.rasters, tmp_path / "map.tif", **change)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_things_than_rasters_and_models_are_named(work_dir, scene):
+    predictor = Predictor(work_dir)
+    with pytest.raises(InputError, match="rasters is list, expected a dict of rasters by modality"):
+        predictor.predict([scene.rasters["hsi"].data])
+    last = {**scene.rasters, "hsi": np.moveaxis(scene.rasters["hsi"].data, 0, -1)}
+    with pytest.raises(InputError, match=r"seems to be \(rows, columns, bands\); .*moveaxis\(array, -1, 0\)"):
+        predictor.predict(last)
+    with pytest.raises(InputError, match="name_or_path is 3, expected the name of a published model"):
+        Predictor(3)
+    with pytest.raises(InputError, match=r"device is 3\.5; cpu or cuda"):
+        Predictor(work_dir, device=3.5)
+
+
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_without_windows_is_refused(size, work_dir, scene):
     with pytest.raises(InputError, match=f"batch_size is {size}"):
@@ -398,7 +450,7 @@ def test_a_raster_cut_short_is_named(work_dir, files, tmp_path):
             r"map\.jpg: cannot be written, its name should end in \.tif or \.tiff or \.png",
         ),
         (["--out", "map.tif", "--probabilities", "p.png"], r"p\.png: .*should end in \.tif"),
-        (["--out", "map.tif", "--overlap", "1"], "overlap is 1.0, expected 0 <= overlap < 1"),
+        (["--out", "map.tif", "--overlap", "1"], "overlap is 1.0, expected a number from 0 to below 1"),
         (["--out", "hsi.tif"], r"hsi\.tif: cannot be written, it is an input or another output"),
         (["--out", "map.tif", "--probabilities", "map.tif"], r"map\.tif: cannot be written, it is an input"),
         (

@@ -197,7 +197,7 @@ def test_the_first_raster_is_the_reference_or_the_one_asked_for(tmp_path):
             {},
             r"scene 'x': .*hsi\.tif and .*sar\.tif are 60 x 80 and 40 x 50 pixels .*: the one has 60 x 80 "
             r"pixels .* of 10 x -10, EPSG:32617, upper left corner \(500000, 4000000\); the other has 40 "
-            r"x 50 pixels .* of 5 x -5, .*; one common grid is expected, or --align for predict, align: ",
+            r"x 50 pixels .* of 5 x -5, .*; one common grid is expected, or --align \(align: ",
         ),
         (
             {"align": "cubic", "transform": from_origin(600_000, 4_100_000, 5, 5)},

@@ -196,7 +196,9 @@ def test_a_wrong_crs_is_refused_with_the_right_one(folder):
 
 def test_a_missing_crs_is_said(folder, caplog):
     write_raster(folder / "bare.tif", np.ones((1, *SHAPE), np.float32), crs=None)
-    with pytest.raises(InputError, match=r"\(EPSG:4326 and no CRS\); the raster has no CRS; `gdal_edit\.py"):
+    with pytest.raises(
+        InputError, match=r"\(EPSG:4326 and no CRS\); the raster has no CRS: --raster-crs EPSG"
+    ):
         draw(folder, [in_degrees(WHEAT), in_degrees(MAIZE)], crs="EPSG:4326", raster="bare.tif")
     np.testing.assert_array_equal(draw(folder, [WHEAT, MAIZE], raster="bare.tif"), EXPECTED)
     assert "bare.tif has no CRS: its coordinates are taken to be in EPSG:32617" in caplog.text

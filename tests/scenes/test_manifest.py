@@ -290,9 +290,7 @@ def test_rasters_and_labels_on_other_grids_are_aligned_on_request(folder):
     write_raster(folder / "fine.tif", fine.astype(np.float32), finer)
     write_raster(folder / "fine_labels.tif", fine, finer)
     document = changed("modalities/lidar", {"path": "fine.tif"})
-    with pytest.raises(
-        InputError, match=r"hsi\.img and .*fine\.tif are .*--align for predict, align: bilinear"
-    ):
+    with pytest.raises(InputError, match=r"hsi\.img and .*fine\.tif are .*--align \(align: bilinear"):
         build(folder, document).load()
     source = build(folder, document | {"align": "average"})
     (scene,) = source.load()
