@@ -30,6 +30,9 @@ class NeededBand:
         unit: of its values, such as ``reflectance x 10000``, ``dB`` or ``m``; None where any unit will do.
         optional: whether the encoder works without it; the band is then NaN.
         sensor: bands of one sensor are given together or not at all, even if they are optional.
+        tolerance: how far in nm a raster's band may lie from ``wavelength``. The default is for encoders of
+            one sensor: Sentinel-2's B12 differs by 17 nm between its satellites.
+        spread: the values that are black and white to the encoder; None where the unit tells it.
     """
 
     name: str
@@ -37,6 +40,8 @@ class NeededBand:
     unit: str | None = None
     optional: bool = False
     sensor: str = ""
+    tolerance: float = 20.0
+    spread: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,16 @@ class Needs:
 
 
 PSEUDO_RGB = Needs(
-    (NeededBand("red", 665.0), NeededBand("green", 560.0), NeededBand("blue", 490.0)), pseudo_rgb=True
+    tuple(
+        NeededBand(name, wavelength, tolerance=50.0)
+        for name, wavelength in (("red", 665.0), ("green", 560.0), ("blue", 490.0))
+    ),
+    pseudo_rgb=True,
 )
-"""What encoders of photographs need; the wavelengths are those of Sentinel-2's B4, B3 and B2."""
+"""What encoders of photographs need; the wavelengths are those of Sentinel-2's B4, B3 and B2.
+
+Cameras differ more than satellites do: their blue lies between 440 and 500 nm.
+"""
 
 
 class _Frozen:
