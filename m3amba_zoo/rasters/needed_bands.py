@@ -63,7 +63,8 @@ def take_needed(
 ) -> list[TakenBand | None]:
     """Find needed bands: by wavelength in rasters that have them, else by name, in the first that has it.
 
-    By wavelength the nearest band is taken, if it lies within the tolerance and nearer to no other needed band.
+    By wavelength the nearest band is taken, if it lies within the tolerance and nearer to no other needed
+    one.
 
     Args:
         needed: by an encoder.
@@ -96,15 +97,20 @@ def take_needed(
             where = {beside[0]: given[beside[0]]} if beside else given
             raise InputError(
                 f"{whose} needs {_in_words(need)}{f' of {need.sensor}' * bool(need.sensor)}, but "
-                f"{_nearest(need, needed, where)}; expected rasters with all bands of a sensor, their names or "
-                "wavelengths stated (names= of the source), or without the sensor (of= of the source)"
+                f"{_nearest(need, needed, where)}; expected "
+                + (
+                    "rasters with all bands of a sensor, their names or wavelengths stated (names= of the "
+                    "source), or without the sensor (of= of the source)"
+                    if need.sensor
+                    else f"names= of the source, which says which band is {need.name}"
+                )
             )
     if not any(found):
         listed = ", ".join(_in_words(need) for need in needed)
         raise InputError(
             f"{whose} needs {listed}, but finds none of them: "
-            f"{'; '.join(_nearest(needed[0], needed, {m: known}) for m, known in given.items())}; expected names or "
-            "wavelengths of the bands (names= of the source where the files have none)"
+            f"{'; '.join(_nearest(needed[0], needed, {m: known}) for m, known in given.items())}; expected "
+            "names or wavelengths of the bands (names= of the source where the files have none)"
         )
     return found
 
@@ -115,12 +121,12 @@ def _positions(needed: Sequence[BandNeed], known: KnownBands) -> dict[int, int]:
     if known.wavelengths:
         centres = np.array(known.wavelengths)
         wanted = np.array([need.wavelength or np.nan for need in needed])
+        distances = np.nan_to_num(np.abs(wanted[:, None] - centres), nan=np.inf)
+        distances[distances > distances.min(axis=0)] = np.inf  # of a band that is nearer to another needed one
         for index, need in enumerate(needed):
-            if need.wavelength is not None:
-                nearest = int(np.abs(centres - need.wavelength).argmin())
-                distances = np.abs(wanted - centres[nearest])
-                if distances[index] <= min(need.tolerance, np.nanmin(distances)):
-                    found[index] = nearest
+            nearest = int(distances[index].argmin())
+            if distances[index, nearest] <= need.tolerance:
+                found[index] = nearest
     names = [need.name for need in needed]
     by_name = [index for index, need in enumerate(needed) if need.wavelength is None or not known.wavelengths]
     for key in (band_codes, distinct_words):

@@ -7,8 +7,11 @@ length of a feature, h and w rows and columns of patches.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,8 @@ PSEUDO_RGB = Needs(
 Cameras differ more than satellites do: their blue lies between 440 and 500 nm.
 """
 
+ACTIVATION = re.compile(r"elu|swish|silu|mish|tanh|sigmoid|softplus", re.IGNORECASE)  # in a module's class
+
 
 class _Frozen:
     """Holds a network that is no submodule: parameters(), state_dict() and train() leave it out.
@@ -104,9 +109,10 @@ class Encoder(nn.Module, ABC):
             size.
         needs: what it must be given.
         weights_file: that the weights were read from; None for random ones.
+        settings: that change the features and are in no weight, as JSON values.
 
     Attributes:
-        fingerprint: sha256 of the network's weights, ``(32,)`` uint8.
+        fingerprint: sha256 of the network's weights and settings, ``(32,)`` uint8.
     """
 
     fingerprint: Tensor
@@ -120,6 +126,7 @@ class Encoder(nn.Module, ABC):
         image_size: int | None,
         needs: Needs = PSEUDO_RGB,
         weights_file: Path | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.weights_file = weights_file
@@ -127,7 +134,7 @@ class Encoder(nn.Module, ABC):
         self.feature_dim, self.image_size, self.needs = feature_dim, image_size, needs
         network.eval()  # whose result is no module in mmpretrain
         self._frozen = _Frozen(network.requires_grad_(False))
-        self.register_buffer("fingerprint", fingerprint_of(network))
+        self.register_buffer("fingerprint", fingerprint_of(network, settings or {}))
         print_log(f"encoder: {description}", "current", logging.INFO)
 
     @property
@@ -160,15 +167,27 @@ class Encoder(nn.Module, ABC):
         if stored is not None and not torch.equal(stored.cpu(), self.fingerprint.cpu()):
             raise InputError(
                 f"the checkpoint was trained with another encoder than this one ({self.description}): "
-                "the fingerprints of the weights differ"
+                "the fingerprints of their weights and settings differ"
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def fingerprint_of(network: nn.Module) -> Tensor:
-    """Return the sha256 of a network's weights and their names, ``(32,)`` uint8."""
+def fingerprint_of(network: nn.Module, settings: Mapping[str, Any]) -> Tensor:
+    """Return the sha256 of a network's weights, their names, and settings if any, ``(32,)`` uint8."""
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    if settings:
+        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8).clone()
+
+
+def activations_of(network: nn.Module) -> list[str]:
+    """Return the kinds of a network's activations, such as ``GELU``, which no weight tells."""
+    kinds = set()
+    for module in network.modules():
+        kind, variant = type(module).__name__, getattr(module, "approximate", "none")
+        if ACTIVATION.search(kind) and not any(module.children()):
+            kinds.add(f"{kind}({variant})" if variant in ("tanh", True) else kind)
+    return sorted(kinds)
