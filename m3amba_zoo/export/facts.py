@@ -26,7 +26,8 @@ def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dic
     Returns:
         ``model``, ``weights`` (file and sha256), ``package`` (version of this one), ``window``, ``margin``
         (rows and columns of input on each side of a window), ``modalities`` in order (name, number of bands,
-        and wavelengths in nm where ``metrics.json`` has them) and ``classes`` in order (name and colour).
+        wavelengths in nm where ``metrics.json`` has them, and ``features`` where the bands are those of an
+        encoder, which is no part of the file) and ``classes`` in order (name and colour).
 
     Raises:
         InputError: if ``metrics.json`` or the weights cannot be read.
@@ -41,8 +42,27 @@ def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dic
         "window": window,
         "margin": trained.model.margin,
         "modalities": [
-            {"name": m, "bands": bands} | ({"wavelengths": wavelengths[m]} if m in wavelengths else {})
+            {"name": m, "bands": bands}
+            | ({"wavelengths": wavelengths[m]} if m in wavelengths else {})
+            | ({"features": _features(trained)} if trained.recipe and m == trained.recipe.name else {})
             for m, bands in trained.model.in_channels.items()
         ],
         "classes": [{"name": entry.name, "color": list(entry.color)} for entry in trained.classes],
+    }
+
+
+def _features(trained: TrainedModel) -> dict[str, Any]:
+    """Return what makes an encoder's features: the encoder and its fingerprint, of what, in which windows."""
+    recipe = trained.recipe
+    assert recipe is not None
+    known = trained.bands[recipe.name]
+    encoder = {name: value for name, value in recipe.encoder.items() if name != "cache_dir"}
+    if "weights" in encoder:
+        encoder["weights"] = Path(encoder["weights"]).name  # not a place on this machine
+    return {
+        "encoder": encoder,
+        "fingerprint": known.fingerprint,
+        "of": list(known.read_from or recipe.offered or ()),
+        "window": recipe.window,
+        "stride": recipe.step,
     }

@@ -42,6 +42,7 @@ class OpenJob(NamedTuple):
         classifier: of their rows.
         place: their common grid.
         opened: those that were given, by modality.
+        read: those that the model reads, by modality, features that an encoder makes among them.
         classes: the class table.
         settings: overlap and views.
         tags: for the map's file.
@@ -50,6 +51,7 @@ class OpenJob(NamedTuple):
     classifier: RowClassifier
     place: Grid
     opened: Mapping[str, OpenRaster]
+    read: Mapping[str, OpenRaster]
     classes: tuple[LandClass, ...]
     settings: dict[str, float]
     tags: dict[str, str]
@@ -279,7 +281,7 @@ class Predictor:
             views = stack.enter_context(_views(self.model, several=speed == "best"))
             settings = {"overlap": overlap, "views": views}
             tags = self._tags(opened, settings)
-            yield OpenJob(classifier, place, opened, self.classes, settings, tags)
+            yield OpenJob(classifier, place, opened, read, self.classes, settings, tags)
 
     def _tags(self, opened: Mapping[str, OpenRaster], settings: Mapping[str, float]) -> dict[str, str]:
         """Return what a map's file says of the model, the rasters and how they were read."""

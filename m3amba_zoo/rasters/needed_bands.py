@@ -122,7 +122,7 @@ def _positions(needed: Sequence[BandNeed], known: KnownBands) -> dict[int, int]:
         centres = np.array(known.wavelengths)
         wanted = np.array([need.wavelength or np.nan for need in needed])
         distances = np.nan_to_num(np.abs(wanted[:, None] - centres), nan=np.inf)
-        distances[distances > distances.min(axis=0)] = np.inf  # of a band that is nearer to another needed one
+        distances[distances > distances.min(axis=0)] = np.inf  # nearer to another needed band
         for index, need in enumerate(needed):
             nearest = int(distances[index].argmin())
             if distances[index, nearest] <= need.tolerance:

@@ -14,7 +14,7 @@ from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.encoding import Recipe
-from m3amba_zoo.splits import load_scene_data
+from m3amba_zoo.splits import leak_note, load_scene_data
 
 TIMM = {"type": "TimmEncoder", "name": "test_efficientnet", "weights": "random", "rgb": (0, 3000)}
 
@@ -237,6 +237,17 @@ def test_the_data_of_a_run_say_which_encoder_made_the_features():
     assert data.name == "tiny_sentinel"
     of = data.encoded["galileo"]
     assert (len(of.fingerprint), of.read_from) == (64, ("s2", "s1"))
+
+
+@pytest.mark.parametrize("window", [1, 4, 5])
+def test_the_guard_that_removes_the_leak_of_features_is_said(window):
+    source = encoded(source={"type": "tiny_sentinel"})
+    said = leak_note(load_scene_data(source, {"type": "blocks", "size": 6, "guard": 1}), window, ["galileo"])
+    assert f"show {window + 14} x {window + 14} pixels" in said
+    guard = window // 2 + 7
+    assert f"a guard of {guard} pixels removes them" in said
+    split = {"type": "blocks", "size": 16, "guard": guard}
+    assert leak_note(load_scene_data(source, split), window, ["galileo"]) == ""
 
 
 def test_a_name_that_the_scenes_have_is_refused_and_so_is_an_unknown_option():
