@@ -370,7 +370,8 @@ def constant_features(pixels: Mapping[str, NDArray[np.float32]], features: Colle
     found = []
     for modality in (m for m in pixels if m in features and len(pixels[m])):
         values = pixels[modality]
-        mean, std = (of(values, 0, dtype=np.float64) for of in (np.nanmean, np.nanstd))
+        mean: NDArray[np.float64] = np.nanmean(values, 0, dtype=np.float64)
+        std: NDArray[np.float64] = np.nanstd(values, 0, dtype=np.float64)
         if count := int(_constant(mean, std).sum()):
             found.append(f"{count} of {values.shape[1]} features of '{modality}'")
     return f"{' and '.join(found)} are the same at all training pixels and count as 0" if found else ""

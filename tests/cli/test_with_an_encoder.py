@@ -55,7 +55,7 @@ def test_the_documented_features_of_an_own_scene_train_and_predict(tmp_path, mon
     assert name in example  # whose weights are not here
     config = tmp_path / "harbour/features.py"
     config.write_text(example.replace(name, 'name="test_efficientnet", weights="random"'))
-    small = ["train_cfg.max_epochs=1", "train_dataloader.dataset.windows_per_epoch=32"]
+    small = ["train_cfg.max_epochs=2", "train_dataloader.dataset.windows_per_epoch=16"]
     assert not train(config, "--work-dir", "work", "--cfg-options", *small)
     said = capfd.readouterr()
     assert "a guard of " in said.out + said.err
