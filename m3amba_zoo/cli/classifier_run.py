@@ -18,7 +18,7 @@ from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.models.baselines.kept import FILE, keep
 from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
 from m3amba_zoo.registry import CLASSIFIERS
-from m3amba_zoo.splits import load_scene_data
+from m3amba_zoo.splits import leak_note, load_scene_data
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.visualization.maps import write_maps
 
@@ -50,6 +50,8 @@ def run_classifier(config: Config) -> None:
     )
     if data.note:
         print_line(data.note)
+    if leak := leak_note(data, classifier.window, classifier.modalities):
+        print_line(f"warning: {leak}")
     began = time.perf_counter()
     classifier.fit(data, seed)
     if classifier.warning:

@@ -19,6 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     gives = f"(batch, {len(facts['classes'])}, {facts['window']}, {facts['window']})"
     print_line(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
     print_line(f"takes {takes}: float32, in the raster's units, NaN where a value is missing")
+    for modality in facts["modalities"]:
+        if made := modality.get("features"):
+            print_line(
+                f"'{modality['name']}' are features, which this file does not make: "
+                f"{made['encoder']['type']} makes them of {', '.join(made['of'])} (docs/export.md)"
+            )
     print_line(f"gives posteriors and logits, {gives} each")
     return 0
 

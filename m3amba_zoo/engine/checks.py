@@ -20,7 +20,7 @@ from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.registry import HOOKS
-from m3amba_zoo.splits import leaked_pixels, shown_by
+from m3amba_zoo.splits import leak_note
 
 ROLES = {"train": "training", "val": "validation", "test": "test"}
 
@@ -122,13 +122,8 @@ class DataCheckHook(Hook):
         _check_run(runner)
         info = runner.train_dataloader.dataset.metainfo
         data = info["data"]
-        window = shown_by(data, info["window"], info.get("modalities", ()))
-        leaked, tested = leaked_pixels(data.split, data.scenes, window), data.split.count("test")
-        if leaked:
-            runner.logger.warning(
-                f"{leaked} of {tested} test pixels of split '{data.split.name}' lie inside training windows "
-                f"of {window} x {window} pixels (their bands, not their labels, are seen in training)"
-            )
+        if note := leak_note(data, info["window"], info.get("modalities", ())):
+            runner.logger.warning(note)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test data."""

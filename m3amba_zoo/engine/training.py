@@ -23,6 +23,7 @@ from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor, data_warning
+from m3amba_zoo.models.pretreatment import constant_features
 from m3amba_zoo.models.weight_decay import decays
 from m3amba_zoo.models.weights import matching_names
 from m3amba_zoo.registry import HOOKS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
@@ -78,12 +79,14 @@ class FitPreprocessorHook(Hook):
             data = dataset.metainfo["data"]
             pixels, labels = dataset.training_pixels()
             names = {modality: data.band_names(modality) for modality in pixels}
-            preprocessor.fit(pixels, labels, names)
+            features = getattr(data, "encoded", {})
+            preprocessor.fit(pixels, labels, names, features)
             if isinstance(posterior, Posterior):
                 frequencies = dataset.label_frequencies(getattr(model, "margin", 0))
-                posterior.fit(pixels, labels, frequencies, names)
+                posterior.fit(pixels, labels, frequencies, names, features)
             runner.logger.info(f"pretreatment fitted on {len(labels)} training pixels")
-            if warning := data_warning(pixels, labels, [entry.name for entry in data.classes]):
+            lacking = data_warning(pixels, labels, [entry.name for entry in data.classes])
+            for warning in filter(None, (lacking, constant_features(pixels, features))):
                 runner.logger.warning(warning)
 
 

@@ -30,8 +30,8 @@ def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dic
         ``model``, ``weights`` (file and sha256), ``package`` (version of this one), ``window``, ``margin``
         (rows and columns of input on each side of a window), ``modalities`` in order (name, number of bands;
         wavelengths in nm and the unit where ``metrics.json`` has them; ``scale``, ``offset`` and ``nodata``
-        where the training stated them, in place of what a file says) and ``classes`` in order (name and
-        colour).
+        where the training stated them, in place of what a file says; ``features`` where the bands are those
+        of an encoder, which is no part of the file) and ``classes`` in order (name and colour).
 
     Raises:
         InputError: if ``metrics.json`` or the weights cannot be read.
@@ -49,6 +49,7 @@ def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dic
             {"name": m, "bands": bands}
             | ({"wavelengths": wavelengths[m]} if m in wavelengths else {})
             | (_values(trained.bands[m]) if m in trained.bands else {})
+            | ({"features": _features(trained)} if trained.recipe and m == trained.recipe.name else {})
             for m, bands in trained.model.in_channels.items()
         ],
         "classes": [{"name": entry.name, "color": list(entry.color)} for entry in trained.classes],
@@ -66,3 +67,20 @@ def _of_bands(stated: RasterRequest, name: str) -> Any:
     """Return what is stated of all bands alike; of stacked files one value each, if all state one."""
     values = [getattr(part, name) for part in stated.parts or (stated,)]
     return values[0] if len(set(values)) == 1 else None if None in values else values
+
+
+def _features(trained: TrainedModel) -> dict[str, Any]:
+    """Return what makes an encoder's features: the encoder and its fingerprint, of what, in which windows."""
+    recipe = trained.recipe
+    assert recipe is not None
+    known = trained.bands[recipe.name]
+    encoder = {name: value for name, value in recipe.encoder.items() if name != "cache_dir"}
+    if "weights" in encoder:
+        encoder["weights"] = Path(encoder["weights"]).name  # not a place on this machine
+    return {
+        "encoder": encoder,
+        "fingerprint": known.fingerprint,
+        "of": list(known.read_from or recipe.offered or ()),
+        "window": recipe.window,
+        "stride": recipe.step,
+    }

@@ -90,7 +90,7 @@ class MadeFeatures:
             if self._fingerprint and hexadecimal(encoder) != self._fingerprint:
                 raise InputError(
                     "the model was trained on features of another encoder than this one "
-                    f"({encoder.description}): the fingerprints of the weights differ "
+                    f"({encoder.description}): the fingerprints of their weights and settings differ "
                     f"({self._fingerprint[:8]} and {hexadecimal(encoder)[:8]})"
                 )
             self._encoder = encoder.to(self._device)

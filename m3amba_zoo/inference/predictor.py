@@ -48,6 +48,7 @@ class OpenJob(NamedTuple):
         classifier: of their rows.
         place: their common grid.
         opened: those that were given, by modality.
+        read: those that the model reads, by modality, features that an encoder makes among them.
         classes: the class table.
         settings: overlap and views.
         tags: for the map's file.
@@ -56,6 +57,7 @@ class OpenJob(NamedTuple):
     classifier: RowClassifier
     place: Grid
     opened: Mapping[str, OpenRaster]
+    read: Mapping[str, OpenRaster]
     classes: tuple[LandClass, ...]
     settings: dict[str, float]
     tags: dict[str, str]
@@ -290,7 +292,7 @@ class Predictor:
             views = stack.enter_context(_views(self.model, several=speed == "best"))
             settings = {"overlap": overlap, "views": views}
             tags = self._tags(opened, settings) | ({"NEEDED": ", ".join(needed)} if needed else {})
-            yield OpenJob(classifier, place, opened, self.classes, settings, tags)
+            yield OpenJob(classifier, place, opened, read, self.classes, settings, tags)
 
     def _surveyed(self, job: OpenJob) -> OpenJob:
         """Read the rasters once; say where a modality is missing, also in the tags of the map.

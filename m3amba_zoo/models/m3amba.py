@@ -215,7 +215,7 @@ class M3amba(WindowClassifier):
             raise InputError(
                 f"{name} reads {', '.join(band.name for band in needs.bands)} of the scene, which "
                 "ClipAdapter does not have; expected an encoder of any three bands, such as ClipImageEncoder "
-                "without rgb"
+                "without rgb (with rgb it makes a raster of features: the source 'encoded')"
             )
         if any(adapter.normalise for adapter in using) and not hasattr(self.encoder, "normalised"):
             raise InputError(f"normalise=True: {name} does not know the mean and deviation of its training")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -81,6 +81,7 @@ class Posterior(nn.Module):
         labels: NDArray[np.int64],
         frequencies: NDArray[np.float64],
         names: Mapping[str, Sequence[str]] | None = None,
+        features: Collection[str] = (),
     ) -> None:
         """Keep the class frequencies and fit the expert.
 
@@ -89,13 +90,14 @@ class Posterior(nn.Module):
             labels: their classes, ``(n,)``, 1..K.
             frequencies: of the classes in the labels that training windows show, ``(K,)``.
             names: of the bands per modality, for messages.
+            features: the modalities whose bands are an encoder's features.
 
         Raises:
             InputError: if the expert's pretreatment cannot be fitted.
         """
         self.frequencies.copy_(torch.from_numpy(frequencies))
         if self.expert is not None:
-            self.expert.fit(pixels, labels, names)
+            self.expert.fit(pixels, labels, names, features)
 
     def forward(
         self,
@@ -226,14 +228,15 @@ class DiscriminantExpert(nn.Module):
         pixels: Mapping[str, NDArray[np.float32]],
         labels: NDArray[np.int64],
         names: Mapping[str, Sequence[str]] | None = None,
+        features: Collection[str] = (),
     ) -> None:
         """Fit scikit-learn's LDA on bands ``(n, C_m)`` per modality with classes ``(n,)``, 1..K.
 
-        Missing values (NaN) are imputed as when it predicts. ``names`` are those of the bands, for messages.
+        Missing values (NaN) are imputed as when it predicts. ``names`` and ``features`` are as for Posterior.
         """
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-        treated = self.preprocessor.fit(pixels, labels, names)
+        treated = self.preprocessor.fit(pixels, labels, names, features)
         bands = np.concatenate([treated[m] for m in self.modalities], axis=1).astype(np.float64)
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(bands, labels)
         coefficients, intercepts = lda.coef_, lda.intercept_

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -72,6 +72,7 @@ class RasterPreprocessor(BaseDataPreprocessor):
         pixels: Mapping[str, NDArray[np.float32]],
         labels: NDArray[np.int64],
         names: Mapping[str, Sequence[str]] | None = None,
+        features: Collection[str] = (),
     ) -> dict[str, NDArray[np.float32]]:
         """Fit the steps in order, those of each modality on the training pixels and bands that it has.
 
@@ -79,6 +80,7 @@ class RasterPreprocessor(BaseDataPreprocessor):
             pixels: ``(n, C)`` per modality, NaN where a value is missing.
             labels: classes, ``(n,)``.
             names: of the bands per modality, for messages; None numbers them from 0.
+            features: the modalities whose bands are an encoder's features, of which some may be constant.
 
         Returns:
             The pixels pretreated, ``(n, out_channels)`` per modality, as ``transform`` gives them.
@@ -98,6 +100,7 @@ class RasterPreprocessor(BaseDataPreprocessor):
             of_bands = np.array(names[modality]) if names else np.arange(x.shape[1]).astype(str)
             _check_bands_exist(x, steps, modality, of_bands)
             for step in steps:
+                step.of_features = modality in features
                 if not step.carried:
                     step.fit(x, labels, modality, of_bands)
                 given = torch.from_numpy(x).to(self.fitted.device)

@@ -6,7 +6,7 @@ Each step has ``out_channels``, ``fit`` on training pixels ``(n, C)``, and ``for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,12 +23,14 @@ class Pretreatment(nn.Module):
 
     Attributes:
         carried: whether the fit came with weights of another model; then training pixels do not change it.
+        of_features: whether the bands are an encoder's features. Some of these are the same at all training
+            pixels, as where a ReLU never fires; a sensor's band that is constant is a fault of the data.
 
     Args:
         in_channels: bands that come in.
     """
 
-    carried = False
+    carried = of_features = False
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -208,7 +210,10 @@ class Derivative(Pretreatment):
 
 @MODELS.register_module()
 class Standardize(Pretreatment):
-    """Subtract each band's mean and divide by its deviation, both over the training pixels that have it."""
+    """Subtract each band's mean and divide by its deviation, both over the training pixels that have it.
+
+    A constant feature of an encoder becomes 0, also at pixels where it is another value.
+    """
 
     mean: Tensor
     std: Tensor
@@ -224,7 +229,7 @@ class Standardize(Pretreatment):
         """Take mean and standard deviation.
 
         Raises:
-            InputError: if a band is missing at all pixels, or constant.
+            InputError: if a band is missing at all pixels, or constant and no feature of an encoder.
         """
         present = (~np.isnan(pixels)).sum(0)
         for band in np.flatnonzero(present == 0):
@@ -233,7 +238,10 @@ class Standardize(Pretreatment):
             )
         mean: NDArray[np.float64] = np.nanmean(pixels, 0, dtype=np.float64)
         std: NDArray[np.float64] = np.nanstd(pixels, 0, dtype=np.float64)
-        for band in np.flatnonzero(std <= 1e-6 * np.abs(mean)):
+        constant = _constant(mean, std)
+        if self.of_features:
+            std[constant] = np.finfo(np.float32).max
+        for band in np.flatnonzero(constant & (not self.of_features)):
             raise InputError(
                 f"band {names[band]} of '{modality}' is constant ({mean[band]:g}) over the {present[band]} "
                 "training pixels; drop it with a SelectBands step, or correct the data"
@@ -350,6 +358,28 @@ class Discriminants(Projection):
         projected = pixels @ weight.T
         weight = weight / projected.std(0)[:, None]
         self._set(weight, -(weight @ pixels.mean(0, dtype=np.float64)))
+
+
+def constant_features(pixels: Mapping[str, NDArray[np.float32]], features: Collection[str]) -> str:
+    """Return a sentence on an encoder's features that are the same at all training pixels; empty if none are.
+
+    Args:
+        pixels: ``(n, C)`` per modality, NaN where a value is missing.
+        features: the modalities whose bands are an encoder's features.
+    """
+    found = []
+    for modality in (m for m in pixels if m in features and len(pixels[m])):
+        values = pixels[modality]
+        mean: NDArray[np.float64] = np.nanmean(values, 0, dtype=np.float64)
+        std: NDArray[np.float64] = np.nanstd(values, 0, dtype=np.float64)
+        if count := int(_constant(mean, std).sum()):
+            found.append(f"{count} of {values.shape[1]} features of '{modality}'")
+    return f"{' and '.join(found)} are the same at all training pixels and count as 0" if found else ""
+
+
+def _constant(mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which bands ``(C,)`` do not vary."""
+    return std <= 1e-6 * np.abs(mean)
 
 
 def _whole(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.needed_bands import BandNeed, take_needed
 from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.store import Pixels, Store
-from m3amba_zoo.rasters.units import check_plausible
+from m3amba_zoo.rasters.units import check_plausible, check_spread
 
 SAMPLED_ROWS = 8
 ROWS_AT_ONCE = 64  # of which the hash is made
@@ -30,9 +30,9 @@ Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 class Encoded(Store):
     """The features that an encoder gives the pixels of rasters on one grid.
 
-    A pixel has those of its patch, averaged over the windows that show it, and is NaN where no band that the
-    encoder reads has a value. The last row and column of windows end at the raster's border; a raster that is
-    smaller than a window is mirrored at its lower and right border.
+    A pixel has those of the patch that holds its centre, averaged over the windows that show it, and is NaN
+    where no band that the encoder reads has a value. The last row and column of windows end at the raster's
+    border; a raster that is smaller than a window is mirrored at its lower and right border.
 
     Args:
         sources: the rasters by modality, on one grid; they are not closed with this.
@@ -79,7 +79,7 @@ class Encoded(Store):
         self._encode, self._window, self._stride = encode, window, stride
         self._tops, self._lefts = (lattice(length, window, stride) for length in grid.shape)
         self._rows: dict[int, tuple[list[int], NDArray[np.float32]]] = {}  # finished rows of windows by top
-        self._check_units(needed)
+        self._check_units(needed, whose)
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some features; whole rows of the lattice are encoded, those of the last call kept.
@@ -96,10 +96,11 @@ class Encoded(Store):
         times = np.zeros((window.height, width), np.float32)
         for top, (lefts, features) in self._rows.items():
             begin, end = max(top, first), min(top + self._window, last, height)
-            side = self._window // features.shape[-1] if len(features) else 1
+            # where patches and pixels do not divide each other, as after an encoder that resizes its windows
+            patch = (2 * np.arange(self._window) + 1) * features.shape[-1] // (2 * self._window)
             of_window = slice(begin - top, end - top)
             for left, of_patches in zip(lefts, features, strict=True):
-                of_pixels = of_patches.repeat(side, axis=1)[:, of_window].repeat(side, axis=2)
+                of_pixels = of_patches[:, patch[of_window]][:, :, patch]
                 right = min(left + self._window, width)
                 total[:, begin - first : end - first, left:right] += of_pixels[:, :, : right - left]
                 times[begin - first : end - first, left:right] += 1
@@ -132,13 +133,7 @@ class Encoded(Store):
         lefts = [left for left, window in windows.items() if not np.isnan(window).all()]
         if not lefts:
             return [], np.empty((0, self.count, 1, 1), np.float32)
-        features = self._encode(np.stack([windows[left] for left in lefts]))
-        if side % features.shape[-1]:
-            raise InputError(
-                f"a window of {side} x {side} pixels has {features.shape[-1]} patches a side; a multiple of "
-                "the patch is expected"
-            )
-        return lefts, features
+        return lefts, self._encode(np.stack([windows[left] for left in lefts]))
 
     def _input(self, first: int, last: int) -> NDArray[np.float32]:
         """Return rows of the encoder's bands ``(C, n, W)`` in its units, NaN where missing or absent."""
@@ -152,17 +147,21 @@ class Encoded(Store):
                     values[index] = taken.convert(bands[taken.band])
         return values
 
-    def _check_units(self, needed: Sequence[BandNeed]) -> None:
+    def _check_units(self, needed: Sequence[BandNeed], whose: str) -> None:
         """Look at evenly spaced rows for values that cannot be in the encoder's units."""
         height = self.shape[0]
         rows = np.unique(np.linspace(0, height - 1, min(SAMPLED_ROWS, height)).astype(int)).tolist()
         values = np.concatenate([self._input(row, row + 1) for row in rows], axis=1)
-        alike: dict[tuple[str, str], list[int]] = {}
+        alike: dict[tuple[str, str | None, tuple[float, float] | None], list[int]] = {}
         for index, (need, taken) in enumerate(zip(needed, self._taken, strict=True)):
-            if taken is not None and need.unit:
-                alike.setdefault((taken.modality, need.unit), []).append(index)
-        for (modality, unit), indices in alike.items():
-            check_plausible(values[indices], unit, f"'{modality}' ({self._sources[modality].path})")
+            if taken is not None:
+                alike.setdefault((taken.modality, need.unit, need.spread), []).append(index)
+        for (modality, unit, spread), indices in alike.items():
+            where = f"'{modality}' ({self._sources[modality].path})"
+            if unit:
+                check_plausible(values[indices], unit, where)
+            if spread:
+                check_spread(values[indices], spread, where, whose)
 
 
 def lattice(length: int, window: int, stride: int) -> list[int]:

@@ -6,14 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.matching import KnownBands, band_codes, distinct_words
 from m3amba_zoo.rasters.units import Conversion, conversion
-
-FARTHEST_NM = 20.0
-"""How far a band may lie from the needed one: Sentinel-2's B12 differs by 17 nm between its satellites."""
 
 
 class BandNeed(Protocol):
@@ -39,6 +35,14 @@ class BandNeed(Protocol):
     def sensor(self) -> str:
         """Bands of one sensor are given together or not at all."""
 
+    @property
+    def tolerance(self) -> float:
+        """How far in nm a raster's band may lie from the wavelength."""
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """The values that are black and white to the encoder; None where the unit tells it."""
+
 
 class TakenBand(NamedTuple):
     """Where a needed band is.
@@ -58,6 +62,9 @@ def take_needed(
     needed: Sequence[BandNeed], given: Mapping[str, KnownBands], whose: str
 ) -> list[TakenBand | None]:
     """Find needed bands: by wavelength in rasters that have them, else by name, in the first that has it.
+
+    By wavelength the nearest band is taken, if it lies within the tolerance and nearer to no other needed
+    one.
 
     Args:
         needed: by an encoder.
@@ -90,15 +97,20 @@ def take_needed(
             where = {beside[0]: given[beside[0]]} if beside else given
             raise InputError(
                 f"{whose} needs {_in_words(need)}{f' of {need.sensor}' * bool(need.sensor)}, but "
-                f"{_nearest(need, where)}; expected rasters with all bands of a sensor, their names or "
-                "wavelengths stated (names= of the source), or without the sensor (of= of the source)"
+                f"{_nearest(need, needed, where)}; expected "
+                + (
+                    "rasters with all bands of a sensor, their names or wavelengths stated (names= of the "
+                    "source), or without the sensor (of= of the source)"
+                    if need.sensor
+                    else f"names= of the source, which says which band is {need.name}"
+                )
             )
     if not any(found):
         listed = ", ".join(_in_words(need) for need in needed)
         raise InputError(
             f"{whose} needs {listed}, but finds none of them: "
-            f"{'; '.join(_nearest(needed[0], {m: known}) for m, known in given.items())}; expected names or "
-            "wavelengths of the bands (names= of the source where the files have none)"
+            f"{'; '.join(_nearest(needed[0], needed, {m: known}) for m, known in given.items())}; expected "
+            "names or wavelengths of the bands (names= of the source where the files have none)"
         )
     return found
 
@@ -109,11 +121,12 @@ def _positions(needed: Sequence[BandNeed], known: KnownBands) -> dict[int, int]:
     if known.wavelengths:
         centres = np.array(known.wavelengths)
         wanted = np.array([need.wavelength or np.nan for need in needed])
+        distances = np.nan_to_num(np.abs(wanted[:, None] - centres), nan=np.inf)
+        distances[distances > distances.min(axis=0)] = np.inf  # nearer to another needed band
         for index, need in enumerate(needed):
-            if need.wavelength is not None:
-                nearest = int(np.abs(centres - need.wavelength).argmin())
-                if abs(centres[nearest] - need.wavelength) <= _allowed(wanted, index):
-                    found[index] = nearest
+            nearest = int(distances[index].argmin())
+            if distances[index, nearest] <= need.tolerance:
+                found[index] = nearest
     names = [need.name for need in needed]
     by_name = [index for index, need in enumerate(needed) if need.wavelength is None or not known.wavelengths]
     for key in (band_codes, distinct_words):
@@ -126,24 +139,25 @@ def _positions(needed: Sequence[BandNeed], known: KnownBands) -> dict[int, int]:
     return found
 
 
-def _allowed(wanted: NDArray[np.float64], index: int) -> float:
-    """Return how far a band may lie: nearer to no other needed band."""
-    others = np.abs(np.delete(wanted, index) - wanted[index])
-    return min(FARTHEST_NM, float(np.nanmin(others, initial=np.inf)) / 2)
-
-
 def _in_words(need: BandNeed) -> str:
     return need.name if need.wavelength is None else f"{need.name} ({need.wavelength:.0f} nm)"
 
 
-def _nearest(need: BandNeed, given: Mapping[str, KnownBands]) -> str:
-    """Say what rasters have in place of a band."""
+def _nearest(need: BandNeed, needed: Sequence[BandNeed], given: Mapping[str, KnownBands]) -> str:
+    """Say what rasters have in place of a band, which is one of those needed."""
     wanted = need.wavelength
     if wanted is not None:
         centres = {centre: m for m, known in given.items() for centre in known.wavelengths}
         if centres:
             nearest = min(centres, key=lambda centre: abs(centre - wanted))
-            return f"the nearest band, of '{centres[nearest]}', is at {nearest:.0f} nm"
+            away, allowed = abs(nearest - wanted), need.tolerance
+            other = min(needed, key=lambda each: abs((each.wavelength or np.inf) - nearest))
+            reason = (
+                f"{away:.0f} nm away where at most {allowed:.0f} nm are allowed"
+                if away > allowed
+                else f"nearer to {_in_words(other)}"
+            )
+            return f"the nearest band, of '{centres[nearest]}', is at {nearest:.0f} nm, {reason}"
     said = [
         f"'{m}' has {', '.join(known.names) or f'{known.count} bands without names'}"
         for m, known in given.items()

@@ -20,6 +20,8 @@ DARKEST, BRIGHTEST = (
     30000.0,
 )  # reflectance x 10000: what the brightest and the middle pixel of a scene have
 
+DARK = 0.02  # of the spread from black to white: images that stay below show nothing
+
 
 class Conversion(NamedTuple):
     """How values are turned into another unit: ``value * scale``, or ``decibels * log10(value)``.
@@ -95,4 +97,27 @@ def check_plausible(values: NDArray[np.float32], unit: str, where: str) -> None:
     raise InputError(
         f"the values of {where} are {low:.3g} to {high:.3g}, which is not {unit}; expected their unit to be "
         f"stated where it is another ({hint}): unit: in scene.yaml, or units= of the source"
+    )
+
+
+def check_spread(values: NDArray[np.float32], spread: tuple[float, float], where: str, whose: str) -> None:
+    """Raise InputError if values are nearly all black, or mostly white, to an encoder of photographs.
+
+    Args:
+        values: of some pixels; missing ones are NaN.
+        spread: the values that are black and white.
+        where: words for what they are.
+        whose: the encoder's name.
+    """
+    black, white = spread
+    values = values[~np.isnan(values)]
+    if not values.size:
+        return
+    low, high = np.percentile(values, (1, 99))
+    shown = values[values > black]  # without unmarked fill values, which are mostly 0
+    if high > black + DARK * (white - black) and np.median(shown) < white:
+        return
+    raise InputError(
+        f"the values of {where} are {low:.3g} to {high:.3g} (1st and 99th percentile), but {whose} takes "
+        f"{black:g} for black and {white:g} for white (rgb=); expected rgb=({low:.3g}, {high:.3g}) or alike"
     )

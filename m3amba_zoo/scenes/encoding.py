@@ -40,7 +40,8 @@ class Recipe:
         window: rows and columns of the encoder's windows in pixels.
         stride: from one window to the next; None takes half a window.
         of: the modalities that are offered to the encoder; None offers all.
-        names: of the bands of a modality, where its files have none, by modality.
+        names: of the bands of a modality, where its files have none, by modality: all in order, or the
+            numbers from 0 of those that the encoder reads, such as ``dict(red=30, green=20, blue=10)``.
         units: of a modality's values, where its files have none, by modality; see ``rasters/units.py``.
         metres: rows and columns of a pixel on the ground. None takes those of the rasters' grid, and 10 m
             where it is not known.
@@ -55,7 +56,7 @@ class Recipe:
     window: int = 16
     stride: int | None = None
     of: tuple[str, ...] | None = None
-    names: Mapping[str, tuple[str, ...]] | None = None
+    names: Mapping[str, tuple[str, ...] | Mapping[str, int]] | None = None
     units: Mapping[str, str] | None = None
     metres: float | None = None
     dtype: str = "float16"
@@ -90,14 +91,21 @@ class Recipe:
         """Build the encoder.
 
         Raises:
-            InputError: if it is none, or one of photographs; or its weights cannot be found or read.
+            InputError: if it is none, or does not say which bands it reads; or its weights cannot be found
+                or read.
         """
         encoder = BACKBONES.build(dict(self.encoder))
         needs = getattr(encoder, "needs", None)
-        if needs is None or needs.pseudo_rgb:
+        if needs is None:
             raise InputError(
-                f"encoded: {self.encoder.get('type')} does not read bands of named sensors; expected an "
-                "encoder such as GalileoEncoder (an encoder of photographs is model.encoder of an M3amba)"
+                f"encoded: {self.encoder.get('type')} is no encoder of bands; expected one such as "
+                "GalileoEncoder or TimmEncoder ('m3amba encoder' lists them)"
+            )
+        if needs.pseudo_rgb:
+            raise InputError(
+                f"encoded: {self.encoder.get('type')} needs rgb=(low, high), the values of the raster "
+                "that are black and white in its red, green and blue (without rgb it is model.encoder of an "
+                "M3amba)"
             )
         return encoder
 
@@ -173,18 +181,25 @@ class Recipe:
 
     def _completed(self, modality: str, known: KnownBands) -> KnownBands:
         """Return what is known of a modality's bands, with what the recipe states of them."""
-        names = tuple((self.names or {}).get(modality, known.names))
-        if len(names) not in (0, known.count):
+        unit = (self.units or {}).get(modality, known.unit)
+        if modality not in (self.names or {}):
+            return KnownBands(known.count, known.names, known.wavelengths, unit=unit)
+        stated = (self.names or {})[modality]
+        if isinstance(stated, Mapping):
+            numbered = [f"#{number}" for number in range(known.count)]
+            for name, number in stated.items():
+                if number not in range(known.count):
+                    raise InputError(
+                        f"encoded: names has band {number} for '{name}', but '{modality}' has bands 0 to "
+                        f"{known.count - 1}"
+                    )
+                numbered[number] = name
+            stated = tuple(numbered)
+        if len(stated) != known.count:
             raise InputError(
-                f"encoded: names has {len(names)} for '{modality}', which has {known.count} bands"
+                f"encoded: names has {len(stated)} for '{modality}', which has {known.count} bands"
             )
-        stated = modality in (self.names or {})
-        return KnownBands(
-            known.count,
-            names,
-            () if stated else known.wavelengths,
-            unit=(self.units or {}).get(modality, known.unit),
-        )
+        return KnownBands(known.count, tuple(stated), unit=unit)
 
 
 def hexadecimal(encoder: Any) -> str:

@@ -14,6 +14,7 @@ from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import EncodedBands
 from m3amba_zoo.splits.build import build_split
+from m3amba_zoo.splits.leakage import leaked_pixels
 from m3amba_zoo.splits.seen import drop_unseen
 from m3amba_zoo.splits.split import Split
 
@@ -75,6 +76,27 @@ def shown_by(data: Any, window: int, modalities: Sequence[str]) -> int:
     """
     encoded: Mapping[str, EncodedBands] = getattr(data, "encoded", {})
     return window + 2 * max((of.reach for m, of in encoded.items() if m in modalities), default=0)
+
+
+def leak_note(data: SceneData, window: int, modalities: Sequence[str]) -> str:
+    """Return a sentence on the test pixels that training windows show; empty if there are none.
+
+    Args:
+        data: scenes and split.
+        window: side of the training windows; 1 for a pixel classifier.
+        modalities: that are read.
+    """
+    shown = shown_by(data, window, modalities)
+    leaked, tested = leaked_pixels(data.split, data.scenes, shown), data.split.count("test")
+    if not leaked:
+        return ""
+    features = [m for m in modalities if m in getattr(data, "encoded", {})]
+    by = f" and features of {', '.join(features)}" * bool(features)
+    return (
+        f"{leaked} of {tested} test pixels of split '{data.split.name}' lie inside training windows{by}, "
+        f"which show {shown} x {shown} pixels (their bands, not their labels, are seen in training); "
+        f"a guard of {shown // 2} pixels removes them"
+    )
 
 
 def load_scene_data(source: Mapping[str, Any], split: Mapping[str, Any]) -> SceneData:

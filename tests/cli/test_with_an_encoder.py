@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from field_files import PLACE, large_fields, write_labels
+from field_files import PLACE, large_fields, write_labels, write_rasters
 from safetensors.torch import save_file
 from tiny_rasters import write_raster
 from toy_commands import REPOSITORY, train
@@ -81,3 +81,28 @@ def test_the_config_of_the_page_trains_on_a_users_scene(tmp_path, monkeypatch):
     assert record["split"]["sha256"] == Split.read("harbour/split.npz").sha256
     given = {"s2": "s2.tif", "s1": "s1.tif"}
     assert Predictor("work_dirs/harbour_galileo").predict(given, speed="fast").class_map.all()
+
+
+def test_the_documented_features_of_an_own_scene_train_and_predict(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("M3AMBA_CACHE", str(tmp_path / "cache"))
+    labels = large_fields((60, 80), 10)
+    rasters = write_rasters(tmp_path, labels)
+    assert (
+        new(["scene", "harbour", *map(str, rasters), "--labels", *write_labels(tmp_path, labels, "raster")])
+        == 0
+    )
+    text = (REPOSITORY / "docs/encoders.md").read_text()
+    example = re.search(r"<!-- own scene -->\n```python\n(.*?)```", text, re.S)[1]
+    name = 'name="resnet18.a1_in1k"'
+    assert name in example  # whose weights are not here
+    config = tmp_path / "harbour/features.py"
+    config.write_text(example.replace(name, 'name="test_efficientnet", weights="random"'))
+    small = ["train_cfg.max_epochs=2", "train_dataloader.dataset.windows_per_epoch=16"]
+    assert not train(config, "--work-dir", "work", "--cfg-options", *small)
+    said = capfd.readouterr()
+    assert "a guard of " in said.out + said.err
+    record = json.loads((tmp_path / "work/metrics.json").read_text())
+    assert record["inputs"]["photo"]["read_from"] == ["hsi"]
+    found = Predictor(tmp_path / "work").predict({m: f"{m}.tif" for m in ("hsi", "sar")})
+    assert found.class_map.shape == labels.shape

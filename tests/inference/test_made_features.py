@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import torch
 from safetensors.torch import save_file
 from tiny_sentinel import GALILEO, PLACE, encoded, sentinel_rasters
 
+from m3amba_zoo.cli.export import main as export
 from m3amba_zoo.cli.predict import main as predict
 from m3amba_zoo.cli.test import main as run_test
 from m3amba_zoo.cli.train import main as train
@@ -120,14 +122,34 @@ def test_a_map_in_strips_and_by_the_command_is_the_same(work_dir, files, tmp_pat
     np.testing.assert_array_equal(np.concatenate([strip.class_map for strip in strips]), whole)
 
 
-def test_a_classifier_of_the_features_alone_asks_for_what_the_encoder_reads(tmp_path, cache, files):
+def test_a_classifier_of_the_features_alone_asks_for_what_the_encoder_reads(tmp_path, cache, files, capsys):
     config = write_config(tmp_path, ["galileo"], "classifier = dict(type='ShrinkageLDA')")
+    config.write_text(config.read_text().replace("'window': 8", "'window': 12"))
     train([str(config), "--work-dir", str(tmp_path / "work")])
+    said = capsys.readouterr().out
+    assert "lie inside training windows and features of galileo, which show 23 x 23 pixels" in said
+    assert "a guard of 11 pixels removes them" in said
     predictor = Predictor(tmp_path / "work")
     assert predictor.in_channels == {"s2": 12, "s1": 2}
     found = predictor.predict(files)
     with rasterio.open(tmp_path / "work" / "maps" / "tiny0.tif") as file:
         assert (found.class_map == file.read(1)).mean() > 0.99
+
+
+def test_an_exported_file_takes_the_features_and_says_so(work_dir, files, tmp_path, capsys):
+    assert export([str(work_dir), "--to", "torch", "--out", str(tmp_path / "tiny.pt2")]) == 0
+    said = "'galileo' are features, which this file does not make: GalileoEncoder makes them of s2, s1"
+    assert said in capsys.readouterr().out
+    extra = {"m3amba_zoo.json": ""}
+    program = torch.export.load(tmp_path / "tiny.pt2", extra_files=extra).module()
+    made = json.loads(extra["m3amba_zoo.json"])["modalities"][2]["features"]
+    assert (len(made["fingerprint"]), made["of"], made["window"], made["stride"]) == (64, ["s2", "s1"], 8, 4)
+    with Predictor(work_dir).open(files, overlap=0) as job:
+        bands = {m: raster.read(0, 8).floats()[:, :, :8] for m, raster in job.read.items()}
+        strip = next(iter(job.classifier.classify(0, 8)))
+    assert bands["galileo"].shape == (32, 8, 8)
+    found = program({m: torch.from_numpy(x)[None] for m, x in bands.items()})["posteriors"][0]
+    np.testing.assert_array_equal(found.argmax(0).numpy() + 1, strip.class_map[:8, :8])
 
 
 def test_what_cannot_be_made_is_refused(work_dir, files, monkeypatch):

@@ -6,6 +6,7 @@ import torch
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import RasterPreprocessor
+from m3amba_zoo.models.pretreatment import constant_features
 
 STEPS = {
     "none": [],
@@ -149,6 +150,23 @@ def test_a_band_that_no_pixel_has_is_named_with_the_step_that_leaves_it_out():
     x["hsi"][:] = np.nan
     with pytest.raises(InputError, match="'hsi' has no value at any of the 300 training pixels"):
         plain.fit(x, labels)
+
+
+def test_an_encoders_constant_features_count_as_0_and_are_counted():
+    x, labels = pixels()
+    x["hsi"][:, [2, 5]] = 0, 7
+    dead = RasterPreprocessor({"hsi": 8}, {"hsi": STEPS["PCA"]})
+    treated = dead.fit(x, labels, features=("hsi",))["hsi"]
+    others = RasterPreprocessor({"hsi": 6}, {"hsi": STEPS["PCA"]})
+    np.testing.assert_allclose(
+        treated, others.fit({"hsi": np.delete(x["hsi"], [2, 5], 1)}, labels)["hsi"], atol=1e-4
+    )
+    elsewhere = torch.from_numpy(x["hsi"]).T[None, :, :, None].clone()
+    elsewhere[:, 5] = 1e4  # a channel that fires at a test pixel alone
+    np.testing.assert_allclose(dead.transform({"hsi": elsewhere})["hsi"][0, :, :, 0].T, treated, atol=1e-5)
+    said = "2 of 8 features of 'hsi' are the same at all training pixels and count as 0"
+    assert constant_features(x, ("hsi",)) == said
+    assert constant_features(x, ()) == ""
 
 
 def test_bad_bands_are_named():

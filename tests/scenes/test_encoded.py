@@ -14,7 +14,9 @@ from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.encoding import Recipe
-from m3amba_zoo.splits import load_scene_data
+from m3amba_zoo.splits import leak_note, load_scene_data
+
+TIMM = {"type": "TimmEncoder", "name": "test_efficientnet", "weights": "random", "rgb": (0, 3000)}
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +127,8 @@ def test_pixels_that_no_raster_shows_have_no_features_and_gaps_are_filled():
         (
             {"s2": lambda r: r.select(range(10))},
             {},
-            r"needs B11 \(1614 nm\) of Sentinel-2, but the nearest band, of 's2', is at 945 nm",
+            r"needs B11 \(1614 nm\) of Sentinel-2, but the nearest band, of 's2', is at 945 nm, 669 nm away "
+            "where at most 20 nm are allowed",
         ),
         ({"s1": lambda r: r.select([0])}, {}, r"needs VH of Sentinel-1, but 's1' has VV"),
         (
@@ -142,9 +145,27 @@ def test_pixels_that_no_raster_shows_have_no_features_and_gaps_are_filled():
         ({"s1": lambda r: replace(r, data=np.full_like(r.data, np.inf))}, {}, "infinite values"),
         ({}, {"of": ["dem"]}, "'dem', but the rasters are s2, s1"),
         ({}, {"names": {"s1": ["VV"]}}, "names has 1 for 's1', which has 2 bands"),
-        ({}, {"window": 6}, "6 x 6 pixels cannot be divided into patches of 4 x 4"),
+        ({}, {"window": 6}, "6 x 6 pixels cannot be divided into patches of 4 x 4 .* 4, such as 8"),
         ({}, {"stride": 9}, "window is 8 and stride is 9"),
-        ({}, {"encoder": {"type": "StreamHead", "embed_dim": 2, "num_classes": 2}}, "named sensors"),
+        ({}, {"encoder": {"type": "StreamHead", "embed_dim": 2, "num_classes": 2}}, "is no encoder of bands"),
+        ({}, {"encoder": {**TIMM, "rgb": None}}, r"TimmEncoder needs rgb=\(low, high\)"),
+        ({}, {"encoder": {**TIMM, "rgb": (0, 1)}}, r"'s2' .* takes 0 for black and 1 for white .* rgb=\(\d"),
+        (
+            {"s2": lambda r: replace(r, data=r.data / 1e4)},
+            {"encoder": TIMM},
+            r"'s2' .* are 0.0\d+ to 0.\d+ .* 0 for black and 3000 for white",
+        ),
+        (
+            {"s2": lambda r: replace(r.select([1, 2, 3]), wavelengths=np.array([430.0, 560, 665]))},
+            {"encoder": TIMM},
+            r"needs blue \(490 nm\), but .* is at 430 nm, 60 nm away where at most 50 nm are allowed; "
+            "expected names= of the source, which says which band is blue",
+        ),
+        (
+            {},
+            {"encoder": TIMM, "names": {"s2": {"blue": 12}}},
+            "band 12 for 'blue', but 's2' has bands 0 to 11",
+        ),
     ],
 )
 def test_bad_input_ends_in_one_sentence(change, options, said):
@@ -158,6 +179,23 @@ def test_rasters_without_any_band_of_the_encoder_are_refused():
     rasters = {m: replace(r, bands=(), wavelengths=None) for m, r in sentinel_rasters().items()}
     with pytest.raises(InputError, match="finds none of them: 's2' has 12 bands without names"):
         features(rasters)
+
+
+def test_an_encoder_of_photographs_takes_red_green_and_blue_of_the_scene():
+    s2 = sentinel_rasters()["s2"]
+    found = features({"s2": s2}, encoder=TIMM, stride=8, dtype="float32")
+    encoder = Recipe(TIMM).build_encoder()
+    window = torch.from_numpy(s2.data[[3, 2, 1], :8, :8].astype(np.float32))[None]
+    patches = encoder.patches(window)[0].numpy()
+    assert patches.shape[1:] == (5, 5)
+    of_pixels = [0, 0, 1, 2, 2, 3, 4, 4]  # the patch that holds a pixel's centre
+    np.testing.assert_allclose(found[:, :8, :8], patches[:, of_pixels][:, :, of_pixels], atol=1e-5)
+    camera = replace(s2.select([3, 2, 1]), wavelengths=np.array([620.0, 530, 450]))
+    np.testing.assert_array_equal(features({"rgb": camera}, encoder=TIMM, stride=8, dtype="float32"), found)
+    unknown = replace(s2, wavelengths=None, bands=())
+    named = {"s2": {"red": 3, "green": 2, "blue": 1}}
+    given = features({"s2": unknown}, encoder=TIMM, stride=8, dtype="float32", names=named)
+    np.testing.assert_array_equal(given, found)
 
 
 def files(folder):
@@ -199,6 +237,17 @@ def test_the_data_of_a_run_say_which_encoder_made_the_features():
     assert data.name == "tiny_sentinel"
     of = data.encoded["galileo"]
     assert (len(of.fingerprint), of.read_from) == (64, ("s2", "s1"))
+
+
+@pytest.mark.parametrize("window", [1, 4, 5])
+def test_the_guard_that_removes_the_leak_of_features_is_said(window):
+    source = encoded(source={"type": "tiny_sentinel"})
+    said = leak_note(load_scene_data(source, {"type": "blocks", "size": 6, "guard": 1}), window, ["galileo"])
+    assert f"show {window + 14} x {window + 14} pixels" in said
+    guard = window // 2 + 7
+    assert f"a guard of {guard} pixels removes them" in said
+    split = {"type": "blocks", "size": 16, "guard": guard}
+    assert leak_note(load_scene_data(source, split), window, ["galileo"]) == ""
 
 
 def test_a_name_that_the_scenes_have_is_refused_and_so_is_an_unknown_option():

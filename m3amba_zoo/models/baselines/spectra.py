@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.preprocessor import RasterPreprocessor, data_warning
+from m3amba_zoo.models.pretreatment import constant_features
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits.scene_data import SceneData
@@ -30,7 +31,8 @@ class PixelSpectra:
     """The bands of pixels, averaged over squares, then pretreated like those of the networks.
 
     Attributes:
-        warning: after ``fit``, a sentence on classes without data in a modality; empty if there are none.
+        warning: after ``fit``, a sentence on classes without data in a modality and on features that are
+            constant; empty if there are none.
 
     Args:
         modalities: names of the rasters, in order.
@@ -79,8 +81,10 @@ class PixelSpectra:
                     )
         preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()  # evaluation mode: no augmentation
         pixels, labels = self._raw_of_part(data, "train")
-        self.warning = data_warning(pixels, labels, [entry.name for entry in data.classes])
-        preprocessor.fit(pixels, labels, {modality: data.band_names(modality) for modality in pixels})
+        names = {modality: data.band_names(modality) for modality in pixels}
+        preprocessor.fit(pixels, labels, names, data.encoded)
+        lacking = data_warning(pixels, labels, [entry.name for entry in data.classes])
+        self.warning = "; ".join(filter(None, (lacking, constant_features(pixels, data.encoded))))
         self.preprocessor = preprocessor
         return self._pretreat_pixels(pixels), labels
 

@@ -16,10 +16,9 @@ from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.models.encoders.files import (
     FILE_NAMES,
     RANDOM,
+    fetching,
     hub_file,
     load_network,
-    not_fetched,
-    refuse_offline,
 )
 from m3amba_zoo.models.encoders.image import AUTO, ImageEncoder
 from m3amba_zoo.registry import BACKBONES, MODELS
@@ -49,7 +48,7 @@ class TimmEncoder(ImageEncoder):
 
     def __init__(
         self,
-        name: str,
+        name: str = "",
         weights: str = PRETRAINED,
         seed: int = 0,
         cache_dir: str | None = None,
@@ -58,6 +57,7 @@ class TimmEncoder(ImageEncoder):
     ) -> None:
         import timm
 
+        _check_timm(name)
         network = _seeded(lambda: _timm_network(name), seed)
         if not hasattr(network, "forward_intermediates"):
             raise InputError(
@@ -86,6 +86,7 @@ class TimmEncoder(ImageEncoder):
             rgb=rgb,
             precision=precision,
             weights_file=path,
+            settings={"architecture": name.partition(".")[0]},
         )
 
     def embed(self, image_B3GG: Tensor) -> Tensor:
@@ -122,7 +123,7 @@ class MMPretrainEncoder(ImageEncoder):
 
     def __init__(
         self,
-        backbone: str | Mapping[str, Any],
+        backbone: str | Mapping[str, Any] = "",
         weights: str = PRETRAINED,
         image_size: int = 224,
         seed: int = 0,
@@ -148,6 +149,7 @@ class MMPretrainEncoder(ImageEncoder):
             rgb=rgb,
             precision=precision,
             weights_file=path,
+            settings={"backbone": {key: value for key, value in config.items() if key != "init_cfg"}},
         )
 
     def embed(self, image_B3GG: Tensor) -> Tensor:
@@ -189,6 +191,26 @@ def _length(last: Callable[[Any, Tensor], Tensor], network: nn.Module, size: int
     return given.shape[1 if given.ndim == 4 else 2]
 
 
+def _check_timm(name: str) -> None:
+    """Raise InputError unless this is a model of timm, with close names."""
+    import timm
+
+    examples = "'resnet18.a1_in1k' or 'vit_small_patch14_dinov2.lvd142m'; timm.list_models() names them all"
+    if not name:
+        raise InputError(f"TimmEncoder needs name=, a model of timm such as {examples}")
+    architecture, _, tag = name.partition(".")
+    if architecture not in timm.list_models():
+        hint = close_names(architecture, timm.list_models()) or f"models are {examples}"
+        raise InputError(f"TimmEncoder: timm has no model '{name}'; {hint}")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = ", ".join(timm.list_pretrained(f"{architecture}.*")) or "none"
+        raise InputError(
+            f"TimmEncoder: timm has no weights '{tag}' of '{architecture}'; it has {tags}"
+        ) from error
+
+
 def _timm_network(name: str) -> Any:
     import timm
 
@@ -196,9 +218,6 @@ def _timm_network(name: str) -> Any:
         return timm.create_model(name, num_classes=0, dynamic_img_size=True)  # of a ViT
     except TypeError:
         return timm.create_model(name, num_classes=0)
-    except RuntimeError as error:
-        hint = close_names(name, timm.list_models()) or "timm.list_models() names them"
-        raise InputError(f"TimmEncoder: timm has no model '{name}'; {hint}") from error
 
 
 def _timm_map(network: Any, image: Tensor) -> Tensor:
@@ -212,6 +231,12 @@ def _last(network: nn.Module, image: Tensor) -> Tensor:
 
 def _of_mmpretrain(backbone: str | Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Return the config of a backbone, and where its weights are published."""
+    if not backbone or (not isinstance(backbone, str) and "type" not in backbone):
+        raise InputError(
+            "MMPretrainEncoder needs backbone=, a model of mmpretrain such as 'resnet18_8xb32_in1k' "
+            "(mmpretrain.list_models() names them all) or a config such as dict(type='mmpretrain.ResNet', "
+            "depth=18)"
+        )
     if not isinstance(backbone, str):
         return dict(backbone), None
     from mmpretrain.apis import ModelHub, list_models
@@ -240,11 +265,7 @@ def _downloaded(what: str, address: str | None) -> tuple[Path, str]:
     path = Path(torch.hub.get_dir(), "checkpoints", os.path.basename(address))
     if path.is_file():
         return path, "the cache"
-    command = f"curl -LO {address}"
-    refuse_offline(what, command)
-    try:
+    with fetching(what, f"curl -LO {address}", address):
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(address, str(path), progress=False)
-    except Exception as error:
-        raise not_fetched(what, command, error) from error
     return path, "the network"

@@ -17,10 +17,10 @@ from m3amba_zoo.models.encoders.clip_layouts import names_of, read_clip, tower_o
 from m3amba_zoo.models.encoders.files import (
     FILE_NAMES,
     RANDOM,
+    fetching,
+    hub_file,
     misfit,
     named_file,
-    not_fetched,
-    refuse_offline,
 )
 
 OPENAI = "openai"
@@ -81,11 +81,12 @@ def load_clip(name: str, weights: str, seed: int = 0, cache_dir: str | None = No
     state, quick_gelu = read_clip(found.path, model)
     if found.config:
         quick_gelu = bool(found.config.get("quick_gelu", False))
-    _load_visual(model.visual, state, name, found.path, quick_gelu)
     description = f"{name}, weights {weights} from {found.origin}"
     if note := _mismatch(name, quick_gelu):
         print_log(f"{found.path}: {note}", "current", logging.WARNING)
         description += f"; {note}"
+        model = _untrained(name, seed, quick_gelu)
+    _load_visual(model.visual, state, name, found.path, quick_gelu)
     licence = "MIT" if weights == OPENAI else None
     statistics = _statistics(model, found.config)
     has_text = _load_text(model, state)
@@ -113,7 +114,6 @@ def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
         InputError: if they are not found or cannot be fetched; the message has the command that fetches them.
     """
     import open_clip
-    from huggingface_hub import try_to_load_from_cache
 
     if path := named_file(weights):
         return Found(path, "a file", {})
@@ -124,25 +124,20 @@ def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
             f"CLIP weights '{weights}': neither a file nor a tag of the open_clip model '{name}' "
             f"(tags: {', '.join(tags) or 'none'})"
         )
-    repository, file = os.path.split(config.get("hf_hub", ""))
-    for candidate in filter(None, (file, *FILE_NAMES)) if repository else ():
-        cached = try_to_load_from_cache(repository, candidate, cache_dir=cache_dir)
-        if isinstance(cached, str):
-            return Found(Path(cached), "the cache", config)
     folder = Path(cache_dir) if cache_dir else OPENAI_CACHE.expanduser()
     archive = folder / os.path.basename(config.get("url", ""))
     if archive.is_file():
         return Found(archive, "the cache", config)
-    fetch = f"hf download {repository} {file}".strip() if repository else f"curl -LO {config.get('url')}"
     what = f"CLIP weights '{weights}' of '{name}'"
-    refuse_offline(what, fetch)
-    try:
+    repository, file = os.path.split(config.get("hf_hub", ""))
+    if repository:
+        return Found(*hub_file(what, repository, FILE_NAMES, cache_dir, file), config)
+    with fetching(what, f"curl -LO {config.get('url')}", config.get("url")):
         return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
-    except Exception as error:
-        raise not_fetched(what, fetch, error) from error
 
 
-def _untrained(name: str, seed: int) -> Any:
+def _untrained(name: str, seed: int, quick_gelu: bool | None = None) -> Any:
+    """Build a model with random weights, with OpenAI's activation or not where ``quick_gelu`` says so."""
     import open_clip
 
     root = logging.getLogger()
@@ -151,7 +146,7 @@ def _untrained(name: str, seed: int) -> Any:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return open_clip.create_model(name)
+            return open_clip.create_model(name, **({} if quick_gelu is None else {"quick_gelu": quick_gelu}))
     finally:
         root.setLevel(level)
 
@@ -204,7 +199,7 @@ def _load_text(model: nn.Module, state: Mapping[str, Tensor]) -> bool:
 
 
 def _mismatch(name: str, quick_gelu: bool | None) -> str:
-    """Return a sentence if a model's activation is not the one that its weights were trained with."""
+    """Return what is done if a name's activation is not that of the weights; empty if nothing is."""
     import open_clip
 
     config = open_clip.get_model_config(name) or {}
@@ -214,6 +209,4 @@ def _mismatch(name: str, quick_gelu: bool | None) -> str:
     if "timm_model_name" in vision or isinstance(vision.get("layers"), list):
         return ""  # image towers without GELU, or with timm's
     kinds = ("quick-GELU", "GELU") if quick_gelu else ("GELU", "quick-GELU")
-    other = name + SUFFIX if quick_gelu else name.removesuffix(SUFFIX)
-    hint = f"; name='{other}' has it" if other != name and other in open_clip.list_models() else ""
-    return f"these weights were trained with {kinds[0]}, but '{name}' has {kinds[1]}{hint}"
+    return f"{kinds[0]} is taken, with which these weights were trained, in place of the name's {kinds[1]}"

@@ -7,8 +7,11 @@ length of a feature, h and w rows and columns of patches.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,9 @@ class NeededBand:
         unit: of its values, such as ``reflectance x 10000``, ``dB`` or ``m``; None where any unit will do.
         optional: whether the encoder works without it; the band is then NaN.
         sensor: bands of one sensor are given together or not at all, even if they are optional.
+        tolerance: how far in nm a raster's band may lie from ``wavelength``. The default is for encoders of
+            one sensor: Sentinel-2's B12 differs by 17 nm between its satellites.
+        spread: the values that are black and white to the encoder; None where the unit tells it.
     """
 
     name: str
@@ -37,6 +43,8 @@ class NeededBand:
     unit: str | None = None
     optional: bool = False
     sensor: str = ""
+    tolerance: float = 20.0
+    spread: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,18 @@ class Needs:
 
 
 PSEUDO_RGB = Needs(
-    (NeededBand("red", 665.0), NeededBand("green", 560.0), NeededBand("blue", 490.0)), pseudo_rgb=True
+    tuple(
+        NeededBand(name, wavelength, tolerance=50.0)
+        for name, wavelength in (("red", 665.0), ("green", 560.0), ("blue", 490.0))
+    ),
+    pseudo_rgb=True,
 )
-"""What encoders of photographs need; the wavelengths are those of Sentinel-2's B4, B3 and B2."""
+"""What encoders of photographs need; the wavelengths are those of Sentinel-2's B4, B3 and B2.
+
+Cameras differ more than satellites do: their blue lies between 440 and 500 nm.
+"""
+
+ACTIVATION = re.compile(r"elu|swish|silu|mish|tanh|sigmoid|softplus", re.IGNORECASE)  # in a module's class
 
 
 class _Frozen:
@@ -92,9 +109,10 @@ class Encoder(nn.Module, ABC):
             size.
         needs: what it must be given.
         weights_file: that the weights were read from; None for random ones.
+        settings: that change the features and are in no weight, as JSON values.
 
     Attributes:
-        fingerprint: sha256 of the network's weights, ``(32,)`` uint8.
+        fingerprint: sha256 of the network's weights and settings, ``(32,)`` uint8.
     """
 
     fingerprint: Tensor
@@ -108,6 +126,7 @@ class Encoder(nn.Module, ABC):
         image_size: int | None,
         needs: Needs = PSEUDO_RGB,
         weights_file: Path | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.weights_file = weights_file
@@ -115,7 +134,7 @@ class Encoder(nn.Module, ABC):
         self.feature_dim, self.image_size, self.needs = feature_dim, image_size, needs
         network.eval()  # whose result is no module in mmpretrain
         self._frozen = _Frozen(network.requires_grad_(False))
-        self.register_buffer("fingerprint", fingerprint_of(network))
+        self.register_buffer("fingerprint", fingerprint_of(network, settings or {}))
         print_log(f"encoder: {description}", "current", logging.INFO)
 
     @property
@@ -148,15 +167,27 @@ class Encoder(nn.Module, ABC):
         if stored is not None and not torch.equal(stored.cpu(), self.fingerprint.cpu()):
             raise InputError(
                 f"the checkpoint was trained with another encoder than this one ({self.description}): "
-                "the fingerprints of the weights differ"
+                "the fingerprints of their weights and settings differ"
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def fingerprint_of(network: nn.Module) -> Tensor:
-    """Return the sha256 of a network's weights and their names, ``(32,)`` uint8."""
+def fingerprint_of(network: nn.Module, settings: Mapping[str, Any]) -> Tensor:
+    """Return the sha256 of a network's weights, their names, and settings if any, ``(32,)`` uint8."""
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    if settings:
+        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8).clone()
+
+
+def activations_of(network: nn.Module) -> list[str]:
+    """Return the kinds of a network's activations, such as ``GELU``, which no weight tells."""
+    kinds = set()
+    for module in network.modules():
+        kind, variant = type(module).__name__, getattr(module, "approximate", "none")
+        if ACTIVATION.search(kind) and not any(module.children()):
+            kinds.add(f"{kind}({variant})" if variant in ("tanh", True) else kind)
+    return sorted(kinds)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from torch import Tensor, nn
 
@@ -16,6 +19,8 @@ from m3amba_zoo.models.weights import read_checkpoint, read_plain, require_plain
 from m3amba_zoo.reading import library_errors, read_json
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
+PATIENCE = 10.0  # s that a server has for its first answer
+HUB_OFFLINE = "HF_HUB_OFFLINE"  # of huggingface_hub
 RANDOM = "random"  # in place of a file: an untrained network
 INDEX = ".index.json"
 # the names of weights in a folder or a repository, best first
@@ -88,47 +93,66 @@ def misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     return f"'{left}' has no place in it" if left else ""
 
 
-def hub_file(what: str, repository: str, names: Sequence[str], cache_dir: str | None) -> tuple[Path, str]:
+def hub_file(
+    what: str, repository: str, names: Sequence[str], cache_dir: str | None, file: str = ""
+) -> tuple[Path, str]:
     """Return a file of a Hugging Face repository and its origin: the cache, else the network.
+
+    One request, which is not repeated, tells what the repository has.
 
     Args:
         what: it is, for messages.
         repository: such as ``timm/resnet18.a1_in1k``.
         names: of the file, best first.
         cache_dir: of huggingface_hub; None for its default.
+        file: its name where it is known, before all others.
 
     Raises:
         InputError: if it is not in the cache and cannot be fetched; the message has the command that does.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, model_info, try_to_load_from_cache
 
+    names = tuple(filter(None, (file, *names)))
     for name in names:
         cached = try_to_load_from_cache(repository, name, cache_dir=cache_dir)
         if isinstance(cached, str):
             return Path(cached), "the cache"
-    refuse_offline(what, f"hf download {repository}")
-    for name in names:
-        try:
-            return Path(hf_hub_download(repository, name, cache_dir=cache_dir)), "the network"
-        except Exception as error:
-            failure = error
-    raise not_fetched(what, f"hf download {repository}", failure) from failure
+    with fetching(what, f"hf download {repository} {file}".strip()):
+        there = {sibling.rfilename for sibling in model_info(repository, timeout=PATIENCE).siblings or ()}
+        name = next((name for name in names if name in there), "")
+        if not name:
+            raise FileNotFoundError(f"{repository} has none of {', '.join(names)}")
+        return Path(hf_hub_download(repository, name, cache_dir=cache_dir)), "the network"
 
 
-def refuse_offline(what: str, command: str) -> None:
-    """Raise InputError if the network is forbidden; ``command`` fetches the weights elsewhere."""
-    if is_offline():
+@contextmanager
+def fetching(what: str, command: str, address: str | None = None) -> Iterator[None]:
+    """Turn what fails while weights are fetched into one sentence; refuse where the network is forbidden.
+
+    Args:
+        what: is fetched.
+        command: that fetches it elsewhere.
+        address: whose server is asked first whether it is there; libraries may wait for it without an end.
+
+    Raises:
+        InputError: if the network is forbidden, there is no answer, or the block fails.
+    """
+    forbidden = OFFLINE_VARIABLE if is_offline() else HUB_OFFLINE
+    if is_offline() or os.environ.get(HUB_OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE"):
         raise InputError(
-            f"{what} are not in the cache and {OFFLINE_VARIABLE}=1 forbids fetching them; {_advice(command)}"
+            f"{what} are not in the cache and {forbidden}={os.environ[forbidden]} forbids fetching them; "
+            f"{_advice(command)}"
         )
-
-
-def not_fetched(what: str, command: str, error: Exception) -> InputError:
-    """Return the error for weights that could not be fetched."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return InputError(
-        f"{what} are not in the cache and could not be fetched ({reason[:200]}); {_advice(command)}"
-    )
+    try:
+        if address is not None:
+            with suppress(HTTPError), urlopen(Request(address, method="HEAD"), timeout=PATIENCE):
+                pass
+        yield
+    except Exception as error:  # of many kinds, by what fails
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{what} are not in the cache and could not be fetched ({reason[:200]}); {_advice(command)}"
+        ) from error
 
 
 def _advice(command: str) -> str:

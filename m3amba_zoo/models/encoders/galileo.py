@@ -121,6 +121,12 @@ class GalileoEncoder(Encoder):
             image_size=None,
             needs=Needs(BANDS, month=True, metres=True),
             weights_file=file,
+            # what is usual is not in it, so that the trainings of before there were settings are known
+            settings={
+                name: value
+                for name, (value, usual) in {"patch": (patch, 2), "month": (month, 6)}.items()
+                if value != usual
+            },
         )
         self.patch, self.month = patch, month
 
@@ -144,7 +150,8 @@ class GalileoEncoder(Encoder):
         if rows % self.patch or columns % self.patch:
             raise InputError(
                 f"a window of {rows} x {columns} pixels cannot be divided into patches of {self.patch} x "
-                f"{self.patch} (GalileoEncoder's patch); a multiple of {self.patch} is expected"
+                f"{self.patch} (GalileoEncoder's patch); expected a multiple of {self.patch}, such as "
+                f"{-(-max(rows, columns) // self.patch) * self.patch}"
             )
         metres = METRES if metres is None else metres
         if month is None:

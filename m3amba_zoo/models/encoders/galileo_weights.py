@@ -11,10 +11,10 @@ from safetensors import safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.encoders.files import named_file, read_tensors
+from m3amba_zoo.models.encoders.files import hub_file, named_file, read_tensors
 from m3amba_zoo.models.encoders.galileo_network import GalileoNetwork, GalileoSize
 from m3amba_zoo.reading import library_errors
-from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
+from m3amba_zoo.system import WEIGHTS_VARIABLE
 
 RANDOM = "random"
 SIZES = {"nano": GalileoSize(128, 4, 8), "tiny": GalileoSize(192, 12, 3), "base": GalileoSize(768, 12, 12)}
@@ -118,28 +118,13 @@ def _find(weights: str, cache_dir: str | None) -> tuple[Path, str]:
     for candidate in _candidates(weights):
         if path := named_file(candidate):
             return path, "a file"
-    expected = f"expected a file, {', '.join(SIZES)}, or weights='{RANDOM}' for an untrained encoder"
     if weights not in SIZES:
         raise InputError(
-            f"Galileo's weights '{weights}': no such file, also not in ${WEIGHTS_VARIABLE}; {expected}"
+            f"Galileo's weights '{weights}': no such file, also not in ${WEIGHTS_VARIABLE}; expected a file, "
+            f"{', '.join(SIZES)}, or weights='{RANDOM}' for an untrained encoder"
         )
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-    file = f"models/{weights}/encoder.pt"
-    cached = try_to_load_from_cache(REPOSITORY, file, cache_dir=cache_dir)
-    if isinstance(cached, str):
-        return Path(cached), "the cache"
-    what = f"Galileo's weights '{weights}' are neither in ${WEIGHTS_VARIABLE} nor in the cache"
-    if is_offline():
-        raise InputError(f"{what}, and {OFFLINE_VARIABLE}=1 forbids fetching them; {expected}")
-    try:
-        return Path(hf_hub_download(REPOSITORY, file, cache_dir=cache_dir)), "the network"
-    except Exception as error:  # of many kinds, by what fails
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{what}, and could not be fetched ({reason[:200]}); `hf download {REPOSITORY} {file}` fetches "
-            f"them where there is a network; {expected}"
-        ) from error
+    what = f"Galileo's weights '{weights}'"
+    return hub_file(what, REPOSITORY, (), cache_dir, f"models/{weights}/encoder.pt")
 
 
 def _candidates(weights: str) -> Iterator[Path]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.encoders.encoder import PSEUDO_RGB, Encoder
+from m3amba_zoo.models.encoders.encoder import PSEUDO_RGB, Encoder, Needs, activations_of
 
 AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
 
@@ -30,11 +31,14 @@ class ImageEncoder(Encoder):
         image_size: G, of the network's training.
         mean, std: of the three bands of the network's training, in the range 0 to 1.
         rgb: None takes images that somebody made of any bands. ``(low, high)`` takes red, green and blue of
-            the scene itself, found by their wavelengths, in windows of any size: values from ``low`` to
-            ``high`` become 0 to 1, then mean 0 and deviation 1 by ``mean`` and ``std``, and the window is
-            resized to ``image_size``. Nothing trains before such an encoder, and its features can be kept.
+            the scene itself, found by their wavelengths or names, in windows of any size: values from ``low``
+            to ``high``, in the unit that the raster has, become 0 to 1, then mean 0 and deviation 1 by
+            ``mean`` and ``std``, and the window is resized to ``image_size``. Nothing trains before such an
+            encoder, and its features can be kept.
         precision: ``float32``; ``bfloat16``, in which matrices are multiplied; or ``auto``: bfloat16 on GPUs
             that have it, float32 elsewhere.
+        settings: of a subclass that change its features and are in no weight, as JSON values, for the
+            fingerprint. Mean, deviation, ``rgb``, ``image_size`` and the activations are in it without them.
 
     Raises:
         InputError: if ``rgb`` or ``precision`` is something else.
@@ -52,6 +56,7 @@ class ImageEncoder(Encoder):
         rgb: Sequence[float] | None = None,
         precision: str = AUTO,
         weights_file: Path | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         if precision not in (AUTO, FLOAT32, BFLOAT16):
             raise InputError(
@@ -60,14 +65,26 @@ class ImageEncoder(Encoder):
             )
         if rgb is not None and not (len(rgb) == 2 and rgb[0] < rgb[1]):
             raise InputError(f"{type(self).__name__}: rgb is {list(rgb)}, expected [low, high] or None")
+        needs = PSEUDO_RGB
+        if rgb is not None:
+            spread = (float(rgb[0]), float(rgb[1]))
+            needs = Needs(tuple(replace(band, spread=spread) for band in needs.bands))
         super().__init__(
             network,
             description,
             licence,
             feature_dim,
             image_size=None if rgb else image_size,
-            needs=replace(PSEUDO_RGB, pseudo_rgb=rgb is None),
+            needs=needs,
             weights_file=weights_file,
+            settings={
+                "mean": list(mean),
+                "std": list(std),
+                "image_size": image_size,
+                "rgb": None if rgb is None else list(rgb),
+                "activations": activations_of(network),
+                **(settings or {}),
+            },
         )
         self.side, self.rgb, self.precision = image_size, rgb, precision
         self.mean, self.std = tuple(mean), tuple(std)

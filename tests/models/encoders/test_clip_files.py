@@ -17,7 +17,7 @@ from m3amba_zoo.models.torchscript import read_torchscript
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
 def test_every_layout_gives_the_tower_that_was_written(layout, tmp_path):
-    config = write_config(tmp_path)
+    config = write_config(tmp_path, quick_gelu=layout is torchscript)  # which is OpenAI's
     model = model_of(config)
     image, text = torch.randn(2, 3, 32, 32), torch.randint(0, 64, (2, 8))
     images, texts = model.encode_image(image), model.encode_text(text)
@@ -68,18 +68,23 @@ def test_the_name_of_another_architecture_has_its_activation(tmp_path):
         ClipImageEncoder(str(config), str(archive))
 
 
-def test_the_activation_that_weights_were_trained_with_is_noticed(tmp_path):
+def test_the_activation_that_weights_were_trained_with_is_taken_and_said(tmp_path):
     plain, quick = write_config(tmp_path), write_config(tmp_path, "ViT-tiny-test-quickgelu", quick_gelu=True)
-    model_of(quick)
-    archive = torchscript(model_of(plain), tmp_path)
-    assert "with quick-GELU, but 'ViT-tiny-test' has GELU; name='ViT-tiny-test-quickgelu'" in (
-        ClipImageEncoder(str(plain), str(archive)).description
+    image = torch.randn(2, 3, 32, 32)
+    archive = torchscript(model_of(quick), tmp_path)
+    named, other = (ClipImageEncoder(str(name), str(archive)) for name in (quick, plain))
+    assert "GELU" not in named.description
+    assert "quick-GELU is taken, with which these weights were trained, in place of the name's GELU" in (
+        other.description
     )
-    assert "GELU" not in ClipImageEncoder(str(quick), str(archive)).description
+    assert torch.equal(other(image), named(image))
+    assert torch.equal(other.fingerprint, named.fingerprint)
     file = hugging_face(model_of(plain), tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"vision_config": {"hidden_act": "gelu"}}))
-    assert "with GELU, but" in ClipImageEncoder(str(quick), str(file)).description
-    assert "GELU" not in ClipImageEncoder(str(plain), str(file)).description
+    named, other = (ClipImageEncoder(str(name), str(file)) for name in (plain, quick))
+    assert "GELU" not in named.description
+    assert "; GELU is taken" in other.description
+    assert torch.equal(other(image), named(image))
 
 
 def test_a_part_that_is_absent_is_named(tmp_path):

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_clip import write_config
 
 from m3amba_zoo.config.shipped import SHIPPED
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import ImageEncoder
+from m3amba_zoo.models.encoders import clip_loading
+from m3amba_zoo.models.encoders.encoder import fingerprint_of
 from m3amba_zoo.registry import BACKBONES, MODELS
 
 VIT = {"embed_dims": 32, "num_layers": 1, "num_heads": 2, "feedforward_channels": 64}
@@ -157,7 +160,14 @@ def test_m3amba_trains_around_it(config):
             {"type": "TimmEncoder", "name": "resnet19"},
             "timm has no model 'resnet19'; did you mean 'resnet18'",
         ),
+        (
+            {"type": "TimmEncoder", "name": "resnet18.a1_in2k"},
+            "no weights 'a1_in2k' of 'resnet18'; it has .*resnet18.a1_in1k",
+        ),
+        ({"type": "TimmEncoder", "name": "hf-hub:timm/resnet18"}, "timm has no model 'hf-hub:timm/resnet18'"),
+        ({"type": "TimmEncoder"}, "TimmEncoder needs name=, a model of timm such as 'resnet18.a1_in1k'"),
         ({"type": "MMPretrainEncoder", "backbone": "resnet19"}, "mmpretrain has no model 'resnet19'"),
+        ({"type": "MMPretrainEncoder"}, "MMPretrainEncoder needs backbone=, a model of mmpretrain such as"),
         (
             {"type": "TimmEncoder", "name": "test_vit"},
             r"OFFLINE=1 forbids.*hf download timm/test_vit\.r160_in1k",
@@ -173,3 +183,56 @@ def test_names_that_are_unknown_or_not_here(config, expected, monkeypatch, tmp_p
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(InputError, match=expected):
         BACKBONES.build(config)
+
+
+NAMED = (
+    {"type": "ClipImageEncoder", "name": "ViT-B-32"},
+    {"type": "GalileoEncoder"},
+    {"type": "TimmEncoder", "name": "test_vit"},
+)
+
+
+def test_a_network_that_does_not_answer_is_asked_once(monkeypatch, tmp_path):
+    asked = []
+
+    def no_answer(repository, timeout):
+        asked.append((repository, timeout))
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.model_info", no_answer)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", None)  # which repeats what fails
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("M3AMBA_WEIGHTS", raising=False)
+    monkeypatch.setattr(clip_loading, "OPENAI_CACHE", tmp_path)
+    for config in NAMED:
+        with pytest.raises(InputError, match=r"could not be fetched \(no route to host\); .*hf download"):
+            BACKBONES.build({**config, "cache_dir": str(tmp_path)})
+    assert [timeout for _, timeout in asked] == [10.0] * len(NAMED)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for config in NAMED:
+        with pytest.raises(InputError, match=r"HF_HUB_OFFLINE=1 forbids fetching them; .*hf download"):
+            BACKBONES.build({**config, "cache_dir": str(tmp_path)})
+    assert len(asked) == len(NAMED)
+
+
+def test_the_fingerprint_has_what_changes_features_and_is_in_no_weight(tmp_path):
+    timm, vit = ENCODERS["timm CNN"], ENCODERS["mmpretrain ViT"]
+    galileo = {"type": "GalileoEncoder", "size": {"dim": 32, "depth": 1, "heads": 2}}
+    gelu, quick = (
+        {"type": "ClipImageEncoder", "name": str(write_config(tmp_path, f"tower-{quick}", quick))}
+        for quick in (False, True)
+    )
+    for one, other in (
+        (gelu, quick),
+        (timm, {**timm, "rgb": (0, 1)}),
+        ({**timm, "rgb": (0, 2)}, {**timm, "rgb": (0, 1)}),
+        (vit, {**vit, "image_size": 48}),
+        (galileo, {**galileo, "patch": 4}),
+        (galileo, {**galileo, "month": 1}),
+    ):
+        first, second = (BACKBONES.build({"weights": "random", **config}) for config in (one, other))
+        weights = [fingerprint_of(encoder.network, {}) for encoder in (first, second)]
+        assert torch.equal(*weights)
+        assert not torch.equal(first.fingerprint, second.fingerprint), other
+    usual = BACKBONES.build({"weights": "random", **galileo})
+    assert torch.equal(usual.fingerprint, fingerprint_of(usual.network, {}))  # as it was before settings were
