@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -61,11 +61,18 @@ class ZooRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Freeze what the config says, then wrap the model for several processes.
 
-        The wrapper asks which parameters are trained. On CPUs it must not get MMEngine's device ids.
+        The wrapper asks which parameters are trained. On CPUs it must not get MMEngine's device ids; what
+        ``model_wrapper_cfg`` and ``find_unused_parameters`` say holds there, too.
         """
         freeze(model, self.cfg.get(FREEZE))
         if self.distributed and not torch.cuda.is_available():
-            return MMDistributedDataParallel(module=model, broadcast_buffers=False)
+            unused = self.cfg.get("find_unused_parameters", False)
+            default = {"broadcast_buffers": False, "find_unused_parameters": unused}
+            wrapper = {
+                "type": "MMDistributedDataParallel",
+                **(default if model_wrapper_cfg is None else model_wrapper_cfg),
+            }
+            return MODEL_WRAPPERS.build(wrapper, default_args={"module": model})
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:

@@ -79,8 +79,9 @@ class PixelSpectra:
                     )
         preprocessor = RasterPreprocessor(bands, self.pretreatment).eval()  # evaluation mode: no augmentation
         pixels, labels = self._raw_of_part(data, "train")
-        self.warning = data_warning(pixels, labels, [entry.name for entry in data.classes])
-        preprocessor.fit(pixels, labels, {modality: data.band_names(modality) for modality in pixels})
+        names = {modality: data.band_names(modality) for modality in pixels}
+        self.warning = data_warning(pixels, labels, [entry.name for entry in data.classes], names)
+        preprocessor.fit(pixels, labels, names)
         self.preprocessor = preprocessor
         return self._pretreat_pixels(pixels), labels
 
