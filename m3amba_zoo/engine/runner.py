@@ -22,6 +22,7 @@ from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import durable_file, load_into
 from m3amba_zoo.engine.console import ConsoleHandler
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from m3amba_zoo.engine.saved_state import check_resumable, check_states
 from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import read_checkpoint
@@ -157,7 +158,11 @@ class ZooRunner(Runner):
                 f"{filename}: holds weights only, --resume needs a checkpoint that training wrote "
                 "(epoch_*.pth)"
             )
+        if self._resume:
+            check_resumable(self, checkpoint, filename)
         load_into(self, checkpoint, filename)
+        if self._resume:
+            check_states(self, checkpoint, filename)
         return checkpoint
 
     @master_only
