@@ -1,7 +1,7 @@
 """Checks that a training can go on from what a checkpoint holds beside the weights.
 
-Without them a file that somebody changed, or an earlier version wrote, ends in a traceback of torch or MMEngine,
-or, worse, in a training that goes on from nothing and says that it has resumed.
+Without them a file that somebody changed, or an earlier version wrote, ends in a traceback of torch or
+MMEngine, or, worse, in a training that goes on from nothing and says that it has resumed.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _fault_of_optimizer(optimizer: torch.optim.Optimizer, saved: Any, has_steppe
             shape = getattr(value, "shape", None)
             wants = torch.empty_like(by_index[index]) if shape == PROBE else value
             if key not in entry or not (shape not in (PROBE, ()) or _alike(entry[key], wants)):
-                return f"the optimiser's '{key}' of parameter {index} is absent, of another shape or not a number"
+                return f"the optimiser's '{key}' of parameter {index} is absent or does not fit"
     return ""
 
 

@@ -189,8 +189,8 @@ def data_warning(
                 found.append(f"'{modality}' at {have} of {count} training pixels of '{name}'")
     sentences = [f"next to no data of a class in a modality: {'; '.join(found)}"] if found else []
     far = [
-        f"{count} of {len(labels)} training pixels have {value:g} in band {name} of '{modality}', whose other "
-        f"values range about from {low:g} to {high:g}: if it means missing, it is to be marked as nodata"
+        f"{count} of {len(labels)} training pixels have {value:g} in band {name} of '{modality}', whose "
+        f"other values range about from {low:g} to {high:g}: if it means missing, mark it as nodata"
         for modality, bands in pixels.items()
         for name, band in zip(names[modality], bands.T, strict=True)
         for value, count, low, high in _far_value(band)
@@ -200,7 +200,7 @@ def data_warning(
 
 
 def _far_value(band: NDArray[np.float32]) -> Iterator[tuple[float, int, float, float]]:
-    """Yield the farthest of the values that lie apart from all others of a band, how many, and their range."""
+    """Yield the farthest value of those that lie apart from all others of a band, how many, and the range."""
     values = band[~np.isnan(band)]
     if not len(values):
         return

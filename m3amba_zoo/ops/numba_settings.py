@@ -1,7 +1,7 @@
 """Keeps numba from the settings in a file ``.numba_config.yaml`` of the working directory.
 
-A stranger's folder of rasters may hold one: it can name a folder of compiled functions, which numba unpickles.
-What environment variables say (``NUMBA_*``) holds.
+A stranger's folder of rasters may hold one: it can name a folder of compiled functions, which numba
+unpickles. What environment variables say (``NUMBA_*``) holds.
 """
 
 from __future__ import annotations

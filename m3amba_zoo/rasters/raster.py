@@ -134,10 +134,10 @@ class Raster:
         return column.floats()[:, :, 0].T
 
     def check_finite(self, modality: str, first_row: int = 0) -> None:
-        """Raise InputError if a value that is not missing is infinite or very large, with the first such band.
+        """Raise InputError if a value that is not missing is infinite or very large, with the first band.
 
-        Its square would be infinite in float32, and with it the deviation of the band. Nothing measured is so
-        large: it is a mark of missing values that the file does not declare.
+        The square of such a value is infinite in float32, and with it the deviation of the band. Nothing
+        measured is so large: it is a mark of missing values that the file does not declare.
 
         ``first_row`` is the number of the first row in its file.
         """

@@ -22,7 +22,7 @@ CASES = {
     "odd groups": (("optimizer", "param_groups"), ["x"], "no list of groups with their 'params'"),
     "odd rate": (LR, "x", "'optimizer' has lr 'x', where"),
     "no rate": (LR, float("nan"), "'optimizer' has lr nan, where"),
-    "no moment": (("optimizer", "state", 0, "exp_avg"), None, "'exp_avg' of parameter 0 is absent"),
+    "no moment": (("optimizer", "state", 0, "exp_avg"), None, "'exp_avg' of parameter 0 is absent or"),
     "other moment": (("optimizer", "state", 0, "exp_avg"), torch.zeros(1, 7), "'exp_avg' of parameter 0"),
     "odd count": (("optimizer", "state", 0, "step"), "x", "'step' of parameter 0"),
     "other index": (("optimizer", "state", 99_999), {}, "has 99999, which is no parameter"),
