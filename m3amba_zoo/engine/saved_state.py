@@ -23,6 +23,7 @@ from m3amba_zoo.engine.position import GENERATORS, GRADIENTS, POSITION
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import check_fit, require_plain
 
+HUB = ("log_scalars", "runtime_info", "resumed_keys")
 EMA, IN_EMA = "ema_state_dict", "module."  # MMEngine's EMAHook
 PROBE = (3, 5)  # no parameter's shape: what has it in an example, has the parameter's shape elsewhere
 
@@ -42,7 +43,9 @@ def check_resumable(runner: Runner, checkpoint: Mapping[str, Any], path: str | P
         groups = part["param_groups"]
         if not all(isinstance(one, Mapping) and isinstance(one.get("params"), list) for one in groups):
             raise InputError(f"{path}: 'optimizer.param_groups' is no list of groups with their 'params'")
-    for name, history in checkpoint["message_hub"].get("log_scalars", {}).items():
+    if lacking := [part for part in HUB if part not in checkpoint["message_hub"]]:
+        raise InputError(f"{path}: 'message_hub' has no '{lacking[0]}'")
+    for name, history in checkpoint["message_hub"]["log_scalars"].items():
         values = [history.get(key) for key in ("values", "counts")] if isinstance(history, Mapping) else []
         tensors = [value for value in values if isinstance(value, Tensor) and value.ndim == 1]
         if len(tensors) < 2 or len(tensors[0]) != len(tensors[1]):

@@ -88,7 +88,8 @@ def read_checkpoint(
     for key, limit in {"epoch": math.inf, "iter": math.inf, "seed": LARGEST_SEED}.items():
         value = checkpoint.get("meta", {}).get(key)
         if value is not None and not 0 <= value <= limit:
-            raise InputError(f"{path}: 'meta.{key}' is {value}, expected 0 to {limit}")
+            wanted = "0 or more" if limit == math.inf else f"0 to {limit}"
+            raise InputError(f"{path}: 'meta.{key}' is {value}, expected {wanted}")
     # MMEngine would run the text under `config` as Python
     checkpoint["meta"] = {key: value for key, value in checkpoint.get("meta", {}).items() if key != "config"}
     return checkpoint

@@ -28,6 +28,7 @@ CASES = {
     "other index": (("optimizer", "state", 99_999), {}, "has 99999, which is no parameter"),
     "no schedule": (("param_schedulers",), [], "not the state of this config's 1 schedules"),
     "odd schedule": (("param_schedulers", 0, "last_step"), "x", "not the state of this config's"),
+    "no histories": (("message_hub",), {}, "'message_hub' has no 'log_scalars'"),
     "odd history": (("message_hub", "log_scalars", "train/loss"), {"values": None}, "loss' is no history"),
     "late": (("meta", "epoch"), 10**9, "'meta.epoch' is 1000000000, expected 0 to 2"),
     "far": (("meta", "iter"), 10**9, "'meta.iter' is 1000000000, expected 0 to 4"),
