@@ -12,11 +12,12 @@ import io
 import json
 import math
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -26,6 +27,7 @@ from m3amba_zoo.errors import InputError, one_line
 
 _ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = tuple(str(_ROOT / name) + os.sep for name in ("m3amba_zoo", "workshop"))
+AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # Windows opens a pipe without waiting
 DEFECTS = (
     NameError, AttributeError, AssertionError, NotImplementedError, TypeError, LookupError, ZeroDivisionError
 )  # fmt: skip
@@ -67,14 +69,41 @@ def read_bytes(path: str | Path) -> bytes:
     """Read a plain file.
 
     Raises:
-        InputError: if it is absent, no plain file (a pipe would be waited for) or cannot be read.
+        InputError: if it is absent, no plain file or cannot be read.
     """
-    with library_errors(path, "cannot be read"):
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise InputError(
-                f"{path}: is {'a folder' if os.path.isdir(path) else 'a device'}, expected a file"
-            )
-        return Path(path).read_bytes()
+    with library_errors(path, "cannot be read"), open_plain(path) as stream:
+        return stream.read()
+
+
+def open_plain(path: str | Path, name: str = "") -> BinaryIO:
+    """Open a plain file to read its bytes. Nothing is waited for, as a pipe would be.
+
+    Args:
+        path: of the file, or of a link to it.
+        name: of it in messages; default its path.
+
+    Raises:
+        InputError: if it is a folder, pipe, socket or device.
+        OSError: if it is absent or cannot be read.
+    """
+    _require_plain(os.stat(path).st_mode, name or path)  # the kind of what cannot be opened at all
+    stream: BinaryIO = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - it is the caller's
+    try:
+        _require_plain(os.fstat(stream.fileno()).st_mode, name or path)  # it may be another file by now
+    except InputError:
+        stream.close()
+        raise
+    return stream
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | AT_ONCE)
+
+
+def _require_plain(mode: int, name: object) -> None:
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{name}: is a {kinds.get(stat.S_IFMT(mode), 'device')}, expected a file")
 
 
 def read_json(path: str | Path, what: str = "damaged, not JSON", content: bytes | None = None) -> Any:

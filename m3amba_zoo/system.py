@@ -17,6 +17,7 @@ import platformdirs
 import psutil
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.reading import open_plain
 
 # glibc's names and numbers (mallopt(3))
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
@@ -162,9 +163,9 @@ def same_file(one: str | Path, other: str | Path) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """Return a file's sha256, 64 hexadecimal digits; raises OSError."""
+    """Return a file's sha256, 64 hexadecimal digits; raises as ``open_plain``."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         while chunk := stream.read(2**20):
             digest.update(chunk)
     return digest.hexdigest()

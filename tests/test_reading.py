@@ -51,7 +51,7 @@ def test_what_is_not_json_is_refused(tmp_path, content, expected):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.json")
-    with pytest.raises(InputError, match=r"a\.json: is a device"):
+    with pytest.raises(InputError, match=r"a\.json: is a pipe, expected a file"):
         read_json(tmp_path / "a.json")
 
 

@@ -128,3 +128,19 @@ def test_nothing_is_imported_from_the_working_directory(tmp_path, elsewhere):
     listing = [sys.executable, str(TOOLS / "train.py"), "m3amba_demo", "--cfg-options", "source.type=evil"]
     done = subprocess.run(listing, capture_output=True, text=True, check=False)
     assert (done.returncode, "no source is registered as 'evil'" in done.stderr) == (2, True), done.stderr
+
+
+def test_numba_does_not_read_the_settings_of_the_working_directory(tmp_path):
+    """They may name a folder of compiled functions, which numba unpickles."""
+    (tmp_path / "rasters").mkdir()
+    (tmp_path / "rasters/.numba_config.yaml").write_text("cache_dir: evil\ndisable_jit: 1\n")
+    (tmp_path / "tell.py").write_text(
+        "from m3amba_zoo.ops import backends\n"
+        "print(backends())\n"
+        "from numba.core import config\n"
+        "config.reload_config()\n"
+        "print([config.CACHE_DIR, config.DISABLE_JIT])\n"
+    )
+    tell = [sys.executable, str(tmp_path / "tell.py")]
+    done = subprocess.run(tell, cwd=tmp_path / "rasters", capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "['', 0]"

@@ -14,7 +14,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m3amba_zoo.errors import InputError, close_names, one_line
+from m3amba_zoo.errors import InputError, close_names, one_line, printable
 from m3amba_zoo.locks import BusyError, work_dir_lock
 from m3amba_zoo.system import sweep
 
@@ -290,10 +290,10 @@ def print_written(runner: Runner, before: Stamps) -> None:
 
 
 def print_line(line: str) -> None:
-    """Print a line as it is: without markup, colours or line breaks."""
+    """Print a line as it is: without markup, colours, line breaks or codes that a terminal obeys."""
     from rich import get_console
 
-    get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+    get_console().print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _is_main_process() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def go_on(runner: Runner, checkpoint: dict[str, Any], extend: bool) -> None:
     """
     path, meta = resumed_file(runner), checkpoint["meta"]
     check_classes(runner, meta, path, RENAME_LATER)
-    before = meta.get(DECIDED_BY) or _written_beside(path, runner.world_size)
+    before = _said(meta, path) or _written_beside(path, runner.world_size)
     changed = _changed(before, decided_by(runner)) if before else None
     if changed == {}:
         if extend:
@@ -117,7 +118,7 @@ def check_tested(runner: Runner, meta: Mapping[str, Any], path: str | Path) -> N
     Raises:
         InputError: if the config is not the one of the training, so that its hash would be a wrong one.
     """
-    before = meta.get(DECIDED_BY)
+    before = _said(meta, path)
     if before is None:
         return
     changed = _changed({**before, "processes": runner.world_size}, decided_by(runner))
@@ -126,6 +127,23 @@ def check_tested(runner: Runner, meta: Mapping[str, Any], path: str | Path) -> N
         raise InputError(
             f"{path}: {_told(changed)}; test it with the config of its training, which its work dir holds"
         )
+
+
+def _said(meta: Mapping[str, Any], path: str | Path) -> dict[str, Any] | None:
+    """Return what a checkpoint says that decided it; None if it says nothing.
+
+    Raises:
+        InputError: if it says so in another way than a training.
+    """
+    before = meta.get(DECIDED_BY)
+    if not before:
+        return None
+    config = None
+    with suppress(ValueError, RecursionError):
+        config = json.loads(before.get("config", ""))
+    if not isinstance(config, dict) or "processes" not in before:
+        raise InputError(f"{path}: 'meta.{DECIDED_BY}' does not hold the config that decided the weights")
+    return dict(before)
 
 
 def _told(changed: Mapping[str, tuple[Any, Any]]) -> str:

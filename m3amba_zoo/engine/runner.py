@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner import EpochBasedTrainLoop as MMEngineEpochLoop
 from torch import nn
@@ -23,6 +23,7 @@ from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import durable_file, load_into
 from m3amba_zoo.engine.console import ConsoleHandler
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from m3amba_zoo.engine.saved_state import check_resumable, check_states
 from m3amba_zoo.engine.schedule import without_long_warm_up
 from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen
 from m3amba_zoo.errors import InputError
@@ -63,11 +64,18 @@ class ZooRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Freeze what the config says, then wrap the model for several processes.
 
-        The wrapper asks which parameters are trained. On CPUs it must not get MMEngine's device ids.
+        The wrapper asks which parameters are trained. On CPUs it must not get MMEngine's device ids; what
+        ``model_wrapper_cfg`` and ``find_unused_parameters`` say holds there, too.
         """
         freeze(model, self.cfg.get(FREEZE))
         if self.distributed and not torch.cuda.is_available():
-            return MMDistributedDataParallel(module=model, broadcast_buffers=False)
+            unused = self.cfg.get("find_unused_parameters", False)
+            default = {"broadcast_buffers": False, "find_unused_parameters": unused}
+            wrapper = {
+                "type": "MMDistributedDataParallel",
+                **(default if model_wrapper_cfg is None else model_wrapper_cfg),
+            }
+            return MODEL_WRAPPERS.build(wrapper, default_args={"module": model})
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
@@ -158,7 +166,11 @@ class ZooRunner(Runner):
                 f"{filename}: holds weights only, --resume needs a checkpoint that training wrote "
                 "(epoch_*.pth)"
             )
+        if self._resume:
+            check_resumable(self, checkpoint, filename)
         load_into(self, checkpoint, filename)
+        if self._resume:
+            check_states(self, checkpoint, filename)
         return checkpoint
 
     @master_only

@@ -22,7 +22,7 @@ from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.posterior import Posterior
-from m3amba_zoo.models.preprocessor import RasterPreprocessor, data_warning
+from m3amba_zoo.models.preprocessor import FAR, RasterPreprocessor, data_warning
 from m3amba_zoo.models.pretreatment import constant_features
 from m3amba_zoo.models.weight_decay import decays
 from m3amba_zoo.models.weights import matching_names
@@ -85,7 +85,7 @@ class FitPreprocessorHook(Hook):
                 frequencies = dataset.label_frequencies(getattr(model, "margin", 0))
                 posterior.fit(pixels, labels, frequencies, names, features)
             runner.logger.info(f"pretreatment fitted on {len(labels)} training pixels")
-            lacking = data_warning(pixels, labels, [entry.name for entry in data.classes])
+            lacking = data_warning(pixels, labels, [entry.name for entry in data.classes], names)
             for warning in filter(None, (lacking, constant_features(pixels, features))):
                 runner.logger.warning(warning)
 
@@ -113,10 +113,33 @@ class FiniteLossHook(Hook):
         learning = runner.optim_wrapper.get_lr()  # several optimisers have "<name>.lr" each
         groups = [group for name, group in learning.items() if name.rpartition(".")[2] == "lr"]
         rates = ", ".join(f"{rate:g}" for group in groups for rate in group)
+        advice = f"a smaller optim_wrapper.optimizer.lr (now {rates}) or clip_grad may help"
         raise InputError(
             f"the loss is not finite in epoch {runner.epoch + 1}, iteration {batch_idx + 1} ({values}): "
-            f"training has stopped; a smaller optim_wrapper.optimizer.lr (now {rates}) or clip_grad may help"
+            f"training has stopped; {_far_inputs(runner, data_batch) or advice}"
         )
+
+
+def _far_inputs(runner: Runner, batch: Any) -> str:
+    """Name the values of a batch that lie far from all that the pretreatment was fitted on."""
+    preprocessor = getattr(bare_model(runner), "data_preprocessor", None)
+    if not isinstance(preprocessor, RasterPreprocessor):
+        return ""
+    found = []
+    given = preprocessor(batch)
+    for modality, treated in given["inputs"].items():
+        farthest = treated.abs().amax(dim=1)
+        if farthest.max() > FAR:
+            window, row, column = np.unravel_index(int(farthest.argmax()), farthest.shape)
+            pixel = given["bands"][modality][window, :, row, column].nan_to_num(nan=0.0)
+            band = int(pixel.abs().argmax())
+            found.append(f"{pixel[band]:g} in band {band} of '{modality}'")
+    if not found:
+        return ""
+    return (
+        f"its windows show values that lie far from those of all training pixels ({', '.join(found)}): if "
+        "they mean missing, they are to be marked as nodata"
+    )
 
 
 def freeze(model: nn.Module, patterns: Sequence[str] | None) -> None:

@@ -18,16 +18,10 @@ from torch import nn
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.evaluation.record import METRICS_FILE
 from m3amba_zoo.hub import index
+from m3amba_zoo.hub.exchange import is_remote, shown
 from m3amba_zoo.hub.index import PublishedModel, lacks, read_index, verify_card
 from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README, TrainedModel, visible_files
-from m3amba_zoo.hub.transport import (
-    MIRRORS_VARIABLE,
-    cached_folder,
-    fetch_card,
-    is_remote,
-    mirror_names,
-    shown,
-)
+from m3amba_zoo.hub.transport import MIRRORS_VARIABLE, cached_folder, fetch_card, mirror_names
 from m3amba_zoo.models.chosen_weights import CHOICE
 from m3amba_zoo.models.weights import LAST_CHECKPOINT
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline, sha256_of

@@ -15,6 +15,9 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.pretreatment import Pretreatment, SelectBands
 from m3amba_zoo.registry import MODELS
 
+FAR = 1e4  # times the range of a band's values, or of their deviation: no measurement lies so far away
+SAMPLE = 10_000  # values tell the range of a band
+SHOWN = 3  # bands in a message
 FEW = 0.01  # of a class's training pixels: fewer with data in a modality tell next to nothing of the class
 
 
@@ -159,19 +162,25 @@ class RasterPreprocessor(BaseDataPreprocessor):
 
 
 def data_warning(
-    pixels: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64], classes: Sequence[str]
+    pixels: Mapping[str, NDArray[np.float32]],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    names: Mapping[str, Sequence[str]],
 ) -> str:
-    """Return a sentence on the classes of which next to no training pixel has data in some modality.
+    """Return a sentence on what makes training pixels worth little.
 
-    All that a model can learn of such a class there is that data is missing.
+    It names the classes of which next to no pixel has data in some modality: all that a model can learn of
+    such a class there is that data is missing. And it names the values that lie so far from all others of
+    their band that the band's deviation is theirs, as those of missing pixels that are not marked do.
 
     Args:
         pixels: ``(n, C)`` per modality, NaN where a value is missing.
         labels: classes, ``(n,)``, 1..K.
         classes: the K names.
+        names: of the bands per modality.
 
     Returns:
-        The sentence, with class, modality and counts; empty if there are no such classes.
+        The sentence, with classes, bands, values and counts; empty if there is nothing to say.
     """
     found = []
     for modality, bands in pixels.items():
@@ -181,7 +190,28 @@ def data_warning(
             have, count = int(shown[of_class].sum()), int(of_class.sum())
             if have < FEW * count:
                 found.append(f"'{modality}' at {have} of {count} training pixels of '{name}'")
-    return f"next to no data of a class in a modality: {'; '.join(found)}" if found else ""
+    sentences = [f"next to no data of a class in a modality: {'; '.join(found)}"] if found else []
+    far = [
+        f"{count} of {len(labels)} training pixels have {value:g} in band {name} of '{modality}', whose "
+        f"other values range about from {low:g} to {high:g}: if it means missing, mark it as nodata"
+        for modality, bands in pixels.items()
+        for name, band in zip(names[modality], bands.T, strict=True)
+        for value, count, low, high in _far_value(band)
+    ]
+    more = [f"and so in {len(far) - SHOWN} more bands"] if len(far) > SHOWN else []
+    return "; ".join([*sentences, *far[:SHOWN], *more])
+
+
+def _far_value(band: NDArray[np.float32]) -> Iterator[tuple[float, int, float, float]]:
+    """Yield the farthest value of those that lie apart from all others of a band, how many, and the range."""
+    values = band[~np.isnan(band)]
+    if not len(values):
+        return
+    some = values[:: 1 + len(values) // SAMPLE].astype(np.float64)
+    low, middle, high = np.percentile(some, (2.5, 50, 97.5)).tolist()
+    away = np.abs(values - middle)
+    if high > low and (count := int((away > FAR * (high - low)).sum())):
+        yield float(values[away.argmax()]), count, low, high
 
 
 def _check_bands_exist(

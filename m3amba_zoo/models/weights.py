@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import re
@@ -21,11 +22,34 @@ from m3amba_zoo.reading import library_errors, read_text
 
 WRAPPED = "module."  # what a wrapper for several processes puts before the names of parameters
 PARTS: dict[str, Any] = {
-    "meta": {"data": {}, "epoch": int, "iter": int, "seed": (int, type(None))},
-    "message_hub": {"runtime_info": {}, "log_scalars": {}, "resumed_keys": {}},
-    "optimizer": {},
+    "meta": {
+        "data": {"name": str, "split": str, "sha256": str},
+        "epoch": int,
+        "iter": int,
+        "seed": (int, type(None)),
+        "run": (str, type(None)),
+        "steps_per_epoch": int,
+        "decided_by": {"config": str, "config_sha256": str, "processes": int, "encoders": {}},
+    },
+    "message_hub": {
+        "runtime_info": {
+            "freeze": list,
+            "keep_ckpt_ids": list,
+            "extended": list,
+            "last_ckpt": str,
+            "train_seconds": (int, float),
+            "seeded_splits": bool,
+        },
+        "log_scalars": {},
+        "resumed_keys": {},
+    },
+    "optimizer": {"state": {}, "param_groups": list, "loss_scaler": {}},
+    "param_schedulers": (list, dict),
+    "position": {"generators": list, "gradients": {}},
 }
 """What parts of a checkpoint are, where they are there: dicts with these parts, or of a type."""
+WORDS = {int: "a whole number", (int, type(None)): "a whole number", str: "a text", list: "a list"}
+LARGEST_SEED = 2**32 - 1  # NumPy's
 LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
 
 
@@ -61,6 +85,11 @@ def read_checkpoint(
     if state and all(name.startswith(WRAPPED) for name in state):
         checkpoint["state_dict"] = {name.removeprefix(WRAPPED): value for name, value in state.items()}
     _require_parts(checkpoint, PARTS, path)
+    for key, limit in {"epoch": math.inf, "iter": math.inf, "seed": LARGEST_SEED}.items():
+        value = checkpoint.get("meta", {}).get(key)
+        if value is not None and not 0 <= value <= limit:
+            wanted = "0 or more" if limit == math.inf else f"0 to {limit}"
+            raise InputError(f"{path}: 'meta.{key}' is {value}, expected {wanted}")
     # MMEngine would run the text under `config` as Python
     checkpoint["meta"] = {key: value for key, value in checkpoint.get("meta", {}).items() if key != "config"}
     return checkpoint
@@ -91,7 +120,7 @@ def _require_parts(node: Mapping[str, Any], parts: Mapping[str, Any], path: Path
         if name not in node:
             continue
         if not isinstance(node[name], Mapping if is_dict else expected):
-            words = "a dict" if is_dict else "a whole number"
+            words = "a dict" if is_dict else WORDS.get(expected, "what a training writes")
             raise InputError(f"{path}: '{where}{name}' is a {type(node[name]).__name__}, expected {words}")
         if is_dict:
             _require_parts(node[name], expected, path, f"{where}{name}.")

@@ -168,6 +168,8 @@ def _pool(process: int) -> ThreadPoolExecutor:
 def _import_failure() -> str | None:
     try:
         import numba
+
+        from m3amba_zoo.ops import numba_settings  # noqa: F401 - before anything is compiled
     except ImportError as error:  # numba raises it too for a NumPy that it does not support
         return f"numba cannot be imported: {error}"
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 
 LARGEST = float(np.finfo(np.float32).max)
+MOST = LARGEST**0.5
+"""The largest magnitude of a value that is not missing."""
 Nodata = float | tuple[float | None, ...]
 """One value for all bands, or one per band (None: that band has none)."""
 
@@ -132,24 +134,27 @@ class Raster:
         return column.floats()[:, :, 0].T
 
     def check_finite(self, modality: str, first_row: int = 0) -> None:
-        """Raise InputError if a value that is not missing is infinite in float32, with the first such band.
+        """Raise InputError if a value that is not missing is infinite or very large, with the first band.
+
+        The square of such a value is infinite in float32, and with it the deviation of the band. Nothing
+        measured is so large: it is a mark of missing values that the file does not declare.
 
         ``first_row`` is the number of the first row in its file.
         """
         if self.data.dtype.kind != "f":
             return
         for index, band in enumerate(self.data):
-            infinite = np.abs(band) > LARGEST if band.dtype.itemsize > 4 else np.isinf(band)
-            if not infinite.any():
+            beyond = np.abs(band) > min(MOST, float(np.finfo(band.dtype).max))
+            if not beyond.any():
                 continue
-            infinite &= ~self.select([index]).missing()[0]
-            if infinite.any():
-                row, column = np.argwhere(infinite)[0]
+            beyond &= ~self.select([index]).missing()[0]
+            if beyond.any():
+                row, column = np.argwhere(beyond)[0]
                 raise InputError(
                     f"{self.path or modality}: band {self.band_name(index)} of '{modality}' holds "
-                    f"{int(infinite.sum())} infinite values (the first at row {first_row + row}, column "
-                    f"{column}: {band[row, column]:g}); expected finite numbers of float32, or these "
-                    "marked as nodata or NaN"
+                    f"{int(beyond.sum())} values that are infinite or beyond {MOST:.2g} (the first at row "
+                    f"{first_row + row}, column {column}: {band[row, column]:g}); if they mean missing, they "
+                    "are to be marked as nodata (nodata in scene.yaml, --nodata for commands) or NaN"
                 )
 
 

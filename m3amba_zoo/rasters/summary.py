@@ -16,8 +16,8 @@ from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.rasters.request import RasterRequest
 
 BYTES_AT_ONCE = 2**25
-FILLS = (0.0, -9999.0, -32768.0, 65535.0, -99999.0, float(np.finfo(np.float32).min), -1e34)
-"""Values by which files mark missing pixels without saying so."""
+FILLS = (0.0, -9999.0, -32768.0, 65535.0, -99999.0)
+"""Values by which files mark missing pixels without saying so; ``check_finite`` refuses very large ones."""
 MANY = 0.001
 """The share of pixels from which such a value is worth a word."""
 SIMULATED_TAG = "SIMULATED"

@@ -14,7 +14,7 @@ from m3amba_zoo.reading import library_errors, read_text
 
 BOOL, INT, TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "timestamp"))
 MERGE = "tag:yaml.org,2002:merge"
-LONGEST, MOST_VALUES = 2**22, 2**20  # characters and values of a file
+LONGEST, MOST_VALUES = 2**20, 2**20  # characters and values of a file
 
 
 class _Loader(yaml.SafeLoader):

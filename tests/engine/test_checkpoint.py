@@ -130,6 +130,13 @@ def test_a_torchscript_archive_is_no_checkpoint(tmp_path):
         ({"state_dict": {}, "meta": {"epoch": "two"}}, "'meta.epoch' is a str, expected a whole number"),
         ({"state_dict": {}, "message_hub": {"runtime_info": 3}}, "'message_hub.runtime_info' is a int"),
         ({"state_dict": {}, "optimizer": []}, "'optimizer' is a list, expected a dict"),
+        ({"state_dict": {}, "meta": {"seed": -1}}, "'meta.seed' is -1, expected 0 to"),
+        ({"state_dict": {}, "meta": {"seed": 2**32}}, "'meta.seed' is 4294967296, expected 0 to"),
+        ({"state_dict": {}, "meta": {"decided_by": "x"}}, "'meta.decided_by' is a str, expected a dict"),
+        (
+            {"state_dict": {}, "message_hub": {"runtime_info": {"freeze": 3}}},
+            "'message_hub.runtime_info.freeze'",
+        ),
     ],
 )
 def test_a_checkpoint_with_odd_content_is_refused(tmp_path, content, expected):

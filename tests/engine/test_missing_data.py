@@ -85,8 +85,8 @@ def test_a_class_without_data_in_a_modality_is_recognised_by_the_others(tmp_path
 def test_so_it_is_by_a_classical_classifier(name, tmp_path, capfd):
     text = (
         f"_base_ = ['{CONFIGS}/_base_/default_runtime.py']\n"
-        "test_dataloader = dict(dataset=dict(source=dict(type='dry', scenes=1), split=dict(type='official'),"
-        "modalities=('hsi', 'sar')))\n"
+        "test_dataloader = dict(dataset=dict(type='SceneWindows', source=dict(type='dry', scenes=1), "
+        "split=dict(type='official'), modalities=('hsi', 'sar')))\n"
         f"classifier = dict(type='{name}')\n"
     )
     record = run(tmp_path, text)

@@ -99,12 +99,20 @@ def endless(handler, content):
     handler.endless()
 
 
-def trickle(handler, content):
-    handler.head(Content_Length=len(content))
-    for k in range(len(content)):
-        handler.body(content[k : k + 1])
-        if handler.server.closing.wait(0.02):
-            return
+def drips(piece, *begin):
+    """Send the beginning at once, then a piece again and again, slowly, for ever."""
+
+    def answer(handler, content):
+        handler.wfile.write(b"".join(begin))
+        while not handler.server.closing.wait(0.02):
+            handler.wfile.write(piece)
+
+    return answer
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+BODY = HEAD + b"Content-Length: 300000\r\n\r\n"
 
 
 def redirects(target):
@@ -129,6 +137,19 @@ def breaks_off(handler, content):
 def stalls(handler, content):
     breaks_off(handler, content)
     handler.server.closing.wait(20)
+
+
+def in_parts(number, pause):
+    """Send the content in so many parts, with a pause of so many seconds after each."""
+
+    def answer(handler, content):
+        handler.head(Content_Length=len(content))
+        size = -(-len(content) // number)
+        for start in range(0, len(content), size):
+            handler.body(content[start : start + size])
+            handler.server.closing.wait(pause)
+
+    return answer
 
 
 def waits_for(event):

@@ -6,6 +6,7 @@ import torch
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models import RasterPreprocessor
+from m3amba_zoo.models.preprocessor import data_warning
 from m3amba_zoo.models.pretreatment import constant_features
 
 STEPS = {
@@ -182,3 +183,18 @@ def test_bad_bands_are_named():
         three.fit(*pixels())
     with pytest.raises(InputError, match=r"range 6\.\.8 lies outside bands 0\.\.7"):
         RasterPreprocessor({"hsi": 8}, {"hsi": [{"type": "SelectBands", "drop": [(6, 8)]}]})
+
+
+@pytest.mark.parametrize("value", [-1e15, -9_999_999.0])
+def test_a_value_that_decides_the_deviation_of_its_band_is_named(value):
+    x, labels = pixels()
+    x["hsi"][:2, 3] = np.nan
+    names = {"hsi": [f"b{k}" for k in range(8)]}
+    assert data_warning(x, labels, ["a", "b", "c"], names) == ""
+    x["hsi"][7:9, 3] = value
+    found = data_warning(x, labels, ["a", "b", "c"], names)
+    assert found.startswith(
+        f"2 of 300 training pixels have {value:g} in band b3 of 'hsi', whose other values"
+    )
+    x["hsi"][7:9] = value
+    assert "and so in 5 more bands" in data_warning(x, labels, ["a", "b", "c"], names)

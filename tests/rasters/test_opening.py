@@ -76,12 +76,19 @@ def test_nodata_of_float32_is_found_among_float64(tmp_path):
     assert Raster(np.full((1, 1, 1), np.inf), nodata=-1.8e308).missing().tolist() == [[[False]]]
 
 
-def test_values_beyond_float32_are_infinite(tmp_path):
-    values = CUBE.astype(np.float64)
-    values[1, 2, 3] = -1.7976931348623157e308
-    with pytest.raises(InputError, match=r"band 1 of 'hsi' holds 1 infinite .*: -1\.79769e\+308\)"):
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("float64", -1.7976931348623157e308), ("float32", -3.4e38), ("float32", 1e20), ("float16", np.inf)],
+)
+def test_very_large_values_are_refused_unless_they_are_marked(dtype, value):
+    values = CUBE.astype(dtype)
+    values[1, 2, 3:5] = value
+    with pytest.raises(InputError, match=r"band 1 of 'hsi' holds 2 values .*row 2, column 3: ") as caught:
         Raster(values).check_finite("hsi")
-    Raster(values, nodata=-1.7976931348623157e308).check_finite("hsi")
+    assert f"{values[1, 2, 3]:g}" in str(caught.value)
+    Raster(values, nodata=float(values[1, 2, 3])).check_finite("hsi")
+    values[1, 2, 3:5] = 6e4
+    Raster(values).check_finite("hsi")
 
 
 def test_every_band_has_its_own_mask(tmp_path):

@@ -142,7 +142,7 @@ def test_pixels_that_no_raster_shows_have_no_features_and_gaps_are_filled():
             {},
             "unit of 's2'.* is 'radiance', expected 'reflectance'",
         ),
-        ({"s1": lambda r: replace(r, data=np.full_like(r.data, np.inf))}, {}, "infinite values"),
+        ({"s1": lambda r: replace(r, data=np.full_like(r.data, np.inf))}, {}, "values that are infinite"),
         ({}, {"of": ["dem"]}, "'dem', but the rasters are s2, s1"),
         ({}, {"names": {"s1": ["VV"]}}, "names has 1 for 's1', which has 2 bands"),
         ({}, {"window": 6}, "6 x 6 pixels cannot be divided into patches of 4 x 4 .* 4, such as 8"),

@@ -159,7 +159,7 @@ class Table:
         Raises:
             InputError: if a file cannot be written, or as ``rows`` does.
         """
-        kept = {RUN: {**_named(run), "options": list(run.all_options), "tuned": list(run.tuned)}, **record}
+        kept = _kept(run, record)
         path = self.record_path(run.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as aside:
@@ -224,9 +224,8 @@ def check_record(record: Record, run: Run, split_sha256: str) -> None:
 
     Raises:
         InputError: if config, seed, part, split or test part differ; if fewer pixels were scored than the
-            split has; if
-            training windows show more test pixels than the plan allows; or if the scores do not follow from
-            the confusion matrix.
+            split has; if training windows show more test pixels than the plan allows; if the scores do not
+            follow from the confusion matrix; or if it lacks what the table shows.
     """
     try:
         split = record["split"]
@@ -252,8 +251,15 @@ def check_record(record: Record, run: Run, split_sha256: str) -> None:
                 f"max_leaked_pixels is {run.max_leaked_pixels}"
             )
         check_scores(record, str(run))
+        _done_row(_kept(run, record))
     except KeyError as error:
         raise InputError(f"{run}: the record lacks {error}") from error
+
+
+def _kept(run: Run, record: Record) -> dict[str, Any]:
+    """Return the record that is kept of a run."""
+    said = {**_named(run), "options": list(run.all_options), "tuned": list(run.tuned)}
+    return {RUN: said, **record} | {RUN: said}  # whatever the record says, and at the beginning
 
 
 def _named(run: Run) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from m3amba_zoo.ops import numba_settings  # noqa: F401 - before anything is compiled
+
 
 @njit(parallel=True, cache=True)
 def mean_shares(

@@ -83,7 +83,7 @@ class PixelSpectra:
         pixels, labels = self._raw_of_part(data, "train")
         names = {modality: data.band_names(modality) for modality in pixels}
         preprocessor.fit(pixels, labels, names, data.encoded)
-        lacking = data_warning(pixels, labels, [entry.name for entry in data.classes])
+        lacking = data_warning(pixels, labels, [entry.name for entry in data.classes], names)
         self.warning = "; ".join(filter(None, (lacking, constant_features(pixels, data.encoded))))
         self.preprocessor = preprocessor
         return self._pretreat_pixels(pixels), labels

@@ -394,6 +394,24 @@ def test_a_metric_on_fewer_pixels_than_the_split_has_is_a_failure(kitchen, in_pr
     assert re.search(r"computed on \d+ pixels, but the split has \d+ test pixels", row["reason"])
 
 
+def test_a_damaged_record_fails_its_run_and_the_others_go_on(kitchen, in_process, monkeypatch):
+    kitchen.classifier("good", "ShrinkageLDA")
+    kitchen.classifier("other", "ShrinkageLDA")
+
+    def build_damaged(*arguments, **options):
+        record = build_record(*arguments, **options)
+        if Path(arguments[2].filename).name.startswith("good"):
+            del record["threads"]
+        return record
+
+    monkeypatch.setattr("m3amba_zoo.cli.classifier_run.build_record", build_damaged)
+    assert main(kitchen.arguments("--only", "main", "--seeds", "0")) == 1
+    rows = kitchen.table.rows()
+    found = {model: rows["main", "plots", model, 0]["status"] for model in ("good", "other")}
+    assert found == {"good": "failed", "other": "done"}
+    assert rows["main", "plots", "good", 0]["reason"].endswith("the record lacks 'threads'")
+
+
 def test_a_stand_in_is_not_taken_for_the_scene_and_simulated_is_said(kitchen, in_process):
     source = "dict(type='fake_plots', simulated=True)"
     kitchen.classifier("good", "ShrinkageLDA", source=source)
@@ -423,6 +441,8 @@ REFUSED = {
     "another split": (lambda r: r["split"].update(sha256="f" * 64), "the record's split is ffffffff"),
     "more leaks": (lambda r: r["split"].update(leaked_pixels=1), "1 test pixels lie in training windows"),
     "no split": (lambda r: r.pop("split"), "the record lacks 'split'"),
+    "no memory": (lambda r: r.pop("memory_mib"), "the record lacks 'memory_mib'"),
+    "no accuracy": (lambda r: r["per_class"][0].pop("accuracy"), "the record lacks 'accuracy'"),
 }
 
 
