@@ -23,12 +23,17 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError, one_line
+from m3amba_zoo.memory import require_memory
+from m3amba_zoo.numpy_files import check_arrays
 
 _ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = tuple(str(_ROOT / name) + os.sep for name in ("m3amba_zoo", "workshop"))
 DEFECTS = (
     NameError, AttributeError, AssertionError, NotImplementedError, TypeError, LookupError, ZeroDivisionError
 )  # fmt: skip
+
+LARGEST_JSON = 2**24
+"""Bytes: every record is far smaller, and Python's objects take up to 25 times as much as their JSON."""
 
 
 @contextmanager
@@ -67,13 +72,15 @@ def read_bytes(path: str | Path) -> bytes:
     """Read a plain file.
 
     Raises:
-        InputError: if it is absent, no plain file (a pipe would be waited for) or cannot be read.
+        InputError: if it is absent, no plain file (a pipe would be waited for), larger than the memory that
+            is free, or cannot be read.
     """
     with library_errors(path, "cannot be read"):
         if os.path.exists(path) and not os.path.isfile(path):
             raise InputError(
                 f"{path}: is {'a folder' if os.path.isdir(path) else 'a device'}, expected a file"
             )
+        require_memory(path, os.path.getsize(path), "its content")
         return Path(path).read_bytes()
 
 
@@ -86,8 +93,13 @@ def read_json(path: str | Path, what: str = "damaged, not JSON", content: bytes 
         content: its bytes, if they were read already.
 
     Raises:
-        InputError: as ``read_text``; or if it is not JSON, nested too deep, or a number is not finite.
+        InputError: as ``read_text``; or if it is larger than any record, not JSON, nested too deep, or a
+            number is not finite.
     """
+    with library_errors(path, what):
+        size = os.path.getsize(path) if content is None else len(content)
+        if size > LARGEST_JSON:
+            raise InputError(f"{path}: {size:,} bytes of JSON, at most {LARGEST_JSON:,} are expected")
     content = read_bytes(path) if content is None else content
     with library_errors(path, what):
         return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
@@ -127,10 +139,13 @@ def read_arrays(path: str | Path, what: str) -> dict[str, NDArray]:
     """Read the arrays of an ``.npz`` file, by name.
 
     Raises:
-        InputError: if it is absent or damaged, or holds anything but arrays of plain values.
+        InputError: if it is absent or damaged, unfolds to more than the memory that is free, or holds
+            anything but arrays of plain values.
     """
     with library_errors(path, what):
-        archive = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        content = io.BytesIO(read_bytes(path))
+        check_arrays(content, path)
+        archive = np.load(content, allow_pickle=False)
         arrays = {name: archive[name] for name in archive.files} if isinstance(archive, NpzFile) else {}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):

@@ -22,6 +22,7 @@ from m3amba_zoo.inference.made_features import MadeFeatures
 from m3amba_zoo.inference.map_files import write_map
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
+from m3amba_zoo.memory import require_memory
 from m3amba_zoo.models import PatchClassifier, WindowClassifier
 from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
@@ -148,11 +149,15 @@ class Predictor:
             that are nodata in all bands of all rasters are 0.
 
         Raises:
-            InputError: as ``open``; or if a raster is damaged or has infinite values.
+            InputError: as ``open``; or if a raster is damaged or has infinite values, or the map is larger
+                than the memory that is free.
         """
         with self.open(rasters, **options) as job:
-            job.classifier.check_values()
             height, width = job.place.shape
+            size = height * width * (1 + 2 * len(self.classes) * probabilities)
+            what = f"a map of {height} x {width} pixels"
+            require_memory(job.place.path, size, what, "predict_map writes one of any size to a file")
+            job.classifier.check_values()
             class_map = np.zeros((height, width), np.uint8)
             likely = None
             if probabilities:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.memory import require_memory
 from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.raster import Nodata, Raster
 from m3amba_zoo.rasters.request import RasterRequest
@@ -191,9 +192,10 @@ class OpenRaster:
         """Read a window of some of the kept bands, scaled.
 
         Raises:
-            InputError: if the file is damaged.
+            InputError: if the file is damaged, or the window is larger than the memory that is free.
         """
         kept = [self._kept[band] for band in bands]
+        self._require_memory(len(kept), window)
         pixels = self._store.read(kept, window)
         if not self._is_scaled:
             return pixels
@@ -207,6 +209,18 @@ class OpenRaster:
     def block_bytes(self, rows: int) -> int:
         """Return the size of the file's blocks that so many adjacent rows touch; 0 for a raster in memory."""
         return self._store.block_bytes(rows)
+
+    def _require_memory(self, bands: int, window: Window) -> None:
+        """Raise InputError if a window takes more memory than is free: a file can declare any size."""
+        if self._store.held and not self._is_scaled:
+            return
+        size = max(self._store.dtype.itemsize, 4 if self._is_scaled else 1)
+        require_memory(
+            self.path,
+            bands * window.height * window.width * size + self._store.piece,
+            f"{bands} bands of {window.height} x {window.width} {self._store.dtype}",
+            "a smaller part of the file, or more memory, is expected",
+        )
 
     @property
     def _is_scaled(self) -> bool:
