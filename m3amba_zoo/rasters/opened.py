@@ -1,7 +1,7 @@
 """A raster that is open for reading, with what is stated of it applied to what its file says.
 
-What is stated (``RasterRequest``) goes before what the file says: bands, nodata, masks, scale and offset,
-names and wavelengths.
+What is stated (``RasterRequest``) goes before what the file says: bands, masks, scale and offset, names and
+wavelengths. Nodata that is stated is added to the file's own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import require_memory
+from m3amba_zoo.rasters.also_missing import AlsoMissing
 from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.raster import Nodata, Raster
 from m3amba_zoo.rasters.request import RasterRequest
@@ -46,7 +47,11 @@ class OpenRaster:
 
     def __init__(self, store: Store, request: RasterRequest, expected: int | None = None) -> None:
         """Take a store's pixels; the store is closed if that fails. See ``open_raster``."""
-        self.path, self.stated, self._store, self._source = str(request), request, store, store
+        self.path, self.stated = str(request), request
+        also_missing = _nodata_beside(store.nodata, request.nodata)
+        if also_missing:
+            store = AlsoMissing(store)
+        self._store = self._source = store
         self.bands_in_file = store.count
         self.grid = Grid(store.shape, store.crs, store.transform, self.path)
         self._on_place: list[str] = store.remarks if isinstance(store, Stack) else []
@@ -59,6 +64,9 @@ class OpenRaster:
             if 0 in (store.count, *store.shape):
                 size = " x ".join(map(str, store.shape))
                 raise InputError(f"{self.path}: has {store.count} bands of {size} pixels; one is expected")
+            if also_missing and request.nodata is not None:
+                both = f"{_listed(request.nodata)} as stated and {_listed(also_missing)} as in the file"
+                self._remark(f"nodata is {both}")
             if store.bands.remark:
                 self._remark(store.bands.remark)
             self._kept = self._choose(expected)
@@ -311,9 +319,6 @@ class OpenRaster:
         stated = self.stated.nodata
         if stated is None:
             return self._store.nodata
-        own = {value for value in self._store.nodata if value is not None and value == value}
-        if other := own - set(stated if isinstance(stated, tuple) else (stated,)):
-            self._remark(f"nodata is {_listed(stated)} as stated, not {_listed(tuple(other))} as in the file")
         if not isinstance(stated, tuple):
             return (stated,) * self.bands_in_file
         if len(stated) != self.bands_in_file:
@@ -356,6 +361,14 @@ class OpenRaster:
 
     def _remark(self, sentence: str) -> None:
         self.remarks.append(f"{self.path}: {sentence}")
+
+
+def _nodata_beside(own: Sequence[float | None], stated: Nodata | None) -> tuple[float, ...]:
+    """Return a file's nodata values that are not those stated: both mean missing."""
+    if stated is None:
+        return ()
+    known = stated if isinstance(stated, tuple) else (stated,)
+    return tuple({value for value in own if value is not None and value == value and value not in known})
 
 
 def _shortened(nodata: tuple[float | None, ...]) -> Nodata | None:

@@ -36,7 +36,7 @@ class RasterRequest:
             several files, their paths with commas.
         key: the array of a MATLAB, HDF5 or NetCDF file, else empty.
         bands: those to keep, counted from 0, in this order; None for all that the file does not call bad.
-        nodata: one value, or one per band of the file.
+        nodata: one value, or one per band of the file; the file's own marks missing values, too.
         unit: what one unit is, see ``Raster``; the file seldom tells.
         wavelengths: in nm, one per band of the file.
         scale, offset: a value is the file's number times scale plus offset; None takes the file's tags.
