@@ -226,7 +226,7 @@ class OpenRaster:
         require_memory(
             self.path,
             bands * window.height * window.width * size + self._store.piece,
-            f"{bands} bands of {window.height} x {window.width} {self._store.dtype}",
+            f"{bands} band{'s' * (bands != 1)} of {window.height} x {window.width} {self._store.dtype}",
             "a smaller part of the file, or more memory, is expected",
         )
 

@@ -47,7 +47,7 @@ def test_a_huge_raster_is_read_in_strips_and_not_whole(tmp_path, monkeypatch, na
         assert opened.read(100, 103).shape == (3, SIDE)
         with pytest.raises(
             InputError,
-            match=rf"{name}: 1 bands of 200000 x 200000 uint8 would take 40\.0 GB .* 2\.0 GB are free",
+            match=rf"{name}: 1 band of 200000 x 200000 uint8 would take 40\.0 GB .* 2\.0 GB are free",
         ):
             opened.read()
 
