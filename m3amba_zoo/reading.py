@@ -24,6 +24,8 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError, one_line
+from m3amba_zoo.memory import require_memory
+from m3amba_zoo.numpy_files import check_arrays
 
 _ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = tuple(str(_ROOT / name) + os.sep for name in ("m3amba_zoo", "workshop"))
@@ -31,6 +33,9 @@ AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # Windows opens a pipe without waiting
 DEFECTS = (
     NameError, AttributeError, AssertionError, NotImplementedError, TypeError, LookupError, ZeroDivisionError
 )  # fmt: skip
+
+LARGEST_JSON = 2**24
+"""Bytes: every record is far smaller, and Python's objects take up to 25 times as much as their JSON."""
 
 
 @contextmanager
@@ -69,9 +74,10 @@ def read_bytes(path: str | Path) -> bytes:
     """Read a plain file.
 
     Raises:
-        InputError: if it is absent, no plain file or cannot be read.
+        InputError: if it is absent, no plain file, larger than the memory that is free, or cannot be read.
     """
     with library_errors(path, "cannot be read"), open_plain(path) as stream:
+        require_memory(path, os.fstat(stream.fileno()).st_size, "its content")
         return stream.read()
 
 
@@ -115,8 +121,13 @@ def read_json(path: str | Path, what: str = "damaged, not JSON", content: bytes 
         content: its bytes, if they were read already.
 
     Raises:
-        InputError: as ``read_text``; or if it is not JSON, nested too deep, or a number is not finite.
+        InputError: as ``read_text``; or if it is larger than any record, not JSON, nested too deep, or a
+            number is not finite.
     """
+    with library_errors(path, what):
+        size = os.path.getsize(path) if content is None else len(content)
+        if size > LARGEST_JSON:
+            raise InputError(f"{path}: {size:,} bytes of JSON, at most {LARGEST_JSON:,} are expected")
     content = read_bytes(path) if content is None else content
     with library_errors(path, what):
         return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
@@ -156,10 +167,13 @@ def read_arrays(path: str | Path, what: str) -> dict[str, NDArray]:
     """Read the arrays of an ``.npz`` file, by name.
 
     Raises:
-        InputError: if it is absent or damaged, or holds anything but arrays of plain values.
+        InputError: if it is absent or damaged, unfolds to more than the memory that is free, or holds
+            anything but arrays of plain values.
     """
     with library_errors(path, what):
-        archive = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        content = io.BytesIO(read_bytes(path))
+        check_arrays(content, path)
+        archive = np.load(content, allow_pickle=False)
         arrays = {name: archive[name] for name in archive.files} if isinstance(archive, NpzFile) else {}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):

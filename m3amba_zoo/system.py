@@ -30,6 +30,11 @@ WEIGHTS_VARIABLE = "M3AMBA_WEIGHTS"  # a folder of cards, and of encoders' weigh
 NOT_OFFLINE = ("", "0", "false", "no", "off")
 HOST = re.sub(r"\W", "_", platform.node())
 CLOCKS = 5.0  # s by which the clocks of files and of processes may differ
+SERVICES = (
+    "WMS", "WMTS", "WCS", "STACIT", "STACTA", "HTTP", "DAAS", "EEDA", "EEDAI", "PLMOSAIC", "PLSCENES", "WFS",
+    "OAPIF", "OGCAPI", "CSW", "Carto", "AmigoCloud", "Elasticsearch", "NGW", "ADBC", "GPSBabel",
+)  # fmt: skip
+"""GDAL's drivers that ask servers, or other programs that do."""
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # Linux's numbers (renameat2(2))
 
 
@@ -213,3 +218,18 @@ def keep_freed_memory() -> None:
 def is_offline() -> bool:
     """Return whether ``$M3AMBA_OFFLINE`` forbids the network: it is set, but not to 0, false, no or off."""
     return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in NOT_OFFLINE
+
+
+def forbid_servers() -> None:
+    """Tell GDAL, by its own environment variables, to ask no server, if ``$M3AMBA_OFFLINE`` is set.
+
+    Drivers are left out only before they are registered, so this is called where the package first imports
+    what brings a GDAL. What a file leads to is looked at, too (``rasters/indirect.py``).
+    """
+    if not is_offline():
+        return
+    skipped = {*os.environ.get("GDAL_SKIP", "").replace(",", " ").split(), *SERVICES}
+    os.environ["GDAL_SKIP"] = ",".join(sorted(skipped))
+    os.environ["CPL_VSIL_CURL_ALLOWED_FILENAME"] = "none"
+    os.environ["GDAL_HTTP_PROXY"] = os.environ["GDAL_HTTPS_PROXY"] = "127.0.0.1:9"  # where nothing listens
+    os.environ["GML_DOWNLOAD_SCHEMA"] = "NO"

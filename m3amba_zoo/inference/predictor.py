@@ -29,6 +29,7 @@ from m3amba_zoo.inference.options import (
 from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
 from m3amba_zoo.inference.survey import survey
+from m3amba_zoo.memory import require_memory
 from m3amba_zoo.models import PatchClassifier, WindowClassifier
 from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
@@ -156,12 +157,16 @@ class Predictor:
             that are nodata in all bands of all rasters are 0; those that lack a modality alone are warned of.
 
         Raises:
-            InputError: as ``open``; or if a raster is damaged or has infinite values.
+            InputError: as ``open``; or if a raster is damaged or has infinite values, or the map is larger
+                than the memory that is free.
         """
         check_options(options, probabilities=probabilities, progress=progress)
         with self.open(rasters, **options) as job:
-            job = self._surveyed(job)
             height, width = job.place.shape
+            size = height * width * (1 + 2 * len(self.classes) * probabilities)
+            what = f"a map of {height} x {width} pixels"
+            require_memory(job.place.path, size, what, "predict_map writes one of any size to a file")
+            job = self._surveyed(job)
             class_map = np.zeros((height, width), np.uint8)
             likely = None
             if probabilities:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.numpy_files import check_arrays
 from m3amba_zoo.rasters.axes import put_in_order
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.matlab import is_by_matlab, list_variables, read_image
@@ -37,7 +38,7 @@ class ArrayStore(Store):
     def __init__(self, data: Any, mask: NDArray[np.bool_] | None = None, bands: Bands | None = None) -> None:
         super().__init__(len(data), (data.shape[1], data.shape[2]), data.dtype)
         self._data, self._mask = data, mask
-        self.has_mask = mask is not None
+        self.has_mask, self.held = mask is not None, isinstance(data, np.ndarray)
         self.bands = bands or Bands()
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
@@ -65,7 +66,8 @@ def read_array_file(request: RasterRequest) -> NDArray:
     """Read a variable of a MATLAB file, or a NumPy file, as ``(C, H, W)``.
 
     Raises:
-        InputError: if the file is absent or damaged, or holds something else.
+        InputError: if the file is absent or damaged, holds something else, or more than the memory that is
+            free.
     """
     path = Path(request.path)
     if not os.path.isfile(path):
@@ -76,6 +78,8 @@ def read_array_file(request: RasterRequest) -> NDArray:
             return put_in_order(data.transpose(1, 2, 0), request.axes)
         return data
     with library_errors(path, "not a readable NumPy file of numbers, it may be cut short or damaged"):
+        with path.open("rb") as file:
+            check_arrays(file, path, request.key)
         data = np.load(path, allow_pickle=False)
         if isinstance(data, NpzFile):
             data = _of_archive(path, data, request.key)

@@ -38,6 +38,7 @@ class EmitStore(Store):
         self._file, self._path, self._cube = file, path, cube
         self._columns, self._rows = (file[name] for name in TABLE)
         super().__init__(cube.size(BAND), self._rows.shape, cube.array.dtype)
+        self.piece = cube.piece
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands."""

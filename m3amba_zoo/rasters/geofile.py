@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
@@ -26,12 +26,15 @@ from m3amba_zoo.rasters.enmap import read_enmap
 from m3amba_zoo.rasters.geotags import geo_tags
 from m3amba_zoo.rasters.grid import georeference
 from m3amba_zoo.rasters.headers import check_classic
+from m3amba_zoo.rasters.indirect import open_dataset
 from m3amba_zoo.rasters.netcdf3 import classic_axes
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 from m3amba_zoo.reading import library_errors
 
 UNREADABLE = "not a readable raster, it may be cut short, damaged or of another format"
+MOST_BANDS = 5000
+"""In one file: rasterio's time for a window grows with their square, to 7 s for so many."""
 NAMES_OF_ARRAYS = {"netCDF": 'NETCDF:"{}":{}', "HDF5Image": 'HDF5:"{}"://{}'}
 """How GDAL names an array of a file of which it shows the only one at once, by its driver."""
 _places: dict[tuple[bytes, ...], tuple[str | None, Affine | None]] = {}
@@ -48,8 +51,9 @@ class GeoFile(Store):
         """Open a file, or the array of a file that its key names.
 
         Raises:
-            InputError: if the file is absent, not a raster, cut short, holds complex numbers or several
-                arrays, or is placed by ground control points.
+            InputError: if the file is absent, not a raster, cut short, holds complex numbers, several arrays
+                or too many bands, names other files though it is not called a virtual raster, or is placed by
+                ground control points.
         """
         self._path = path = str(request)
         name = array_name(request.path, request.key) if request.key else request.path
@@ -57,14 +61,16 @@ class GeoFile(Store):
         known = _places.get(tags) if tags else None
         with gdal_errors(path, UNREADABLE):
             check_classic(request.path)
-            self._file: DatasetReader = rasterio.open(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
+            self._file = open_dataset(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
             if self._file.driver == "netCDF" and self._file.transform.is_identity:
                 self._file.close()  # GDAL turned it upside down, for it did not find which end is up
                 with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"):
-                    self._file = rasterio.open(name)
+                    self._file = open_dataset(name)
         try:
             with gdal_errors(path, UNREADABLE):
+                _check_count(self._file, path)
                 super().__init__(self._file.count, self._file.shape, _dtype(self._file, path))
+                self.piece = self._block()
                 _check_size(self._file, path)
                 self.crs, self.transform = known or georeference(self._file, path)
                 self.bands = read_bands(self._file)
@@ -132,6 +138,12 @@ class GeoFile(Store):
         """Take the first band that the file calls alpha as the mask."""
         self._mask_band, self.has_mask = self.alpha[0], True
 
+    def _block(self) -> int:
+        """Return the size of a block, of all bands where they lie together."""
+        height, width = self._file.block_shapes[0]
+        together = self.count if self._file.interleaving is Interleaving.pixel else 1
+        return height * width * together * self.dtype.itemsize
+
     def block_bytes(self, rows: int) -> int:
         """Return the size of the blocks that so many adjacent rows touch."""
         height, width = self._file.block_shapes[0]
@@ -151,7 +163,7 @@ def array_name(path: str, key: str) -> str:
     """
     with gdal_errors(path, "not a readable raster"):
         check_classic(path)
-        file = rasterio.open(path)
+        file = open_dataset(path)
     with file:
         names, single, name = list(file.subdatasets), file.count > 0, NAMES_OF_ARRAYS.get(file.driver)
     wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
@@ -180,9 +192,15 @@ def _files_of(file: DatasetReader) -> tuple[str, ...]:
     found = list(file.files)
     for path in found:  # it grows
         if path != file.name and path.lower().endswith(".vrt"):
-            with contextlib.suppress(RasterioError), rasterio.open(path) as source:
+            with contextlib.suppress(RasterioError), open_dataset(path) as source:
                 found += [other for other in source.files if other not in found]
     return tuple(found)
+
+
+def _check_count(file: DatasetReader, path: str) -> None:
+    """Raise InputError if a file has more bands than rasterio can read in a reasonable time."""
+    if file.count > MOST_BANDS:
+        raise InputError(f"{path}: has {file.count:,} bands, at most {MOST_BANDS:,} are expected in one file")
 
 
 def _dtype(file: DatasetReader, path: str) -> np.dtype:

@@ -6,6 +6,7 @@ it does not know their coordinates. It reads arrays of two axes without names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from m3amba_zoo.rasters.coordinates import (
     transform_of,
     transform_of_text,
 )
+from m3amba_zoo.rasters.links import check_array
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 from m3amba_zoo.reading import library_errors
@@ -50,6 +52,11 @@ class Cube(NamedTuple):
         named = self.axes.split(", ")
         data = put_in_order(self.array[tuple(parts[axis] for axis in named)], self.axes)
         return data[[band - first for band in bands]].view(self.dtype)
+
+    @property
+    def piece(self) -> int:
+        """Bytes of the largest part that is read whole: see ``Store.piece``."""
+        return math.prod(self.array.chunks or ()) * self.array.dtype.itemsize
 
     @property
     def dtype(self) -> np.dtype:
@@ -87,6 +94,7 @@ class Hdf5Store(Store):
         super().__init__(len(order), shape, np.result_type(*(cube.dtype for cube in cubes)))
         self._file, self._path, self.cubes, self._order = file, path, cubes, order
         self.files = (file.filename,)
+        self.piece = max(cube.piece for cube in cubes)
         self.fills: tuple[float, ...] = ()
         self.valid = -np.inf, np.inf
 
@@ -111,12 +119,18 @@ class Hdf5Store(Store):
 
 
 def arrays_of(file: h5py.File, key: str) -> dict[str, h5py.Dataset]:
-    """Return the arrays of numbers with two axes or more, by path; those that a key names, unless empty."""
+    """Return the arrays of numbers with two axes or more, by path; those that a key names, unless empty.
+
+    Raises:
+        InputError: if the values of any array lie in another file.
+    """
     found: dict[str, h5py.Dataset] = {}
 
     def visit(name: str, node: h5py.HLObject) -> None:
-        if isinstance(node, h5py.Dataset) and node.ndim >= 2 and node.dtype.kind in "biuf":
-            found[name] = node
+        if isinstance(node, h5py.Dataset):
+            check_array(node)
+            if node.ndim >= 2 and node.dtype.kind in "biuf":
+                found[name] = node
 
     file.visititems(visit)
     wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it

@@ -7,7 +7,10 @@ axes of a MATLAB array reversed; they are put back.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +21,10 @@ from numpy.typing import NDArray
 from scipy.io.matlab import mat_struct
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.memory import require_memory
 from m3amba_zoo.rasters.headers import check_heaps
-from m3amba_zoo.rasters.matlab5 import check_elements
+from m3amba_zoo.rasters.links import check_array, check_links
+from m3amba_zoo.rasters.matlab5 import check_elements, check_parts
 from m3amba_zoo.reading import library_errors
 
 UNREADABLE = "not a readable MATLAB file, it may be cut short or damaged"
@@ -100,7 +105,7 @@ def is_by_matlab(path: str | Path, key: str) -> bool:
     """Tell whether MATLAB has written a variable, or a program that writes as it does."""
     if not h5py.is_hdf5(path):
         return True
-    with library_errors(path, UNREADABLE, AGAIN), h5py.File(path, "r") as file:
+    with library_errors(path, UNREADABLE, AGAIN), _opened(path) as file:
         node = file.get(key.partition(".")[0])
         return node is None or not isinstance(node, h5py.Dataset) or "MATLAB_class" in node.attrs
 
@@ -148,9 +153,16 @@ def _simplified(value: Any) -> Any:
     return elements[0] if is_struct else elements
 
 
-def _list_hdf5(path: str | Path) -> dict[str, Variable]:
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[h5py.File]:
     check_heaps(path)
     with h5py.File(path, "r") as file:
+        check_links(file)
+        yield file
+
+
+def _list_hdf5(path: str | Path) -> dict[str, Variable]:
+    with _opened(path) as file:
         return {
             str(name): Variable((1, 1), "struct")
             if isinstance(node := _known(file, name), h5py.Group)
@@ -165,6 +177,8 @@ def _known(group: h5py.Group, name: Any) -> h5py.Group | h5py.Dataset:
     node = group[name]
     if not isinstance(node, h5py.Group) and not (isinstance(node, h5py.Dataset) and node.shape is not None):
         raise OSError(f"'{name}' is no array")
+    if isinstance(node, h5py.Dataset):
+        check_array(node)
     return node
 
 
@@ -174,18 +188,35 @@ def _matlab_class(node: h5py.Dataset) -> str:
 
 
 def _read_hdf5(path: str | Path, name: str) -> Any:
-    with h5py.File(path, "r") as file:
-        return _converted(_known(file, name), file)
+    with _opened(path) as file:
+        return _Conversion(file, path).value(_known(file, name))
 
 
-def _converted(node: h5py.Group | h5py.Dataset, file: h5py.File) -> Any:
-    if isinstance(node, h5py.Group):
-        return {str(field): _converted(_known(node, field), file) for field in node}
-    value = np.asarray(node[()])
-    if "MATLAB_empty" in node.attrs:
-        return np.zeros(value.astype(int))  # for an empty array the file stores its shape
-    if node.dtype == h5py.ref_dtype:
-        return [_converted(_known(file, reference), file) for reference in value.ravel()]  # column by column
-    if _matlab_class(node) == "char" and value.dtype.kind in "iu":
-        return "".join(map(chr, value.ravel().tolist()))
-    return value.T
+class _Conversion:
+    """Turns what lies in a file into Python values, and counts: cells may lead to one thing many times."""
+
+    def __init__(self, file: h5py.File, path: str | Path) -> None:
+        self._file, self._path, self._parts, self._bytes = file, path, 0, 0
+
+    def value(self, node: h5py.Group | h5py.Dataset) -> Any:
+        """Return the value of an array, a struct or a cell."""
+        if isinstance(node, h5py.Group):
+            self._take(len(node), 0)
+            return {str(field): self.value(_known(node, field)) for field in node}
+        is_cell = node.dtype == h5py.ref_dtype
+        self._take(node.size if is_cell else 1, node.size * node.dtype.itemsize)
+        value = np.asarray(node[()])
+        if "MATLAB_empty" in node.attrs:
+            self._take(1, 8 * math.prod(map(int, value.ravel())))
+            return np.zeros(value.astype(int))  # for an empty array the file stores its shape
+        if is_cell:
+            return [self.value(_known(self._file, reference)) for reference in value.ravel()]  # by columns
+        if _matlab_class(node) == "char" and value.dtype.kind in "iu":
+            return "".join(map(chr, value.ravel().tolist()))
+        return value.T
+
+    def _take(self, parts: int, size: int) -> None:
+        """Raise InputError if the parts of cells and structs, or their bytes, are too many."""
+        self._parts, self._bytes = self._parts + parts, self._bytes + size
+        check_parts(self._path, self._parts)
+        require_memory(self._path, self._bytes, f"{self._parts:,} arrays")

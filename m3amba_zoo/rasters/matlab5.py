@@ -13,6 +13,9 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from m3amba_zoo.errors import InputError
+from m3amba_zoo.memory import require_memory
+
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
 SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}
@@ -22,6 +25,8 @@ CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17
 CLASSES = range(1, 18)
 DEEPEST = 100
 MOST_AXES = 32
+MOST_PARTS = 10**6
+"""Of all cells and structs: each takes microseconds and hundreds of bytes."""
 LARGEST_RATIO = 1040  # of zlib: 1032 and its header
 
 
@@ -33,6 +38,7 @@ def check_elements(path: str | Path, name: str | None = None) -> None:
         name: of the variable that scipy will read; None if it reads none.
 
     Raises:
+        InputError: if the variable that is read has too many parts, or unfolds to more memory than is free.
         ValueError: if an element is damaged or cut short.
         OSError, EOFError, struct.error, zlib.error: likewise.
     """
@@ -49,13 +55,22 @@ def check_elements(path: str | Path, name: str | None = None) -> None:
                 raise ValueError(f"a variable of {size} bytes, but {end - start} are left")
             if kind not in (MATRIX, COMPRESSED):
                 raise ValueError(f"a variable of type {kind}")
-            elements = _Elements(file, order, size, kind == COMPRESSED)
+            elements = _Elements(path, file, order, size, kind == COMPRESSED)
             if kind == COMPRESSED:
                 kind, size = elements.tag()[:2]
                 if kind != MATRIX:
                     raise ValueError(f"a compressed element of type {kind}")
             _check_matrix(elements, size, 0, name)
             file.seek(start + elements.stored)
+
+
+def check_parts(path: str | Path, count: int) -> None:
+    """Raise InputError if the cells and structs of a variable have too many parts."""
+    if count > MOST_PARTS:
+        raise InputError(
+            f"{path}: {count:,} parts of cells and structs, at most {MOST_PARTS:,} are expected; an image as "
+            "one array is"
+        )
 
 
 class _Elements:
@@ -66,8 +81,8 @@ class _Elements:
         left: bytes that can follow at most.
     """
 
-    def __init__(self, file: BinaryIO, order: str, size: int, compressed: bool) -> None:
-        self._file, self._order, self.stored = file, order, size
+    def __init__(self, path: str | Path, file: BinaryIO, order: str, size: int, compressed: bool) -> None:
+        self.path, self._file, self._order, self.stored, self._parts = path, file, order, size, 0
         self._unzip = zlib.decompressobj() if compressed else None
         self._zipped_left, self._buffer = size, b""
         self.left = size * LARGEST_RATIO if compressed else size
@@ -91,6 +106,11 @@ class _Elements:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+    def count_parts(self, count: int) -> None:
+        """Raise InputError if cells and structs have too many parts."""
+        self._parts += count
+        check_parts(self.path, self._parts)
 
     def skip(self, size: int) -> None:
         """Go over the next bytes."""
@@ -159,8 +179,10 @@ def _check_matrix(elements: _Elements, size: int, depth: int, name: str | None) 
         if not 2 <= len(shape) <= MOST_AXES or min(shape) < 0:
             raise ValueError(f"an array of {' x '.join(map(str, shape)) or 'no axis'}")
         count, names = math.prod(shape), [elements.short(INT8)]
-    if depth == 0 and names[0].decode("latin-1") != name:
-        return
+    if depth == 0:
+        if names[0].decode("latin-1") != name:
+            return
+        require_memory(elements.path, size, f"'{name}'")
     if kind in (CELL, STRUCT, OBJECT, FUNCTION, OPAQUE):
         of_each = 1
         if kind == OBJECT:
@@ -174,6 +196,7 @@ def _check_matrix(elements: _Elements, size: int, depth: int, name: str | None) 
         inner = 1 if kind == FUNCTION else count * of_each
         if 8 * max(inner, count) > elements.left + 8:
             raise ValueError(f"an array of {count} parts, but {elements.left} bytes are left")
+        elements.count_parts(inner)
         for _ in range(inner):
             inner_kind, inner_size, _ = elements.tag()
             if inner_kind != MATRIX:

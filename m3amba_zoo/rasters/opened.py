@@ -1,7 +1,7 @@
 """A raster that is open for reading, with what is stated of it applied to what its file says.
 
-What is stated (``RasterRequest``) goes before what the file says: bands, nodata, masks, scale and offset,
-names and wavelengths.
+What is stated (``RasterRequest``) goes before what the file says: bands, masks, scale and offset, names and
+wavelengths. Nodata that is stated is added to the file's own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.memory import require_memory
+from m3amba_zoo.rasters.also_missing import AlsoMissing
 from m3amba_zoo.rasters.crs import horizontal
 from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.raster import Nodata, Raster
@@ -46,7 +48,11 @@ class OpenRaster:
 
     def __init__(self, store: Store, request: RasterRequest, expected: int | None = None) -> None:
         """Take a store's pixels; the store is closed if that fails. See ``open_raster``."""
-        self.path, self.stated, self._store, self._source = str(request), request, store, store
+        self.path, self.stated = str(request), request
+        also_missing = _nodata_beside(store.nodata, request.nodata)
+        if also_missing:
+            store = AlsoMissing(store)
+        self._store = self._source = store
         self.bands_in_file = store.count
         crs = horizontal(request.crs) if request.crs and store.transform else store.crs
         self.grid = Grid(store.shape, crs, store.transform, self.path)
@@ -60,6 +66,9 @@ class OpenRaster:
             if 0 in (store.count, *store.shape):
                 size = " x ".join(map(str, store.shape))
                 raise InputError(f"{self.path}: has {store.count} bands of {size} pixels; one is expected")
+            if also_missing and request.nodata is not None:
+                both = f"{_listed(request.nodata)} as stated and {_listed(also_missing)} as in the file"
+                self._remark(f"nodata is {both}")
             if store.bands.remark:
                 self._remark(store.bands.remark)
             self._kept = self._choose(expected)
@@ -193,9 +202,10 @@ class OpenRaster:
         """Read a window of some of the kept bands, scaled.
 
         Raises:
-            InputError: if the file is damaged.
+            InputError: if the file is damaged, or the window is larger than the memory that is free.
         """
         kept = [self._kept[band] for band in bands]
+        self._require_memory(len(kept), window)
         pixels = self._store.read(kept, window)
         if not self._is_scaled:
             return pixels
@@ -209,6 +219,18 @@ class OpenRaster:
     def block_bytes(self, rows: int) -> int:
         """Return the size of the file's blocks that so many adjacent rows touch; 0 for a raster in memory."""
         return self._store.block_bytes(rows)
+
+    def _require_memory(self, bands: int, window: Window) -> None:
+        """Raise InputError if a window takes more memory than is free: a file can declare any size."""
+        if self._store.held and not self._is_scaled:
+            return
+        size = max(self._store.dtype.itemsize, 4 if self._is_scaled else 1)
+        require_memory(
+            self.path,
+            bands * window.height * window.width * size + self._store.piece,
+            f"{bands} band{'s' * (bands != 1)} of {window.height} x {window.width} {self._store.dtype}",
+            "a smaller part of the file, or more memory, is expected",
+        )
 
     @property
     def _is_scaled(self) -> bool:
@@ -299,9 +321,6 @@ class OpenRaster:
         stated = self.stated.nodata
         if stated is None:
             return self._store.nodata
-        own = {value for value in self._store.nodata if value is not None and value == value}
-        if other := own - set(stated if isinstance(stated, tuple) else (stated,)):
-            self._remark(f"nodata is {_listed(stated)} as stated, not {_listed(tuple(other))} as in the file")
         if not isinstance(stated, tuple):
             return (stated,) * self.bands_in_file
         if len(stated) != self.bands_in_file:
@@ -344,6 +363,14 @@ class OpenRaster:
 
     def _remark(self, sentence: str) -> None:
         self.remarks.append(f"{self.path}: {sentence}")
+
+
+def _nodata_beside(own: Sequence[float | None], stated: Nodata | None) -> tuple[float, ...]:
+    """Return a file's nodata values that are not those stated: both mean missing."""
+    if stated is None:
+        return ()
+    known = stated if isinstance(stated, tuple) else (stated,)
+    return tuple({value for value in own if value is not None and value == value and value not in known})
 
 
 def _shortened(nodata: tuple[float | None, ...]) -> Nodata | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,8 @@ OF_ARRAYS = {"key": _OF_SEVERAL, "axes": (*_OF_SEVERAL, ".npy")}
 """Suffixes of the files for which a statement on arrays can hold."""
 STATEMENTS = ("key", "nodata", "unit", "scale", "offset", "alpha", "align", "axes")
 """What is part of a model: prediction reads a user's files as training's were read."""
-BAND_RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
+BAND_RANGE = re.compile(r"(\d{1,9})\s*-\s*(\d{1,9})")
+MOST_NUMBERS = 2**16  # of bands, as many as GDAL opens of a file
 GIVEN = "a file, a list of files to be stacked, or an array (bands, rows, columns)"
 GDAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+:|/vsi")
 """How GDAL's names begin that are no files, such as ``NETCDF:"a.nc":b``, ``https:`` and ``/vsizip/``."""
@@ -34,7 +36,7 @@ class RasterRequest:
             several files, their paths with commas.
         key: the array of a MATLAB, HDF5 or NetCDF file, else empty.
         bands: those to keep, counted from 0, in this order; None for all that the file does not call bad.
-        nodata: one value, or one per band of the file.
+        nodata: one value, or one per band of the file; the file's own marks missing values, too.
         unit: what one unit is, see ``Raster``; the file seldom tells.
         wavelengths: in nm, one per band of the file.
         scale, offset: a value is the file's number times scale plus offset; None takes the file's tags.
@@ -193,6 +195,10 @@ def parse_bands(entries: Sequence[Any], where: str) -> tuple[int, ...]:
     for entry in entries:
         ends = BAND_RANGE.fullmatch(entry.strip()) if isinstance(entry, str) else None
         span = range(int(ends[1]), int(ends[2]) + 1) if ends else [entry]
+        if len(bands) + len(span) > MOST_NUMBERS:
+            raise InputError(
+                f"{where} names {len(bands) + len(span):,} bands, at most {MOST_NUMBERS:,} are expected"
+            )
         if not span or not all(type(band) is int and band >= 0 for band in span):
             raise InputError(
                 f"{where} has {entry!r}; a list of band numbers from 0 and of ranges such as 0-107 is "
@@ -200,6 +206,6 @@ def parse_bands(entries: Sequence[Any], where: str) -> tuple[int, ...]:
             )
         bands += span
     if len(set(bands)) < len(bands):
-        twice = next(band for band in bands if bands.count(band) > 1)
+        twice = Counter(bands).most_common(1)[0][0]
         raise InputError(f"{where} has {twice} twice; each band once is expected")
     return tuple(bands)

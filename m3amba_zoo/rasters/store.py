@@ -41,6 +41,9 @@ class Store(ABC):
         scales, offsets: of each band: a value is the stored number times scale plus offset.
         has_mask: whether ``read`` returns masks.
         derived: whether pixels are computed from those of other rasters, which takes long.
+        piece: bytes of the largest part of the file that is read whole beside what is asked for: a block, a
+            chunk.
+        held: whether all pixels are in memory already, and ``read`` returns views of them.
         files: all that are read: sidecars and the sources of virtual rasters, too; none for pixels in memory.
     """
 
@@ -51,6 +54,8 @@ class Store(ABC):
     bands = Bands()
     has_mask = False
     derived = False
+    held = False
+    piece = 0
 
     def __init__(self, count: int, shape: tuple[int, int], dtype: np.dtype) -> None:
         self.count, self.shape, self.dtype = count, shape, dtype

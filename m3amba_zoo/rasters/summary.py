@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
+from m3amba_zoo.memory import require_memory
 from m3amba_zoo.rasters.array import ARRAY_FILES
 from m3amba_zoo.rasters.geofile import UNREADABLE, array_name, gdal_errors
 from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.indirect import open_dataset
 from m3amba_zoo.rasters.opening import OpenRaster
 from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.rasters.request import RasterRequest
@@ -59,10 +60,11 @@ def summarize(opened: OpenRaster, modality: str) -> RasterSummary:
     """Read a raster once and say what it holds.
 
     Raises:
-        InputError: if the file is damaged, or a value is infinite.
+        InputError: if the file is damaged or larger than the memory that is free, or a value is infinite.
     """
     bands, (height, width) = len(opened.header.data), opened.grid.shape
     low, high = np.full(bands, np.inf), np.full(bands, -np.inf)
+    require_memory(opened.path, height * width, f"a mask of {height} x {width} pixels")
     unseen = np.zeros((height, width), bool)
     incomplete, filled = 0, np.zeros(len(FILLS), np.int64)
     for first, last in strips(opened):
@@ -134,7 +136,7 @@ def file_facts(request: RasterRequest) -> FileFacts:
     if request.path.lower().endswith(ARRAY_FILES):
         return FileFacts()
     name = array_name(request.path, request.key) if request.key else request.path
-    with gdal_errors(str(request), UNREADABLE), rasterio.open(name) as file:
+    with gdal_errors(str(request), UNREADABLE), open_dataset(name) as file:
         units = {unit or "" for unit in file.units}
         return FileFacts(units.pop() if len(units) == 1 else "", SIMULATED_TAG in file.tags())
 

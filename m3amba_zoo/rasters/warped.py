@@ -64,7 +64,7 @@ class Warped(Store):
             source.offsets,
         )
         self.nodata = self._nodata_of_source if keeps else self.nodata
-        self.has_mask = keeps
+        self.has_mask, self.piece = keeps, source.piece
 
     @property
     def covered(self) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.memory import require_memory
 from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
@@ -25,6 +26,8 @@ from m3amba_zoo.scenes.shapes import CENTRES, Brush, Shapes, cover_by_value, mer
 from m3amba_zoo.scenes.vectors import SUFFIXES, propose_attributes, read_shapes
 
 SHAPE_KEYS = ("attribute", "layer", "crs", "radius", "touched", "skip_invalid")
+MASKS = 4
+"""Bytes per pixel that drawing takes: the labels, a class's mask, which pixels are covered and contested."""
 REGION_KEYS = ("path", "unlabelled")
 
 logger = logging.getLogger(__name__)
@@ -101,6 +104,7 @@ class LabelShapes:
         Raises:
             InputError: if the file is wrong, does not lie on the grid, or has values without a class.
         """
+        _require_memory(grid)
         if self.regions:
             regions = read_regions(self.path)
             regions.require_size(grid.shape, grid.path)
@@ -131,6 +135,7 @@ class LabelShapes:
         Raises:
             InputError: if the file is wrong or does not lie on the grid.
         """
+        _require_memory(grid)
         if self.regions:
             regions = read_regions(self.path)
             regions.require_size(grid.shape, grid.path)
@@ -186,6 +191,12 @@ class LabelShapes:
                 f"{self.path}; they stay unlabelled"
             )
         return labels
+
+
+def _require_memory(grid: Grid) -> None:
+    """Raise InputError if the masks in which shapes are drawn take more memory than is free."""
+    height, width = grid.shape
+    require_memory(grid.path, MASKS * height * width, f"labels of {height} x {width} pixels")
 
 
 LabelFile = LabelRaster | LabelShapes

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.array import ARRAY_FILES
 from m3amba_zoo.rasters.crs import metres_per_unit
 from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.indirect import open_dataset
 from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.scenes.envi_roi import read_regions
 from m3amba_zoo.scenes.label_files import LabelRaster, LabelShapes, parse_label_file
@@ -189,7 +189,7 @@ def _read_legend(path: str) -> Legend:
     """Return names and colours of a label raster's values: tags CLASS_n, ENVI's classes, colour table."""
     if path.lower().endswith(ARRAY_FILES):  # they have none
         return {}
-    with rasterio.open(path) as file:
+    with open_dataset(path) as file:
         tags, header = file.tags(), file.tags(ns="ENVI")
         try:
             colors = {value: color[:3] for value, color in file.colormap(1).items()}

@@ -7,6 +7,7 @@ import difflib
 import logging
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.memory import require_memory
+from m3amba_zoo.rasters.indirect import check_vector
 from m3amba_zoo.reading import library_errors
 from m3amba_zoo.scenes.shapes import POINT_TYPES, POLYGON_TYPES, Shapes
 
@@ -27,6 +30,8 @@ SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".kml", ".kmz", ".fgb", ".gdb"
 COLLECTION = 7
 """shapely's number for GeometryCollection."""
 MOST_EXAMPLES = 3
+BYTES_OF_FEATURE = 200
+"""What a feature takes at least, as an object with its coordinates and its value."""
 UNREADABLE = "not a readable vector file, it may be cut short, damaged or lack a part"
 
 logger = logging.getLogger(__name__)
@@ -53,6 +58,7 @@ def read_shapes(
     with _reading(path):
         layer = _find_layer(path, layer)
         info = pyogrio.read_info(path, layer=layer)
+        require_memory(path, BYTES_OF_FEATURE * info["features"], f"{info['features']:,} features")
         if attribute is not None:
             _require_attribute(path, layer, attribute, info)
         columns = [] if attribute is None else [attribute]
@@ -87,6 +93,7 @@ def list_attributes(path: str | Path, layer: str | None = None) -> dict[str, lis
     with _reading(path):
         layer = _find_layer(path, layer)
         info = pyogrio.read_info(path, layer=layer)
+        require_memory(path, BYTES_OF_FEATURE * info["features"], f"{info['features']:,} features")
         meta, _, _, columns = pyogrio.raw.read(path, layer=layer, read_geometry=False)
     read = {
         str(name): _plain(column, info, name) for name, column in zip(meta["fields"], columns, strict=True)
@@ -115,8 +122,13 @@ def _reading(path: str | Path) -> Iterator[None]:
     expected = f"polygons or points as {EXPECTED} are expected"
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file; {expected}")
+    check_vector(path)
     with warnings.catch_warnings(record=True) as caught, library_errors(path, UNREADABLE, expected):
         warnings.simplefilter("always")
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                unfolded = sum(member.file_size for member in archive.infolist())
+            require_memory(path, unfolded, "what it unfolds to")
         yield
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         logger.warning("%s: %s", path, text)

@@ -35,12 +35,12 @@ def test_the_cache_holds_the_blocks_that_a_row_of_windows_touches(options, rows_
 
 @pytest.mark.parametrize(
     ("bands", "expected"),
-    [(300, 300 * 64 * 512 * 2), (1, strips.SMALLEST_CACHE), (9000, strips.LARGEST_CACHE)],
+    [(300, 300 * 64 * 512 * 4), (1, strips.SMALLEST_CACHE), (4900, strips.LARGEST_CACHE)],
 )
 def test_the_cache_has_a_least_and_a_largest_size(bands, expected, tmp_path):
     profile = {"transform": from_origin(0, 0, 2, 2), "height": 64, "width": 512, "sparse_ok": True}
     path = tmp_path / "a.tif"
-    with rasterio.open(path, "w", driver="GTiff", count=bands, dtype="int16", **profile):
+    with rasterio.open(path, "w", driver="GTiff", count=bands, dtype="int32", **profile):
         pass
     with open_raster(path) as raster:
         assert block_cache([raster], 64).options["GDAL_CACHEMAX"] == expected
