@@ -20,7 +20,7 @@ from m3amba_zoo.maps.products import MAP, RASTERS, Product, product
 from m3amba_zoo.maps.style import write_style
 
 if TYPE_CHECKING:
-    from m3amba_zoo.inference.predictor import OpenJob
+    from m3amba_zoo.inference.open_job import OpenJob
     from m3amba_zoo.inference.strips import Strip
 
 Bands = dict[str, NDArray]

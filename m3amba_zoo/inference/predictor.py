@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from m3amba_zoo.hub.resolve import FoundModel, locate
 from m3amba_zoo.inference.cluster import ModelFiles, Task, connect, reachable, rows_on_cluster
 from m3amba_zoo.inference.made_features import MadeFeatures
 from m3amba_zoo.inference.map_files import write_map
+from m3amba_zoo.inference.open_job import OpenJob
 from m3amba_zoo.inference.options import (
     SPEEDS,
     check_options,
@@ -36,37 +37,9 @@ from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
 from m3amba_zoo.rasters.request import RasterRequest, check_align, request_of
-from m3amba_zoo.scenes.scene import LandClass
 
 ALL = "all"
 logger = logging.getLogger(__name__)
-
-
-class OpenJob(NamedTuple):
-    """Rasters that are ready to be classified.
-
-    Attributes:
-        classifier: of their rows.
-        place: their common grid.
-        opened: those that were given, by modality.
-        read: those that the model reads, by modality, features that an encoder makes among them.
-        classes: the class table.
-        settings: overlap and views.
-        tags: for the map's file.
-    """
-
-    classifier: RowClassifier
-    place: Grid
-    opened: Mapping[str, OpenRaster]
-    read: Mapping[str, OpenRaster]
-    classes: tuple[LandClass, ...]
-    settings: dict[str, float]
-    tags: dict[str, str]
-
-    @property
-    def inputs(self) -> list[str]:
-        """The rasters' files, with all that belong to them."""
-        return [path for raster in self.opened.values() for path in raster.files]
 
 
 class Predictor:

@@ -15,7 +15,7 @@ from tiny_rasters import CRS, ORIGIN, write_raster
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.inference.map_files import write_map
-from m3amba_zoo.inference.predictor import OpenJob
+from m3amba_zoo.inference.open_job import OpenJob
 from m3amba_zoo.inference.strips import RowClassifier
 from m3amba_zoo.maps import parts as parts_module
 from m3amba_zoo.maps.areas import write_areas
@@ -65,7 +65,7 @@ def virtual_raster(folder):
 def job(given, **settings):
     opened = {"hsi": open_raster(given)}
     classifier = RowClassifier(Bands(), opened, 8, 0.0, batch_size=3)
-    return OpenJob(classifier, opened["hsi"].grid, opened, CLASSES, settings, {"MODEL": "bands"})
+    return OpenJob(classifier, opened["hsi"].grid, opened, opened, CLASSES, settings, {"MODEL": "bands"})
 
 
 def softmax(logits):
