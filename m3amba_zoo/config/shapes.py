@@ -38,7 +38,6 @@ DICTS = (
 COUNTS = ("window", "tile", "model.patch", "model.window", "model.num_classes", "randomness.seed")
 NAMES = ("modalities", "model.modalities", *(f"{loader}.dataset.modalities" for loader in LOADERS))
 TYPED = ("model", "classifier", "source")
-DATASETS = tuple(f"{loader}.dataset" for loader in LOADERS)  # built for networks alone
 STEPS = ("pretreatment", "model.data_preprocessor.pretreatment", "classifier.pretreatment")
 FAR = 2**63
 
@@ -65,7 +64,7 @@ def require_shapes(config: Config) -> None:
 
 def require_types(config: Config) -> None:
     """Raise InputError if a part that is to be built does not say of what class it is."""
-    for place in TYPED if "classifier" in config else (*TYPED, *DATASETS):
+    for place in TYPED:
         part, _ = find(config, f"{place}.type")
         if part and not (isinstance(part.get("type"), (str, type))):
             raise InputError(

@@ -100,7 +100,14 @@ class ZooRunner(Runner):
 
     @staticmethod
     def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> DataLoader:
-        """Build a data loader whose workers leave it to this process when they end."""
+        """Build a data loader whose workers leave it to this process when they end.
+
+        Raises:
+            InputError: if its dataset does not say of what class it is.
+        """
+        dataset = dataloader.get("dataset") if isinstance(dataloader, dict) else None
+        if isinstance(dataset, dict) and "type" not in dataset:
+            raise InputError("the dataset of a data loader has no 'type', expected the name of a dataset")
         loader = Runner.build_dataloader(dataloader, *args, **kwargs)
         loader.worker_init_fn = _QuietWorker(loader.worker_init_fn)
         return loader

@@ -76,7 +76,8 @@ def check_states(runner: Runner, checkpoint: Mapping[str, Any], path: str | Path
         several = isinstance(wrapper, OptimWrapperDict)
         for name, one in dict(wrapper.items()).items() if several else [("", wrapper)]:
             saved = checkpoint["optimizer"].get(name) if several else checkpoint["optimizer"]
-            if fault := _fault_of_optimizer(one.optimizer, saved, checkpoint["meta"]["iter"] > 0):
+            has_stepped = checkpoint["meta"]["iter"] >= one._accumulative_counts
+            if fault := _fault_of_optimizer(one.optimizer, saved, has_stepped):
                 raise InputError(f"{path}: {fault}")
     if "param_schedulers" in checkpoint and runner.param_schedulers is not None:
         runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)

@@ -172,7 +172,7 @@ def test_a_band_called_alpha_is_asked_about(tmp_path):
     rgbn = np.concatenate([CUBE, CUBE[:1]]).astype(np.uint8)
     rgbn[3, TOP] = 0
     path = write_raster(tmp_path / "naip.tif", rgbn)
-    with pytest.raises(InputError, match=r"calls band 3 .* alpha; say whether it is data, .* alpha: mask"):
+    with pytest.raises(InputError, match=r"calls band 3 .* alpha; say .*--alpha mask \(alpha: in scene"):
         read(path)
     assert not read(path, alpha="data")[0].missing().any()
     assert len(read(path, bands=(0, 3))[0].data) == 2

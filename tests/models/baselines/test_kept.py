@@ -59,10 +59,10 @@ def test_what_is_read_again_gives_the_same_probabilities(kind, classes, tmp_path
     assert (tmp_path / "again").read_bytes() == (tmp_path / FILE).read_bytes()
 
 
-def train(folder, classifier, modalities=MODALITIES):
+def train(folder, classifier, modalities=MODALITIES, *options):
     config = folder / "mine.py"
     config.write_text(CONFIG.format(classifier=classifier, modalities=list(modalities)))
-    assert main([str(config), "--work-dir", str(folder / "run")]) == 0
+    assert main([str(config), "--work-dir", str(folder / "run"), *options]) == 0
     return folder / "run"
 
 
@@ -103,7 +103,7 @@ def test_what_cannot_be_read_is_refused(tmp_path):
 
 def test_a_classifier_by_place_is_not_kept_and_says_so(tmp_path, capsys):
     run = train(tmp_path, {"type": "ShrinkageLDA"})
-    run = train(tmp_path, {"type": "Position"})
+    run = train(tmp_path, {"type": "Position"}, MODALITIES, "--overwrite")
     assert "a Position keeps nothing" in capsys.readouterr().out
     assert not (run / FILE).exists(), "that of the run before"
     with pytest.raises(InputError, match=r"mine\.py: a Position keeps nothing"):
