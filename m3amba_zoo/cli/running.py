@@ -71,7 +71,7 @@ def config_of(args: Namespace, seed: int | None = None) -> Config:
     config = read_config(args.config, args.data, args.cfg_options, seed)
     config.launcher = args.launcher
     config.work_dir = str(args.work_dir or config.get("work_dir") or Path("work_dirs") / name_of(config))
-    _require_writable(Path(config.work_dir))
+    require_writable(Path(config.work_dir))
     return config
 
 
@@ -184,7 +184,8 @@ def _leads(config: Config) -> bool:
     return variable is None or os.environ.get(variable, "0") == "0"
 
 
-def _require_writable(work_dir: Path) -> None:
+def require_writable(work_dir: Path) -> None:
+    """Raise InputError if a work dir, or the nearest folder above it that exists, cannot be written."""
     path = work_dir.absolute()
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     if not existing.is_dir():

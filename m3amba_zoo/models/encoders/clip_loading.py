@@ -107,10 +107,31 @@ def _known(name: str) -> str:
 
 
 def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
-    """Find the weights of an open_clip model: a file, in the caches, or fetched from the network.
+    """Find the weights of an open_clip model: on this machine, else fetched from the network.
 
     Raises:
         InputError: if they are not found or cannot be fetched; the message has the command that fetches them.
+    """
+    import open_clip
+
+    if found := clip_here(name, weights, cache_dir):
+        return found
+    config = open_clip.get_pretrained_cfg(name, weights)
+    repository, file = os.path.split(config.get("hf_hub", ""))
+    fetch = f"hf download {repository} {file}".strip() if repository else f"curl -LO {config.get('url')}"
+    what = f"CLIP weights '{weights}' of '{name}'"
+    refuse_offline(what, fetch)
+    try:
+        return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
+    except Exception as error:
+        raise not_fetched(what, fetch, error) from error
+
+
+def clip_here(name: str, weights: str, cache_dir: str | None = None) -> Found | None:
+    """Find the weights of an open_clip model in a file or in the caches; None where they are in neither.
+
+    Raises:
+        InputError: if they are neither a file nor one of the model's tags.
     """
     import open_clip
     from huggingface_hub import try_to_load_from_cache
@@ -131,15 +152,7 @@ def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
             return Found(Path(cached), "the cache", config)
     folder = Path(cache_dir) if cache_dir else OPENAI_CACHE.expanduser()
     archive = folder / os.path.basename(config.get("url", ""))
-    if archive.is_file():
-        return Found(archive, "the cache", config)
-    fetch = f"hf download {repository} {file}".strip() if repository else f"curl -LO {config.get('url')}"
-    what = f"CLIP weights '{weights}' of '{name}'"
-    refuse_offline(what, fetch)
-    try:
-        return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
-    except Exception as error:
-        raise not_fetched(what, fetch, error) from error
+    return Found(archive, "the cache", config) if archive.is_file() else None
 
 
 def _untrained(name: str, seed: int) -> Any:

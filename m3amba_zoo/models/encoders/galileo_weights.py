@@ -20,6 +20,7 @@ RANDOM = "random"
 SIZES = {"nano": GalileoSize(128, 4, 8), "tiny": GalileoSize(192, 12, 3), "base": GalileoSize(768, 12, 12)}
 """The published networks (github.com/nasaharvest/galileo, config/models); heads are in no tensor."""
 REPOSITORY = "nasaharvest/galileo"  # of Hugging Face
+PUBLISHED_FILE = "models/{}/encoder.pt"
 UNUSED = re.compile(
     r"(space_embed\.(DW|WC)|time_embed|static_embed)\.|(st|t)_channel_embed$"
 )  # groups that are not encoded here
@@ -115,20 +116,16 @@ def _in_words(size: GalileoSize) -> str:
 
 
 def _find(weights: str, cache_dir: str | None) -> tuple[Path, str]:
-    for candidate in _candidates(weights):
-        if path := named_file(candidate):
-            return path, "a file"
+    if found := galileo_here(weights, cache_dir):
+        return found
     expected = f"expected a file, {', '.join(SIZES)}, or weights='{RANDOM}' for an untrained encoder"
     if weights not in SIZES:
         raise InputError(
             f"Galileo's weights '{weights}': no such file, also not in ${WEIGHTS_VARIABLE}; {expected}"
         )
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download
 
-    file = f"models/{weights}/encoder.pt"
-    cached = try_to_load_from_cache(REPOSITORY, file, cache_dir=cache_dir)
-    if isinstance(cached, str):
-        return Path(cached), "the cache"
+    file = PUBLISHED_FILE.format(weights)
     what = f"Galileo's weights '{weights}' are neither in ${WEIGHTS_VARIABLE} nor in the cache"
     if is_offline():
         raise InputError(f"{what}, and {OFFLINE_VARIABLE}=1 forbids fetching them; {expected}")
@@ -140,6 +137,19 @@ def _find(weights: str, cache_dir: str | None) -> tuple[Path, str]:
             f"{what}, and could not be fetched ({reason[:200]}); `hf download {REPOSITORY} {file}` fetches "
             f"them where there is a network; {expected}"
         ) from error
+
+
+def galileo_here(weights: str, cache_dir: str | None = None) -> tuple[Path, str] | None:
+    """Return the file of weights on this machine and where it is, in words; None if there is none."""
+    for candidate in _candidates(weights):
+        if path := named_file(candidate):
+            return path, "a file"
+    if weights not in SIZES:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(REPOSITORY, PUBLISHED_FILE.format(weights), cache_dir=cache_dir)
+    return (Path(cached), "the cache") if isinstance(cached, str) else None
 
 
 def _candidates(weights: str) -> Iterator[Path]:
