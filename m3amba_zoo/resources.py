@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
+from m3amba_zoo.errors import printable
+
 CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 # files of a limit, of what is used and of its parts, and the part that is given back when it is needed
 VERSION_2 = ("memory.max", "memory.current", "memory.stat", "inactive_file")
 VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat", "total_inactive_file")
 GIBIBYTE = 2**30
+# words of torch's allocator, the system and its loader of libraries
+OUT_OF_MEMORY = (
+    "not enough memory",
+    "DefaultCPUAllocator",
+    "Cannot allocate memory",
+    "failed to map segment",
+)
+# words of torch on the memory that data workers share with their process
+OUT_OF_SHARED_MEMORY = ("shared memory(shm)", "unable to write to file </torch_", "out of shared memory")
+SHARED_MEMORY = Path("/dev/shm")
 
 
 class FreeMemory(NamedTuple):
@@ -68,6 +82,45 @@ def _left_in(folder: Path, limit: str, used: str, parts: str, reclaimed: str) ->
         return max(int(most) - int((folder / used).read_text()) + int(found.get(reclaimed, 0)), 0)
     except OSError:
         return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of torch, NumPy or the system says that memory, of a GPU too, is at its end."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's of a GPU
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (
+            isinstance(error, RuntimeError | ImportError)
+            and any(words in str(error) for words in OUT_OF_MEMORY)
+        )
+    )
+
+
+def memory_fault(error: BaseException) -> str:
+    """Return a sentence for an error that lack of memory has raised, "" for any other."""
+    last = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # a worker's traceback goes before
+    reason = printable(last)[:200]
+    if _is_out_of_shared_memory(error):
+        free = in_words(free_disk(SHARED_MEMORY)) if SHARED_MEMORY.is_dir() else "none"
+        return (
+            f"not enough shared memory for data workers ({reason}); {SHARED_MEMORY} has {free} free, a "
+            "container gets more by --shm-size, and num_workers=0 of the data loaders takes none"
+        )
+    if not is_out_of_memory(error):
+        return ""
+    free, limit = free_memory()
+    return f"not enough memory ({reason}); {in_words(free)} of main memory are free, as {limit} has it"
+
+
+def _is_out_of_shared_memory(error: BaseException) -> bool:
+    if isinstance(error, RuntimeError):
+        return any(words in str(error) for words in OUT_OF_SHARED_MEMORY)
+    if not (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        return False
+    # a semaphore of the standard library
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(names) and names[-1].startswith("multiprocessing.")
 
 
 def existing(path: Path) -> Path:

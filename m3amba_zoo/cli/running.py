@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.errors import InputError, close_names, one_line
 from m3amba_zoo.locks import work_dir_lock
+from m3amba_zoo.resources import memory_fault
 from m3amba_zoo.system import sweep
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
                 "epoch and train_dataloader.batch_size that leave no single one, or "
                 "train_dataloader.drop_last=True"
             ) from error
-        if isinstance(error, OSError) and error.strerror and not error.filename:
+        if isinstance(error, OSError) and error.strerror and not error.filename and not memory_fault(error):
             raise InputError(f"{config.work_dir}: cannot be written ({error.strerror})") from error
         raise
 

@@ -19,11 +19,11 @@ from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.resources import is_out_of_memory
 from m3amba_zoo.system import one_thread_per_operation
 
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
 WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
-OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator")  # in the messages of torch's CPU allocator
 BYTES_AT_ONCE = 2**26
 SMALLEST_CACHE = 2**20  # bytes; GDAL takes a number below 100 000 for megabytes
 LARGEST_CACHE = 2**29  # bytes, for files whose blocks are very large
@@ -176,7 +176,7 @@ class RowClassifier:
             try:
                 logits = future.result()
             except RuntimeError as error:
-                if len(batch) == 1 or not _is_out_of_memory(error):
+                if len(batch) == 1 or not is_out_of_memory(error):
                     raise
                 logits = []
             if logits:
@@ -202,7 +202,3 @@ def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
     """
     needed = sum(raster.block_bytes(rows) for raster in rasters)
     return rasterio.Env(GDAL_CACHEMAX=min(max(needed, SMALLEST_CACHE), LARGEST_CACHE))
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
