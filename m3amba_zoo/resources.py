@@ -102,9 +102,9 @@ def memory_fault(error: BaseException) -> str:
     last = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # a worker's traceback goes before
     reason = printable(last)[:200]
     if _is_out_of_shared_memory(error):
-        free = in_words(free_disk(SHARED_MEMORY)) if SHARED_MEMORY.is_dir() else "none"
+        left = in_words(free_disk(SHARED_MEMORY)) if SHARED_MEMORY.is_dir() else "none"
         return (
-            f"not enough shared memory for data workers ({reason}); {SHARED_MEMORY} has {free} free, a "
+            f"not enough shared memory for data workers ({reason}); {SHARED_MEMORY} has {left} free, a "
             "container gets more by --shm-size, and num_workers=0 of the data loaders takes none"
         )
     if not is_out_of_memory(error):

@@ -19,7 +19,14 @@ from packaging.requirements import Requirement
 
 from m3amba_zoo.cli.running import require_writable
 from m3amba_zoo.errors import InputError, one_line
-from m3amba_zoo.resources import existing, folder_bytes, free_disk, free_memory, in_words
+from m3amba_zoo.resources import (
+    SHARED_MEMORY,
+    existing,
+    folder_bytes,
+    free_disk,
+    free_memory,
+    in_words,
+)
 from m3amba_zoo.system import CACHE_VARIABLE, OFFLINE_VARIABLE, WEIGHTS_VARIABLE, cache_root, is_offline
 
 PACKAGE = "m3amba_zoo"
@@ -309,9 +316,8 @@ def _memory() -> Finding:
 
 def _shared_memory() -> Iterator[Finding]:
     """Yield what is free where data workers put their batches, on systems that have such a place."""
-    place = Path("/dev/shm")
-    if place.is_dir():
-        free = free_disk(place)
+    if SHARED_MEMORY.is_dir():
+        free = free_disk(SHARED_MEMORY)
         yield Finding("shared memory", f"{in_words(free)} free for data workers", facts={"free_bytes": free})
 
 
