@@ -26,11 +26,11 @@ from workshop.benchmarks.maps import BANDS, model_config
 from workshop.benchmarks.random_scene import write_model, write_rasters
 from workshop.benchmarks.section import Row, Section
 
-STEPS, PREDICTIONS = 2000, 300
+STEPS, PREDICTIONS = 2000, 600
 STEPS_OF_EPOCH, BATCH = 100, 4
 SIDE = 48  # rows and columns of the rasters that are predicted
 SAMPLES = 100  # of memory and open files in a run
-WARM_UP = 0.2  # share of a run that is left out: kernels are compiled, pools of memory grow
+WARM_UP = 0.5  # share of a run that is left out: kernels are compiled, pools of memory grow
 
 
 class Sample(NamedTuple):
