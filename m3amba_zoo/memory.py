@@ -1,14 +1,18 @@
-"""What memory is free, asked before a file's declared size is believed."""
+"""The memory that this process may still take, and what is said where it is not enough."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import traceback
 from collections.abc import Iterator
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import psutil
 
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.disk import free_disk
+from m3amba_zoo.errors import InputError, printable
 
 SMALL = 2**26
 """Bytes for which nobody asks: looking takes longer than they are worth."""
@@ -16,6 +20,36 @@ CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 VERSION_1 = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
 VERSION_2 = "memory.max", "memory.current", "inactive_file"
 """Files of a control group's limit and use, and the part of the use that the kernel gives back at once."""
+# words of torch's allocator, the system and its loader of libraries
+OUT_OF_MEMORY = (
+    "not enough memory",
+    "DefaultCPUAllocator",
+    "Cannot allocate memory",
+    "failed to map segment",
+)
+# words of torch on the memory that data workers share with their process
+OUT_OF_SHARED_MEMORY = ("shared memory(shm)", "unable to write to file </torch_", "out of shared memory")
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class FreeMemory(NamedTuple):
+    """Memory that this process may still take.
+
+    Attributes:
+        bytes: how much.
+        limit: what sets the limit, in words.
+    """
+
+    bytes: int
+    limit: str
+
+
+def free_memory() -> FreeMemory:
+    """Return the least of what the machine, its control groups and ``ulimit -v`` leave to this process."""
+    free = [FreeMemory(psutil.virtual_memory().available, "the machine")]
+    free += [FreeMemory(max(left, 0), "the container or job (cgroup)") for left in _left_in_groups()]
+    free += [FreeMemory(max(left, 0), "ulimit -v") for left in _left_by_limit()]
+    return min(free)
 
 
 def require_memory(path: object, needed: int, what: str, remedy: str = "") -> None:
@@ -32,7 +66,7 @@ def require_memory(path: object, needed: int, what: str, remedy: str = "") -> No
     """
     if needed <= SMALL:
         return
-    free = free_memory()
+    free, _ = free_memory()
     if needed > free:
         raise InputError(
             f"{path}: {what} would take {in_words(needed)} of memory, but {in_words(free)} are free"
@@ -40,14 +74,48 @@ def require_memory(path: object, needed: int, what: str, remedy: str = "") -> No
         )
 
 
-def free_memory() -> int:
-    """Return how many bytes this process can take: of the machine, its control groups and ``ulimit -v``."""
-    return max(0, min([psutil.virtual_memory().available, *_left_in_groups(), *_left_by_limit()]))
-
-
 def in_words(size: int) -> str:
     """Return a number of bytes as ``40.0 GB``, or ``12.5 MB`` below one."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of torch, NumPy or the system says that memory, of a GPU too, is at its end."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's of a GPU
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (
+            isinstance(error, RuntimeError | ImportError)
+            and any(words in str(error) for words in OUT_OF_MEMORY)
+        )
+    )
+
+
+def memory_fault(error: BaseException) -> str:
+    """Return a sentence for an error that lack of memory has raised, "" for any other."""
+    last = (str(error).strip().splitlines() or [type(error).__name__])[-1]  # a worker's traceback goes before
+    reason = printable(last)[:200]
+    if _is_out_of_shared_memory(error):
+        left = in_words(free_disk(SHARED_MEMORY)) if SHARED_MEMORY.is_dir() else "none"
+        return (
+            f"not enough shared memory for data workers ({reason}); {SHARED_MEMORY} has {left} free, a "
+            "container gets more by --shm-size, and num_workers=0 of the data loaders takes none"
+        )
+    if not is_out_of_memory(error):
+        return ""
+    free, limit = free_memory()
+    return f"not enough memory ({reason}); {in_words(free)} of main memory are free, as {limit} has it"
+
+
+def _is_out_of_shared_memory(error: BaseException) -> bool:
+    if isinstance(error, RuntimeError):
+        return any(words in str(error) for words in OUT_OF_SHARED_MEMORY)
+    if not (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        return False
+    # a semaphore of the standard library
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(names) and names[-1].startswith("multiprocessing.")
 
 
 def _left_in_groups() -> Iterator[int]:

@@ -7,7 +7,7 @@ import pytest
 
 from m3amba_zoo import memory
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.memory import free_memory, require_memory
+from m3amba_zoo.memory import FreeMemory, free_memory, require_memory
 from m3amba_zoo.reading import LARGEST_JSON, read_arrays, read_bytes, read_json
 
 
@@ -34,11 +34,13 @@ def test_a_control_group_above_limits_what_is_free(tmp_path, monkeypatch, own, f
     (tmp_path / "own").write_text(own)
     monkeypatch.setattr(memory, "CGROUPS", tmp_path)
     monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
-    assert free_memory() == 2500
+    assert free_memory() == (2500, "the container or job (cgroup)")
+    (group / next(iter(files))).write_text("max\n")
+    assert free_memory().limit == "the machine"
 
 
 def test_a_refusal_has_both_numbers(monkeypatch):
-    monkeypatch.setattr(memory, "free_memory", lambda: 5 * 10**9)
+    monkeypatch.setattr(memory, "free_memory", lambda: FreeMemory(5 * 10**9, "the machine"))
     require_memory("a.tif", 4 * 10**9, "its pixels")
     with pytest.raises(InputError, match=r"^a\.tif: its pixels would take 40\.0 GB .* but 5\.0 GB are free$"):
         require_memory("a.tif", 40 * 10**9, "its pixels")
@@ -51,7 +53,7 @@ def test_archives_and_records_are_measured_before_they_unfold(tmp_path, monkeypa
         read_json(tmp_path / "a.json")
     assert len(read_arrays(tmp_path / "a.npz", "no archive")) == 2
     monkeypatch.setattr(memory, "SMALL", 0)
-    monkeypatch.setattr(memory, "free_memory", lambda: 1_500_000)
+    monkeypatch.setattr(memory, "free_memory", lambda: FreeMemory(1_500_000, "the machine"))
     with pytest.raises(
         InputError, match=r"a\.npz: what it unfolds to would take 2\.0 MB .* 1\.5 MB are free"
     ):

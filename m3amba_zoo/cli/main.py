@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ from typing import NoReturn
 from m3amba_zoo import stopping
 from m3amba_zoo.cli.own_command import own_command
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.memory import memory_fault
 from m3amba_zoo.system import keep_freed_memory
 
 COMMANDS = "m3amba_zoo.cli"
@@ -30,10 +32,12 @@ LONG = ("train", "test", "predict", "leaderboard")
 def run(module: str) -> NoReturn:
     """Run the ``main()`` of a command's module, such as ``m3amba_zoo.cli.train``, and exit.
 
-    The exit code is that of ``main``, 2 for bad input and for files that cannot be read or written (with one
-    sentence on stderr), 141 if nobody reads the output any more, or 130, 143 and 129 after SIGINT, SIGTERM
-    and SIGHUP. The text of a KeyboardInterrupt is the command that goes on.
+    The exit code is that of ``main``, 2 for bad input, for files that cannot be read or written and for lack
+    of memory (with one sentence on stderr), 141 if nobody reads the output any more, or 130, 143 and 129
+    after SIGINT, SIGTERM and SIGHUP. The text of a KeyboardInterrupt is the command that goes on.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for what the terminal lacks, as stderr has it
     sys.exit(_exit_code(module))
 
 
@@ -86,7 +90,10 @@ def _failed(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
         return BROKEN_PIPE
     message = str(error)
-    if isinstance(error, OSError) and error.strerror is not None:
+    if lack := memory_fault(error):
+        sys.unraisablehook = lambda _: None  # half-made objects complain when they are removed
+        message = lack
+    elif isinstance(error, OSError) and error.strerror is not None:
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif not isinstance(error, InputError):  # our own bug, which needs its traceback
         raise error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.errors import InputError, close_names, one_line, printable
 from m3amba_zoo.locks import BusyError, work_dir_lock
+from m3amba_zoo.memory import memory_fault
 from m3amba_zoo.system import sweep
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def config_of(args: Namespace, seed: int | None = None) -> Config:
     if args.data is not None and split.get("type") == "file" and _leads(config):
         print_line(f"split: {split['path']}")
     config.work_dir = str(args.work_dir or config.get("work_dir") or Path("work_dirs") / name_of(config))
-    _require_writable(Path(config.work_dir))
+    require_writable(Path(config.work_dir))
     return config
 
 
@@ -146,7 +147,7 @@ def starting(config: Config, started: Callable[[], bool] = lambda: False) -> Ite
                 "epoch and train_dataloader.batch_size that leave no single one, or "
                 "train_dataloader.drop_last=True"
             ) from error
-        if isinstance(error, OSError) and error.strerror and not error.filename:
+        if isinstance(error, OSError) and error.strerror and not error.filename and not memory_fault(error):
             raise InputError(f"{config.work_dir}: cannot be written ({error.strerror})") from error
         raise
 
@@ -197,7 +198,8 @@ def _leads(config: Config) -> bool:
     return variable is None or os.environ.get(variable, "0") == "0"
 
 
-def _require_writable(work_dir: Path) -> None:
+def require_writable(work_dir: Path) -> None:
+    """Raise InputError if a work dir, or the nearest folder above it that exists, cannot be written."""
     path = work_dir.absolute()
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     if not existing.is_dir():

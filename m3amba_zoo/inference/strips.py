@@ -17,6 +17,7 @@ from scipy.special import softmax
 
 from m3amba_zoo.datasets.windows import Window, WindowGrid
 from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.memory import is_out_of_memory
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.opening import OpenRaster
@@ -24,7 +25,6 @@ from m3amba_zoo.system import one_thread_per_operation
 
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
 WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
-OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator")  # in the messages of torch's CPU allocator
 SMALLEST_CACHE = 2**20  # bytes; GDAL takes a number below 100 000 for megabytes
 LARGEST_CACHE = 2**29  # bytes, for files whose blocks are very large
 
@@ -170,7 +170,7 @@ class RowClassifier:
             try:
                 logits = future.result()
             except RuntimeError as error:
-                if len(batch) == 1 or not _is_out_of_memory(error):
+                if len(batch) == 1 or not is_out_of_memory(error):
                     raise
                 logits = []
             if logits:
@@ -201,7 +201,3 @@ def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
 def _missing(bands: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return which pixels ``(h, W)`` are NaN in all bands ``(C, h, W)``."""
     return np.logical_and.reduce(np.isnan(bands))
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)

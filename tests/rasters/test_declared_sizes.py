@@ -24,7 +24,7 @@ SIDE = 200_000
 def two_megabytes(monkeypatch):
     """Let 2 MB be free."""
     monkeypatch.setattr(memory, "SMALL", 0)
-    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 10**6)
+    monkeypatch.setattr(memory, "free_memory", lambda: memory.FreeMemory(2 * 10**6, "the machine"))
 
 
 def huge_tiff(path):
@@ -41,7 +41,7 @@ def huge_vrt(path):
 
 @pytest.mark.parametrize(("name", "make"), [("a.tif", huge_tiff), ("a.vrt", huge_vrt)])
 def test_a_huge_raster_is_read_in_strips_and_not_whole(tmp_path, monkeypatch, name, make):
-    monkeypatch.setattr(memory, "free_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr(memory, "free_memory", lambda: memory.FreeMemory(2 * 10**9, "the machine"))
     make(tmp_path / name)
     with open_raster(tmp_path / name) as opened:
         assert opened.read(100, 103).shape == (3, SIDE)

@@ -61,7 +61,7 @@ def write_map(folder: str, side: int, speed: str, dask: str | None) -> Row:
     """Return seconds, pixels per second and the peak of the process's resident memory."""
     keep_freed_memory()  # as the command does
     files = write_rasters(Path(folder), BANDS, (side, side))
-    predictor = Predictor(write_model(Path(folder, "model"), _config()), device="cpu")
+    predictor = Predictor(write_model(Path(folder, "model"), model_config()), device="cpu")
     small = {modality: np.zeros((bands, WINDOW, WINDOW), np.int16) for modality, bands in BANDS.items()}
     predictor.predict(small)  # loads the kernels
     started = time.perf_counter()
@@ -74,6 +74,7 @@ def write_map(folder: str, side: int, speed: str, dask: str | None) -> Row:
     }
 
 
-def _config() -> dict[str, Any]:
+def model_config() -> dict[str, Any]:
+    """Return the config of the model that classifies, which has random weights."""
     config = dict(read_raw(SIZES / "m3amba-t.py").model)
     return config | {"in_channels": BANDS, "num_classes": CLASSES, "window": WINDOW}

@@ -1,4 +1,4 @@
-"""Measure the scan, the network, memory, training, encoders, scenes and exported models on this machine."""
+"""Measure the scan, the network, memory, training, encoders, scenes, exported models and long runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from m3amba_zoo.errors import InputError
 
 WIDTH_IN_FILES = 120
-SECTIONS = ("scan", "network", "memory", "train", "encoder", "scene", "maps", "export", "gpu")
+SECTIONS = ("scan", "network", "memory", "train", "encoder", "scene", "maps", "export", "endurance", "gpu")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,7 +94,8 @@ class Soak:
                 tally.wrong.append(said.strip()[-200:])
             return process.returncode != 0
 
-        self._disturb(tally, number, which.name, disturbed)
+        with _not_ignored(which):
+            self._disturb(tally, number, which.name, disturbed)
         return tally
 
     def _disturb(self, tally: Tally, number: int, kind: str, disturbed: Callable[[str], bool]) -> None:
@@ -148,3 +149,16 @@ class Soak:
             return False
         one, other = (read_checkpoint(path, "cpu")["state_dict"] for path in paths if path)
         return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@contextlib.contextmanager
+def _not_ignored(which: signal.Signals) -> Iterator[None]:
+    """Start processes that take a signal, even if this one was started to ignore it, as under nohup."""
+    ignored = signal.getsignal(which) == signal.SIG_IGN
+    if ignored:
+        signal.signal(which, lambda *_: None)  # ignoring is inherited, a handler is not
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(which, signal.SIG_IGN)

@@ -17,6 +17,7 @@ from m3amba_zoo.models.encoders.clip_layouts import names_of, read_clip, tower_o
 from m3amba_zoo.models.encoders.files import (
     FILE_NAMES,
     RANDOM,
+    cached_file,
     fetching,
     hub_file,
     misfit,
@@ -108,10 +109,29 @@ def _known(name: str) -> str:
 
 
 def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
-    """Find the weights of an open_clip model: a file, in the caches, or fetched from the network.
+    """Find the weights of an open_clip model: on this machine, else fetched from the network.
 
     Raises:
         InputError: if they are not found or cannot be fetched; the message has the command that fetches them.
+    """
+    import open_clip
+
+    if found := clip_here(name, weights, cache_dir):
+        return found
+    config = open_clip.get_pretrained_cfg(name, weights)
+    what = f"CLIP weights '{weights}' of '{name}'"
+    repository, file = os.path.split(config.get("hf_hub", ""))
+    if repository:
+        return Found(*hub_file(what, repository, FILE_NAMES, cache_dir, file), config)
+    with fetching(what, f"curl -LO {config.get('url')}", config.get("url")):
+        return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
+
+
+def clip_here(name: str, weights: str, cache_dir: str | None = None) -> Found | None:
+    """Find the weights of an open_clip model in a file or in the caches; None where they are in neither.
+
+    Raises:
+        InputError: if they are neither a file nor one of the model's tags.
     """
     import open_clip
 
@@ -128,12 +148,9 @@ def find_clip(name: str, weights: str, cache_dir: str | None = None) -> Found:
     archive = folder / os.path.basename(config.get("url", ""))
     if archive.is_file():
         return Found(archive, "the cache", config)
-    what = f"CLIP weights '{weights}' of '{name}'"
     repository, file = os.path.split(config.get("hf_hub", ""))
-    if repository:
-        return Found(*hub_file(what, repository, FILE_NAMES, cache_dir, file), config)
-    with fetching(what, f"curl -LO {config.get('url')}", config.get("url")):
-        return Found(Path(open_clip.download_pretrained(config, cache_dir=cache_dir)), "the network", config)
+    cached = cached_file(repository, (file, *FILE_NAMES), cache_dir) if repository else None
+    return Found(cached, "the cache", config) if cached else None
 
 
 def _untrained(name: str, seed: int, quick_gelu: bool | None = None) -> Any:

@@ -110,19 +110,28 @@ def hub_file(
     Raises:
         InputError: if it is not in the cache and cannot be fetched; the message has the command that does.
     """
-    from huggingface_hub import hf_hub_download, model_info, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, model_info
 
     names = tuple(filter(None, (file, *names)))
-    for name in names:
-        cached = try_to_load_from_cache(repository, name, cache_dir=cache_dir)
-        if isinstance(cached, str):
-            return Path(cached), "the cache"
+    if cached := cached_file(repository, names, cache_dir):
+        return cached, "the cache"
     with fetching(what, f"hf download {repository} {file}".strip()):
         there = {sibling.rfilename for sibling in model_info(repository, timeout=PATIENCE).siblings or ()}
         name = next((name for name in names if name in there), "")
         if not name:
             raise FileNotFoundError(f"{repository} has none of {', '.join(names)}")
         return Path(hf_hub_download(repository, name, cache_dir=cache_dir)), "the network"
+
+
+def cached_file(repository: str, names: Sequence[str], cache_dir: str | None) -> Path | None:
+    """Return the first of some files of a repository that is in huggingface_hub's cache; None if none is."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in filter(None, names):
+        cached = try_to_load_from_cache(repository, name, cache_dir=cache_dir)
+        if isinstance(cached, str):
+            return Path(cached)
+    return None
 
 
 @contextmanager

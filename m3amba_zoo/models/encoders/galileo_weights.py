@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.encoders.files import hub_file, named_file, read_tensors
+from m3amba_zoo.models.encoders.files import cached_file, hub_file, named_file, read_tensors
 from m3amba_zoo.models.encoders.galileo_network import GalileoNetwork, GalileoSize
 from m3amba_zoo.reading import library_errors
 from m3amba_zoo.system import WEIGHTS_VARIABLE
@@ -20,6 +20,7 @@ RANDOM = "random"
 SIZES = {"nano": GalileoSize(128, 4, 8), "tiny": GalileoSize(192, 12, 3), "base": GalileoSize(768, 12, 12)}
 """The published networks (github.com/nasaharvest/galileo, config/models); heads are in no tensor."""
 REPOSITORY = "nasaharvest/galileo"  # of Hugging Face
+PUBLISHED_FILE = "models/{}/encoder.pt"
 UNUSED = re.compile(
     r"(space_embed\.(DW|WC)|time_embed|static_embed)\.|(st|t)_channel_embed$"
 )  # groups that are not encoded here
@@ -115,16 +116,26 @@ def _in_words(size: GalileoSize) -> str:
 
 
 def _find(weights: str, cache_dir: str | None) -> tuple[Path, str]:
-    for candidate in _candidates(weights):
-        if path := named_file(candidate):
-            return path, "a file"
+    if found := galileo_here(weights, cache_dir):
+        return found
     if weights not in SIZES:
         raise InputError(
             f"Galileo's weights '{weights}': no such file, also not in ${WEIGHTS_VARIABLE}; expected a file, "
             f"{', '.join(SIZES)}, or weights='{RANDOM}' for an untrained encoder"
         )
     what = f"Galileo's weights '{weights}'"
-    return hub_file(what, REPOSITORY, (), cache_dir, f"models/{weights}/encoder.pt")
+    return hub_file(what, REPOSITORY, (), cache_dir, PUBLISHED_FILE.format(weights))
+
+
+def galileo_here(weights: str, cache_dir: str | None = None) -> tuple[Path, str] | None:
+    """Return the file of weights on this machine and where it is, in words; None if there is none."""
+    for candidate in _candidates(weights):
+        if path := named_file(candidate):
+            return path, "a file"
+    if weights not in SIZES:
+        return None
+    cached = cached_file(REPOSITORY, (PUBLISHED_FILE.format(weights),), cache_dir)
+    return (cached, "the cache") if cached else None
 
 
 def _candidates(weights: str) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from m3amba_zoo.ops import reference
 from workshop.benchmarks import (
     authors_order,
     encoder,
+    endurance,
     export,
     fresh_process,
     gpu,
@@ -146,6 +147,21 @@ def test_maps_of_three_sizes(in_this_process):
         assert row["pixels_per_s"] == pytest.approx(row["side"] ** 2 / row["seconds"])
         assert row["process_peak_mib"] > 100
     assert "slope_of_log_seconds_in_log_pixels" in section.limits
+
+
+def test_long_runs_have_slopes(in_this_process):
+    section = endurance.measure(steps=6, predictions=4)
+    assert [row["run"] for row in section.rows] == ["training steps", "predictions"]
+    assert all(row["handles"] > 0 and row["resident_mib"] > 100 for row in section.rows)
+
+
+def test_slopes_leave_the_warm_up_out():
+    samples = [endurance.Sample(step, 2**30 + 2048 * step, 20 + step // 10) for step in range(10, 110, 10)]
+    samples[0] = endurance.Sample(10, 2**20, 500)
+    found = endurance.slopes(samples)
+    assert found["growth_kib_per_step"] == pytest.approx(2)
+    assert found["growth_handles_per_1000_steps"] == pytest.approx(100)
+    assert (found["handles"], found["resident_mib"]) == (30, pytest.approx(1024, abs=1))
 
 
 def test_exported_models_agree_with_this_package():
