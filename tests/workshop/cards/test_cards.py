@@ -172,7 +172,7 @@ STALE = {
     ),
     "not a finite number": (
         lambda folder: edit_metrics(folder, lambda m: m["runs"]["7"].update(oa=float("nan"))),
-        "metrics.json: has a number that is not finite",
+        "metrics.json: damaged, not JSON .*NaN is no number of JSON",
     ),
     "no tolerance": (
         lambda folder: (folder / "golden.safetensors").write_bytes(
@@ -208,7 +208,7 @@ INVALID = {
         "describes 'sar', but config.py has",
     ),
     "a comment": ("license:", "# of the weights\nlicense:", "the comment '# of the weights'"),
-    "not YAML": ("tags:", "tags: [", "front matter is not YAML"),
+    "not YAML": ("tags:", "tags: [", "front matter, line 5: not YAML"),
     "no front matter": ("---\nlicense", "license", "has no front matter"),
     "a lost block": ("<!-- generated: use -->", "", "'<!-- end: use -->' closes no block"),
     "an open block": ("<!-- end: use -->", "", "the block 'weights' is inside 'use'"),
@@ -271,7 +271,7 @@ def test_values_of_files_are_no_markup(tmp_path):
 
 def test_a_card_without_weights(tmp_path, capsys):
     config = tmp_path / "toy.py"
-    make_config = "_base_ = 'base.py'\nmodel = dict(in_channels=dict(dem=1))\n"
+    make_config = "_base_ = 'base.py'\nmodel = dict(type='M3amba', in_channels=dict(dem=1))\n"
     (tmp_path / "base.py").write_text(
         "test_dataloader = dict(dataset=dict(source=dict(type='dems'), split=dict(type='official')))\n"
     )
