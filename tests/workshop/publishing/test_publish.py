@@ -153,10 +153,6 @@ REFUSALS = {
     ),
     "a changed config": (lambda runs: change(runs[1], config_sha256="0" * 64), "is of another config"),
     "another part": (lambda runs: other_split(runs[2], part="val"), "scores of the part val, expected test"),
-    "more leak than said": (
-        lambda runs: other_split(runs[2], leaked_pixels=-1),
-        "says that training windows contain -1",
-    ),
     "another split": (lambda runs: other_split(runs[2], sha256="0" * 64), "its split is 00000000"),
     "scores that do not follow": (lambda runs: change(runs[0], oa=0.99), "the confusion matrix gives"),
     "an older test": (
@@ -195,6 +191,15 @@ def test_runs_that_break_the_protocol_are_refused_and_leave_nothing(runs, cards,
     with pytest.raises(InputError, match=expected) as refused:
         publish(runs, cards)
     assert "\n" not in str(refused.value)
+    assert not cards.exists()
+
+
+def test_a_leak_that_the_record_does_not_admit_is_refused(runs, cards, monkeypatch):
+    monkeypatch.setattr("workshop.publishing.runs.leaked_pixels", lambda *_: 3)
+    with pytest.raises(
+        InputError, match="says that training windows contain 0 test pixels, but they contain 3"
+    ):
+        publish(runs, cards)
     assert not cards.exists()
 
 
