@@ -19,7 +19,7 @@ from m3amba_zoo.system import keep_freed_memory
 from workshop.benchmarks.measuring import RUNS, median_seconds
 from workshop.benchmarks.section import Section
 
-MODELS = ("m3amba-t_simulated-houston", "m3amba-t_terramind")  # one view, and eight with smoothing
+MODELS = ("m3amba-t_simulated-houston", "m3amba-t_terramind")  # many bands, and few
 BATCHES = (1, 4)  # windows at once
 Run = Callable[[Mapping[str, Tensor]], np.ndarray]
 

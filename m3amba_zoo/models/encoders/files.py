@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.torchscript import is_torchscript, read_torchscript
-from m3amba_zoo.models.weights import read_checkpoint, read_plain, require_plain
+from m3amba_zoo.models.weights import WRAPPED, read_checkpoint, read_plain, require_plain
 from m3amba_zoo.reading import library_errors, read_json
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
@@ -33,7 +33,6 @@ FILE_NAMES = (
     f"pytorch_model.bin{INDEX}",
 )
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys of checkpoints that hold the weights
-PREFIX = "module."  # of models that were trained by several processes
 
 
 def named_file(weights: str | Path) -> Path | None:
@@ -190,8 +189,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     else:
         tensors = _unwrapped(read_plain(path, "cpu"), path)
         require_plain(tensors, path)
-    if tensors and all(name.startswith(PREFIX) for name in tensors):
-        tensors = {name.removeprefix(PREFIX): value for name, value in tensors.items()}
+    if tensors and all(name.startswith(WRAPPED) for name in tensors):
+        tensors = {name.removeprefix(WRAPPED): value for name, value in tensors.items()}
     return tensors
 
 

@@ -11,12 +11,11 @@ from safetensors import safe_open
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.encoders.files import cached_file, hub_file, named_file, read_tensors
+from m3amba_zoo.models.encoders.files import RANDOM, cached_file, hub_file, named_file, read_tensors
 from m3amba_zoo.models.encoders.galileo_network import GalileoNetwork, GalileoSize
 from m3amba_zoo.reading import library_errors
 from m3amba_zoo.system import WEIGHTS_VARIABLE
 
-RANDOM = "random"
 SIZES = {"nano": GalileoSize(128, 4, 8), "tiny": GalileoSize(192, 12, 3), "base": GalileoSize(768, 12, 12)}
 """The published networks (github.com/nasaharvest/galileo, config/models); heads are in no tensor."""
 REPOSITORY = "nasaharvest/galileo"  # of Hugging Face
