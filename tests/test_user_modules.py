@@ -5,9 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 
 from m3amba_zoo import Predictor
 from m3amba_zoo.cli import configs, train
@@ -58,8 +55,6 @@ def elsewhere(tmp_path, monkeypatch):
     path = list(sys.path)
 
     def forget(folder):
-        for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-            kept._instance_dict.clear()
         sys.modules.pop("own_parts", None)
         ADAPTERS.module_dict.pop("OwnAdapter", None)
         sys.path[:] = path

@@ -180,6 +180,7 @@ def build_runner(config: Config, loops: tuple[str, ...], resumed: Path | None = 
     optimizer = config.get("optim_wrapper", {}).get("optimizer", {}).get("type")
     if isinstance(optimizer, str) and OPTIMIZERS.get(optimizer) is None:  # MMEngine does not check it
         raise InputError(f"{config.filename}: {_unknown(optimizer, OPTIMIZERS.name)}")
+    _forget_earlier_runs()
     with stopping.whole_steps():  # MMEngine formats the config, where an interrupt becomes a SyntaxError
         runner = RUNNERS.build(config)
     stopping.check()
@@ -190,6 +191,16 @@ def build_runner(config: Config, loops: tuple[str, ...], resumed: Path | None = 
         getattr(runner, loop)  # MMEngine builds a loop at first access
     check_parts(runner)
     return runner
+
+
+def _forget_earlier_runs() -> None:
+    """Let this process run again: MMEngine keeps loggers by name and second; their folders may be gone."""
+    from mmengine.logging import MessageHub, MMLogger
+    from mmengine.registry import DefaultScope
+    from mmengine.visualization import Visualizer
+
+    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        kept._instance_dict.clear()
 
 
 def _leads(config: Config) -> bool:

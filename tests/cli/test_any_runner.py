@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 from tiny_runs import CONFIG, REPOSITORY
 
 from m3amba_zoo.cli.train import main
@@ -36,8 +33,6 @@ def train(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def call(text, *arguments):
-        for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-            kept._instance_dict.clear()
         Path("tiny.py").write_text(text)
         return main(["tiny.py", *arguments])
 

@@ -10,7 +10,6 @@ import rasterio
 import yaml
 from field_files import CROPS, PLACE, few_polygons, write_labels, write_rasters
 from tiny_rasters import write_raster
-from toy_commands import forget_runs
 
 from m3amba_zoo.cli.new import main as new
 from m3amba_zoo.cli.test import main as check
@@ -33,7 +32,6 @@ def home(tmp_path_factory):
     files = [*write_rasters(folder, labels), "--labels", *write_labels(folder, labels, "gpkg")]
     short = ["--epochs", "2", "--windows-per-epoch", "48", "--batch-size", "16"]
     new(["scene", str(folder / "farm"), *files, *short])
-    forget_runs()
     train([str(folder / "farm/config.py"), "--work-dir", str(folder / "model")])
     return folder
 
@@ -233,7 +231,6 @@ def copy(home, tmp_path, monkeypatch):
     """The model's work dir, to be changed."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(home / "model", "copy")
-    forget_runs()
     return str(home / "farm/config.py"), Path("copy/epoch_2.pth"), "--work-dir", "copy"
 
 
@@ -256,10 +253,8 @@ def test_a_class_can_be_renamed(copy, rewritten):
     before = json.loads(results.read_text())
     with pytest.raises(InputError, match=r"but farm has corn, rape, wheat; .* --renamed OLD=NEW says"):
         check(arguments)
-    forget_runs()
     with pytest.raises(InputError, match="--renamed: no class is named 'oats'"):
         check([*arguments, "--renamed", "oats=corn"])
-    forget_runs()
     assert check([*arguments, "--renamed", "maize=corn"]) == 0
     found = json.loads(results.read_text())
     assert [entry["name"] for entry in found["per_class"]] == ["corn", "rape", "wheat"]

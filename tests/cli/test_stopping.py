@@ -11,7 +11,7 @@ import pytest
 import torch
 from killed import files_in, killed_at
 from mmengine.config import Config
-from toy_commands import REPOSITORY, check, forget_runs, refusal, train, weights_of
+from toy_commands import REPOSITORY, check, refusal, train, weights_of
 from toy_run import ToyDataset, ToyModel
 
 from m3amba_zoo import stopping
@@ -45,7 +45,6 @@ def stopped(monkeypatch, capfd):
     """Train as the command line does; a signal comes in a step. Return the exit code and stderr."""
 
     def call(config, *arguments, step=None, number=signal.SIGTERM, to=os.kill):
-        forget_runs()
         monkeypatch.setattr(ToyModel, "steps", 0)
         monkeypatch.setattr(ToyModel, "asked", (step, number, to))
         monkeypatch.setattr(sys, "argv", ["train.py", str(config), *map(str, arguments)])

@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 import rasterio
 import rich
-from toy_commands import REPOSITORY, forget_runs
+from toy_commands import REPOSITORY
 
 # so that each takes seconds; the last epoch of two is the first without a warm-up
 SHORTENED = {
@@ -34,7 +34,6 @@ def test_they_lead_from_files_to_a_map(tmp_path, monkeypatch, capsys):
     printed = {}
     for words in commands():
         _, name, *arguments = words
-        forget_runs()
         command = import_module(f"m3amba_zoo.cli.{name}")
         assert command.main([*arguments, *SHORTENED.get(name, "").split()]) == 0
         printed[name] = capsys.readouterr().out

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from toy_commands import REPOSITORY, check, forget_runs, refusal, train, weights_of
+from toy_commands import REPOSITORY, check, refusal, train, weights_of
 from toy_run import ToyAccuracy, ToyModel
 
 from m3amba_zoo.cli import main
@@ -273,7 +273,6 @@ def test_exit_code_of_a_refusal(config):
 
 @pytest.mark.parametrize(("steps", "hint"), [(3, ""), (9, "; this goes on: python train.py {} --resume")])
 def test_exit_code_of_an_interrupt(config, monkeypatch, capsys, steps, hint):
-    forget_runs()
     monkeypatch.setattr(sys, "argv", ["train.py", str(config)])
     monkeypatch.setattr(ToyModel, "interrupt_after", steps)  # the first checkpoint follows six
     with pytest.raises(SystemExit) as ended:

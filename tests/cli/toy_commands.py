@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 
 from m3amba_zoo.cli import test as testing
 from m3amba_zoo.cli import train as training
@@ -16,13 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 RUNTIME = REPOSITORY / "configs/_base_/default_runtime.py"
 
 
-def forget_runs():
-    for kept in (DefaultScope, MessageHub, MMLogger, Visualizer):
-        kept._instance_dict.clear()  # by name and second: MMEngine expects one run per process
-
-
 def run(command, config, *arguments):
-    forget_runs()
     return command.main([str(config), *arguments])
 
 
