@@ -320,7 +320,7 @@ def test_weights_take_the_place_of_the_reason_why_there_are_none(tmp_path):
 
 
 # trained when --seed still drew the test part; to be trained anew (docs/tuning.md)
-EARLIER = ["m3amba-t_terramind-dem", "mft_terramind", "two-branch-cnn_terramind"]
+EARLIER = ["m3amba-t_terramind-dem"]
 
 
 def _of_the_earlier_protocol(fault):
