@@ -43,7 +43,7 @@ class MapProgress:
         if self._first is None:
             self._first = done, now
             if done:
-                self._console.print(f"goes on where it was stopped, at {100 * done / total:.1f} %")
+                self._print(f"goes on where it was stopped, at {100 * done / total:.1f} %")
             return
         if done == self._first[0]:
             return
@@ -54,4 +54,7 @@ class MapProgress:
             self._bar.update(self._task, total=total, completed=done, state=state)
         elif now - self._shown >= self._interval:
             self._shown = now
-            self._console.print(state)
+            self._print(state)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

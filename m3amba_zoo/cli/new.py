@@ -7,11 +7,13 @@ import copy
 import sys
 from collections.abc import Sequence
 
+from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.predict import STATEMENTS, add_raster_options, join_negative_numbers
 from m3amba_zoo.errors import InputError
 
 OF_SCENES = {**STATEMENTS, "unit": "what one unit is, for people, such as 'reflectance x 10000', m or dB"}
 NO_SPLIT = "none"
+EXAMPLE = "m3amba new scene harbour --raster hsi=hsi.tif --raster sar=sar.tif --labels fields.gpkg:class"
 SCENE = "--scene"
 
 
@@ -86,10 +88,13 @@ def _scene_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> CommandParser:
     from m3amba_zoo.cli.split import add_maker_options
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(
+        description=__doc__,
+        examples=(EXAMPLE,),
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     scene = commands.add_parser(
         "scene",
@@ -98,10 +103,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,  # or the scene's options would be taken for options of the whole
         description="Read rasters and labels, say what they hold, and write NAME/scene.yaml, NAME/split.npz "
         "and NAME/config.py for 'm3amba train'. Nothing is overwritten.",
-        epilog=f"Several scenes: {SCENE} NAME before each scene's --raster and --labels; what stands before "
+        examples=(EXAMPLE,),
+        notes=f"Several scenes: {SCENE} NAME before each scene's --raster and --labels; what stands before "
         "the first one holds for all.",
     )
     scene.add_argument("name", metavar="NAME", help="the new folder; its last part names the scene")
+    scene.add_quiet()
     scene.add_argument("--model", default="m3amba", help="the recipe to train, such as m3amba-s, mft or lda")
     training = scene.add_argument_group("what is chosen by the data, unless it is given")
     training.add_argument("--window", type=int, help="side of a training window in pixels")
