@@ -13,7 +13,7 @@ from m3amba_zoo.config import read_config
 from m3amba_zoo.config.reading import read_config_bytes
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
-from m3amba_zoo.hub.index import PublishedModel
+from m3amba_zoo.hub.index import CONFIG, PublishedModel
 from m3amba_zoo.models.baselines.kept import FILE as KEPT
 from m3amba_zoo.models.baselines.kept import TILE, read_kept
 from m3amba_zoo.models.chosen_weights import trained_weights
@@ -27,7 +27,7 @@ from m3amba_zoo.scenes.encoding import Recipe
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 from m3amba_zoo.system import sha256_of
 
-CONFIG, README = "config.py", "README.md"
+README = "README.md"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
 EXPECTED = "a work dir of 'm3amba train' is expected, or a folder with config.py and a .safetensors file"
 
