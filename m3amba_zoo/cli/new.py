@@ -1,4 +1,4 @@
-"""Make a scene of your own files: say what they hold, split them, and write a config that trains on them."""
+"""Make a scene of your own files with a split and a config that trains on them, or a plugin package."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import copy
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.predict import STATEMENTS, add_raster_options, join_negative_numbers
@@ -13,13 +14,20 @@ from m3amba_zoo.errors import InputError
 
 OF_SCENES = {**STATEMENTS, "unit": "what one unit is, for people, such as 'reflectance x 10000', m or dB"}
 NO_SPLIT = "none"
+PLUGIN = "plugin"
+EXAMPLE_OF_PLUGIN = "m3amba new plugin my-adapters"
 EXAMPLE = "m3amba new scene harbour --raster hsi=hsi.tif --raster sar=sar.tif --labels fields.gpkg:class"
 SCENE = "--scene"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read the files, say what they hold and write the scene's folder; bad input raises InputError."""
+    """Write a scene's folder, after a report on what the files hold, or a plugin; bad input raises InputError."""
     arguments = join_negative_numbers(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == [PLUGIN]:
+        from m3amba_zoo.cli.new_plugin import make_plugin
+
+        make_plugin(_parser().parse_args(arguments).name)
+        return 0
     first, *others = _divided(arguments)
     scene_parser = _scene_parser()
     common, rest = scene_parser.parse_known_args(first)
@@ -93,9 +101,20 @@ def _parser() -> CommandParser:
 
     parser = CommandParser(
         description=__doc__,
-        examples=(EXAMPLE,),
+        examples=(EXAMPLE, EXAMPLE_OF_PLUGIN),
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    plugin = commands.add_parser(
+        PLUGIN,
+        help="make an installable package with an adapter, its test and a config",
+        description="Write NAME/, a package with an adapter of its own, its test and a config that trains it. Once "
+        "it is installed, every command finds its parts, and 'm3amba parts' lists them. Nothing is overwritten.",
+        examples=(EXAMPLE_OF_PLUGIN,),
+    )
+    plugin.add_argument(
+        "name", type=Path, metavar="NAME", help="the new folder; its last part names the package"
+    )
+    plugin.add_quiet()
     scene = commands.add_parser(
         "scene",
         help="make a folder with scene.yaml, split.npz and config.py",

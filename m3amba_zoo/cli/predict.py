@@ -75,11 +75,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with MapProgress(get_console()) as progress:
             if is_picture:
-                predictor.predict(rasters, progress=progress, **options).save(args.out)
+                predictor.predict(rasters, progress=progress, announce=print_line, **options).save(args.out)
                 written = [args.out]
             else:
                 written = predictor.predict_map(
-                    rasters, args.out, beside, args.float16, progress=progress, dask=args.dask, **options
+                    rasters,
+                    args.out,
+                    beside,
+                    args.float16,
+                    progress=progress,
+                    dask=args.dask,
+                    announce=print_line,
+                    **options,
                 )
     except BaseException as error:
         if (number := stopping.number_of(error)) and has_parts(args.out):

@@ -16,7 +16,7 @@ from m3amba_zoo.cli.command_parser import CommandParser
 
 COMMANDS = script._commands()
 EXAMPLE = re.compile(r"^  (m3amba .*)$", re.MULTILINE)
-LISTINGS = (["configs"], ["configs", "lda"], ["encoder"], ["download", "list"])
+LISTINGS = (["configs"], ["configs", "lda"], ["encoder"], ["download", "list"], ["parts"])
 
 
 def call(name, *arguments):
