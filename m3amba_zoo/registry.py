@@ -1,8 +1,8 @@
 """The zoo's registries: children of MMEngine's, so that configs can mix parts of the zoo and of mmpretrain.
 
 ``BACKBONES``, ``NECKS`` and ``HEADS`` are kinds of parts of one registry, ``MODELS``, because MMEngine allows
-one child per scope and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and ``CLASSIFIERS`` (classical
-models, which need no Runner) have no parent.
+one child per scope and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and
+``CLASSIFIERS`` (classical models, which need no Runner) have no parent.
 
 A decorator such as ``@ADAPTERS.register_module()`` registers your own class, if its module is imported. Its
 module may be imported already, or be named in a config's ``custom_imports`` or by an entry point of the group
@@ -113,7 +113,7 @@ class ZooRegistry(Registry):
 
 
 class Kind:
-    """One kind of the parts of a registry: it registers, finds and builds them there, and lists its own alone.
+    """One kind of a registry's parts: it registers, finds and builds them there, and lists its own alone.
 
     Args:
         registry: holds the parts of all kinds.

@@ -21,7 +21,7 @@ SCENE = "--scene"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write a scene's folder, after a report on what the files hold, or a plugin; bad input raises InputError."""
+    """Write a scene's folder and say what its files hold, or a plugin; bad input raises InputError."""
     arguments = join_negative_numbers(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == [PLUGIN]:
         from m3amba_zoo.cli.new_plugin import make_plugin
@@ -107,8 +107,9 @@ def _parser() -> CommandParser:
     plugin = commands.add_parser(
         PLUGIN,
         help="make an installable package with an adapter, its test and a config",
-        description="Write NAME/, a package with an adapter of its own, its test and a config that trains it. Once "
-        "it is installed, every command finds its parts, and 'm3amba parts' lists them. Nothing is overwritten.",
+        description="Write NAME/, a package with an adapter of its own, its test and a config that trains "
+        "it. Once it is installed, every command finds its parts, and 'm3amba parts' lists them. Nothing is "
+        "overwritten.",
         examples=(EXAMPLE_OF_PLUGIN,),
     )
     plugin.add_argument(

@@ -44,8 +44,8 @@ m3amba train ${package}_demo.py      # on a simulated scene
 python -m pytest                     # the tests
 ```
 
-`${package}_demo.py` shows how a config names it. Other parts are registered in the same way, by `NECKS`, `HEADS`, `SOURCES`,
-`METRICS`, ... of `m3amba_zoo.registry`.
+`${package}_demo.py` shows how a config names it. Other parts are registered in the same way, by `NECKS`,
+`HEADS`, `SOURCES`, `METRICS`, ... of `m3amba_zoo.registry`.
 """,
     "$package/__init__.py": """\
 \"\"\"Parts for m3amba_zoo; importing registers them.\"\"\"

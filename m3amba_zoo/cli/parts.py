@@ -1,4 +1,4 @@
-"""List the parts that configs name by type: adapters, necks, sources, ... of the zoo and of installed plugins."""
+"""List the parts that configs name by type, such as adapters and sources, of the zoo and of plugins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.output import print_json, print_line
+from m3amba_zoo.errors import InputError, close_names
 
 KINDS = (
     "adapters",
@@ -34,8 +35,12 @@ OF_MODELS = ("backbones", "necks", "heads")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """List parts with their origin and the first line of their documentation."""
+    """List parts with their origin and the first line of their documentation; bad input raises InputError."""
     args = _parser().parse_args(argv)
+    for kind in args.kind:
+        if kind not in KINDS:
+            hint = close_names(kind, KINDS) or f"expected {', '.join(KINDS)}"
+            raise InputError(f"no kind of parts is called '{kind}'; {hint}")
     found = {kind: parts_of(kind) for kind in args.kind or KINDS}
     if args.json:
         print_json(found)
@@ -77,8 +82,6 @@ def _parser() -> CommandParser:
         description=__doc__,
         examples=("m3amba parts", "m3amba parts adapters necks", "m3amba parts sources --json"),
     )
-    parser.add_argument(
-        "kind", nargs="*", metavar="KIND", choices=[*KINDS, []], help=f"of {', '.join(KINDS)} (default: all)"
-    )
+    parser.add_argument("kind", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     return parser

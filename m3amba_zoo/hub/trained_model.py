@@ -13,7 +13,7 @@ from m3amba_zoo.config import read_config
 from m3amba_zoo.config.reading import read_config_bytes
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
-from m3amba_zoo.hub.index import CONFIG, PublishedModel
+from m3amba_zoo.hub.index import PublishedModel
 from m3amba_zoo.models.baselines.kept import FILE as KEPT
 from m3amba_zoo.models.baselines.kept import TILE, read_kept
 from m3amba_zoo.models.chosen_weights import trained_weights
