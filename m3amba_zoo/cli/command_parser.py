@@ -31,7 +31,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(
         self,
-        *args: Any,
+        *,
         examples: Sequence[str] = (),
         notes: str = "",
         exit_codes: str = EXIT_CODES,
@@ -43,7 +43,7 @@ class CommandParser(argparse.ArgumentParser):
         kwargs["epilog"] = "\n\n".join(filter(None, parts))
         if kwargs.get("description"):
             kwargs["description"] = fill(kwargs["description"], width)
-        super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
 
     def add_quiet(self) -> None:
         """Add ``--quiet``."""

@@ -64,9 +64,9 @@ def _divided(arguments: list[str]) -> list[list[str]]:
     return parts
 
 
-def _scene_parser() -> argparse.ArgumentParser:
+def _scene_parser() -> CommandParser:
     """Return the parser of what belongs to a single scene."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = CommandParser(add_help=False, allow_abbrev=False)
     parser.add_argument(
         "--labels",
         metavar="FILE[:ATTRIBUTE]",

@@ -68,16 +68,6 @@ class OpenJob(NamedTuple):
         """The rasters' files, with all that belong to them."""
         return [path for raster in self.opened.values() for path in raster.files]
 
-    @property
-    def cost(self) -> str:
-        """What is to be computed: the pixels, windows and views, for people."""
-        grid, (height, width) = self.classifier.grid, self.place.shape
-        views = self.settings["views"]
-        return (
-            f"{height:,} x {width:,} pixels: {len(grid):,} windows of {grid.window} x {grid.window}, overlap "
-            f"{self.settings['overlap']:g}, in {views:g} view{'s' * (views != 1)}"
-        )
-
 
 class Predictor:
     """Classifies every pixel of co-registered rasters with a trained model.
@@ -180,7 +170,7 @@ class Predictor:
             require_memory(job.place.path, size, what, "predict_map writes one of any size to a file")
             job = self._surveyed(job)
             if announce is not None:
-                announce(job.cost)
+                announce(_cost(job))
             class_map = np.zeros((height, width), np.uint8)
             likely = None
             if probabilities:
@@ -242,7 +232,7 @@ class Predictor:
         with ExitStack() as stack:
             job = self._surveyed(stack.enter_context(self.open(rasters, **options)))
             if announce is not None:
-                announce(job.cost)
+                announce(_cost(job))
             rows_of = None
             if dask is not None:
                 options |= {"batch_size": job.classifier.batch_size}
@@ -409,6 +399,15 @@ class Predictor:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
         return place
+
+
+def _cost(job: OpenJob) -> str:
+    """Return what is to be computed, for people: the pixels, windows and views."""
+    grid, (height, width), views = job.classifier.grid, job.place.shape, job.settings["views"]
+    return (
+        f"{height:,} x {width:,} pixels: {len(grid):,} windows of {grid.window} x {grid.window}, overlap "
+        f"{job.settings['overlap']:g}, in {views:g} view{'s' * (views != 1)}"
+    )
 
 
 @contextmanager
