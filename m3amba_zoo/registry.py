@@ -1,8 +1,8 @@
 """The zoo's registries: children of MMEngine's, so that configs can mix parts of the zoo and of mmpretrain.
 
-``BACKBONES``, ``NECKS`` and ``HEADS`` are names for one registry, because MMEngine allows one child per scope
-and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and ``CLASSIFIERS`` (classical
-models, which need no Runner) have no parent.
+``BACKBONES``, ``NECKS`` and ``HEADS`` are kinds of parts of one registry, ``MODELS``, because MMEngine allows
+one child per scope and parent (mmpretrain does the same). ``ADAPTERS``, ``SOURCES``, ``SPLITS`` and
+``CLASSIFIERS`` (classical models, which need no Runner) have no parent.
 
 A decorator such as ``@ADAPTERS.register_module()`` registers your own class, if its module is imported. Its
 module may be imported already, or be named in a config's ``custom_imports`` or by an entry point of the group
@@ -112,6 +112,50 @@ class ZooRegistry(Registry):
         raise InputError(f"no {self.name} is registered as '{name}'; {hint}")
 
 
+class Kind:
+    """One kind of a registry's parts: it registers, finds and builds them there, and lists its own alone.
+
+    Args:
+        registry: holds the parts of all kinds.
+        name: of one part of the kind, for messages.
+    """
+
+    def __init__(self, registry: ZooRegistry, name: str) -> None:
+        self.registry, self.name = registry, name
+        self._parts: set[Any] = set()
+
+    def register_module(self, name: Any = None, force: bool = False, module: Any = None) -> Any:
+        """Register a part, as a decorator or a function; as ``Registry.register_module``."""
+        if module is None:
+            return lambda part: self.register_module(name, force, part)
+        self.registry.register_module(name, force, module)
+        self._parts.add(module)
+        return module
+
+    def names(self) -> list[str]:
+        """Return the names of the parts of this kind, sorted; those of other kinds are found, too."""
+        return [name for name in self.registry.names() if self.module_dict[name] in self._parts]
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build a part from ``dict(type=name, ...)``.
+
+        Raises:
+            InputError: if no part of that name exists; the message lists close names.
+        """
+        if isinstance(cfg, dict) and isinstance(cfg.get("type"), str):
+            self.check(cfg["type"])
+        return self.registry.build(cfg, *args, **kwargs)
+
+    def check(self, name: str) -> None:
+        """Raise InputError with close names if the registry or a parent has no part of this name."""
+        if self.get(name) is None:
+            hint = close_names(name, self.names()) or f"known: {', '.join(self.names())}"
+            raise InputError(f"no {self.name} is registered as '{name}'; {hint}")
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self.registry, attribute)
+
+
 class SourceRegistry(ZooRegistry):
     """A registry that compares what a config states of a part with the part's arguments."""
 
@@ -162,7 +206,7 @@ def _child(parent: Registry, *locations: str) -> ZooRegistry:
 
 
 MODELS = _child(MMENGINE_MODELS, "models")
-BACKBONES = NECKS = HEADS = MODELS
+BACKBONES, NECKS, HEADS = (Kind(MODELS, name) for name in ("backbone", "neck", "head"))
 DATASETS = _child(MMENGINE_DATASETS, "datasets")
 DATA_SAMPLERS = _child(MMENGINE_DATA_SAMPLERS, "datasets")
 TRANSFORMS = _child(MMENGINE_TRANSFORMS, "datasets")

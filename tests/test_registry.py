@@ -35,6 +35,16 @@ def test_every_registry_lists_parts_and_suggests_close_names(root):
         parts.build({"type": names[0] + "_"})
 
 
+def test_kinds_of_models_list_their_own_parts_and_find_all():
+    assert registry.NECKS.names() == ["CrossMamba"]
+    assert registry.HEADS.names() == ["StreamHead", "TextHead"]
+    assert "ClipImageEncoder" in registry.BACKBONES.names()
+    assert {*registry.NECKS.names(), *registry.BACKBONES.names()} < set(registry.MODELS.names())
+    assert registry.HEADS.get("CrossMamba") is registry.MODELS.get("CrossMamba")
+    with pytest.raises(InputError, match=r"no neck is registered as 'CrosMamba'; did you mean 'CrossMamba'"):
+        registry.NECKS.build({"type": "CrosMamba"})
+
+
 def test_parts_of_mmpretrain_are_reached_by_scope():
     import torch
 

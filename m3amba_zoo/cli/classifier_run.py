@@ -8,7 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from m3amba_zoo.cli.running import name_of, print_line, require
+from m3amba_zoo.cli.output import print_line
+from m3amba_zoo.cli.running import name_of, require
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
 from m3amba_zoo.evaluation.map_tags import map_tags

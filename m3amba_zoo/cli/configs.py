@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_json, print_line
 from m3amba_zoo.config.shipped import baseline_configs, dataset_configs, encoder_configs, leaf_configs
 from m3amba_zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,14 +23,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         for option, given in {"--to": args.to, "--data": args.data}.items():
             if given is not None:
                 raise InputError(f"{option} {given}: which config? 'm3amba configs' lists their names")
-        print(_table("m3amba train NAME", leaf_configs()))
-        print(_table("m3amba train NAME --data DATASET, also for m3amba and m3amba-s", baseline_configs()))
-        print(_table("m3amba train NAME, on an encoder's features (--data *_galileo)", encoder_configs()))
-        print(_table("DATASET, besides a scene.yaml of your own", dataset_configs()))
+        _list(args.json)
         return 0
     if args.to is not None:
         _check_output(args.to)
-    text = _expanded(args.name, args.data)
+    config = _expanded(args.name, args.data)
+    if args.to is None and args.json:
+        print_json(config.to_dict())
+        return 0
+    of = f"{args.name} --data {args.data}" if args.data else args.name
+    text = f'"""Written by m3amba configs {of}."""\n\n{config.pretty_text}'
     if args.to is None:
         print(text, end="")
         return 0
@@ -33,22 +40,46 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with whole_file(args.to) as aside:
         aside.write_text(text, encoding="utf-8")
-    print(f"wrote {args.to}; m3amba train {args.to}")
+    print_line(f"wrote {args.to}; m3amba train {args.to}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba configs",
+            "m3amba configs m3amba_houston --to my.py",
+            "m3amba configs mft --data terramind",
+            "m3amba configs --json",
+        ),
+    )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a config to show with all that it inherits")
     parser.add_argument("--to", type=Path, metavar="FILE.py", help="write it to this new file instead")
     parser.add_argument("--data", metavar="NAME|FILE", help="the dataset of a recipe, as for m3amba train")
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
     return parser
 
 
-def _table(title: str, configs: Mapping[str, Path]) -> str:
-    width = max(map(len, configs), default=0)
-    lines = [f"  {name:{width}}  {_summary(path)}" for name, path in configs.items()]
-    return "\n".join([f"{title}:", *lines, ""])
+def _list(as_json: bool) -> None:
+    """Print every config by its kind, with its summary."""
+    kinds = {
+        "configs": ("m3amba train NAME", leaf_configs()),
+        "baselines": ("m3amba train NAME --data DATASET, also for m3amba and m3amba-s", baseline_configs()),
+        "encoders": ("m3amba train NAME, on an encoder's features (--data *_galileo)", encoder_configs()),
+        "datasets": ("DATASET, besides a scene.yaml of your own", dataset_configs()),
+    }
+    if as_json:
+        print_json(
+            {kind: {name: _summary(path) for name, path in of.items()} for kind, (_, of) in kinds.items()}
+        )
+        return
+    for title, configs in kinds.values():
+        width = max(map(len, configs), default=0)
+        print_line(f"{title}:")
+        for name, path in configs.items():
+            print_line(f"  {name:{width}}  {_summary(path)}")
+        print_line("")
 
 
 def _summary(path: Path) -> str:
@@ -65,8 +96,8 @@ def _check_output(path: Path) -> None:
         raise InputError(f"--to {path}: exists already and is not overwritten")
 
 
-def _expanded(name: str, data: str | None) -> str:
-    """Return a config with all that it inherits, as a file that needs no other.
+def _expanded(name: str, data: str | None) -> Config:
+    """Return a config with all that it inherits, which needs no other file.
 
     What follows from source and model is left out, so that changes of the file reach every part.
     """
@@ -74,5 +105,4 @@ def _expanded(name: str, data: str | None) -> str:
 
     config = read_raw(name, data)
     config.pop("experiment_name", None)  # the new file's own name
-    of = f"{name} --data {data}" if data else name
-    return f'"""Written by m3amba configs {of}."""\n\n{config.pretty_text}'
+    return config

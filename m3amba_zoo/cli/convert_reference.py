@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_line
 
 NO_CLIP = "none"
 
@@ -17,12 +19,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     encoder = {"type": "ClipImageEncoder", "name": args.clip_name, "weights": args.clip}
     out = args.out or Path(args.checkpoint.stem)
     weights = convert_file(args.checkpoint, out, args.modalities, None if args.clip == NO_CLIP else encoder)
-    print(f"wrote {out / 'config.py'} and {weights}")
+    print_line(f"wrote {out / 'config.py'} and {weights}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=("m3amba convert_reference best_model.pth --out houston --modalities hsi lidar",),
+    )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the authors' .pth")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the new folder (default: the checkpoint's name)"
@@ -43,4 +48,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clip-name", default="ViT-B-32-quickgelu", metavar="NAME", help="open_clip's name of the CLIP model"
     )
+    parser.add_quiet()
     return parser

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from m3amba_zoo.cli.running import print_line
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_json, print_line, print_table
 from m3amba_zoo.errors import InputError, close_names
 
 FAILURE = 1
-UNCUT_WIDTH = 160
+EXIT_CODES = "exit codes: 0 done, 1 a model failed its verification, 2 bad input (docs/commands.md)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,13 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return args.run(published_models(), args) or 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        examples=(
+            "m3amba download list --json",
+            "m3amba download get m3amba-t_terramind --to models",
+            "m3amba download verify --golden",
+            "m3amba download export mirror",
+        ),
+        exit_codes=EXIT_CODES,
         description=f"{__doc__} Models are searched in $M3AMBA_WEIGHTS, the checkout, the cache "
-        "($M3AMBA_CACHE) and on mirrors; M3AMBA_OFFLINE=1 forbids the network."
+        "($M3AMBA_CACHE) and on mirrors; M3AMBA_OFFLINE=1 forbids the network.",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    mirrors = argparse.ArgumentParser(add_help=False)
+    mirrors = CommandParser(add_help=False)
     mirrors.add_argument(
         "--mirror",
         action="append",
@@ -37,13 +45,16 @@ def _parser() -> argparse.ArgumentParser:
         help="http(s)://, file:// or a folder, searched before $M3AMBA_MIRRORS; may be repeated",
     )
     get = actions.add_parser("get", parents=[mirrors], help="fetch models that are not on this machine")
+    get.add_quiet()
     get.add_argument("names", nargs="+", metavar="NAME", help="a published model")
     get.add_argument("--to", type=Path, metavar="DIR", help="copy each card to DIR/NAME")
     get.set_defaults(run=_get)
     listing = actions.add_parser("list", help="list the published models, without the network")
+    listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
     listing.set_defaults(run=_list)
     info = actions.add_parser("info", help="show the details of a model, without the network")
     info.add_argument("name", metavar="NAME", help="a published model")
+    info.add_argument("--json", action="store_true", help="print JSON instead")
     info.set_defaults(run=_info)
     verify = actions.add_parser("verify", help="compare every file on this machine with the index")
     verify.add_argument(
@@ -54,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.set_defaults(run=_verify)
     export = actions.add_parser("export", parents=[mirrors], help="write a mirror of models")
+    export.add_quiet()
     export.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
     export.add_argument("names", nargs="*", metavar="NAME", help="models to write (default: all)")
     export.set_defaults(run=_export)
@@ -78,29 +90,39 @@ def _get(models: Mapping[str, Any], args: argparse.Namespace) -> None:
         print_line(f"{name}: {folder}")
 
 
-def _list(models: Mapping[str, Any], _: argparse.Namespace) -> None:
-    from rich import get_console
-    from rich.console import Console
+def _list(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     from rich.filesize import decimal
-    from rich.table import Table
 
     from m3amba_zoo.hub.resolve import places_of
 
-    table = Table("model", "dataset", "modalities", "OA, %", "weights", "here")
-    table.columns[0].no_wrap = True
-    for name, model in models.items():
-        summary = model.summary
-        table.add_row(
+    if args.json:
+        print_json({name: _facts(model) for name, model in models.items()})
+        return
+    rows = [
+        (
             name,
-            _text(summary.get("dataset")) + (" (simulated)" if summary.get("simulated") else ""),
-            _text(summary.get("modalities")),
-            _percent(summary),
+            _text(model.summary.get("dataset")) + (" (simulated)" if model.summary.get("simulated") else ""),
+            _text(model.summary.get("modalities")),
+            _percent(model.summary),
             decimal(model.file(model.weights).size) if model.weights else "none",
             ", ".join(place.name for place in places_of(model)) or "-",
         )
-    # into a file or a pipe nothing is cut
-    console = get_console() if get_console().is_terminal else Console(width=UNCUT_WIDTH)
-    console.print(table)
+        for name, model in models.items()
+    ]
+    print_table(("model", "dataset", "modalities", "OA, %", "weights", "here"), rows)
+
+
+def _facts(model: Any) -> dict[str, Any]:
+    """Return what the index says of a model and where it is on this machine, for JSON."""
+    from m3amba_zoo.hub.resolve import places_of
+
+    return {
+        **model.summary,
+        "weights": model.weights or None,
+        "without_weights": model.reason or None,
+        "files": {file.path: {"size": file.size, "sha256": file.sha256} for file in model.files},
+        "here": [str(place.folder) for place in places_of(model)],
+    }
 
 
 def _info(models: Mapping[str, Any], args: argparse.Namespace) -> None:
@@ -110,6 +132,9 @@ def _info(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     from m3amba_zoo.hub.resolve import places_of
 
     model = _known(args.name, models)
+    if args.json:
+        print_json({"name": model.name, **_facts(model)})
+        return
     print_line(model.name)
     for key, value in model.summary.items():
         if value not in (None, []):

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_json, print_line
 from m3amba_zoo.errors import InputError, close_names
 
 if TYPE_CHECKING:
@@ -16,24 +18,33 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """List the encoders, or build one and print what it is; bad input and absent weights raise InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.running import print_line
-
     if args.name is None:
         for option, given in {"--weights": args.weights, "--cfg-options": args.cfg_options}.items():
             if given:
                 raise InputError(f"{option}: of which encoder? 'm3amba encoder' lists their names")
-        for line in _listing():
-            print_line(line)
+        _print_all(args.json)
         return 0
-    for line in _facts(_encoder_of(args)):
-        print_line(line)
+    encoder = _encoder_of(args)
+    facts = _facts(encoder)
+    if args.json:
+        print_json({"type": type(encoder).__name__, "description": encoder.description, **facts})
+        return 0
+    width = max(map(len, facts))
+    print_line(f"{type(encoder).__name__}: {encoder.description}")
+    for name, value in facts.items():
+        print_line(f"  {name:{width}}  {value}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         description=f"{__doc__} Weights are searched, fetched and read as a training would; absent ones end "
-        "in exit code 2 and the command that fetches them. docs/encoders.md has more."
+        "in exit code 2 and the command that fetches them. docs/encoders.md has more.",
+        examples=(
+            "m3amba encoder",
+            "m3amba encoder m3amba-b_houston",
+            "m3amba encoder ClipImageEncoder --weights remoteclip.pt --cfg-options name=ViT-L-14 --json",
+        ),
     )
     parser.add_argument(
         "name",
@@ -50,23 +61,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change other entries of its config, for example name=ViT-L-14",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
     return parser
 
 
-def _listing() -> list[str]:
-    encoders = _encoders()
+def _print_all(as_json: bool) -> None:
+    encoders = {name: (kind.__doc__ or "").partition(".")[0] for name, kind in _encoders().items()}
+    if as_json:
+        print_json(encoders)
+        return
     width = max(map(len, encoders))
-    return [
-        "m3amba encoder NAME, or type= of a config's model.encoder:",
-        *(f"  {name:{width}}  {(kind.__doc__ or '').partition('.')[0]}" for name, kind in encoders.items()),
-    ]
+    print_line("m3amba encoder NAME, or type= of a config's model.encoder:")
+    for name, summary in encoders.items():
+        print_line(f"  {name:{width}}  {summary}")
 
 
 def _encoders() -> dict[str, type[Encoder]]:
     from m3amba_zoo.models import Encoder
-    from m3amba_zoo.registry import BACKBONES
+    from m3amba_zoo.registry import MODELS
 
-    found = {name: BACKBONES.get(name) for name in BACKBONES.names()}
+    found = {name: MODELS.get(name) for name in MODELS.names()}
     return {
         name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, Encoder)
     }
@@ -116,7 +130,7 @@ def _configured(name: str) -> dict[str, Any]:
     return part
 
 
-def _facts(encoder: Encoder) -> list[str]:
+def _facts(encoder: Encoder) -> dict[str, str]:
     needs = encoder.needs
     bands = ", ".join(
         band.name
@@ -128,8 +142,8 @@ def _facts(encoder: Encoder) -> list[str]:
     also = [name for name, read in (("month", needs.month), ("metres per pixel", needs.metres)) if read]
     side = encoder.image_size
     parameters = sum(value.numel() for value in encoder.network.parameters())
-    facts = {
-        "weights": encoder.weights_file or "of no file",
+    return {
+        "weights": str(encoder.weights_file) if encoder.weights_file else "of no file",
         "fingerprint": bytes(encoder.fingerprint.tolist()).hex(),
         "licence": encoder.licence or "not known; ask its publisher",
         "takes": (f"{side} x {side} pixels" if side else "windows of any size")
@@ -139,8 +153,3 @@ def _facts(encoder: Encoder) -> list[str]:
         "gives": f"features of length {encoder.feature_dim}, one a window or one a patch",
         "parameters": f"{parameters / 1e6:.1f} M, frozen",
     }
-    width = max(map(len, facts))
-    return [
-        f"{type(encoder).__name__}: {encoder.description}",
-        *(f"  {name:{width}}  {value}" for name, value in facts.items()),
-    ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Export a model and print what the file takes and gives; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    from m3amba_zoo.cli.running import print_line
     from m3amba_zoo.export import export_model
 
     path, facts = export_model(args.model, args.to, args.out)
@@ -29,8 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=f"{__doc__} docs/export.md shows how to use it.")
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=f"{__doc__} docs/export.md shows how to use it.",
+        examples=(
+            "m3amba export m3amba-t_terramind --to onnx",
+            "m3amba export work_dirs/mine --to torch --out mine.pt2",
+        ),
+    )
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -49,4 +56,5 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a .onnx or .pt2 file, replaced if it exists (default: the model's name in this folder)",
     )
+    parser.add_quiet()
     return parser

@@ -11,11 +11,13 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from m3amba_zoo import stopping
+from m3amba_zoo.cli.command_parser import COMPLETING
 from m3amba_zoo.cli.own_command import own_command
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import memory_fault
@@ -45,6 +47,8 @@ def main() -> NoReturn:
     """Run ``m3amba COMMAND ...``."""
     commands = _commands()
     arguments = sys.argv[1:]
+    if COMPLETING in os.environ:
+        arguments = _words_to_complete(commands)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage(commands))
         sys.exit(0 if arguments else USAGE_ERROR)
@@ -53,12 +57,33 @@ def main() -> NoReturn:
 
         print(version("m3amba_zoo"))
         sys.exit(0)
-    command = arguments[0]
+    command = arguments[0].replace("-", "_")
     if command not in commands:
-        print(f"error: no command '{command}'; expected one of {', '.join(commands)}", file=sys.stderr)
+        print(f"error: no command '{arguments[0]}'; expected one of {', '.join(commands)}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
     sys.argv = [f"m3amba {command}", *arguments[1:]]
     run(f"{COMMANDS}.{command}")
+
+
+def _words_to_complete(commands: Iterable[str]) -> list[str]:
+    """Return the command that a shell has in its line; without one, offer the commands and exit.
+
+    The command's own parser completes what stands behind it (``CommandParser``).
+    """
+    line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "0"))]
+    finished = line.split()[1:] if line[-1:].isspace() else line.split()[1:-1]
+    if finished:
+        os.environ[COMPLETING] = "2"  # the command's name is no option
+        return finished[:1]
+    from argparse import ArgumentParser
+
+    import argcomplete
+
+    parser = ArgumentParser()
+    parser.add_argument("command", choices=tuple(commands))
+    parser.add_argument("--version", action="store_true")
+    argcomplete.autocomplete(parser)
+    return []
 
 
 def _exit_code(module: str) -> int:

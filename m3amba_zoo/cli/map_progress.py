@@ -17,13 +17,14 @@ class MapProgress:
 
     Args:
         console: where to show it.
-        interval: seconds between the lines of a log.
+        interval: seconds between the lines of a log; one comes at once if that much time is left.
     """
 
     def __init__(self, console: Console, interval: float = SECONDS_BETWEEN_LINES) -> None:
         self._console, self._interval = console, interval
         self._first: tuple[int, float] | None = None
         self._shown = time.monotonic()
+        self._estimated = False
         columns = (TextColumn("pixels"), BarColumn(bar_width=None), TextColumn("{task.fields[state]}"))
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("pixels", total=None, state="")
@@ -43,15 +44,20 @@ class MapProgress:
         if self._first is None:
             self._first = done, now
             if done:
-                self._console.print(f"goes on where it was stopped, at {100 * done / total:.1f} %")
+                self._print(f"goes on where it was stopped, at {100 * done / total:.1f} %")
             return
         if done == self._first[0]:
             return
         rate = (done - self._first[0]) / max(now - self._first[1], 1e-9)
-        left = timedelta(seconds=round((total - done) / rate))
+        seconds = (total - done) / rate
+        left = timedelta(seconds=round(seconds))
         state = f"{100 * done / total:.1f} % of {total:,} pixels, {rate:,.0f} pixels/s, {left} left"
         if self._console.is_terminal:
             self._bar.update(self._task, total=total, completed=done, state=state)
-        elif now - self._shown >= self._interval:
+        elif now - self._shown >= self._interval or (not self._estimated and seconds > self._interval):
             self._shown = now
-            self._console.print(state)
+            self._estimated = True
+            self._print(state)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Make a scene of your own files: say what they hold, split them, and write a config that trains on them."""
+"""Make a scene of your own files with a split and a config that trains on them, or a plugin package."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ import argparse
 import copy
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.predict import STATEMENTS, add_raster_options, join_negative_numbers
 from m3amba_zoo.errors import InputError
 
 OF_SCENES = {**STATEMENTS, "unit": "what one unit is, for people, such as 'reflectance x 10000', m or dB"}
 NO_SPLIT = "none"
+PLUGIN = "plugin"
+EXAMPLE_OF_PLUGIN = "m3amba new plugin my-adapters"
+EXAMPLE = "m3amba new scene harbour --raster hsi=hsi.tif --raster sar=sar.tif --labels fields.gpkg:class"
 SCENE = "--scene"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read the files, say what they hold and write the scene's folder; bad input raises InputError."""
+    """Write a scene's folder and say what its files hold, or a plugin; bad input raises InputError."""
     arguments = join_negative_numbers(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == [PLUGIN]:
+        from m3amba_zoo.cli.new_plugin import make_plugin
+
+        make_plugin(_parser().parse_args(arguments).name)
+        return 0
     first, *others = _divided(arguments)
     scene_parser = _scene_parser()
     common, rest = scene_parser.parse_known_args(first)
@@ -54,9 +64,9 @@ def _divided(arguments: list[str]) -> list[list[str]]:
     return parts
 
 
-def _scene_parser() -> argparse.ArgumentParser:
+def _scene_parser() -> CommandParser:
     """Return the parser of what belongs to a single scene."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = CommandParser(add_help=False, allow_abbrev=False)
     parser.add_argument(
         "--labels",
         metavar="FILE[:ATTRIBUTE]",
@@ -86,11 +96,26 @@ def _scene_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> CommandParser:
     from m3amba_zoo.cli.split import add_maker_options
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(
+        description=__doc__,
+        examples=(EXAMPLE, EXAMPLE_OF_PLUGIN),
+    )
     commands = parser.add_subparsers(dest="command", required=True)
+    plugin = commands.add_parser(
+        PLUGIN,
+        help="make an installable package with an adapter, its test and a config",
+        description="Write NAME/, a package with an adapter of its own, its test and a config that trains "
+        "it. Once it is installed, every command finds its parts, and 'm3amba parts' lists them. Nothing is "
+        "overwritten.",
+        examples=(EXAMPLE_OF_PLUGIN,),
+    )
+    plugin.add_argument(
+        "name", type=Path, metavar="NAME", help="the new folder; its last part names the package"
+    )
+    plugin.add_quiet()
     scene = commands.add_parser(
         "scene",
         help="make a folder with scene.yaml, split.npz and config.py",
@@ -98,10 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,  # or the scene's options would be taken for options of the whole
         description="Read rasters and labels, say what they hold, and write NAME/scene.yaml, NAME/split.npz "
         "and NAME/config.py for 'm3amba train'. Nothing is overwritten.",
-        epilog=f"Several scenes: {SCENE} NAME before each scene's --raster and --labels; what stands before "
+        examples=(EXAMPLE,),
+        notes=f"Several scenes: {SCENE} NAME before each scene's --raster and --labels; what stands before "
         "the first one holds for all.",
     )
     scene.add_argument("name", metavar="NAME", help="the new folder; its last part names the scene")
+    scene.add_quiet()
     scene.add_argument("--model", default="m3amba", help="the recipe to train, such as m3amba-s, mft or lda")
     training = scene.add_argument_group("what is chosen by the data, unless it is given")
     training.add_argument("--window", type=int, help="side of a training window in pixels")

@@ -24,8 +24,8 @@ from m3amba_zoo.cli.new_scene_report import (
     print_training,
 )
 from m3amba_zoo.cli.new_scene_trial import require_trains
+from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.cli.predict import raster_requests
-from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.cli.split import given_options
 from m3amba_zoo.config.own_config import Recipe, Training, config_text, read_recipe, size_training
 from m3amba_zoo.errors import InputError, close_names

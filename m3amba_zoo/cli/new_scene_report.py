@@ -8,7 +8,7 @@ import numpy as np
 from rich import get_console
 from rich.table import Table
 
-from m3amba_zoo.cli.running import print_line
+from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.config.own_config import Recipe, Training
 from m3amba_zoo.maps.areas import hectare_digits, pixel_hectares
 from m3amba_zoo.rasters.crs import crs_label, metres_per_unit

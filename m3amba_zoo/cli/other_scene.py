@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich import get_console
 
 from m3amba_zoo.cli.map_progress import MapProgress
-from m3amba_zoo.cli.running import print_line
+from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
 from m3amba_zoo.evaluation.scores import SCORES
@@ -55,7 +55,7 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
     record = read_own_record(home / METRICS_FILE) if (home / METRICS_FILE).is_file() else {}
     trained_on = record.get("dataset", "unknown data")
     print_line(f"{name}, trained on {trained_on}, is scored on another scene: {manifest.title} ({scene})")
-    with MapProgress(Console(soft_wrap=True, markup=False, highlight=False)) as progress:
+    with MapProgress(get_console()) as progress:
         found = score_other_scene(predictor, manifest, progress=progress)
     _print(found)
     content = {

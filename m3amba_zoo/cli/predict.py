@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo import stopping
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.cli.own_command import own_command
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import parse_axes
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     A prediction to a ``.tif`` that was stopped goes on when the same command is given again.
     """
     args = _parser().parse_args(join_negative_numbers(sys.argv[1:] if argv is None else argv))
-    from rich.console import Console
+    from rich import get_console
 
     from m3amba_zoo.cli.map_progress import MapProgress
     from m3amba_zoo.engine.console import only_warnings
@@ -67,25 +69,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         output_paths(args.out, beside, inputs)
     predictor = Predictor(args.model)
-    console = Console(soft_wrap=True, markup=False, highlight=False)
     options = {
         name: getattr(args, name) for name in ("overlap", "speed", "strict", "grid", "match_bands", "need")
     }
     try:
-        with MapProgress(console) as progress:
+        with MapProgress(get_console()) as progress:
             if is_picture:
-                predictor.predict(rasters, progress=progress, **options).save(args.out)
+                predictor.predict(rasters, progress=progress, announce=print_line, **options).save(args.out)
                 written = [args.out]
             else:
                 written = predictor.predict_map(
-                    rasters, args.out, beside, args.float16, progress=progress, dask=args.dask, **options
+                    rasters,
+                    args.out,
+                    beside,
+                    args.float16,
+                    progress=progress,
+                    dask=args.dask,
+                    announce=print_line,
+                    **options,
                 )
     except BaseException as error:
         if (number := stopping.number_of(error)) and has_parts(args.out):
             raise stopping.Stopped(number, own_command()) from None
         raise
     for path in written:
-        console.print(f"wrote {path}")
+        print_line(f"wrote {path}")
     return 0
 
 
@@ -100,8 +108,15 @@ def join_negative_numbers(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba predict m3amba-t_terramind --raster s2=s2.tif --raster s1=s1.tif --out map.tif",
+            "m3amba predict work_dirs/mine --raster hsi=hsi.tif --raster dem=dem.tif --align --out map.tif "
+            "--with probabilities style --speed fast",
+        ),
+    )
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -161,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODALITY",
         help="leave pixels empty where one of these modalities is missing, or any of them: all",
     )
+    parser.add_quiet()
     parser.add_argument(
         "--strict", action="store_true", help="refuse values that are unlike the training's, do not only warn"
     )

@@ -7,14 +7,16 @@ import os
 import re
 import shutil
 import traceback
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m3amba_zoo.errors import InputError, close_names, one_line, printable
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_line
+from m3amba_zoo.errors import InputError, close_names, one_line
 from m3amba_zoo.locks import BusyError, work_dir_lock
 from m3amba_zoo.memory import memory_fault
 from m3amba_zoo.system import sweep
@@ -34,7 +36,7 @@ LAUNCHERS = {
 }
 
 
-def add_run_options(parser: ArgumentParser) -> None:
+def add_run_options(parser: CommandParser) -> None:
     """Add the options that training and testing share, spelt as OpenMMLab does."""
     parser.add_argument(
         "--data",
@@ -50,6 +52,7 @@ def add_run_options(parser: ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change entries of the config, for example train_cfg.max_epochs=5 window=16 modalities=hsi",
     )
+    parser.add_quiet()
     parser.add_argument("--launcher", choices=LAUNCHERS, default="none", help="what started the processes")
     # torch.distributed.launch passes this option; torchrun sets LOCAL_RANK instead
     parser.add_argument("--local-rank", "--local_rank", type=int, default=0, help="set by a launcher")
@@ -300,13 +303,6 @@ def print_written(runner: Runner, before: Stamps) -> None:
     print_line(f"wrote to {_shown(work_dir)}:")
     for name in sorted(counts, key=lambda name: ((work_dir / name).is_dir(), name)):
         print_line(f"  {name}/ ({counts[name]} files)" if (work_dir / name).is_dir() else f"  {name}")
-
-
-def print_line(line: str) -> None:
-    """Print a line as it is: without markup, colours, line breaks or codes that a terminal obeys."""
-    from rich import get_console
-
-    get_console().print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _is_main_process() -> bool:

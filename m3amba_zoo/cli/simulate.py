@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.simulated_rasters import write_simulated_rasters
@@ -21,23 +20,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     source = _standard_scene(args.source)
     root = args.to or data_roots()[0]
-    console = Console(soft_wrap=True, markup=False, highlight=False)  # paths may hold brackets
     if args.as_rasters:
-        write_simulated_rasters(source, args.as_rasters, args.size, args.bands, args.seed, console.print)
-        console.print(f"wrote them to {args.as_rasters}")
+        write_simulated_rasters(source, args.as_rasters, args.size, args.bands, args.seed, print_line)
+        print_line(f"wrote them to {args.as_rasters}")
         return 0
-    written = write_stand_in(source, root / source.folder, args.seed, console.print)
+    written = write_stand_in(source, root / source.folder, args.seed, print_line)
     size = sum(file.stat().st_size for file in written)
-    console.print(f"wrote {len(written)} files, {size / 2**20:.0f} MiB, to {root / source.folder}")
-    console.print(
+    print_line(f"wrote {len(written)} files, {size / 2**20:.0f} MiB, to {root / source.folder}")
+    print_line(
         f"results on it carry the name simulated_{source.name}"
         + (f"; to use it, set {DATA_ROOT_VARIABLE}={root}" if args.to else "")
     )
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba simulate houston2013 --to data",
+            "m3amba simulate augsburg --as-rasters files --size 96 160 --bands 24",
+        ),
+    )
     parser.add_argument("source", metavar="SOURCE", help=f"one of {', '.join(_standard_scenes())}")
     parser.add_argument(
         "--to",
@@ -57,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--bands", type=int, help="with --as-rasters: of the hyperspectral image")
     parser.add_argument("--seed", type=int, default=0, help="of all random draws (default: 0)")
+    parser.add_quiet()
     return parser
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 from rich import get_console
 
-from m3amba_zoo.cli.running import print_line
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_json, print_line
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import Scene
@@ -52,18 +52,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         found = audit(split, scenes, args.window)
         if args.json:
-            print(json.dumps(asdict(found), indent=2))
+            print_json(asdict(found))
         else:
             get_console().print(found)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba split audit houston2013 --split official --window 11",
+            "m3amba split make terramind --split blocks --size 32 --guard 8 --out blocks.npz",
+            "m3amba split audit scene.yaml --split by_scene --test north --json",
+        ),
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    make = commands.add_parser("make", help="make a split and save it")
+    make = commands.add_parser(
+        "make",
+        help="make a split and save it",
+        examples=("m3amba split make terramind --split blocks --size 32 --guard 8 --out blocks.npz",),
+    )
+    make.add_quiet()
     make.add_argument("--out", type=Path, required=True, metavar="FILE.npz", help="where to write the split")
-    measure = commands.add_parser("audit", help="measure how much a split leaks")
+    measure = commands.add_parser(
+        "audit",
+        help="measure how much a split leaks",
+        examples=("m3amba split audit houston2013 --split official --window 11",),
+    )
     measure.add_argument("--window", type=int, default=11, help="side of a training window (default: 11)")
     measure.add_argument("--json", action="store_true", help="print JSON instead of a table")
     for command in (make, measure):

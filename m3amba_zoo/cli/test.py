@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
 from m3amba_zoo.errors import InputError
 
@@ -91,8 +92,14 @@ def _require_no_other_results(config: Config, checkpoint: Path) -> None:
         )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba test m3amba_houston work_dirs/m3amba_houston/epoch_20.pth",
+            "m3amba test work_dirs/harbour --scene other/scene.yaml",
+        ),
+    )
     parser.add_argument(
         "config",
         type=Path,

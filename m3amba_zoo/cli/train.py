@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
 from m3amba_zoo.errors import InputError
 
@@ -149,8 +150,16 @@ def _require_same_config(config: Config) -> None:
             raise InputError(f"{work_dir}: holds the run of {before}; give another --work-dir")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba train m3amba_demo",
+            "m3amba train m3amba_houston --seed 1 --work-dir work_dirs/houston_seed1",
+            "m3amba train m3amba_houston --resume",
+            "m3amba train mft --data harbour --cfg-options train_cfg.max_epochs=5",
+        ),
+    )
     parser.add_argument("config", type=Path, metavar="CONFIG", help=CONFIG_HELP)
     parser.add_argument(
         "--resume",

@@ -13,6 +13,7 @@ Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
 ``dump_config``,            Writes the config once the checks before       A refused run or a test must not
 ``call_hook``               training have passed                           replace a training's config
 ``build_logger``            The terminal shows warnings only               The log file has everything
+``get_hooks_info``          The log lists each hook once                   Not once for every stage
 ``register_default_hooks``  None drops any default hook                    MMEngine drops only its own
 ``setup_env``               ``scan_backend`` names the scan's backend      A run may need a certain one
 ``setup_env``,              Several processes may train on CPUs            MMEngine knows GPUs only

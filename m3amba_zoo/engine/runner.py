@@ -127,6 +127,10 @@ class ZooRunner(Runner):
     def dump_config(self) -> None:
         """Leave the work dir's config as it is: a test or a refused run must not replace it."""
 
+    def get_hooks_info(self) -> str:
+        """Return the hooks in the order of their calls, one a line; MMEngine lists them for every stage."""
+        return "\n".join(f"  {type(hook).__name__} ({hook.priority})" for hook in self.hooks)
+
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call the hooks; once those before training have found no fault, write the config."""
         super().call_hook(fn_name, **kwargs)

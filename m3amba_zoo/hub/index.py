@@ -19,6 +19,7 @@ from m3amba_zoo.reading import check_schema, read_bytes, read_json
 from m3amba_zoo.system import sha256_of
 
 PACKAGE_INDEX = Path(__file__).with_name("published.json")
+CONFIG = "config.py"  # of a card, and of a model's folder
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of models and files: one part of a path, never hidden
 SHA256 = re.compile(r"[0-9a-f]{64}")

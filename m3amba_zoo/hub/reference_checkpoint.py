@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.trained_model import CONFIG
+from m3amba_zoo.hub.index import CONFIG
 from m3amba_zoo.models.ss2d import DIRECTIONS
 from m3amba_zoo.models.weights import check_fit, read_plain, require_plain
 from m3amba_zoo.registry import MODELS

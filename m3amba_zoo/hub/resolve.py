@@ -3,6 +3,8 @@
 A published model is looked for in ``$M3AMBA_WEIGHTS``, the checkout's ``model_cards``, the cache, and on each
 mirror in turn. Its files are hashed before anything else opens them: ``config.py`` is code that MMEngine
 executes. The config and the weights are then read once more, compared, and taken from these very bytes.
+
+What needs torch is imported where it is used, so that names are listed at once.
 """
 
 from __future__ import annotations
@@ -10,21 +12,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
-
-from torch import nn
+from typing import TYPE_CHECKING, NamedTuple
 
 from m3amba_zoo.errors import InputError, close_names
-from m3amba_zoo.evaluation.record import METRICS_FILE
 from m3amba_zoo.hub import index
 from m3amba_zoo.hub.exchange import is_remote, shown
-from m3amba_zoo.hub.index import PublishedModel, lacks, read_index, verify_card
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README, TrainedModel, visible_files
+from m3amba_zoo.hub.index import CONFIG, PublishedModel, lacks, read_index, verify_card
 from m3amba_zoo.hub.transport import MIRRORS_VARIABLE, cached_folder, fetch_card, mirror_names
-from m3amba_zoo.models.chosen_weights import CHOICE
-from m3amba_zoo.models.weights import LAST_CHECKPOINT
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline, sha256_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from m3amba_zoo.hub.trained_model import TrainedModel
 
 CHECKOUT_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
 
@@ -41,6 +43,8 @@ class FoundModel(NamedTuple):
         Raises:
             InputError: as ``TrainedModel.from_folder``.
         """
+        from m3amba_zoo.hub.trained_model import TrainedModel
+
         return TrainedModel.from_folder(self.folder, pretrained, self.published)
 
 
@@ -56,16 +60,22 @@ def published_models() -> dict[str, PublishedModel]:
     return read_index(index.PACKAGE_INDEX)
 
 
-def list_models() -> list[str]:
+def list_models(filter: str | Sequence[str] = "") -> list[str]:
     """Return the names that ``get_model`` takes, sorted: published models and the user's own.
 
     The user's own are folders with a ``config.py`` in ``$M3AMBA_WEIGHTS``. Published models without weights
     are listed too: ``get_model(name, pretrained=False)`` builds them.
 
+    Args:
+        filter: a pattern as shells have it, such as ``*idtrees*``, or several; a name has to match one of
+            them. Nothing matches all.
+
     Raises:
         InputError: if ``$M3AMBA_WEIGHTS`` is not a folder.
     """
-    return sorted(own_cards().keys() | published_models().keys())
+    names = sorted(own_cards().keys() | published_models().keys())
+    patterns = [filter] if isinstance(filter, str) else filter
+    return [name for name in names if not filter or any(fnmatchcase(name, of) for of in patterns)]
 
 
 def get_model(name: str | Path, pretrained: bool = True) -> nn.Module:
@@ -115,6 +125,8 @@ def _locate_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[st
             raise InputError(f"no model is published as '{name}'; {hint}")
         check_own_card(own[name], pretrained)
         return FoundModel(own[name])
+    from m3amba_zoo.evaluation.record import METRICS_FILE
+
     model = published[name]
     if pretrained and not model.weights:
         raise InputError(f"model '{name}' is published without weights: {model.reason}")
@@ -184,6 +196,11 @@ def check_own_card(folder: Path, pretrained: bool = True) -> None:
         InputError: if the card has neither README.md nor metrics.json; or does not have exactly one weights
             file, named ``<name>-<first 8 digits of its sha256>.safetensors``.
     """
+    from m3amba_zoo.evaluation.record import METRICS_FILE
+    from m3amba_zoo.hub.trained_model import GOLDEN, README, visible_files
+    from m3amba_zoo.models.chosen_weights import CHOICE
+    from m3amba_zoo.models.weights import LAST_CHECKPOINT
+
     if len(lacks(folder, (README, METRICS_FILE))) == 2:
         raise InputError(f"{folder}: has neither {README} nor {METRICS_FILE}, expected the card of a model")
     if not pretrained:

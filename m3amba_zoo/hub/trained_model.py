@@ -27,7 +27,7 @@ from m3amba_zoo.scenes.encoding import Recipe
 from m3amba_zoo.scenes.scene import LandClass, distinct_color
 from m3amba_zoo.system import sha256_of
 
-CONFIG, README = "config.py", "README.md"
+README = "README.md"
 GOLDEN = "golden.safetensors"  # a card's fixed input and the model's logits of it
 EXPECTED = "a work dir of 'm3amba train' is expected, or a folder with config.py and a .safetensors file"
 

@@ -43,6 +43,7 @@ CHECKS: dict[str, Check] = {
     "probabilities": _FLAG,
     "half": _FLAG,
     "progress": (lambda value: value is None or callable(value), "a function, or None"),
+    "announce": (lambda value: value is None or callable(value), "a function, or None"),
     "dask": (
         lambda value: value is None or isinstance(value, str),
         "local, local:N, the address of a scheduler, or None",

@@ -111,6 +111,7 @@ class Predictor:
         rasters: Mapping[str, GivenRaster],
         probabilities: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        announce: Callable[[str], None] | None = None,
         **options: Any,
     ) -> Prediction:
         """Classify every pixel, and return the map in memory; ``predict_map`` writes it to files.
@@ -123,6 +124,7 @@ class Predictor:
             rasters: see ``open``.
             probabilities: whether to return these too; they take 2 K bytes per pixel.
             progress: is called with the number of finished pixels and that of all pixels.
+            announce: is called before the first window, with a text on windows and views: what it will cost.
             **options: of ``open``: overlap, speed, batch_size, strict, align, grid, match_bands, need.
 
         Returns:
@@ -133,13 +135,15 @@ class Predictor:
             InputError: as ``open``; or if a raster is damaged or has infinite values, or the map is larger
                 than the memory that is free.
         """
-        check_options(options, probabilities=probabilities, progress=progress)
+        check_options(options, probabilities=probabilities, progress=progress, announce=announce)
         with self.open(rasters, **options) as job:
             height, width = job.place.shape
             size = height * width * (1 + 2 * len(self.classes) * probabilities)
             what = f"a map of {height} x {width} pixels"
             require_memory(job.place.path, size, what, "predict_map writes one of any size to a file")
             job = self._surveyed(job)
+            if announce is not None:
+                announce(_cost(job))
             class_map = np.zeros((height, width), np.uint8)
             likely = None
             if probabilities:
@@ -168,6 +172,7 @@ class Predictor:
         half: bool = False,
         progress: Callable[[int, int], None] | None = None,
         dask: str | None = None,
+        announce: Callable[[str], None] | None = None,
         **options: Any,
     ) -> list[Path]:
         """Classify every pixel and write the map to a file while it grows.
@@ -186,6 +191,7 @@ class Predictor:
             dask: who classifies: ``local:N``, N processes of this machine, or the address of a Dask scheduler
                 whose workers reach the same files; None means this process. The map is the same, to the last
                 bit.
+            announce: see ``predict``.
             **options: see ``predict``.
 
         Returns:
@@ -194,10 +200,12 @@ class Predictor:
         Raises:
             InputError: as ``predict``; or if a file cannot be written.
         """
-        check_options(options, half=half, progress=progress, dask=dask)
+        check_options(options, half=half, progress=progress, dask=dask, announce=announce)
         beside = names_of(beside, "beside")
         with ExitStack() as stack:
             job = self._surveyed(stack.enter_context(self.open(rasters, **options)))
+            if announce is not None:
+                announce(_cost(job))
             rows_of = None
             if dask is not None:
                 options |= {"batch_size": job.classifier.batch_size}
@@ -364,6 +372,15 @@ class Predictor:
                     raise InputError(sentence)
                 logger.warning("%s", sentence)
         return place
+
+
+def _cost(job: OpenJob) -> str:
+    """Return what is to be computed, for people: the pixels, windows and views."""
+    grid, (height, width), views = job.classifier.grid, job.place.shape, job.settings["views"]
+    return (
+        f"{height:,} x {width:,} pixels: {len(grid):,} windows of {grid.window} x {grid.window}, overlap "
+        f"{job.settings['overlap']:g}, in {views:g} view{'s' * (views != 1)}"
+    )
 
 
 @contextmanager

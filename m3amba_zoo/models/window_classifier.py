@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmengine.dist import all_reduce, get_world_size
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -121,6 +122,13 @@ class WindowClassifier(BaseModel):
                 raise ValueError("mode 'loss' needs labels")
             return self.loss(logits, labels)
         raise ValueError(f"mode is '{mode}', expected 'tensor', 'predict' or 'loss'")
+
+    def _dump_init_info(self) -> None:
+        """Log which parameters an ``init_cfg`` has set; MMEngine lists all, in three lines each."""
+        for name, parameter in self.named_parameters():
+            found = self._params_init_info[parameter]["init_info"].strip()
+            if not found.startswith("The value is the same before and after"):
+                MMLogger.get_current_instance().info(f"{name}: {found}")
 
     def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the sum of the losses, and each for the log; the log's are means over processes."""

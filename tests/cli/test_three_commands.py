@@ -37,6 +37,9 @@ def test_they_lead_from_files_to_a_map(tmp_path, monkeypatch, capsys):
         command = import_module(f"m3amba_zoo.cli.{name}")
         assert command.main([*arguments, *SHORTENED.get(name, "").split()]) == 0
         printed[name] = capsys.readouterr().out
+    assert re.search(
+        r"^96 x 160 pixels: [\d,]+ windows of \d+ x \d+, overlap 0, in 1 view$", printed["predict"], re.M
+    )
     with rasterio.open("map.tif") as file, rasterio.open("files/simulated_hsi.tif") as hsi:
         assert (file.shape, file.crs, file.transform) == (hsi.shape, hsi.crs, hsi.transform)
         assert set(np.unique(file.read(1))) <= set(range(1, 8))

@@ -63,7 +63,10 @@ def test_training_tests_its_weights_and_names_what_it_wrote(config, capsys):
     assert "test: toy/oa" in output
     assert not (work_dir / "epoch_2.pth").exists()  # superseded
     assert "warning" not in output
+    assert "\x1b" not in output
     assert len(output.splitlines()) < 15
+    (log,) = work_dir.glob("*/*.log")
+    assert len(log.read_text().splitlines()) < 150
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 
 from m3amba_zoo.config import read_config
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.hub.trained_model import CONFIG, README
+from m3amba_zoo.hub.index import CONFIG
+from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.reading import read_text
 from m3amba_zoo.system import whole_file, whole_folder
 from workshop.cards.blocks import BLOCKS, generated_blocks

@@ -18,8 +18,8 @@ from m3amba_zoo import reading
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.hub.index import NAME, PublishedFile
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
+from m3amba_zoo.hub.index import CONFIG, NAME, PublishedFile
+from m3amba_zoo.hub.trained_model import GOLDEN, README
 from m3amba_zoo.reading import library_errors, read_json
 from m3amba_zoo.system import sha256_of
 

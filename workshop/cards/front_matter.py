@@ -8,7 +8,8 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, README
+from m3amba_zoo.hub.index import CONFIG
+from m3amba_zoo.hub.trained_model import GOLDEN, README
 from workshop.cards.files import CardFiles, Trained
 
 ZOO = "m3amba_zoo"

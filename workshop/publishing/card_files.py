@@ -16,7 +16,8 @@ from m3amba_zoo.config.options import IMPORTS_FROM
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
 from m3amba_zoo.hub.golden import check_golden
-from m3amba_zoo.hub.trained_model import CONFIG, GOLDEN, TrainedModel
+from m3amba_zoo.hub.index import CONFIG
+from m3amba_zoo.hub.trained_model import GOLDEN, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.system import whole_file
 from workshop.cards.files import MAP, read_card_files

@@ -1,0 +1,62 @@
+"""The parser of a command's options: examples and exit codes in the help, ``--quiet``, shells' completion."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+COMPLETING = "_ARGCOMPLETE"
+"""Set by shells that ask for completions; its value is the number of words that come before the options."""
+EXIT_CODES = (
+    "exit codes: 0 done, 2 bad input (one sentence says what), 130, 143, 129 stopped by SIGINT, SIGTERM, "
+    "SIGHUP (docs/commands.md)"
+)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` whose help ends with examples and the exit codes.
+
+    ``parse_args`` answers a shell that asks for completions, and silences the console for ``--quiet``.
+
+    Args:
+        examples: command lines that work, such as ``m3amba train m3amba_demo``.
+        notes: what the help says behind the examples.
+        exit_codes: in place of those of every command.
+        kwargs: of ``ArgumentParser``; a description is wrapped to the terminal.
+    """
+
+    def __init__(
+        self,
+        *,
+        examples: Sequence[str] = (),
+        notes: str = "",
+        exit_codes: str = EXIT_CODES,
+        **kwargs: Any,
+    ) -> None:
+        width = max(shutil.get_terminal_size().columns - 2, 20)
+        shown = "\n".join(["examples:" if len(examples) > 1 else "example:", *(f"  {e}" for e in examples)])
+        parts = [fill(notes, width), shown if examples else "", fill(exit_codes, width)]
+        kwargs["epilog"] = "\n\n".join(filter(None, parts))
+        if kwargs.get("description"):
+            kwargs["description"] = fill(kwargs["description"], width)
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+    def add_quiet(self) -> None:
+        """Add ``--quiet``."""
+        self.add_argument("--quiet", action="store_true", help="print warnings (to stderr) and errors alone")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the options; under a shell's completion print what fits and exit."""
+        if COMPLETING in os.environ:
+            import argcomplete
+
+            argcomplete.autocomplete(self)
+        parsed = super().parse_args(args, namespace)
+        from rich import get_console
+
+        get_console().quiet = getattr(parsed, "quiet", False)
+        return parsed

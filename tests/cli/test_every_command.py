@@ -1,0 +1,112 @@
+"""What holds for every command: an example that parses, exit codes, no codes of terminals in a pipe."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+from rich import get_console
+
+from m3amba_zoo.cli import main as script
+from m3amba_zoo.cli.command_parser import CommandParser
+
+COMMANDS = script._commands()
+EXAMPLE = re.compile(r"^  (m3amba .*)$", re.MULTILINE)
+LISTINGS = (["configs"], ["configs", "lda"], ["encoder"], ["download", "list"], ["parts"])
+
+
+def call(name, *arguments):
+    return import_module(f"m3amba_zoo.cli.{name}").main(list(arguments))
+
+
+class ParsedError(Exception):
+    """Ends a command once its options are read."""
+
+
+def help_of(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        call(*words, "--help")
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_that_parses_and_the_exit_codes(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = help_of(capsys, name)
+    assert "exit codes: 0 done" in " ".join(shown.split())
+    assert "\x1b" not in shown
+    examples = EXAMPLE.findall(shown)
+    assert examples
+    parse = CommandParser.parse_args
+
+    def parse_and_end(*arguments):
+        raise ParsedError(parse(*arguments))
+
+    monkeypatch.setattr(CommandParser, "parse_args", parse_and_end)
+    for example in examples:
+        _, command, *words = shlex.split(example)
+        assert command == name
+        with pytest.raises(ParsedError):
+            call(name, *words)
+
+
+@pytest.mark.parametrize("words", LISTINGS, ids=" ".join)
+def test_listings_have_no_codes_of_terminals_in_a_pipe_and_come_as_json(words, capsys):
+    assert call(*words) == 0
+    plain = capsys.readouterr().out
+    assert plain.strip()
+    assert "\x1b" not in plain
+    assert call(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_quiet_prints_nothing_and_holds_for_one_command(tmp_path, capsys):
+    to = str(tmp_path / "scene")
+    assert (
+        call("simulate", "augsburg", "--as-rasters", to, "--size", "40", "40", "--bands", "4", "--quiet") == 0
+    )
+    assert capsys.readouterr() == ("", "")
+    assert call("download", "list") == 0
+    assert capsys.readouterr().out
+    assert not get_console().quiet
+
+
+def run(*words, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "m3amba_zoo", *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_package_runs_as_a_module_and_says_its_version():
+    from m3amba_zoo import __version__
+
+    assert run("--version").stdout.strip() == __version__
+    refused = run("convert-referenz")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: no command 'convert-referenz'; expected one of")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("m3amba tra", {"train"}),
+        ("m3amba completion ", {"bash", "zsh", "fish"}),
+        ("m3amba configs --d", {"--data"}),
+    ],
+)
+def test_shells_complete_commands_and_their_options(line, offered, tmp_path):
+    answers = tmp_path / "answers"  # in place of the shell's file descriptor 8
+    variables = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9"}
+    run(**variables, _ARGCOMPLETE_STDOUT_FILENAME=str(answers), _ARGCOMPLETE_IFS="\n")
+    found = {word.strip() for word in answers.read_text().split("\n")}
+    assert offered <= found
+    assert len(found - {"-h", "--help", ""}) < 5
