@@ -38,7 +38,9 @@ class Prediction:
     tags: dict[str, str] = field(default_factory=dict, repr=False)
 
     def save(self, path: str | Path) -> None:
-        """Write the map: a GeoTIFF with colours and class names (``.tif``), or a picture with legend (``.png``).
+        """Write the map: a GeoTIFF with colours and class names, or a picture with legend and scale bar.
+
+        The suffix decides: ``.tif`` or ``.png``.
 
         Raises:
             InputError: if the name has another suffix, or the file cannot be written.
