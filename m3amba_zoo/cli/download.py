@@ -12,6 +12,8 @@ from m3amba_zoo.errors import InputError, close_names
 
 FAILURE = 1
 UNCUT_WIDTH = 160
+WIDE = 110
+"""Columns of a terminal that has room for data and modalities."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,27 +82,35 @@ def _get(models: Mapping[str, Any], args: argparse.Namespace) -> None:
 
 def _list(models: Mapping[str, Any], _: argparse.Namespace) -> None:
     from rich import get_console
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
 
     from m3amba_zoo.hub.resolve import places_of
 
-    table = Table("model", "dataset", "modalities", "OA, %", "weights", "here")
-    table.columns[0].no_wrap = True
+    # into a file or a pipe nothing is cut
+    console = get_console() if get_console().is_terminal else Console(width=UNCUT_WIDTH)
+    is_wide = console.width >= WIDE
+    table = Table(
+        "model", *(["dataset", "modalities"] if is_wide else []), "OA, %", "weights", "here", box=SIMPLE
+    )
+    for column in table.columns:
+        column.no_wrap = True
     for name, model in models.items():
         summary = model.summary
+        simulated = " (simulated)" if summary.get("simulated") else ""
+        trained_on = [_text(summary.get("dataset")) + simulated, _text(summary.get("modalities"))]
         table.add_row(
             name,
-            _text(summary.get("dataset")) + (" (simulated)" if summary.get("simulated") else ""),
-            _text(summary.get("modalities")),
+            *(trained_on if is_wide else []),
             _percent(summary),
             decimal(model.file(model.weights).size) if model.weights else "none",
             ", ".join(place.name for place in places_of(model)) or "-",
         )
-    # into a file or a pipe nothing is cut
-    console = get_console() if get_console().is_terminal else Console(width=UNCUT_WIDTH)
     console.print(table)
+    if not is_wide:
+        print_line("m3amba download info NAME shows data and modalities, too")
 
 
 def _info(models: Mapping[str, Any], args: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 from m3amba_zoo.rasters.crs import crs_label, distances, horizontal
 
 INK = "0.15"
-THICKNESS = 0.05
+THICKNESS = 0.04
 GAP = 0.06
 LETTER = 0.0095
 """Inches that a letter takes per point of its size, about."""

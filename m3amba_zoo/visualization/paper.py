@@ -23,9 +23,9 @@ SIZE = 7
 """Of letters, in points: the smallest that journals print."""
 # in inches
 GAP, MARGIN = 0.05, 0.02
-TITLE, LEGEND_LINE, SWATCH = 0.16, 0.15, 0.32
-ROW_LABEL, TICKS_LEFT, TICKS_BELOW = 0.17, 0.17, 0.17
-NARROWEST, HIGHEST = 1.1, 5.0
+TITLE, HEADING, LEGEND_LINE, SWATCH = 0.16, 0.15, 0.134, 0.32
+TICKS_LEFT, TICKS_BELOW = 0.17, 0.17
+NARROWEST, HIGHEST = 1.0, 5.0
 """Of a panel: narrower ones go to a line of their own, higher ones do not fill their column."""
 WIDE = 2.5
 """Width over height above which panels lie below each other."""
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     """A scene.
 
     Attributes:
-        label: at its left; "" for none.
+        label: above it; "" for none.
         panels: all of one size.
         place: of the panels on the earth.
     """
@@ -67,9 +67,8 @@ def draw_figure(
     """
     width = width_mm / MILLIMETRES
     count = len(rows[0].panels)
-    labels = any(row.label for row in rows)
     coordinates = coordinates and any(row.place.transform is not None for row in rows)
-    left = MARGIN + ROW_LABEL * labels + TICKS_LEFT * coordinates
+    left = MARGIN + TICKS_LEFT * coordinates
     across = across or _across(rows, count, width - left - MARGIN)
     across = min(across, count)
     panel_width = (width - left - MARGIN - GAP * (across - 1)) / across
@@ -77,13 +76,17 @@ def draw_figure(
     legend_columns = _legend_columns(legend, width)
     heights = [min(panel_width / _ratio(row), HIGHEST) for row in rows]
     below = TICKS_BELOW * coordinates
-    total = MARGIN + GAP + LEGEND_LINE * math.ceil(len(legend) / legend_columns)
+    total = MARGIN + 2 * GAP + LEGEND_LINE * math.ceil(len(legend) / legend_columns)
     for index, height in enumerate(heights):
-        total += down * (height + GAP + TITLE * _titled(index, down)) + below
+        total += (
+            down * (height + GAP + TITLE * _titled(index, down)) + HEADING * bool(rows[index].label) + below
+        )
     figure = Figure(figsize=(width, total), facecolor="white")
     y = total
     for index, (row, height) in enumerate(zip(rows, heights, strict=True)):
-        top = y
+        if row.label:
+            y -= HEADING
+            figure.text(left, y + 0.03, row.label, size=SIZE, weight="bold", transform=figure.dpi_scale_trans)
         for number, panel in enumerate(row.panels):
             at = number % across
             if at == 0:
@@ -95,18 +98,13 @@ def draw_figure(
                 axes.set_title(panel.title, size=SIZE, pad=2.5)
             if number == 0:
                 _draw_scale(figure, row.place, x, y, shown, height)
-        if row.label:
-            figure.text(
-                MARGIN, (top + y) / 2, row.label, rotation=90, size=SIZE, va="center",
-                transform=figure.dpi_scale_trans,
-            )  # fmt: skip
         y -= GAP + below
     figure.legend(
         handles=[
             Patch(facecolor=_hex(color), edgecolor="0.4", linewidth=0.4, label=n) for n, color in legend
         ],
-        loc="lower center",
-        bbox_to_anchor=(0.5, MARGIN / total),
+        loc="upper center",
+        bbox_to_anchor=(0.5, (y - GAP) / total),
         ncols=legend_columns,
         fontsize=SIZE,
         frameon=False,
@@ -171,7 +169,7 @@ def _draw_panel(axes: Axes, panel: Panel, place: Place | None, first: bool, last
     axes.tick_params(labelsize=SIZE - 1.5, length=2, width=0.4, pad=1.5, color="0.6")
     axes.tick_params(labelleft=first, labelbottom=last)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10], prune="both"))
         axis.set_major_formatter(lambda value, _: f"{value:.10g}")
     for label in axes.get_yticklabels():
         label.set(rotation=90, va="center")
@@ -179,10 +177,10 @@ def _draw_panel(axes: Axes, panel: Panel, place: Place | None, first: bool, last
 
 def _draw_scale(figure: Figure, place: Place, x: float, y: float, width: float, height: float) -> None:
     """Draw a scale bar at the lower left of a panel, and an arrow at its upper right."""
-    metres, inset = place.metres_per_pixel, 0.1
+    metres, inset = place.metres_per_pixel, 0.08
     if metres is not None:
         draw_scale_bar(
-            figure, x + inset, y + inset, metres * place.shape[1] / width, 0.35 * width, SIZE - 1, boxed=True
+            figure, x + inset, y + inset, metres * place.shape[1] / width, 0.3 * width, SIZE - 1, boxed=True
         )
     if place.transform is not None:
         length = min(0.2, height / 4)
@@ -200,7 +198,7 @@ def _draw_scale(figure: Figure, place: Place, x: float, y: float, width: float, 
 def _legend_columns(legend: Sequence[tuple[str, tuple[int, int, int]]], width: float) -> int:
     """Return how many entries of the legend fit side by side."""
     longest = max(len(name) for name, _ in legend)
-    most = max(1, min(len(legend), int((width - 2 * MARGIN) / (SWATCH + LETTER * 0.85 * SIZE * longest))))
+    most = max(1, min(len(legend), int((width - 2 * MARGIN) / (SWATCH + LETTER * 0.78 * SIZE * longest))))
     return math.ceil(len(legend) / math.ceil(len(legend) / most))
 
 

@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 14.0, 17.0
 SMALLEST_PANEL, LARGEST_PANEL = 0.85, 12.0
 MARGIN, PANEL_GAP, STRIP_GAP = 0.2, 0.06, 0.3
 HEADING_LINE, TITLE_LINE, LEGEND_LINE, LETTER = 0.28, 0.2, 0.2, 0.075
-SCALE_LINE = 0.5
+SCALE_LINE = 0.56
 BAR_SHARE = 0.35
 """Of a panel's width, at most, that the scale bar takes."""
 
@@ -88,9 +88,9 @@ def draw_sheet(
             for side in axes.spines.values():
                 side.set(color="0.6", linewidth=0.5)
     if placed:
-        beside = _draw_scale(figure, grid, strips, height - body - SCALE_LINE / 2 - 0.05)
+        beside = _draw_scale(figure, grid, strips, height - body - SCALE_LINE / 2 - 0.07)
         extent = placed[0].extent if len(strips) == 1 else ""
-        text(MARGIN + beside, body + SCALE_LINE / 2 + 0.12, extent, size=8, color="0.3")
+        text(MARGIN + beside, body + SCALE_LINE / 2 + 0.13, extent, size=8, color="0.3")
     text(MARGIN, body + scale_height + TITLE_LINE, note, size=8, color="0.3")
     figure.legend(
         handles=handles,
