@@ -85,8 +85,8 @@ def choose_panels(
                     if column == PREDICTION:
                         seen |= set(np.unique(class_map).tolist())
         label = scene.name if len(scenes) > 1 else ""
-        if simulated:
-            label = f"{label} (simulated data)".strip() if "simulated" not in label else label
+        if simulated and "simulated" not in label:
+            label = f"{label} (simulated data)" if label else "simulated data"
         rows.append(Row(label, panels, picture.place))
     legend = [(entry.name, entry.color) for k, entry in enumerate(classes, start=1) if k in seen]
     if 0 in seen:
