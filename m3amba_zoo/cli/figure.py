@@ -105,10 +105,10 @@ def _chosen_scenes(data: SceneData, names: Sequence[str]) -> list[Scene]:
 
 
 def _class_maps(run: GivenRun, scenes: Sequence[Scene], data: SceneData) -> dict[str, NDArray[np.uint8]]:
-    """Read a run's class maps of scenes; of a card, which keeps none, the classes of its test pixels.
+    """Read a run's class maps of scenes; those of a card, which keeps none, are predicted.
 
     Raises:
-        InputError: if a map is absent, or of another size than its scene.
+        InputError: if a map is absent, or of another size than its scene; or as ``_predicted``.
     """
     from m3amba_zoo.cli.running import print_line
     from m3amba_zoo.maps.geotiff import read_class_map
@@ -116,8 +116,8 @@ def _class_maps(run: GivenRun, scenes: Sequence[Scene], data: SceneData) -> dict
 
     folder = run.folder / "maps"
     if not folder.is_dir():
-        print_line(f"{run.given}: has no maps/, so that its test pixels alone are drawn")
-        return _scored(run, data)
+        print_line(f"{run.given}: has no maps/, so that its weights predict {len(scenes)} scenes now")
+        return _predicted(run, scenes)
     files = file_names([scene.name for scene in data.scenes])
     found = {}
     for scene in scenes:
@@ -131,25 +131,19 @@ def _class_maps(run: GivenRun, scenes: Sequence[Scene], data: SceneData) -> dict
     return found
 
 
-def _scored(run: GivenRun, data: SceneData) -> dict[str, NDArray[np.uint8]]:
-    """Return class maps of the test pixels alone, from a record's packed predictions."""
-    import numpy as np
+def _predicted(run: GivenRun, scenes: Sequence[Scene]) -> dict[str, NDArray[np.uint8]]:
+    """Predict scenes with a run's weights.
 
-    from m3amba_zoo.evaluation.scores import unpack_predicted
+    Raises:
+        InputError: if there are no weights, or they do not fit the scenes' rasters.
+    """
+    from m3amba_zoo.inference.predictor import Predictor
 
-    if "predicted" not in run.record:
-        raise InputError(
-            f"{run.given}: has neither maps/ nor the predicted classes in its metrics.json; 'm3amba test' "
-            "makes maps in a work dir"
-        )
-    predicted, found, start = unpack_predicted(run.record["predicted"], run.record["pixels"]), {}, 0
-    parts = {scene.name: mask for scene, mask in data.split.parts(data.scenes, "test")}
-    for name, mask in parts.items():
-        found[name] = np.zeros(mask.shape, np.uint8)
-        count = int(mask.sum())
-        found[name][mask] = predicted[start : start + count]
-        start += count
-    return {scene.name: found.get(scene.name, np.zeros(scene.shape, np.uint8)) for scene in data.scenes}
+    predictor = Predictor(run.given)
+    return {
+        scene.name: predictor.predict({m: scene.rasters[m] for m in predictor.in_channels}).class_map
+        for scene in scenes
+    }
 
 
 def _parser() -> argparse.ArgumentParser:

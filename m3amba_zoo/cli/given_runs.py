@@ -72,7 +72,7 @@ class GivenRun:
         dataset = (self.config.get("test_dataloader") or {}).get("dataset") or {}
         if not {"source", "split"} <= dataset.keys():
             raise InputError(f"{self.config.filename}: test_dataloader.dataset has no source and split")
-        data = load_scene_data(dataset.source, dataset.split)
+        data = load_scene_data(dataset["source"], dataset["split"])
         split, part = self.record["split"], "test_sha256"
         if part not in split:  # an early version's; the hash of the whole split is known then
             part = "sha256"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ NARROWEST, HIGHEST = 1.0, 5.0
 """Of a panel: narrower ones go to a line of their own, higher ones do not fill their column."""
 WIDE = 2.5
 """Width over height above which panels lie below each other."""
-STYLE = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "m3amba_zoo"}
+STYLE: Any = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "m3amba_zoo"}
 """Letters stay letters, which can be searched and edited; the same figure is the same file."""
 
 

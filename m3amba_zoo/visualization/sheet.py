@@ -111,17 +111,19 @@ def _draw_scale(figure: Figure, grid: _Grid, strips: Sequence[Strip], y: float) 
 
     Strips of different scales have no common bar, and those that are turned differently no common arrow.
     """
-    scales, norths = [], []
+    scales: list[float] = []
+    norths: list[float] = []
     for strip in strips:
         place = strip.place
         if place is None or place.transform is None:
             return 0.0
         rows, columns = place.shape
         metres = place.metres_per_pixel
-        scales.append(metres and metres / min(grid.panel_width / columns, grid.panel_height / rows))
+        if metres is not None:
+            scales.append(metres / min(grid.panel_width / columns, grid.panel_height / rows))
         norths.append(math.atan2((~place.transform).b, (~place.transform).e))
     width = 0.0
-    if scales[0] is not None and None not in scales and np.allclose(scales, scales[0], rtol=0.02):
+    if len(scales) == len(strips) and np.allclose(scales, scales[0], rtol=0.02):
         width = draw_scale_bar(figure, MARGIN, y, scales[0], BAR_SHARE * grid.panel_width) + 0.3
     if np.allclose(norths, norths[0], atol=0.02) and strips[0].place and strips[0].place.transform:
         draw_north(figure, strips[0].place.transform, MARGIN + width + 0.1, y - 0.02, length=0.28)

@@ -81,7 +81,14 @@ def test_what_a_figure_cannot_be_drawn_of_is_refused_before_a_file_is_written(ru
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_a_card_the_test_pixels_are_drawn(runs, tmp_path, capsys):
+def test_a_card_predicts_what_its_run_has_drawn(runs, tmp_path, capsys):
     card = finished_card(runs, tmp_path / "cards")
-    figure([str(card), "--out", str(tmp_path / "f.png"), "--columns", "prediction"])
-    assert "its test pixels alone are drawn" in capsys.readouterr().out
+    figure([f"a={card}", "--out", str(tmp_path / "card.png"), "--columns", "prediction"])
+    told = capsys.readouterr().out
+    assert "its weights predict 1 scenes now" in told
+    of_card = next(run for run in runs if f"seed {run.name[-1]})" in told)
+    figure([f"a={of_card}", "--out", str(tmp_path / "run.png"), "--columns", "prediction"])
+    drawn, expected = (imread(tmp_path / f"{name}.png") for name in ("card", "run"))
+    assert (drawn == expected).all(
+        -1
+    ).mean() > 0.99  # the pixel without any value is predicted by the test alone
