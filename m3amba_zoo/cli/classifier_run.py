@@ -81,7 +81,7 @@ def run_classifier(config: Config) -> None:
     if not classifier.probabilistic:
         record["ece"] = None  # it gives one class with certainty: no calibration to measure
     tags = map_tags(data.scenes, evaluation.class_maps, record["modalities"], record["inputs"])
-    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated, tags)
+    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated, tags, name)
     write_json(work_dir / METRICS_FILE, record)  # last, because this file marks complete results
     kept = f"{FILE}, " if weights else ""
     maps = f"maps/ ({len(evaluation.class_maps)} files)"

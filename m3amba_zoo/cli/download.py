@@ -13,6 +13,8 @@ from m3amba_zoo.errors import InputError, close_names
 
 FAILURE = 1
 EXIT_CODES = "exit codes: 0 done, 1 a model failed its verification, 2 bad input (docs/commands.md)"
+WIDE = 110
+"""Columns of a terminal that has room for data and modalities."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,6 +93,7 @@ def _get(models: Mapping[str, Any], args: argparse.Namespace) -> None:
 
 
 def _list(models: Mapping[str, Any], args: argparse.Namespace) -> None:
+    from rich import get_console
     from rich.filesize import decimal
 
     from m3amba_zoo.hub.resolve import places_of
@@ -98,18 +101,26 @@ def _list(models: Mapping[str, Any], args: argparse.Namespace) -> None:
     if args.json:
         print_json({name: _facts(model) for name, model in models.items()})
         return
+    is_narrow = get_console().is_terminal and get_console().width < WIDE
     rows = [
         (
             name,
-            _text(model.summary.get("dataset")) + (" (simulated)" if model.summary.get("simulated") else ""),
-            _text(model.summary.get("modalities")),
+            *(() if is_narrow else _trained_on(model.summary)),
             _percent(model.summary),
             decimal(model.file(model.weights).size) if model.weights else "none",
             ", ".join(place.name for place in places_of(model)) or "-",
         )
         for name, model in models.items()
     ]
-    print_table(("model", "dataset", "modalities", "OA, %", "weights", "here"), rows)
+    trained_on = () if is_narrow else ("dataset", "modalities")
+    print_table(("model", *trained_on, "OA, %", "weights", "here"), rows)
+    if is_narrow:
+        print_line("m3amba download info NAME shows data and modalities, too")
+
+
+def _trained_on(summary: Mapping[str, Any]) -> tuple[str, str]:
+    simulated = " (simulated)" if summary.get("simulated") else ""
+    return _text(summary.get("dataset")) + simulated, _text(summary.get("modalities"))
 
 
 def _facts(model: Any) -> dict[str, Any]:

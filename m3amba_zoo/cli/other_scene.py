@@ -71,7 +71,7 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     with whole_folder(folder, replace=True) as aside:
-        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated, found.tags)
+        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated, found.tags, name)
         write_json(aside / SCENE_METRICS, content)
     print_line(f"wrote to {folder}: {SCENE_METRICS}, map.png, maps/ ({len(found.class_maps)} files)")
 

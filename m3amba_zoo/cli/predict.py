@@ -127,7 +127,11 @@ def _parser() -> CommandParser:
         parser, STATEMENTS, "what is not given holds as it was stated in training", required=True
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="MAP", help="the map: a cloud-optimised .tif, or a .png"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="MAP",
+        help="the map: a cloud-optimised .tif, or a .png with legend, scale bar and north arrow to look at",
     )
     parser.add_argument(
         "--with",

@@ -113,7 +113,8 @@ class ReportHook(Hook):
         )
         class_maps = metric.evaluation.class_maps
         tags = map_tags(data.scenes, class_maps, record["modalities"], record["inputs"])
-        write_maps(work_dir, data.scenes, class_maps, data.split, data.simulated, tags)
+        name = record["model"]["name"]
+        write_maps(work_dir, data.scenes, class_maps, data.split, data.simulated, tags, name)
         write_json(work_dir / METRICS_FILE, record)  # last: with it the results are complete
 
     def _flops(self, runner: Runner) -> float:

@@ -139,11 +139,11 @@ def find_model(given: str | Path) -> Path:
     return locate(given).folder
 
 
-def locate(given: str | Path | FoundModel) -> FoundModel:
+def locate(given: str | Path | FoundModel, pretrained: bool = True) -> FoundModel:
     """Find a model that is given by its name, or as a work dir or a card's folder.
 
     The name of a published model always means that model, even if a folder here has the same name: only what
-    was published may be loaded under it. ``./NAME`` is the folder.
+    was published may be loaded under it. ``./NAME`` is the folder. ``pretrained=False`` asks for no weights.
 
     Raises:
         InputError: as ``find_card``; a path that does not exist is returned as it is.
@@ -158,7 +158,7 @@ def locate(given: str | Path | FoundModel) -> FoundModel:
     path = Path(given).expanduser()
     is_name = isinstance(given, str) and given in published_models()
     if is_name or not (path.exists() or len(path.parts) > 1):
-        return _locate_card(str(given))
+        return _locate_card(str(given), pretrained)
     return FoundModel(path)
 
 

@@ -24,7 +24,8 @@ from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.registry import CLASSIFIERS, MODELS
 from m3amba_zoo.scenes.encoding import Recipe
-from m3amba_zoo.scenes.scene import LandClass, distinct_color
+from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.system import sha256_of
 
 README = "README.md"

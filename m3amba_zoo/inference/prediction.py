@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 from m3amba_zoo.maps.geotiff import Layout, write_class_map, write_geotiff
 from m3amba_zoo.maps.outputs import GEOTIFF, PICTURE, check_output
+from m3amba_zoo.maps.preview import write_picture
 from m3amba_zoo.scenes.scene import LandClass
-from m3amba_zoo.system import whole_file
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,16 @@ class Prediction:
     tags: dict[str, str] = field(default_factory=dict, repr=False)
 
     def save(self, path: str | Path) -> None:
-        """Write the map: a GeoTIFF with colours and class names (``.tif``), or a picture (``.png``).
+        """Write the map: a GeoTIFF with colours and class names, or a picture with legend and scale bar.
+
+        The suffix decides: ``.tif`` or ``.png``.
 
         Raises:
             InputError: if the name has another suffix, or the file cannot be written.
         """
         check_output(path, (*GEOTIFF, *PICTURE), self.inputs)
         if Path(path).suffix.lower() in PICTURE:
-            self._save_picture(Path(path))
+            write_picture(Path(path), self.class_map, self.classes, self.crs, self.transform)
         else:
             write_class_map(path, self.class_map, self.classes, self.crs, self.transform, self.tags)
 
@@ -63,8 +64,3 @@ class Prediction:
         names = [entry.name for entry in self.classes]
         layout = Layout(names, np.nan, self.crs, self.transform, tags=self.tags, half=True)
         write_geotiff(path, self.probabilities.astype(np.float32), layout)
-
-    def _save_picture(self, path: Path) -> None:
-        colors = np.array([(0, 0, 0, 0), *((*entry.color, 255) for entry in self.classes)], np.uint8)
-        with whole_file(path) as aside:
-            matplotlib.image.imsave(aside, colors[self.class_map], format="png")

@@ -106,6 +106,22 @@ def write_geotiff(path: str | Path, bands: NDArray, layout: Layout) -> None:
         convert(memory.name, path, layout)
 
 
+def read_class_map(path: str | Path) -> NDArray[np.uint8]:
+    """Read a class map ``(H, W)``: 1..K, 0 where nothing is predicted.
+
+    Raises:
+        InputError: if the file cannot be read, or is no raster of bytes.
+    """
+    try:
+        with _plain_rasters(), rasterio.open(path) as file:
+            found = file.read(1)
+    except RasterioError as error:
+        raise InputError(f"{path}: cannot be read as a class map ({error})") from error
+    if found.dtype != np.uint8:
+        raise InputError(f"{path}: its pixels are {found.dtype}, but a class map's are uint8")
+    return found
+
+
 def convert(source: str | Path, path: str | Path, layout: Layout) -> None:
     """Write a raster file that GDAL opens as a cloud-optimised GeoTIFF, a block at a time.
 

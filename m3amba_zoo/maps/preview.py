@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.io import DatasetReader, MemoryFile
 from rasterio.transform import Affine
 
-from m3amba_zoo.rasters.crs import metres_per_unit
+from m3amba_zoo.maps.furniture import Place, draw_north, draw_scale_bar
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.system import whole_file
 
@@ -27,11 +28,7 @@ LEGEND_INCHES, LEGEND_LINE, SMALLEST_MAP = 2.6, 0.2, 3.0
 
 
 def write_preview(path: Path, class_map: Path, classes: Sequence[LandClass]) -> None:
-    """Draw a finished class map.
-
-    The scale bar is in metres or kilometres where the CRS is projected. The arrow points north where the grid
-    is placed on the earth: along the map's y axis, which differs a little from true north off the central
-    meridian.
+    """Draw a finished class map, as ``write_picture`` does.
 
     Args:
         path: the PNG to write.
@@ -42,21 +39,68 @@ def write_preview(path: Path, class_map: Path, classes: Sequence[LandClass]) -> 
         InputError: if the file cannot be written.
     """
     with rasterio.open(class_map) as file:
-        step = max(1, math.ceil(max(file.shape) / LONGEST_SIDE))
-        shape = tuple(max(1, side // step) for side in file.shape)
-        shown = file.read(1, out_shape=shape, resampling=Resampling.mode)
+        shown = _thinned(file)
         crs = file.crs.to_string() if file.crs else None
         transform = None if file.transform.is_identity else file.transform
-        scale = file.width / shape[1], file.height / shape[0]
-    placed = None if transform is None else transform @ Affine.scale(*scale)
-    figure = _draw(shown, classes, crs, placed)
+        shape = file.shape
+    _write(path, shown, shape, classes, crs, transform)
+
+
+def write_picture(
+    path: Path,
+    class_map: NDArray[np.uint8],
+    classes: Sequence[LandClass],
+    crs: str | None,
+    transform: Affine | None,
+) -> None:
+    """Draw a class map with legend, scale bar and an arrow to the north where it is placed on the earth.
+
+    Of a map with more than ``LONGEST_SIDE`` rows or columns, the most frequent class of a square is drawn.
+
+    Args:
+        path: the PNG to write.
+        class_map: ``(H, W)``, 1..K, 0 not predicted.
+        classes: the K classes.
+        crs: ``EPSG:n`` or WKT, or None.
+        transform: pixel to map coordinates, or None.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    shown = class_map
+    if max(class_map.shape) > LONGEST_SIDE:
+        height, width = class_map.shape
+        layout = {"driver": "GTiff", "height": height, "width": width, "count": 1, "dtype": "uint8"}
+        with MemoryFile() as memory, memory.open(**layout) as file:
+            file.write(class_map, 1)
+            shown = _thinned(file)
+    _write(path, shown, class_map.shape, classes, crs, transform)
+
+
+def _thinned(file: DatasetReader) -> NDArray[np.uint8]:
+    step = max(1, math.ceil(max(file.shape) / LONGEST_SIDE))
+    shape = tuple(max(1, side // step) for side in file.shape)
+    return file.read(1, out_shape=shape, resampling=Resampling.mode)
+
+
+def _write(
+    path: Path,
+    shown: NDArray[np.uint8],
+    shape: tuple[int, ...],
+    classes: Sequence[LandClass],
+    crs: str | None,
+    transform: Affine | None,
+) -> None:
+    """Draw what is shown of a map of a shape."""
+    rows, columns = shown.shape
+    if transform is not None:
+        transform = transform @ Affine.scale(shape[1] / columns, shape[0] / rows)
+    figure = _draw(shown, classes, Place(crs, transform, (rows, columns)))
     with whole_file(path) as aside:
         figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
 
 
-def _draw(
-    class_map: NDArray[np.uint8], classes: Sequence[LandClass], crs: str | None, transform: Affine | None
-) -> Figure:
+def _draw(class_map: NDArray[np.uint8], classes: Sequence[LandClass], place: Place) -> Figure:
     rows, columns = class_map.shape
     inches = max(max(rows, columns) / DOTS_PER_INCH, SMALLEST_MAP)
     width, height = (max(side / max(rows, columns) * inches, 1.0) for side in (columns, rows))
@@ -87,42 +131,9 @@ def _draw(
         frameon=False,
         borderaxespad=0,
     )
-    if transform is None:
-        return figure
-    metres = metres_per_unit(crs)
+    metres = place.metres_per_pixel
     if metres is not None:
-        pixel = math.hypot(transform.a, transform.d) * metres
-        bar = _round_length(columns * pixel * BAR_SHARE)
-        share = bar / pixel / columns * box[2]
-        y = 0.3 / total_height
-        figure.add_artist(Rectangle((box[0], y), share, 0.06 / total_height, color="0.2"))
-        label = f"{bar / 1000:g} km" if bar >= 1000 else f"{bar:g} m"
-        figure.text(box[0] + share + 0.08 / total_width, y, label, size=8, va="center_baseline")
-    _draw_north(figure, transform, (width + 0.45) / total_width, 0.35 / total_height)
+        draw_scale_bar(figure, 0.1, 0.3, metres * columns / width, BAR_SHARE * width)
+    if place.transform is not None:
+        draw_north(figure, place.transform, width + 0.45, 0.35)
     return figure
-
-
-def _draw_north(figure: Figure, transform: Affine, x: float, y: float) -> None:
-    """Draw an arrow along the map's y axis, as it lies in the picture."""
-    inverse = ~transform
-    right, down = inverse.b, inverse.e  # pixels per unit of the y axis
-    length = math.hypot(right, down)
-    wide, high = figure.get_size_inches()
-    step = 0.22  # inches on each side of the middle
-    dx, dy = step * right / length / wide, -step * down / length / high
-    arrow = FancyArrowPatch(
-        (x - dx, y - dy),
-        (x + dx, y + dy),
-        transform=figure.transFigure,
-        arrowstyle="-|>",
-        mutation_scale=12,
-        color="0.2",
-    )
-    figure.add_artist(arrow)
-    figure.text(x + 1.5 * dx, y + 1.5 * dy, "N", size=8, weight="bold", ha="center", va="center")
-
-
-def _round_length(metres: float) -> float:
-    """Return the largest of 1, 2 and 5 times a power of ten that is not above a length."""
-    power = 10.0 ** math.floor(math.log10(metres))
-    return max(power * factor for factor in (1, 2, 5) if power * factor <= metres)

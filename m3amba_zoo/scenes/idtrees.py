@@ -16,7 +16,8 @@ from m3amba_zoo.rasters.grid import Grid, require_same_grid
 from m3amba_zoo.reading import read_table
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.georaster import read_georaster, read_grid
-from m3amba_zoo.scenes.scene import LandClass, Scene, distinct_color
+from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.shapes import Shapes, cover_by_value, merge_covers
 from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.scenes.vectors import read_shapes

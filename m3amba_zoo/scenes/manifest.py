@@ -22,7 +22,8 @@ from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
 from m3amba_zoo.scenes.label_values import distinct_values
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section
-from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes, distinct_color
+from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes
 from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.scenes.yaml_file import read_yaml
 

@@ -24,7 +24,8 @@ from m3amba_zoo.rasters.summary import (
 )
 from m3amba_zoo.scenes.label_request import LabelRequest, read_labels, written_value
 from m3amba_zoo.scenes.label_summary import ClassCount, LabelSummary
-from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene, distinct_color
+from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene
 
 
 class FoundScene(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,9 +16,6 @@ from m3amba_zoo.rasters import Raster
 UNLABELLED = 0
 MOST_CLASSES = 255
 """Class maps are uint8, and 0 is taken."""
-GOLDEN_SECTION = 0.618033988749895
-SHADES = ((0.75, 0.90), (0.90, 0.60), (0.45, 0.98))
-"""Saturation and value, in turn, so that neighbours on the colour circle differ in brightness."""
 
 
 class LandClass(NamedTuple):
@@ -33,16 +29,6 @@ def check_number_of_classes(where: str, count: int) -> None:
     """Raise InputError, beginning with ``where``, for more classes than a class map can tell apart."""
     if count > MOST_CLASSES:
         raise InputError(f"{where}: {count} classes; {MOST_CLASSES} at most are expected")
-
-
-def distinct_color(index: int) -> tuple[int, int, int]:
-    """Return a colour (red, green, blue; 0 to 255) for the class at position ``index``, from 0.
-
-    Hues step by the golden section of the colour circle, which spreads any number of them evenly.
-    """
-    saturation, value = SHADES[index % len(SHADES)]
-    red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_SECTION % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def write_maps(
     split: Split,
     simulated: bool = False,
     tags: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    model: str = "",
 ) -> list[Path]:
     """Write the figure of ``map_figure`` as ``map.png``, and each class map as GeoTIFF ``maps/<scene>.tif``.
 
@@ -58,6 +59,7 @@ def write_maps(
         split: see ``map_figure``.
         simulated: see ``map_figure``.
         tags: of each scene's GeoTIFF, by the scene's name.
+        model: see ``map_figure``.
 
     Returns:
         The files written, ``map.png`` first.
@@ -65,7 +67,7 @@ def write_maps(
     Raises:
         InputError: if a file cannot be written.
     """
-    figure = map_figure(scenes, class_maps, split, simulated)
+    figure = map_figure(scenes, class_maps, split, simulated, model)
     png, folder = work_dir / "map.png", work_dir / "maps"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +90,7 @@ def map_figure(
     class_maps: Mapping[str, NDArray[np.uint8]],
     split: Split,
     simulated: bool = False,
+    model: str = "",
 ) -> Figure:
     """Draw each scene as a strip of panels: its rasters, training and test labels, prediction, errors.
 
@@ -100,6 +103,7 @@ def map_figure(
         class_maps: ``(H, W)`` uint8 by scene name, 1..K the classes, 0 not predicted.
         split: whose test part is scored.
         simulated: whether the pixels are; the headings then say so.
+        model: its name, for the line below the panels.
 
     Returns:
         A figure outside pyplot's state, without a window.
@@ -119,10 +123,12 @@ def map_figure(
                 *(Panel(modality, drawn.image) for modality, drawn in shown.items()),
                 *_label_panels(picture, trained),
             ],
+            picture.place,
         )
         for picture, shown in zip(pictures, composites, strict=True)
     ]
-    notes = [f"{modality}: {drawn.shows}" for modality, drawn in composites[0].items() if drawn.shows]
+    notes = [model] if model else []
+    notes += [f"{modality}: {drawn.shows}" for modality, drawn in composites[0].items() if drawn.shows]
     count = sum(len(picture.scenes) for picture in pictures)
     if count < len(tested):
         notes.append(f"the first {count} of {len(tested)} test scenes")

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.transform import Affine
 from scipy.sparse.csgraph import connected_components
 
+from m3amba_zoo.maps.furniture import Place
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.grid import GRID_TOLERANCE
 from m3amba_zoo.scenes.scene import Scene
@@ -37,6 +39,7 @@ class Picture(NamedTuple):
         class_map: 0 not predicted and between scenes.
         train: mask of the pixels that train or validate.
         test: mask of the scored pixels.
+        place: of the drawn pixels on the earth.
     """
 
     scenes: list[Scene]
@@ -45,6 +48,7 @@ class Picture(NamedTuple):
     class_map: NDArray[np.uint8]
     train: Mask
     test: Mask
+    place: Place
 
 
 class _Lattice(NamedTuple):
@@ -137,4 +141,15 @@ def _picture(
         join([class_maps[scene.name] for scene in members], 0),
         join([of_scene["train"] | of_scene["val"] for of_scene in masks], False),
         join([of_scene["test"] for of_scene in masks], False),
+        Place(members[0].crs, _drawn_transform(members[0].transform, corners[0], lattice, step), shape),
     )
+
+
+def _drawn_transform(
+    transform: Affine | None, corner: NDArray[np.int64], lattice: _Lattice, step: int
+) -> Affine | None:
+    """Return the transform of the drawn pixels, given that of a scene and its corner in the picture."""
+    if transform is None:
+        return None
+    row, column = (start - int(at) for start, at in zip((lattice.row, lattice.column), corner, strict=True))
+    return transform @ Affine.translation(column, row) @ Affine.scale(step)

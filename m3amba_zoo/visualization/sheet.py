@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from m3amba_zoo.maps.furniture import Place, draw_north, draw_scale_bar
+
 ASPECT = 1.25
 """Preferred width over height of a sheet; the panels decide how close it comes."""
 # in inches
@@ -18,6 +20,9 @@ WIDTH, HEIGHT = 14.0, 17.0
 SMALLEST_PANEL, LARGEST_PANEL = 0.85, 12.0
 MARGIN, PANEL_GAP, STRIP_GAP = 0.2, 0.06, 0.3
 HEADING_LINE, TITLE_LINE, LEGEND_LINE, LETTER = 0.28, 0.2, 0.2, 0.075
+SCALE_LINE = 0.56
+BAR_SHARE = 0.35
+"""Of a panel's width, at most, that the scale bar takes."""
 
 
 class Panel(NamedTuple):
@@ -28,10 +33,11 @@ class Panel(NamedTuple):
 
 
 class Strip(NamedTuple):
-    """Panels that belong together, and their heading."""
+    """Panels that belong together, their heading, and where all of them lie on the earth, if it is known."""
 
     heading: str
     panels: list[Panel]
+    place: Place | None = None
 
 
 def draw_sheet(
@@ -56,7 +62,11 @@ def draw_sheet(
     legend_columns = max(1, min(len(legend), int((width - 2 * MARGIN) / (0.55 + LETTER * longest))))
     legend_height = LEGEND_LINE * math.ceil(len(legend) / legend_columns)
     body = grid.top(math.ceil(len(strips) / grid.columns))
-    height = body + HEADING_LINE + legend_height + MARGIN
+    placed = [
+        strip.place for strip in strips if strip.place is not None and strip.place.transform is not None
+    ]
+    scale_height = SCALE_LINE if placed else 0
+    height = body + scale_height + HEADING_LINE + legend_height + MARGIN
     figure = Figure(figsize=(width, height), facecolor="white")
 
     def text(x: float, y: float, content: str, **style: str | float) -> None:
@@ -77,7 +87,11 @@ def draw_sheet(
             axes.set(xticks=[], yticks=[], anchor="NW")
             for side in axes.spines.values():
                 side.set(color="0.6", linewidth=0.5)
-    text(MARGIN, body + TITLE_LINE, note, size=8, color="0.3")
+    if placed:
+        beside = _draw_scale(figure, grid, strips, height - body - SCALE_LINE / 2 - 0.07)
+        extent = placed[0].extent if len(strips) == 1 else ""
+        text(MARGIN + beside, body + SCALE_LINE / 2 + 0.13, extent, size=8, color="0.3")
+    text(MARGIN, body + scale_height + TITLE_LINE, note, size=8, color="0.3")
     figure.legend(
         handles=handles,
         loc="lower left",
@@ -90,6 +104,31 @@ def draw_sheet(
         labelspacing=0.5,
     )
     return figure
+
+
+def _draw_scale(figure: Figure, grid: _Grid, strips: Sequence[Strip], y: float) -> float:
+    """Draw a scale bar and an arrow to the north that hold for all strips, and return their width.
+
+    Strips of different scales have no common bar, and those that are turned differently no common arrow.
+    """
+    scales: list[float] = []
+    norths: list[float] = []
+    for strip in strips:
+        place = strip.place
+        if place is None or place.transform is None:
+            return 0.0
+        rows, columns = place.shape
+        metres = place.metres_per_pixel
+        if metres is not None:
+            scales.append(metres / min(grid.panel_width / columns, grid.panel_height / rows))
+        norths.append(math.atan2((~place.transform).b, (~place.transform).e))
+    width = 0.0
+    if len(scales) == len(strips) and np.allclose(scales, scales[0], rtol=0.02):
+        width = draw_scale_bar(figure, MARGIN, y, scales[0], BAR_SHARE * grid.panel_width) + 0.3
+    if np.allclose(norths, norths[0], atol=0.02) and strips[0].place and strips[0].place.transform:
+        draw_north(figure, strips[0].place.transform, MARGIN + width + 0.1, y - 0.02, length=0.28)
+        width += 0.4
+    return width
 
 
 class _Grid(NamedTuple):

@@ -74,6 +74,23 @@ def test_scenes_without_test_pixels_are_left_out_and_of_many_the_first_are_drawn
     assert 0.5 < width / height < 2
 
 
+def test_a_placed_scene_has_scale_bar_north_coordinates_and_the_models_name(run):
+    scenes, maps, split = run
+
+    def texts(placed):
+        return [text.get_text() for text in map_figure(placed, maps, split, model="m3amba_x").texts]
+
+    assert "N" not in texts(scenes)
+    place = from_origin(500_000, 4_000_000, 2, 2)
+    placed = [replace(scene, crs="EPSG:32617", transform=place) for scene in scenes]
+    found = texts(placed)
+    assert {"N", "10 m"} <= set(found)  # 21 pixels of 2 m, of which at most a third
+    assert any(text.startswith("m3amba_x · ") for text in found)
+    assert "EPSG:32617: x 500000 to 500042, y 3999960 to 4000000" in texts(placed[:1])
+    coarse = replace(placed[0], transform=from_origin(0, 0, 5, 5))
+    assert not any(text.endswith(" m") for text in texts([coarse, *placed[1:]])), "no bar holds for both"
+
+
 def test_headings_say_that_the_data_is_simulated(run):
     for simulated in (True, False):
         said = [text.get_text() for text in map_figure(*run, simulated).texts]

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from m3amba_zoo.config import config_sha256, read_config
+from m3amba_zoo.evaluation.significance import FixedPart
 from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text, read_index
 from m3amba_zoo.hub.trained_model import TrainedModel
 from m3amba_zoo.hub.transport import fetch_card
@@ -25,7 +26,6 @@ from workshop.fuzzing.label_readers import IN_JSON, _dump_yaml, _scene
 from workshop.fuzzing.mutations import in_bytes, in_members, in_text, in_values
 from workshop.fuzzing.reader import Reader
 from workshop.fuzzing.tiny_run import CONFIG, keep_classifier, record
-from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.table import Table
 from workshop.leaderboard.tuning import COLUMNS, TuningTable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from m3amba_zoo.evaluation.scores import SCORES
-from workshop.leaderboard.significance import Interval, difference
+from m3amba_zoo.evaluation.significance import Interval, difference
 from workshop.leaderboard.summary import Entry, seeds_on_same_pixels, signed
 
 

@@ -14,12 +14,12 @@ from mmengine.config import Config
 
 from m3amba_zoo.errors import DataNotFoundError, InputError, close_names
 from m3amba_zoo.evaluation.scored_pixels import scored_pixels
+from m3amba_zoo.evaluation.significance import FixedPart
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits import SceneData, leaked_pixels, load_scene_data, shown_by
 from workshop.leaderboard.plan import Plan, Run
 from workshop.leaderboard.processes import Processes, Result, RunProgress
-from workshop.leaderboard.significance import FixedPart
 from workshop.leaderboard.table import DONE, FAILED, NO_DATA, Row, Table
 
 SIMULATED = "simulated"

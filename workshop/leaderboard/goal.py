@@ -11,9 +11,9 @@ import numpy as np
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.evaluation.significance import Drawn
 from workshop.cards.document import read_text, replace_blocks, table
 from workshop.leaderboard.plan import Plan
-from workshop.leaderboard.significance import Drawn
 from workshop.leaderboard.summary import Entry, signed
 
 HEAD = (

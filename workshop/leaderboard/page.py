@@ -9,11 +9,11 @@ from typing import Any
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.evaluation.significance import DRAWS, difference, holm, rank_groups
 from workshop.cards.document import table as markdown_table
 from workshop.leaderboard.additions import bands_added, fusion, leads, points
 from workshop.leaderboard.goal import HEAD, standing
 from workshop.leaderboard.plan import DEFAULT_PLAN, Plan, Run
-from workshop.leaderboard.significance import DRAWS, difference, holm, rank_groups
 from workshop.leaderboard.summary import Entry, entries, mean_difference, seeds_on_same_pixels, signed
 from workshop.leaderboard.table import NO_DATA, Table
 

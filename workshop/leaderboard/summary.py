@@ -11,8 +11,8 @@ import numpy as np
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES, unpack_predicted
+from m3amba_zoo.evaluation.significance import Drawn, FixedPart
 from workshop.leaderboard.plan import Run
-from workshop.leaderboard.significance import Drawn, FixedPart
 from workshop.leaderboard.table import DONE, FAILED, Key, Row, Table
 
 

@@ -16,10 +16,10 @@ from filelock import FileLock
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import check_scores, read_record
 from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.evaluation.significance import FixedPart
 from m3amba_zoo.reading import read_arrays, read_table
 from m3amba_zoo.system import whole_file
 from workshop.leaderboard.plan import Run
-from workshop.leaderboard.significance import FixedPart
 
 DONE, FAILED, NO_DATA = "done", "failed", "no data here"
 WHOLE_NUMBER = re.compile("[0-9]{1,18}")

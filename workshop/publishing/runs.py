@@ -5,7 +5,6 @@ Their splits are rebuilt and compared with the records if their data is on this 
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from m3amba_zoo.config import config_sha256, read_config, set_seed
-from m3amba_zoo.config.options import flat
+from m3amba_zoo.config import config_sha256, read_config
+from m3amba_zoo.config.comparing import first_difference, seedless_sha256
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, check_scores, read_record
 from m3amba_zoo.hub.trained_model import find_weights
@@ -65,10 +64,10 @@ def read_runs(work_dirs: Sequence[Path]) -> list[TrainedRun]:
                 f"{run.work_dir} and {other.work_dir} both have seed {run.seed}; expected different seeds"
             )
     for run in runs[1:]:
-        if _seedless(run.config) != _seedless(runs[0].config):
+        if seedless_sha256(run.config) != seedless_sha256(runs[0].config):
             raise InputError(
                 f"{run.work_dir} was trained with another config than {runs[0].work_dir}, expected one "
-                f"config with different seeds; {_first_difference(runs[0], run)}"
+                f"config with different seeds; {first_difference(runs[0].config, run.config)}"
             )
     return runs
 
@@ -172,26 +171,6 @@ def _check_weights(record: dict[str, Any], weights: Path) -> None:
             f"{weights}: the training chose these weights (sha256 {found[:8]}), but {METRICS_FILE} is of "
             f"{record['weights']['file']} ({tested[:8]}); run the training again with --resume"
         )
-
-
-def _seedless(config: Config) -> str:
-    """Return the hash of a config without its seeds."""
-    config = copy.deepcopy(config)
-    set_seed(config, 0)
-    return config_sha256(config)
-
-
-def _first_difference(run: TrainedRun, other: TrainedRun) -> str:
-    """Return where the configs of two runs differ, as text."""
-    configs = [copy.deepcopy(each.config) for each in (run, other)]
-    for config in configs:
-        set_seed(config, 0)
-        config.pop("work_dir", None)
-    first, second = (flat(config._cfg_dict.to_dict()) for config in configs)
-    for place in [*first, *second]:
-        if first.get(place) != second.get(place):
-            return f"{place} is {second.get(place)!r} and {first.get(place)!r}"
-    return "their seeds are set in different places"
 
 
 def _load(config: dict, simulated: bool) -> list[Scene] | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
-from workshop.leaderboard.significance import FixedPart, difference, holm, rank_groups
+from m3amba_zoo.evaluation.significance import FixedPart, difference, holm, rank_groups
 
 BLOCKS, SIDE, CLASSES = 60, 25, 3
 GENERATOR = np.random.default_rng(5)

@@ -1,0 +1,206 @@
+"""A figure of maps for a paper: scenes in rows, chosen panels in columns, at a given width on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from m3amba_zoo.maps.furniture import LETTER, Place, draw_north, draw_scale_bar
+from m3amba_zoo.system import whole_file
+from m3amba_zoo.visualization.sheet import Panel
+
+SUFFIXES = (".pdf", ".svg", ".png")
+DOTS_PER_INCH = 400
+MILLIMETRES = 25.4
+SIZE = 7
+"""Of letters, in points: the smallest that journals print."""
+# in inches
+GAP, MARGIN = 0.05, 0.02
+TITLE, HEADING, LEGEND_LINE, SWATCH = 0.16, 0.15, 0.134, 0.32
+TICKS_LEFT, TICKS_BELOW = 0.17, 0.17
+NARROWEST, HIGHEST = 1.0, 5.0
+"""Of a panel: narrower ones go to a line of their own, higher ones do not fill their column."""
+WIDE = 2.5
+"""Width over height above which panels lie below each other."""
+STYLE: Any = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "m3amba_zoo"}
+"""Letters stay letters, which can be searched and edited; the same figure is the same file."""
+
+
+class Row(NamedTuple):
+    """A scene.
+
+    Attributes:
+        label: above it; "" for none.
+        panels: all of one size.
+        place: of the panels on the earth.
+    """
+
+    label: str
+    panels: list[Panel]
+    place: Place
+
+
+def draw_figure(
+    rows: Sequence[Row],
+    legend: Sequence[tuple[str, tuple[int, int, int]]],
+    width_mm: float,
+    across: int | None = None,
+    coordinates: bool = False,
+) -> Figure:
+    """Draw scenes below each other, with titles above the panels and the legend below all.
+
+    A scene that is placed on the earth has a scale bar and an arrow to the north in its first panel.
+
+    Args:
+        rows: one or more scenes, each with the same titles.
+        legend: names and colours (red, green, blue; 0 to 255).
+        width_mm: of the figure.
+        across: panels side by side; None lets the width and the scenes' shapes decide.
+        coordinates: whether map coordinates stand at the outer edges of georeferenced scenes.
+    """
+    width = width_mm / MILLIMETRES
+    count = len(rows[0].panels)
+    coordinates = coordinates and any(row.place.transform is not None for row in rows)
+    left = MARGIN + TICKS_LEFT * coordinates
+    across = across or _across(rows, count, width - left - MARGIN)
+    across = min(across, count)
+    panel_width = (width - left - MARGIN - GAP * (across - 1)) / across
+    down = math.ceil(count / across)
+    legend_columns = _legend_columns(legend, width)
+    heights = [min(panel_width / _ratio(row), HIGHEST) for row in rows]
+    below = TICKS_BELOW * coordinates
+    total = MARGIN + 2 * GAP + LEGEND_LINE * math.ceil(len(legend) / legend_columns)
+    for index, height in enumerate(heights):
+        total += (
+            down * (height + GAP + TITLE * _titled(index, down)) + HEADING * bool(rows[index].label) + below
+        )
+    figure = Figure(figsize=(width, total), facecolor="white")
+    y = total
+    for index, (row, height) in enumerate(zip(rows, heights, strict=True)):
+        if row.label:
+            y -= HEADING
+            figure.text(left, y + 0.03, row.label, size=SIZE, weight="bold", transform=figure.dpi_scale_trans)
+        for number, panel in enumerate(row.panels):
+            at = number % across
+            if at == 0:
+                y -= height + TITLE * _titled(index, down) + (GAP if number else 0)
+            x, shown = left + at * (panel_width + GAP), height * _ratio(row)
+            axes = figure.add_axes((x / width, y / total, shown / width, height / total))
+            _draw_panel(axes, panel, row.place if coordinates else None, at == 0, number + across >= count)
+            if _titled(index, down):
+                axes.set_title(panel.title, size=SIZE, pad=2.5)
+            if number == 0:
+                _draw_scale(figure, row.place, x, y, shown, height)
+        y -= GAP + below
+    figure.legend(
+        handles=[
+            Patch(facecolor=_hex(color), edgecolor="0.4", linewidth=0.4, label=n) for n, color in legend
+        ],
+        loc="upper center",
+        bbox_to_anchor=(0.5, (y - GAP) / total),
+        ncols=legend_columns,
+        fontsize=SIZE,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        labelspacing=0.35,
+        handlelength=1.2,
+        handleheight=0.8,
+        columnspacing=1.2,
+    )
+    return figure
+
+
+def save_figure(figure: Figure, path: str) -> None:
+    """Write a figure as its suffix says: PDF and SVG with letters as text, PNG with 400 dots per inch.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    kind = path.rpartition(".")[2].lower()
+    # no date: the same figure is the same file
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    with matplotlib.rc_context(STYLE), whole_file(path) as aside:
+        figure.savefig(aside, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+
+
+def _titled(row: int, down: int) -> bool:
+    """Say whether a scene's panels have titles: where all scenes are one line each, the first scene's do."""
+    return row == 0 or down > 1
+
+
+def _ratio(row: Row) -> float:
+    """Return width over height of a scene's panels."""
+    rows, columns = row.panels[0].image.shape[:2]
+    return columns / rows
+
+
+def _across(rows: Sequence[Row], count: int, width: float) -> int:
+    """Return how many panels lie side by side."""
+    if max(map(_ratio, rows)) > WIDE:
+        return 1
+    most = max(1, min(count, int((width + GAP) / (NARROWEST + GAP))))
+    return math.ceil(count / math.ceil(count / most))  # lines of about one length
+
+
+def _draw_panel(axes: Axes, panel: Panel, place: Place | None, first: bool, last: bool) -> None:
+    """Draw a picture; with a place, its coordinates at the left of the first and below the last panels."""
+    rows, columns = panel.image.shape[:2]
+    straight = (
+        place is not None and place.transform is not None and place.transform.b == place.transform.d == 0
+    )
+    extent = (0, columns, rows, 0)
+    if straight and place is not None and place.transform is not None:
+        x, y = place.transform.c, place.transform.f
+        extent = (x, x + columns * place.transform.a, y + rows * place.transform.e, y)
+    axes.imshow(panel.image, interpolation="none", extent=extent, aspect="auto")
+    for side in axes.spines.values():
+        side.set(color="0.6", linewidth=0.4)
+    if not straight:
+        axes.set(xticks=[], yticks=[])
+        return
+    axes.tick_params(labelsize=SIZE - 1.5, length=2, width=0.4, pad=1.5, color="0.6")
+    axes.tick_params(labelleft=first, labelbottom=last)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10], prune="both"))
+        axis.set_major_formatter(lambda value, _: f"{value:.10g}")
+    for label in axes.get_yticklabels():
+        label.set(rotation=90, va="center")
+
+
+def _draw_scale(figure: Figure, place: Place, x: float, y: float, width: float, height: float) -> None:
+    """Draw a scale bar at the lower left of a panel, and an arrow at its upper right."""
+    metres, inset = place.metres_per_pixel, 0.08
+    if metres is not None:
+        draw_scale_bar(
+            figure, x + inset, y + inset, metres * place.shape[1] / width, 0.3 * width, SIZE - 1, boxed=True
+        )
+    if place.transform is not None:
+        length = min(0.2, height / 4)
+        draw_north(
+            figure,
+            place.transform,
+            x + width - 1.3 * inset,
+            y + height - inset - length,
+            length,
+            SIZE - 1,
+            True,
+        )
+
+
+def _legend_columns(legend: Sequence[tuple[str, tuple[int, int, int]]], width: float) -> int:
+    """Return how many entries of the legend fit side by side."""
+    longest = max(len(name) for name, _ in legend)
+    most = max(1, min(len(legend), int((width - 2 * MARGIN) / (SWATCH + LETTER * 0.78 * SIZE * longest))))
+    return math.ceil(len(legend) / math.ceil(len(legend) / most))
+
+
+def _hex(color: tuple[int, int, int]) -> str:
+    return "#" + bytes(color).hex()
