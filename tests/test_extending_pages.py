@@ -17,7 +17,9 @@ from m3amba_zoo.cli import train
 PAGES = sorted(Path(__file__).parents[1].glob("docs/extending/*.md"))
 FILES = re.compile(r"```python\n(# (\w+\.py)\n.*?)```", re.S)
 TINY = "source.height=64 source.width=128 source.bands=8"
-SHORT = "train_cfg.max_epochs=1 train_dataloader.dataset.windows_per_epoch=16 test_dataloader.dataset.overlap=0"
+SHORT = (
+    "train_cfg.max_epochs=1 train_dataloader.dataset.windows_per_epoch=16 test_dataloader.dataset.overlap=0"
+)
 REGISTRIES = [part for part in vars(registry).values() if isinstance(part, registry.ZooRegistry)]
 
 

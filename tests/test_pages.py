@@ -23,7 +23,9 @@ FETCHED = re.compile(r'<(?:script|img|source|iframe)[^>]*\ssrc="(https?:)?//|<li
 def test_the_site_builds_strictly_and_asks_no_server(tmp_path):
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install '.[docs]'")
     build = ["build", "--strict", "-q", "-f", str(DOCS / "site/mkdocs.yml"), "-d", str(tmp_path / "site")]
-    done = subprocess.run([sys.executable, "-m", "mkdocs", *build], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", *build], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     pages = {page: page.read_text() for page in (tmp_path / "site").rglob("*.html")}
     assert len(pages) > len(PAGES)

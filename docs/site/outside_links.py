@@ -1,7 +1,7 @@
 """A hook of MkDocs: links from the pages to files of the checkout outside of docs/ become plain text.
 
-On the forge they are links; the site has no such files. A file that does not exist is a warning, which ends a strict
-build.
+On the forge they are links; the site has no such files. A file that does not exist is a warning, which ends
+a strict build.
 """
 
 import logging
