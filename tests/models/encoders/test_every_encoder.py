@@ -42,8 +42,8 @@ ENCODERS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _example():
-    """Run the example of docs/encoders.md."""
-    text = (Path(__file__).parents[3] / "docs/encoders.md").read_text()
+    """Run the example of docs/extending/encoders.md."""
+    text = (Path(__file__).parents[3] / "docs/extending/encoders.md").read_text()
     example = next(block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "MyEncoder" in block)
     exec(example, {"__name__": "example"})
     yield
