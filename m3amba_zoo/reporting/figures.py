@@ -188,7 +188,7 @@ def _matrix(names: Sequence[str], values: Any, texts: Any, hover: str, **more: A
 def _layout(height: int, **more: Any) -> dict[str, Any]:
     return {
         "height": height,
-        "margin": {"l": 60, "r": 20, "t": 10, "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 42, "b": 50},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#1f2933"},

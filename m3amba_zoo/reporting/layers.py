@@ -1,4 +1,4 @@
-"""What a page shows of scenes: pictures with layers, one value of a byte per pixel, and a sample of pixels."""
+"""What a page shows of scenes: pictures with layers of one byte per pixel, and a sample of pixels."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def draw_scenes(
 
 
 def entropy(logits: SceneLogits) -> NDArray[np.uint8]:
-    """Return the entropy of the probabilities ``(H, W)``: 1 for none to ``LEVELS`` + 1 for log K; 0 unknown."""
+    """Return the entropy ``(H, W)``: from 1 for none to ``LEVELS`` + 1 for log K; 0 where it is unknown."""
     found = np.zeros(logits.count.shape, np.uint8)
     for top in range(0, len(found), ROWS):  # the probabilities of a whole scene would be a copy of its logits
         rows = slice(top, top + ROWS)
@@ -214,7 +214,7 @@ def _at(
     scenes: Sequence[Scene],
     logits: Mapping[str, SceneLogits],
 ) -> NDArray[np.float32] | None:
-    """Return the probabilities ``(n, K)`` at chosen pixels, NaN where nothing was predicted; None if unknown."""
+    """Return the probabilities ``(n, K)`` at pixels, NaN where nothing was predicted; None if unknown."""
     if not logits:
         return None
     found = np.full((len(chosen[0]), len(scenes[0].classes)), np.nan, np.float32)

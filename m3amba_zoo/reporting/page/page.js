@@ -9,7 +9,7 @@ const make = (tag, properties = {}, ...children) => {
 const data = JSON.parse(byId("data").textContent);
 const CIVIDIS = [[0, 34, 78], [66, 78, 108], [124, 123, 120], [187, 173, 108], [254, 232, 56]];
 const CHART = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"]};
-const MOST_BARS = 6, CURVE_BANDS = 4, DIM = 0.12, CLOSEST = 40;
+const MOST_BARS = 6, CURVE_BANDS = 4, DIM = 0.12, CLOSEST = 40, LOWEST = 280, HIGHEST = 560;
 
 async function unpack(text) {
   const packed = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
@@ -33,7 +33,7 @@ const number = value => {
   return size !== 0 && (size < 0.01 || size >= 1e6) ? value.toExponential(2) : String(+value.toPrecision(5));
 };
 
-const view = {picture: 0, background: 0, layer: 0, before: 0, opacity: 0.75, table: false, alone: 0,
+const view = {picture: 0, background: 0, layer: 0, before: 0, opacity: 0.9, table: false, alone: 0,
   scale: 1, fit: 1, x: 0, y: 0, held: null};
 const opened = new Map();
 
@@ -125,6 +125,7 @@ function mark() {
     left: view.x + at[0] * view.scale + shift + "px", top: view.y + at[1] * view.scale + shift + "px"});
 }
 function fit() {
+  stage.style.height = Math.min(Math.max(stage.clientWidth * shown.height / shown.width, LOWEST), HIGHEST) + "px";
   const box = stage.getBoundingClientRect();
   view.fit = Math.min(box.width / shown.width, box.height / shown.height) * 0.98;
   view.scale = view.fit;
