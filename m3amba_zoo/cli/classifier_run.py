@@ -27,7 +27,7 @@ from m3amba_zoo.visualization.maps import write_maps
 def run_classifier(config: Config) -> None:
     """Fit, predict and score a classifier, and write what a run of a network writes to the work dir.
 
-    That is the classifier, its config, ``metrics.json``, maps and, unless ``report`` is False, ``report.html``.
+    That is classifier, config, ``metrics.json``, maps and, unless ``report`` is False, ``report.html``.
     ``test_dataloader.dataset`` names the data, its split and the part that is scored. With its
     ``whole_scenes=False`` only the scenes that have pixels of the part are predicted.
 

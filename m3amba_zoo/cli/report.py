@@ -1,4 +1,4 @@
-"""Put trained runs side by side on one page: scores, maps, classes, curves, and what differs in their making."""
+"""Put runs side by side on one page: scores, maps, classes, curves, and what differs in their making."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.evaluation.scores import unpack_predicted
 from m3amba_zoo.reading import library_errors
-from m3amba_zoo.reporting.colors import OKABE_ITO, hexadecimal
+from m3amba_zoo.reporting.colors import OKABE_ITO
 from m3amba_zoo.reporting.curves import read_curves
 from m3amba_zoo.reporting.figures import (
     class_figure,
@@ -31,6 +31,7 @@ from m3amba_zoo.scenes.scene import LandClass, distinct_color
 from m3amba_zoo.visualization.pictures import LONGEST_SIDE
 
 NEEDED = ("oa", "per_class", "confusion", "split", "model")
+NOTHING = "-"
 SAME, OTHER = (200, 205, 212), OKABE_ITO[3]
 
 
@@ -51,7 +52,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     """Read the records of work dirs or cards; runs of one folder name are told apart by the path.
 
     Raises:
-        InputError: if a folder has no ``metrics.json``, it is damaged or lacks the scores, or two runs are one.
+        InputError: if a folder has no ``metrics.json``, it is damaged or lacks scores, or two are one.
     """
     paths = [folder.resolve() for folder in folders]
     for index, path in enumerate(paths):
@@ -71,7 +72,8 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     """Write a page that puts runs side by side; differences are to the first.
 
-    Maps come from ``maps/*.tif``. Runs of one class table share charts of classes; others are left out of these.
+    Maps come from ``maps/*.tif``. Runs with other classes than the first are left out of maps and
+    charts of classes.
 
     Args:
         path: of the page.
@@ -120,10 +122,10 @@ def _scores(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
         cells = []
         for run in runs:
             value = run.record.get(score)
-            told = "–" if value is None else f"{factor * value:.{digits}f}{unit}"
+            told = NOTHING if value is None else f"{factor * value:.{digits}f}{unit}"
             differs = run is not runs[0] and None not in (value, base)
             cells.append((told, f"{factor * (value - base):+.{digits}f}" if differs else ""))
-        if any(told != "–" for told, _ in cells):
+        if any(told != NOTHING for told, _ in cells):
             rows.append((title, cells))
     return rows
 
@@ -157,7 +159,7 @@ def _provenance(runs: Sequence[Run]) -> list[tuple[str, list[str], bool]]:
     """Return rows of what the records say, and whether the runs differ in it."""
     tables = [dict(provenance(run.record)) for run in runs]
     keys = list(dict.fromkeys(key for table in tables for key in table))
-    rows = [(key, [table.get(key, "–") for table in tables]) for key in keys]
+    rows = [(key, [table.get(key, NOTHING) for table in tables]) for key in keys]
     return [(key, cells, len(set(cells)) > 1) for key, cells in rows]
 
 

@@ -33,7 +33,6 @@ def write_page(path: Path, template: str, content: Mapping[str, Any], data: Mapp
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
