@@ -20,7 +20,7 @@ from m3amba_zoo.reporting.samples import choose, pack_samples
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.splits.split import PARTS
-from m3amba_zoo.visualization.maps import CORRECT, WRONG, composite
+from m3amba_zoo.visualization.maps import composite
 from m3amba_zoo.visualization.pictures import Picture, make_pictures
 
 MOST_BYTES = 9 * 2**20
@@ -36,6 +36,7 @@ ROWS = 256
 _SPLIT, _ENTROPY, _SCENE, _ROW, _COLUMN = OWN = tuple(
     f"\0{n}" for n in ("split", "h", "scene", "row", "column")
 )
+RIGHT, WRONG = (86, 180, 233), (213, 94, 0)
 SPLIT_COLORS = ((0, 114, 178), (240, 228, 66), (213, 94, 0))
 MISSING = "#ffffff"
 
@@ -161,7 +162,7 @@ def _picture(
     layers = [
         class_layer("prediction", picture.class_map),
         class_layer("reference", picture.labels),
-        code_layer("errors", errors, [("right", CORRECT), ("wrong", WRONG)]),
+        code_layer("errors", errors, [("right", RIGHT), ("wrong", WRONG)]),
         code_layer("split", codes, [*zip(PARTS, SPLIT_COLORS, strict=True)]),
     ]
     if certain.any():

@@ -9,7 +9,7 @@ const make = (tag, properties = {}, ...children) => {
 const data = JSON.parse(byId("data").textContent);
 const CIVIDIS = [[0, 34, 78], [66, 78, 108], [124, 123, 120], [187, 173, 108], [254, 232, 56]];
 const CHART = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"]};
-const MOST_BARS = 6, CURVE_BANDS = 4, DIM = 0.12, CLOSEST = 40, LOWEST = 280, HIGHEST = 560;
+const MOST_BARS = 6, CURVE_BANDS = 4, DIM = 0.12, CLOSEST = 40, LOWEST = 280, HIGHEST = 560, FLAT = 2.5;
 
 async function unpack(text) {
   const packed = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
@@ -48,7 +48,8 @@ async function open(index) {
         probabilities: samples.probabilities && await numbers(samples.probabilities)};
       for (const [name, packed] of Object.entries(samples.spectra)) sample.spectra[name] = await numbers(packed);
     }
-    opened.set(index, {...picture, planes, sample});
+    const covered = planes.map(plane => plane.reduce((sum, value) => sum + (value > 0), 0) / plane.length);
+    opened.set(index, {...picture, planes, covered, sample});
   }
   return opened.get(index);
 }
@@ -69,6 +70,7 @@ function legendOf(layer) {
 function paint() {
   const layer = view.layer && shown.layers[view.layer - 1];
   over.style.opacity = layer ? view.opacity : 0;
+  stage.classList.toggle("sparse", Boolean(layer) && shown.covered[view.layer - 1] < 0.5);
   if (!layer) return;
   const plane = shown.planes[view.layer - 1], context = over.getContext("2d");
   const image = context.createImageData(shown.width, shown.height);
@@ -125,6 +127,7 @@ function mark() {
     left: view.x + at[0] * view.scale + shift + "px", top: view.y + at[1] * view.scale + shift + "px"});
 }
 function fit() {
+  stage.parentElement.classList.toggle("flat", shown.width > FLAT * shown.height);
   stage.style.height = Math.min(Math.max(stage.clientWidth * shown.height / shown.width, LOWEST), HIGHEST) + "px";
   const box = stage.getBoundingClientRect();
   view.fit = Math.min(box.width / shown.width, box.height / shown.height) * 0.98;
@@ -168,7 +171,7 @@ async function choosePicture(index) {
   back.height = shown.height;
   const buttons = [...shown.layers.map((layer, position) => [layer.name, position + 1]), ["none", 0]];
   byId("layers").replaceChildren(...buttons.map(([name, position]) => {
-    const button = make("button", {type: "button"}, make("small", {}, position < 10 ? String(position) : ""), name);
+    const button = make("button", {type: "button"}, make("small", {}, position < 10 ? `${position} ` : ""), name);
     button.onclick = () => chooseLayer(position);
     return button;
   }));
@@ -220,7 +223,7 @@ function tell(x, y) {
   });
   const [sample, distance] = nearest(x, y);
   if (sample >= 0) {
-    const away = distance === 0 ? "this one" : `${nameOf(shown.sample.x[sample], shown.sample.y[sample])} (${distance.toFixed(0)} away)`;
+    const away = distance === 0 ? "this one" : `${nameOf(shown.sample.x[sample], shown.sample.y[sample])} (${distance.toFixed(0)} px away)`;
     rows.push(make("tr", {}, make("th", {}, "nearest sample"), make("td", {}, away)));
     for (const [name, packed] of Object.entries(shown.sample.spectra)) {
       if (packed.bands >= CURVE_BANDS) continue;
