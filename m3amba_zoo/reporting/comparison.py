@@ -97,7 +97,7 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     else:
         figures |= {"classes": class_figure(first.record), "confusion0": confusion_figure(first.record)}
     figures |= curve_figures({run.name: read_curves(run.folder) for run in runs})
-    content = {
+    content: dict[str, Any] = {
         "title": " and ".join(filter(None, (", ".join(run.name for run in runs[:-1]), runs[-1].name))),
         "runs": [run.name for run in runs],
         "scores": _scores(runs),
@@ -114,28 +114,44 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
 
 
 def _scores(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return rows of scores: of each run the score, and its difference to the first run's."""
+    """Return rows of scores: of each run the score, and its difference to the first run's.
+
+    Runs that were scored on other pixels have no difference.
+    """
     rows = []
     for score, title in SCORES.items():
-        base = runs[0].record.get(score)
+        base: Any = runs[0].record.get(score)
         factor, unit, digits = (1, "", 4) if score in ("kappa", "ece") else (100, " %", 2)
         cells = []
         for run in runs:
-            value = run.record.get(score)
+            value: Any = run.record.get(score)
             told = NOTHING if value is None else f"{factor * value:.{digits}f}{unit}"
-            differs = run is not runs[0] and None not in (value, base)
-            cells.append((told, f"{factor * (value - base):+.{digits}f}" if differs else ""))
+            compared = run is not runs[0] and _same_pixels(run, runs[0])
+            known = compared and value is not None and base is not None
+            cells.append((told, f"{factor * (value - base):+.{digits}f}" if known else ""))
         if any(told != NOTHING for told, _ in cells):
             rows.append((title, cells))
     return rows
+
+
+def _same_pixels(run: Run, other: Run) -> bool:
+    """Return whether two runs were scored on the same pixels of the same data."""
+    here, there = (
+        (
+            each.record.get("dataset"),
+            each.record["split"].get("part"),
+            each.record["split"].get("test_sha256"),
+        )
+        for each in (run, other)
+    )
+    return here == there
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
     """Return what a reader must know before comparing the scores."""
     notes, first = [], runs[0]
     for run in runs[1:]:
-        own, base = run.record["split"].get("test_sha256"), first.record["split"].get("test_sha256")
-        if run.record.get("dataset") != first.record.get("dataset") or own != base:
+        if not _same_pixels(run, first):
             notes.append(
                 f"{run.name} was scored on other pixels than {first.name}: their scores cannot be compared."
             )

@@ -20,7 +20,7 @@ MOST_COUNTS = 25
 """Classes of a confusion matrix with a number in each cell."""
 LONGEST_NAME = 28
 SCORES_OF_CLASSES = {"accuracy": "recall (accuracy)", "precision": "precision", "iou": "IoU"}
-GRID = {"gridcolor": "#e5e7eb", "zerolinecolor": "#cbd5e1"}
+GRID: Figure = {"gridcolor": "#e5e7eb", "zerolinecolor": "#cbd5e1"}
 
 
 def confusion_figure(record: Record) -> Figure:

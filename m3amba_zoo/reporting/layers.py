@@ -135,7 +135,7 @@ def _marked(number: int, scene: Scene, split: Split, logits: SceneLogits | None)
     codes = np.zeros(scene.shape, np.uint8)
     for code, part in enumerate(PARTS, start=1):
         codes[split.masks[scene.name][part]] = code
-    added = {
+    added: dict[str, NDArray] = {
         _SPLIT: codes,
         _ENTROPY: np.zeros(scene.shape, np.uint8) if logits is None else entropy(logits),
         # views without memory of their own

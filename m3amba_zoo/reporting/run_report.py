@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,7 @@ def write_report(
     }
     charts = {"confusion": confusion_figure, "classes": class_figure}
     figures = {
-        name: attempt(f"the {name} chart", lambda make=make: make(record), None)
-        for name, make in charts.items()
+        name: attempt(f"the {name} chart", partial(make, record), None) for name, make in charts.items()
     }
     figures |= attempt("the curves", lambda: curve_figures({"": curves}), {})
     figures = {name: figure for name, figure in figures.items() if figure}

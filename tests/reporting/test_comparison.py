@@ -61,6 +61,8 @@ def test_runs_of_other_pixels_or_classes_are_named_and_one_run_will_do(runs, tmp
     words = " ".join(page.words)
     assert "two was scored on other pixels than one: their scores cannot be compared" in words
     assert "two has other classes than one" in words
+    assert "(+" not in words  # no difference to scores on other pixels
+    assert "(-" not in words
     assert {"classes", "confusion0"} <= page.data["figures"].keys()
     main(["two", "--out", "two.html"])
     assert [layer["name"] for layer in parse(tmp_path / "two.html").data["pictures"][0]["layers"]] == ["two"]

@@ -100,7 +100,7 @@ def test_layers_switch_and_the_pointer_shows_pixel_spectrum_and_probabilities(br
     assert pixel() == [*data.classes[number - 1].color, 255]
 
     browser.execute_script(
-        "const s = document.getElementById('picture'); s.value = '1'; s.onchange({target: s})"
+        "const s = document.getElementById('picture'); s.value = '1'; return s.onchange({target: s})"
     )
     point_at(browser, row, column)
     assert browser.find_element("id", "pixel").text.startswith("tiny1")
