@@ -108,9 +108,8 @@ def curve_figures(runs: Mapping[str, Mapping[str, Curve]]) -> dict[str, Figure]:
                 traces.append(_curve(curves[name], index, number, run, name, len(runs) > 1))
         if traces:
             x = "epoch or step" if key == "validation" else "training step"
-            layout = _layout(
-                320, xaxis={"title": {"text": x}, **GRID}, yaxis={"title": {"text": title}, **GRID}
-            )
+            axes: list[Figure] = [{"title": {"text": text}, **GRID} for text in (x, title)]
+            layout = _layout(320, xaxis=axes[0], yaxis=axes[1])
             figures[key] = {"data": traces, "layout": {**layout, "showlegend": len(traces) > 1}}
     return figures
 
