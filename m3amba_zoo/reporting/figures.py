@@ -110,7 +110,7 @@ def curve_figures(runs: Mapping[str, Mapping[str, Curve]]) -> dict[str, Figure]:
             x = "epoch or step" if key == "validation" else "training step"
             axes: list[Figure] = [GRID | {"title": {"text": text}} for text in (x, title)]
             layout = _layout(320, xaxis=axes[0], yaxis=axes[1])
-            figures[key] = {"data": traces, "layout": {**layout, "showlegend": len(traces) > 1}}
+            figures[key] = {"data": traces, "layout": layout | {"showlegend": len(traces) > 1}}
     return figures
 
 
