@@ -38,6 +38,8 @@ def test_it_holds_the_package_and_its_configs_and_nothing_of_the_workshop(wheel)
         held = {name for name in file.namelist() if ".dist-info/" not in name}
     expected = {"m3amba_zoo/py.typed", "m3amba_zoo/hub/published.json"}
     expected |= {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "m3amba_zoo").rglob("*.py")}
+    pages = (REPOSITORY / "m3amba_zoo/reporting/page").iterdir()
+    expected |= {str(path.relative_to(REPOSITORY)) for path in pages}
     configs = [path for path in (REPOSITORY / "configs").rglob("*.*") if path.suffix != ".pyc"]
     expected |= {f"m3amba_zoo/{path.relative_to(REPOSITORY)}" for path in configs}
     plans = {f"m3amba_zoo/configs/{name}.py" for name in ("leaderboard", "encoders")}

@@ -19,14 +19,16 @@ from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.models.baselines.kept import FILE, keep
 from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
 from m3amba_zoo.registry import CLASSIFIERS
+from m3amba_zoo.reporting import REPORT_FILE, forget_report, is_wanted, write_report
 from m3amba_zoo.splits import leak_note, load_scene_data
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.visualization.maps import write_maps
 
 
 def run_classifier(config: Config) -> None:
-    """Fit, predict and score a classifier; write it, its config, ``metrics.json`` and maps to the work dir.
+    """Fit, predict and score a classifier, and write what a run of a network writes to the work dir.
 
+    That is classifier, config, ``metrics.json``, maps and, unless ``report`` is False, ``report.html``.
     ``test_dataloader.dataset`` names the data, its split and the part that is scored. With its
     ``whole_scenes=False`` only the scenes that have pixels of the part are predicted.
 
@@ -35,6 +37,7 @@ def run_classifier(config: Config) -> None:
             pixels that it needs.
     """
     require(config, "classifier", "test_dataloader")
+    wanted = is_wanted(config)
     dataset = config.test_dataloader.dataset
     seed = config.get("randomness", {}).get("seed", 0)
     name = name_of(config)
@@ -82,10 +85,20 @@ def run_classifier(config: Config) -> None:
         record["ece"] = None  # it gives one class with certainty: no calibration to measure
     tags = map_tags(data.scenes, evaluation.class_maps, record["modalities"], record["inputs"])
     write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated, tags, name)
-    write_json(work_dir / METRICS_FILE, record)  # last, because this file marks complete results
+    forget_report(work_dir)
+    write_json(work_dir / METRICS_FILE, record)  # this file marks complete results
+    report = ""
+    if wanted:
+        logits = predicted if classifier.probabilistic else None
+
+        def warn(line: str) -> None:
+            print_line(f"warning: {line}")
+
+        written = write_report(work_dir, record, data, evaluation.class_maps, logits, warn)
+        report = f"{REPORT_FILE}, " if written else ""
     kept = f"{FILE}, " if weights else ""
     maps = f"maps/ ({len(evaluation.class_maps)} files)"
-    print_line(f"wrote {kept}metrics.json, map.png and {maps} to {work_dir}")
+    print_line(f"wrote {kept}metrics.json, {report}map.png and {maps} to {work_dir}")
     if not weights:
         print_line(f"a {type(classifier).__name__} keeps nothing, so that it predicts no other rasters")
 

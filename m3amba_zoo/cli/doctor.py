@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
+
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_json, print_line
 
 CANNOT_TRAIN = 1
 WIDTH = 18  # of names
@@ -15,7 +16,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print a line for each thing that was looked at, or one JSON object; return 1 if one is at fault."""
     args = _parser().parse_args(argv)
     from m3amba_zoo.cli.doctor_checks import findings
-    from m3amba_zoo.cli.running import print_line
 
     found = []
     for finding in findings(args.work_dir):
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     faults = [finding.name for finding in found if finding.fault]
     if args.json:
         entries = {one.name: {"says": one.says, "fault": one.fault, **one.facts} for one in found}
-        print(json.dumps({"can_train": not faults, "faults": faults, "findings": entries}, indent=1))
+        print_json({"can_train": not faults, "faults": faults, "findings": entries})
     elif faults:
         print_line(f"a training cannot start: see {', '.join(faults)}")
     else:
@@ -33,9 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return CANNOT_TRAIN if faults else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=f"{__doc__} What the package's own environment variables name must be there."
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=f"{__doc__} What the package's own environment variables name must be there.",
+        examples=("m3amba doctor", "m3amba doctor --json"),
+        exit_codes="exit codes: 0 a training could start, 1 it could not, 2 bad input (docs/commands.md)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(

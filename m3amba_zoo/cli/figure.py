@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.cli.run_help import RUN_HELP
 from m3amba_zoo.errors import InputError, close_names
 
@@ -22,10 +23,6 @@ MOST_SCENES = 4
 """So many are drawn where none are named."""
 WIDTH = 181.0
 SMALLEST, LARGEST = 40.0, 1000.0
-EXAMPLE = """example:
-  m3amba figure M3amba=work_dirs/m3amba_houston LDA=work_dirs/lda --out fig.pdf \\
-      --columns false-colour reference prediction
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.across is not None and args.across < 1:
         raise InputError(f"--across: {args.across}, expected 1 or more panels")
     from m3amba_zoo.cli.given_runs import read_given_runs
-    from m3amba_zoo.cli.running import print_line
     from m3amba_zoo.maps.outputs import check_output
     from m3amba_zoo.visualization.chosen_panels import choose_panels
     from m3amba_zoo.visualization.paper import SUFFIXES, draw_figure, save_figure
@@ -89,8 +85,6 @@ def _chosen_scenes(data: SceneData, names: Sequence[str]) -> list[Scene]:
     Raises:
         InputError: if there is no scene of a name.
     """
-    from m3amba_zoo.cli.running import print_line
-
     known = {scene.name: scene for scene in data.scenes}
     for name in names:
         if name not in known:
@@ -110,7 +104,6 @@ def _class_maps(run: GivenRun, scenes: Sequence[Scene], data: SceneData) -> dict
     Raises:
         InputError: if a map is absent, or of another size than its scene; or as ``_predicted``.
     """
-    from m3amba_zoo.cli.running import print_line
     from m3amba_zoo.maps.geotiff import read_class_map
     from m3amba_zoo.visualization.maps import file_names
 
@@ -146,9 +139,14 @@ def _predicted(run: GivenRun, scenes: Sequence[Scene]) -> dict[str, NDArray[np.u
     }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba figure work_dirs/m3amba_idtrees --out fig.pdf",
+            "m3amba figure M3amba=work_dirs/m3amba_idtrees LDA=work_dirs/lda_idtrees --out fig.pdf "
+            "--columns false-colour reference prediction",
+        ),
     )
     parser.add_argument("runs", nargs="+", metavar="[NAME=]RUN", help=RUN_HELP.partition(", and runs")[0])
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .pdf, .svg or .png")
@@ -179,4 +177,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--coordinates", action="store_true", help="map coordinates at the edges of georeferenced scenes"
     )
+    parser.add_quiet()
     return parser

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.cli.run_help import RUN_HELP
 from m3amba_zoo.errors import DataNotFoundError, InputError
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 FORMATS = ("latex", "markdown", "csv")
 SIDE = 32
 """Pixels along a block, where the split keeps no groups of scenes together."""
-EXAMPLE = """example:
-  m3amba table M3amba=work_dirs/m3amba_seed0 M3amba=work_dirs/m3amba_seed1 LDA=work_dirs/lda --format latex
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +30,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.block is not None and args.block < 1:
         raise InputError(f"--block: {args.block}, expected 1 or more pixels")
     from m3amba_zoo.cli.given_runs import grouped, read_given_runs
-    from m3amba_zoo.cli.running import print_line
     from m3amba_zoo.evaluation.run_groups import score_lines
     from m3amba_zoo.evaluation.table_text import table_text
     from m3amba_zoo.system import whole_file
@@ -101,9 +98,14 @@ def _what_is_shown(runs: Sequence[GivenRun], groups: Sequence[RunGroup]) -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        description=__doc__,
+        examples=(
+            "m3amba table work_dirs/m3amba_seed0 work_dirs/m3amba_seed1",
+            "m3amba table M3amba=work_dirs/m3amba_seed0 M3amba=work_dirs/m3amba_seed1 LDA=work_dirs/lda "
+            "--format latex",
+        ),
     )
     parser.add_argument("runs", nargs="+", metavar="[NAME=]RUN", help=RUN_HELP)
     parser.add_argument("--format", choices=FORMATS, default="markdown", help="default: markdown")

@@ -16,6 +16,7 @@ from m3amba_zoo.errors import InputError, close_names, one_line
 
 INIT_FROM, FREEZE = "init_from", "freeze"  # the weights that training starts from; the frozen parameters
 IMPORTS_FROM = "imports_from"  # the folders in which a training found modules of the user
+REPORT = "report"  # whether a run writes report.html
 # keys that can change the weights or the scores
 DECISIVE = (
     "model",
@@ -52,6 +53,7 @@ OTHERS = (
     "log_level",
     "log_processor",
     "model_wrapper_cfg",
+    REPORT,
     "resume",
     "runner_type",
     "scan_backend",

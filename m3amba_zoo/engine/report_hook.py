@@ -1,4 +1,4 @@
-"""Writes a run's results: metrics.json, the maps as PNG, the maps as GeoTIFF."""
+"""Writes a run's results: metrics.json, the maps as PNG, the maps as GeoTIFF, and report.html."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from m3amba_zoo.evaluation.record import (
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.models.chosen_weights import LAST, ChosenWeights, tested_weights
 from m3amba_zoo.registry import HOOKS
+from m3amba_zoo.reporting import forget_report, is_wanted, write_report
 from m3amba_zoo.visualization.maps import write_maps
 
 TRAIN_SECONDS = "train_seconds"  # the message hub's, kept in checkpoints
@@ -33,7 +34,11 @@ TRAIN_SECONDS = "train_seconds"  # the message hub's, kept in checkpoints
 
 @HOOKS.register_module()
 class ReportHook(Hook):
-    """After a test loop, writes ``metrics.json``, ``map.png`` and ``maps/<scene>.tif`` to the work dir."""
+    """After a test loop, writes the results to the work dir.
+
+    They are ``metrics.json``, ``map.png``, ``maps/<scene>.tif`` and, unless the config says ``report=False``,
+    ``report.html``.
+    """
 
     priority = "VERY_LOW"
 
@@ -46,6 +51,10 @@ class ReportHook(Hook):
         self._file: Path | None = None
         self._weights: ChosenWeights | None = None
         self._extended: list[dict[str, Any]] = []
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse a config whose ``report`` is neither True nor False."""
+        is_wanted(runner.cfg)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Note the file of the weights, and what it says of their training."""
@@ -78,6 +87,8 @@ class ReportHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """Note which weights are tested, and start the clock."""
         self._weights = None if self._file is None else tested_weights(self._file, runner.work_dir)
+        if (metric := _scene_metric(runner)) is not None:
+            metric.keep_logits = is_wanted(runner.cfg) and is_main_process()
         self._started = time.perf_counter()
 
     def after_test_iter(
@@ -90,7 +101,7 @@ class ReportHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the results of the ``SceneMetric``."""
         self._timing["test"] = time.perf_counter() - self._started
-        metric = next((m for m in runner.test_evaluator.metrics if isinstance(m, SceneMetric)), None)
+        metric = _scene_metric(runner)
         if metric is None or metric.evaluation is None or not is_main_process():
             return
         info = runner.test_dataloader.dataset.metainfo
@@ -113,14 +124,23 @@ class ReportHook(Hook):
         )
         class_maps = metric.evaluation.class_maps
         tags = map_tags(data.scenes, class_maps, record["modalities"], record["inputs"])
-        name = record["model"]["name"]
-        write_maps(work_dir, data.scenes, class_maps, data.split, data.simulated, tags, name)
-        write_json(work_dir / METRICS_FILE, record)  # last: with it the results are complete
+        write_maps(
+            work_dir, data.scenes, class_maps, data.split, data.simulated, tags, record["model"]["name"]
+        )
+        forget_report(work_dir)
+        write_json(work_dir / METRICS_FILE, record)  # with it the results are complete
+        if is_wanted(runner.cfg):
+            write_report(work_dir, record, data, class_maps, metric.logits, runner.logger.warning)
+        metric.logits = None
 
     def _flops(self, runner: Runner) -> float:
         """Return the operations of the whole test: those of the first batch per window, times all windows."""
         counted = count_flops(lambda: runner.model.test_step(self._batch))
         return counted / len(self._batch["scene"]) * len(runner.test_dataloader.dataset)
+
+
+def _scene_metric(runner: Runner) -> SceneMetric | None:
+    return next((m for m in runner.test_evaluator.metrics if isinstance(m, SceneMetric)), None)
 
 
 def _training_window(runner: Runner, info: dict[str, Any]) -> int:

@@ -270,7 +270,7 @@ def test_the_train_command_writes_scores_and_maps(in_tmp_path, capsys):
     assert record["model"]["name"] == "svm3"
     assert record["model"]["C"] == 5.0
     assert record["selection"] == "settings fixed beforehand"
-    kept = {"svm3.py", "classifier.safetensors", "weights.json"}
+    kept = {"svm3.py", "classifier.safetensors", "weights.json", "report.html"}
     assert {path.name for path in work_dir.iterdir()} == {"metrics.json", "map.png", "maps", *kept}
     assert len(list((work_dir / "maps").glob("*.tif"))) == 6
     assert f"{record['oa']:.4f}" in capsys.readouterr().out

@@ -29,3 +29,4 @@ def in_process(kitchen, monkeypatch):
     monkeypatch.setattr(Processes, "_train", run)
     for place in ("cli.classifier_run", "engine.report_hook"):
         monkeypatch.setattr(f"m3amba_zoo.{place}.write_maps", lambda *_: [])
+        monkeypatch.setattr(f"m3amba_zoo.{place}.write_report", lambda *_: None)
