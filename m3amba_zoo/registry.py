@@ -32,6 +32,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPP
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
 from mmengine.registry import Registry
 
 from m3amba_zoo.errors import InputError, close_names
@@ -212,6 +213,7 @@ DATA_SAMPLERS = _child(MMENGINE_DATA_SAMPLERS, "datasets")
 TRANSFORMS = _child(MMENGINE_TRANSFORMS, "datasets")
 METRICS = _child(MMENGINE_METRICS, "evaluation")
 HOOKS = _child(MMENGINE_HOOKS, "engine")
+VISBACKENDS = _child(MMENGINE_VISBACKENDS, "engine")
 LOOPS = _child(MMENGINE_LOOPS, "engine")
 RUNNERS = _child(MMENGINE_RUNNERS, "engine")
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, "engine")

@@ -25,6 +25,7 @@ KINDS = (
     "transforms",
     "metrics",
     "hooks",
+    "visbackends",
     "loops",
     "runners",
     "optim_wrappers",

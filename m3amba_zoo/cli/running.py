@@ -280,11 +280,16 @@ def print_header(runner: Runner, note: str | None) -> None:
         print_line(note)
 
 
+def print_on_main(line: str) -> None:
+    """Print a line, in the main process only."""
+    if _is_main_process():
+        print_line(line)
+
+
 def print_scores(scores: Mapping[str, Any]) -> None:
     """Print the test's scores."""
     values = [f"{name} {value:.4f}" for name, value in scores.items() if isinstance(value, Real)]
-    if _is_main_process():
-        print_line("test: " + ", ".join(values))
+    print_on_main("test: " + ", ".join(values))
 
 
 def files_of(folder: str | Path) -> Stamps:

@@ -25,12 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         config_of,
         files_of,
         print_header,
+        print_on_main,
         print_scores,
         print_written,
         require,
         set_amp,
         starting,
     )
+    from m3amba_zoo.config.validation import add_early_stop, add_validation
     from m3amba_zoo.engine.any_runner import has_trained
     from m3amba_zoo.engine.checkpoint import (
         SEEDED_SPLITS,
@@ -38,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         latest_checkpoint,
         load_final_weights,
     )
+    from m3amba_zoo.engine.early_stop import EarlyStopHook
+    from m3amba_zoo.engine.trackers import add_trackers, commands_that_show
     from m3amba_zoo.transfer import InitFromHook
 
     config = config_of(args, args.seed)
@@ -59,6 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if args.amp:
             set_amp(config)
+        if args.validate or args.early_stop:
+            add_validation(config, args.validate)
+        if args.early_stop:
+            add_early_stop(config, args.early_stop)
+        shown = config.get("visualizer")
+        add_trackers(config, args.log, Path(config.work_dir).name)
         path = _find_resumed(config, args.resume)
         note = _set_resume(config, path, args) if args.resume else None
         test = not args.no_test and config.get("test_dataloader") is not None
@@ -67,15 +77,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         start = None
         if config.get("init_from") and path is None and not config.get("resume"):
             start = InitFromHook.from_config(config.init_from)
-        runner = build_runner(config, ("train_loop", "test_loop") if test else ("train_loop",), path)
+        loops = ("train_loop", "val_loop", *(("test_loop",) if test else ()))
+        runner = build_runner(config, loops, path)
         # checkpoints keep this; a checkpoint that is resumed brings its own value
         runner.message_hub.update_info(SEEDED_SPLITS, args.seed is not None)
         if start is not None:
             runner.register_hook(start)
-        # what this call resumes is no part of the config, which is written when training starts
+        # what this call resumes and shows is no part of the config, which is written when training starts
         runner.cfg.resume = False
         runner.cfg.load_from = None if config.get("resume") else config.get("load_from")
+        if args.log:
+            runner.cfg.visualizer = shown
         print_header(runner, note)
+        for command in commands_that_show(args.log, config.work_dir):
+            print_on_main(f"curves: {command}")
         safe = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
         for hook in safe:
             hook.extend, hook.overwrite = args.extend, args.overwrite
@@ -88,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             with stopping.whole_steps():
                 runner.train()
                 stopping.check()
+                for hook in runner.hooks:
+                    if isinstance(hook, EarlyStopHook) and hook.said:
+                        print_on_main(hook.said)
                 if test:
                     load_final_weights(runner)
                     print_scores(runner.test())
@@ -113,6 +131,15 @@ def _fit(config: Config, args: argparse.Namespace) -> None:
     for option, given in refused.items():
         if given:
             raise InputError(f"{option}: {config.filename} has a classical classifier, leave it out")
+    for option, given in {
+        "--log": args.log,
+        "--validate": args.validate,
+        "--early-stop": args.early_stop,
+    }.items():
+        if given:
+            raise InputError(
+                f"{option}: {config.filename} has a classical classifier, which has no epochs; leave it out"
+            )
     run_classifier(config)
 
 
@@ -157,6 +184,7 @@ def _parser() -> CommandParser:
             "m3amba train m3amba_demo",
             "m3amba train m3amba_houston --seed 1 --work-dir work_dirs/houston_seed1",
             "m3amba train m3amba_houston --resume",
+            "m3amba train m3amba_terramind --early-stop 5 --log tensorboard",
             "m3amba train mft --data harbour --cfg-options train_cfg.max_epochs=5",
         ),
     )
@@ -199,9 +227,38 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--freeze", nargs="+", default=[], metavar="PATTERN", help="parameters not to train, such as 'neck.*'"
     )
+    parser.add_argument(
+        "--validate",
+        nargs="?",
+        const=1,
+        type=_epochs,
+        metavar="N",
+        help="score the validation pixels after every N epochs (without N, every one); they are in the log "
+        "and in report.html, test pixels stay unread",
+    )
+    parser.add_argument(
+        "--early-stop",
+        type=_epochs,
+        metavar="N",
+        help="stop once OA on validation pixels has not been better for N epochs, and take the best epoch's "
+        "weights (--validate is implied)",
+    )
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=("tensorboard", "mlflow", "wandb"),
+        help="write the curves there, too; may be given several times",
+    )
     parser.add_argument("--no-test", action="store_true", help="do not test after training")
     add_run_options(parser)
     return parser
+
+
+def _epochs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}', expected a number of epochs, 1 or more")
+    return int(text)
 
 
 def _set_start(config: Config, args: argparse.Namespace) -> None:

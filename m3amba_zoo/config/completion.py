@@ -55,11 +55,11 @@ def complete(config: Config) -> set[str]:
     top, used = config._cfg_dict, set()
     if top.get("source") is not None:
         _order_modalities(config)
-    takes = _arguments(MODELS, top.get("model"))
+    takes = arguments_of(MODELS, top.get("model"))
     for name in LOADERS:
         dataset = (top.get(name) or {}).get("dataset") or {}
         for key, (value, stated) in _stated_for(config, name, takes).items():
-            if key in _arguments(DATASETS, dataset):
+            if key in arguments_of(DATASETS, dataset):
                 used.add(stated)
                 # windows of another size may be tested: an explicit one stands
                 explicit = key == "window" and name != "train_dataloader" and dataset.get(key) is not None
@@ -71,7 +71,7 @@ def complete(config: Config) -> set[str]:
     _enter_channels(config, takes)
     steps = _pretreatment(config)
     for registry, place in zip((MODELS, CLASSIFIERS), STATED_ONCE[PRETREATMENT], strict=True):
-        if PRETREATMENT in _arguments(registry, find(config, place)[0]):
+        if PRETREATMENT in arguments_of(registry, find(config, place)[0]):
             used.add(PRETREATMENT)
             _enter(config, place, steps, PRETREATMENT)
     for part in ("model", "classifier"):
@@ -180,7 +180,7 @@ def _source(config: Config) -> Any:
     return SOURCES.build(config.source.to_dict())
 
 
-def _arguments(registry: Registry, part: Any) -> dict[str, Any]:
+def arguments_of(registry: Registry, part: Any) -> dict[str, Any]:
     """Return the names and defaults of the arguments of a part's class; empty if the class is unknown."""
     kind = part.get("type") if isinstance(part, Mapping) else None
     found = registry.get(kind) if isinstance(kind, str) else kind

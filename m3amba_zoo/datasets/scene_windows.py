@@ -13,6 +13,10 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import DATASETS
 from m3amba_zoo.splits.scene_data import load_scene_data
 
+HOLD_OUT = (
+    "'--cfg-options split.val.fraction=0.2 split.val.guard=8' holds training pixels out (docs/training.md)"
+)
+
 
 @DATASETS.register_module()
 class SceneWindows(Dataset):
@@ -67,7 +71,10 @@ class SceneWindows(Dataset):
                 if whole_scenes or cut_labels(mask, row, column, window).any():
                     self._places.append((index, row, column))
         if self.data.split.count(part) == 0:
-            raise InputError(f"split '{self.data.split.name}' of {self.data.name} has no {part} pixel")
+            remedy = f"; {HOLD_OUT}" if part == "val" else ""
+            raise InputError(
+                f"split '{self.data.split.name}' of {self.data.name} has no {part} pixel{remedy}"
+            )
 
     @property
     def metainfo(self) -> dict[str, Any]:

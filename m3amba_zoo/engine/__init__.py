@@ -25,19 +25,22 @@ Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
 ``_maybe_compile``          ``compile`` compiles the network, not the      The step breaks the graph and would
                             whole step                                     be compiled anew every time
 ``train``, ``test``         Call hooks' ``after_stop(runner)``, also       A progress bar must give the
-                            after an error                                 terminal back
+                            after an error; ``train`` closes the           terminal back, TensorBoard write
+                            visualizer then                                what it holds back
 ==========================  =============================================  ===================================
 
 ``SafeCheckpointHook`` replaces ``CheckpointHook`` (plain values only; the older file goes last; a run resumes
 what the same config began, or extends it; ``weights.json`` names the weights that are chosen), and
 ``AmpOptimWrapper`` replaces MMEngine's, which refuses CPUs. The other hooks are additions: ``DataCheckHook``,
 ``FitPreprocessorHook``, ``EpochSeedHook``, ``FiniteLossHook``, ``ProgressHook``, ``ReportHook``; so is
-``MatrixDecayConstructor``, under which weight decay spares norms, biases and the scans' A and D.
+``MatrixDecayConstructor``, under which weight decay spares norms, biases and the scans' A and D. ``EarlyStopHook``,
+``MLflowBackend`` and ``WandbBackend`` are variants of MMEngine's, which the options of ``train`` add.
 """
 
 from m3amba_zoo.engine.checkpoint import SafeCheckpointHook, latest_checkpoint, load_final_weights
 from m3amba_zoo.engine.checks import DataCheckHook, check_parts
 from m3amba_zoo.engine.console import ProgressHook
+from m3amba_zoo.engine.early_stop import EarlyStopHook
 from m3amba_zoo.engine.report_hook import ReportHook
 from m3amba_zoo.engine.runner import ZooRunner
 from m3amba_zoo.engine.training import (
@@ -47,17 +50,21 @@ from m3amba_zoo.engine.training import (
     FitPreprocessorHook,
     MatrixDecayConstructor,
 )
+from m3amba_zoo.engine.trackers import MLflowBackend, WandbBackend
 
 __all__ = [
     "AmpOptimWrapper",
     "DataCheckHook",
+    "EarlyStopHook",
     "EpochSeedHook",
     "FiniteLossHook",
     "FitPreprocessorHook",
+    "MLflowBackend",
     "MatrixDecayConstructor",
     "ProgressHook",
     "ReportHook",
     "SafeCheckpointHook",
+    "WandbBackend",
     "ZooRunner",
     "check_parts",
     "latest_checkpoint",

@@ -22,13 +22,14 @@ from mmengine.runner import Runner
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
 from m3amba_zoo.engine.class_names import CLASSES
+from m3amba_zoo.engine.early_stop import best_rule, last_rule
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from m3amba_zoo.engine.plain_values import is_plain, made_plain, pack, unpack
 from m3amba_zoo.engine.position import POSITION, position
 from m3amba_zoo.engine.resuming import DECIDED_BY, decided_by, go_on, resumed_file
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.models.chosen_weights import BEST, LAST, forget_choice, read_choice, write_choice
+from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, check_fit, named_checkpoint, read_checkpoint
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.system import whole_file
@@ -143,10 +144,10 @@ def note_choice(runner: Runner, written: Path | None = None) -> None:
     hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
     if hook is None or not is_main_process():
         return
-    rules = {"last_ckpt": LAST}
+    rules = {"last_ckpt": last_rule(runner)}
     if hook.save_best:
         first, *others = hook.key_indicators
-        rules = {f"best_ckpt_{first}" if others else "best_ckpt": BEST.format(first), **rules}
+        rules = {f"best_ckpt_{first}" if others else "best_ckpt": best_rule(runner, first), **rules}
     known = {key: runner.message_hub.get_info(key) for key in rules}
     for key, path in known.items():
         if path and Path(path).is_file():

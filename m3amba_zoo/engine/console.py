@@ -25,6 +25,7 @@ CHATTER = re.compile(
     r"FileClient|HardDiskBackend|Failed to search registry|The prefix is not set in metric"
     r"|is skipped since its requires_grad=False"
     r"|It is recommended to use `mmengine.dataset.InfiniteSampler`"  # the zoo's samplers are drawn by epoch
+    r"|make sure that the mlflow server is running"  # MLflow says itself if it is not
     r"|is not divisible by `_accumulative_counts`"  # checkpoints keep the gradients that wait
 )
 

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from m3amba_zoo.config.options import FREEZE, INIT_FROM
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import STEPS
+from m3amba_zoo.engine.early_stop import last_rule
 from m3amba_zoo.engine.resuming import EXTENDED
 from m3amba_zoo.evaluation.map_tags import map_tags
 from m3amba_zoo.evaluation.record import (
@@ -24,7 +25,7 @@ from m3amba_zoo.evaluation.record import (
     write_json,
 )
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
-from m3amba_zoo.models.chosen_weights import LAST, ChosenWeights, tested_weights
+from m3amba_zoo.models.chosen_weights import ChosenWeights, tested_weights
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.reporting import forget_report, is_wanted, write_report
 from m3amba_zoo.visualization.maps import write_maps
@@ -116,7 +117,7 @@ class ReportHook(Hook):
                 **_describe(runner, info, self._epochs),
                 "flops_per_pixel": self._flops(runner) / mapped_pixels(metric.evaluation),
             },
-            selection=LAST if weights is None else weights.rule,
+            selection=last_rule(runner) if weights is None else weights.rule,
             seed=runner.seed,
             timing=self._timing,
             weights=weights and {"file": weights.path.name, "sha256": weights.sha256, "epoch": self._epochs},

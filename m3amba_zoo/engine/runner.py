@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 from collections.abc import Callable
@@ -200,6 +201,10 @@ class ZooRunner(Runner):
         """Train."""
         try:
             return super().train()
+        except BaseException:
+            with contextlib.suppress(Exception):  # the error is what the user must see
+                self.visualizer.close()  # MMEngine does so at a good end only; TensorBoard holds curves back
+            raise
         finally:
             self.call_hook("after_stop")
 

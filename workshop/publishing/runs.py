@@ -153,7 +153,7 @@ def _check_record(work_dir: Path, config: Config, record: dict[str, Any]) -> Non
             f"{path}: was written by a later test ({record['command']}), not by the training; run the "
             "training again with --resume, which tests its weights"
         )
-    if record["selection"].startswith("best"):
+    if record["selection"].startswith("best") or "early stopping" in record["selection"]:
         part = config.val_dataloader.dataset.get("part", PART)  # test is the datasets' default
         if part == PART or not record["split"]["pixels"][part]:
             raise InputError(
