@@ -74,8 +74,8 @@ def add_early_stop(config: Config, patience: int) -> None:
     checkpoint = hooks.get("checkpoint", {"type": "CheckpointHook"})
     if checkpoint is None:
         raise InputError(
-            f"{config.filename}: default_hooks.checkpoint is None, but early stopping needs the checkpoint of "
-            "the best epoch"
+            f"{config.filename}: default_hooks.checkpoint is None, but early stopping needs the "
+            "checkpoint of the best epoch"
         )
     checkpoint = dict(checkpoint)
     if not checkpoint.get("save_best"):

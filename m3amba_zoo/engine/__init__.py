@@ -33,8 +33,8 @@ Part of ``ZooRunner``       How it differs from MMEngine's ``Runner``      Why
 what the same config began, or extends it; ``weights.json`` names the weights that are chosen), and
 ``AmpOptimWrapper`` replaces MMEngine's, which refuses CPUs. The other hooks are additions: ``DataCheckHook``,
 ``FitPreprocessorHook``, ``EpochSeedHook``, ``FiniteLossHook``, ``ProgressHook``, ``ReportHook``; so is
-``MatrixDecayConstructor``, under which weight decay spares norms, biases and the scans' A and D. ``EarlyStopHook``,
-``MLflowBackend`` and ``WandbBackend`` are variants of MMEngine's, which the options of ``train`` add.
+``MatrixDecayConstructor``, under which weight decay spares norms, biases and the scans' A and D. The options
+of ``train`` add variants of MMEngine's parts: ``EarlyStopHook``, ``MLflowBackend`` and ``WandbBackend``.
 """
 
 from m3amba_zoo.engine.checkpoint import SafeCheckpointHook, latest_checkpoint, load_final_weights
@@ -43,6 +43,7 @@ from m3amba_zoo.engine.console import ProgressHook
 from m3amba_zoo.engine.early_stop import EarlyStopHook
 from m3amba_zoo.engine.report_hook import ReportHook
 from m3amba_zoo.engine.runner import ZooRunner
+from m3amba_zoo.engine.trackers import MLflowBackend, WandbBackend
 from m3amba_zoo.engine.training import (
     AmpOptimWrapper,
     EpochSeedHook,
@@ -50,7 +51,6 @@ from m3amba_zoo.engine.training import (
     FitPreprocessorHook,
     MatrixDecayConstructor,
 )
-from m3amba_zoo.engine.trackers import MLflowBackend, WandbBackend
 
 __all__ = [
     "AmpOptimWrapper",

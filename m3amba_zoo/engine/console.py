@@ -37,6 +37,11 @@ class ConsoleHandler(logging.Handler):
         """Leave out MMEngine's chatter."""
         return not CHATTER.search(record.getMessage()) and bool(super().filter(record))
 
+    @property
+    def stream(self) -> Any:
+        """Where it prints; MMEngine's ``MLflowVisBackend`` asks each handler of a run whether it is open."""
+        return get_console().file
+
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
         message = f"{record.levelname.lower()}: {record.getMessage()}"

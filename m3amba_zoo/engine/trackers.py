@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -99,19 +100,20 @@ class MLflowBackend(MLflowVisBackend):
 
     def __init__(self, save_dir: str, run: str | None = None, **kwargs: Any) -> None:
         super().__init__(save_dir, run_name=run, **kwargs)
+        self.given = kwargs
 
     def _init_env(self) -> None:
-        import os
-
         import mlflow
 
-        self._tracking_uri = self._tracking_uri or mlflow.get_tracking_uri()
-        self._exp_name = self._exp_name or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        where: str = self.given.get("tracking_uri") or mlflow.get_tracking_uri()
+        self._tracking_uri = where
+        self._exp_name = self.given.get("exp_name") or os.environ.get("MLFLOW_EXPERIMENT_NAME")
         try:
             super()._init_env()
         except (mlflow.MlflowException, ImportError) as error:
             raise InputError(
-                f"MLflow at {self._tracking_uri} cannot be written: {one_line(error)}"
+                f"MLflow cannot write to {where} ({one_line(error)}); MLFLOW_TRACKING_URI names another place, "
+                "and 'pip install mlflow' brings the databases that mlflow-skinny lacks"
             ) from error
 
     @force_init_env
@@ -153,7 +155,7 @@ class WandbBackend(WandbVisBackend):
             super()._init_env()
         except wandb.Error as error:
             raise InputError(
-                f"Weights & Biases: {one_line(error)}; 'wandb login' keeps a key, WANDB_MODE=offline needs none"
+                f"Weights & Biases: {str(error).rstrip('.')}; WANDB_MODE=offline needs no account"
             ) from error
 
     @force_init_env
