@@ -112,8 +112,8 @@ class MLflowBackend(MLflowVisBackend):
             super()._init_env()
         except (mlflow.MlflowException, ImportError) as error:
             raise InputError(
-                f"MLflow cannot write to {where} ({one_line(error)}); MLFLOW_TRACKING_URI names another place, "
-                "and 'pip install mlflow' brings the databases that mlflow-skinny lacks"
+                f"MLflow cannot write to {where} ({one_line(error)}); MLFLOW_TRACKING_URI names another "
+                "place, and 'pip install mlflow' brings the databases that mlflow-skinny lacks"
             ) from error
 
     @force_init_env
