@@ -97,6 +97,18 @@ def test_a_stopped_training_leaves_its_curves_in_tensorboard(config, monkeypatch
     assert len(event_accumulator.EventAccumulator(str(events)).Reload().Scalars("loss")) >= 1
 
 
+def test_mlflow_has_one_run_with_the_curves_of_training_and_validation(config, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="pip install mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # needs no database
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", Path("tracked").absolute().as_uri())
+    train(config, "--work-dir", "run", "--log", "mlflow", "--validate", "2")  # and tests
+    (run,) = mlflow.search_runs(output_format="list")
+    assert (run.info.run_name, run.data.params["optim_wrapper.optimizer.lr"]) == ("run", "0.001")
+    for name, curve in read_curves(Path("run")).items():
+        found = mlflow.MlflowClient().get_metric_history(run.info.run_id, name)
+        assert [(point.step, point.value) for point in found] == curve, name
+
+
 @pytest.mark.parametrize("tracker", ["tensorboard", "mlflow", "wandb"])
 def test_a_tracker_that_is_not_installed_is_one_sentence_before_data_is_read(config, monkeypatch, tracker):
     module = "torch.utils.tensorboard" if tracker == "tensorboard" else tracker
