@@ -109,7 +109,7 @@ def _robustness(content: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator
     for row in content["rows"]:
         found, several = summary(row), len(row["trials"]) > 1
         mean = found["mean"]
-        change = f"{100 * (mean['oa'] - undisturbed['oa']):+.1f}" if row["kind"] != "none" else "-"
+        change = _points(mean["oa"] - undisturbed["oa"]) if row["kind"] != "none" else "-"
         worst = f"{100 * found['worst']['oa']:.1f}" if several else "-"
         rows.append([escape(words(row)), *(f"{100 * mean[s]:.1f}" for s in SCORES), change, worst])
     yield from table(["rasters", *(_TITLES[score] for score in SCORES), "change of OA", "worst OA"], rows)
@@ -130,9 +130,16 @@ def _robustness(content: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator
         "Noise: white and Gaussian in all bands, relative to a band's variance in its scene. Noise and "
         f"missing bands: mean and worst of {content['draws']} draws."
     )
-    yield " ".join(notes)
+    yield from (f"- {note}" for note in notes)
+    yield ""
     yield f"Definitions: docs/robustness.md. All scores: [{ROBUSTNESS_FILE}]({ROBUSTNESS_FILE}), made by"
     yield f"{code(content['command'])} at commit {code((content['commit'] or '')[:12])}."
+
+
+def _points(change: float) -> str:
+    """Return a change of a fraction in percentage points, with its sign unless it is rounded to none."""
+    points = round(100 * change, 1)
+    return f"{points:+.1f}" if points else "0.0"
 
 
 def _needs_all_bands(inputs: Mapping[str, Any]) -> bool:
