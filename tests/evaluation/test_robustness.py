@@ -138,3 +138,8 @@ def test_the_command_goes_on_where_it_stopped_and_refuses_another_model(run, tmp
     out.write_text("{}")
     with pytest.raises(InputError, match=r"robustness\.json"):
         robustness(command)
+
+
+def test_what_has_no_windows_of_rasters_is_refused(tested):
+    with pytest.raises(InputError, match=r"expected test_dataloader\.dataset of type"):
+        RobustnessTest(tested.model, {"dataset": {"type": "ToyDataset"}})
