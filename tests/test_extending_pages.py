@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
@@ -65,6 +66,16 @@ def test_the_part_of_the_page_trains_and_is_used(page, tmp_path, monkeypatch, fo
         assert metrics["g_mean"] == pytest.approx(np.prod(recalls) ** (1 / len(recalls)))
     else:
         assert part in {type(used).__name__ for used in Predictor("run").model.modules()}
+
+
+def test_the_recipe_of_the_page_on_robustness_trains_with_modality_dropout(tmp_path, monkeypatch, forgotten):
+    page = (PAGES[0].parents[1] / "robustness.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("M3AMBA_DATA", raising=False)
+    Path("my_run.py").write_text(FILES.search(page)[1])
+    assert train.main(["my_run.py", "--work-dir", "run", "--cfg-options", *SHORT.split(), *TINY.split()]) == 0
+    trained = Config.fromfile("run/my_run.py").train_dataloader.dataset
+    assert [step["type"] for step in trained.augmentation] == ["FlipRotate", "ModalityDropout"]
 
 
 def write_harbour(folder):

@@ -15,7 +15,7 @@ import m3amba_zoo
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 BASH = re.compile(r"```bash\n(.*?)```", re.S)
-MENTIONED = re.compile(r"`(m3amba \w[^`]+)`")
+MENTIONED = re.compile(r"`(m3amba [a-z][^`]+)`")
 WITH_ACTIONS = ("new", "split", "download")  # commands whose first word is one
 FETCHED = re.compile(r'<(?:script|img|source|iframe)[^>]*\ssrc="(https?:)?//|<link[^>]*\shref="(https?:)?//')
 
@@ -50,7 +50,7 @@ def commands():
     for page in PAGES:
         for line in "".join(BASH.findall(page.read_text())).replace("\\\n", " ").splitlines():
             if line.startswith("m3amba "):
-                yield pytest.param(line.partition(" && ")[0], id=f"{page.stem}: {line}")
+                yield pytest.param(re.split(r" (?:&&|\|) ", line)[0], id=f"{page.stem}: {line}")
 
 
 def mentions():

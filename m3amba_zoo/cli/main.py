@@ -27,8 +27,8 @@ COMMANDS = "m3amba_zoo.cli"
 USAGE_ERROR = 2
 BY_SIGNAL = 128  # and the signal's number, as shells have it
 BROKEN_PIPE = 141
-CONTINUING = ("download", "leaderboard")  # commands that skip what is done already
-LONG = ("train", "test", "predict", "leaderboard")
+CONTINUING = ("download", "leaderboard", "robustness")  # commands that skip what is done already
+LONG = ("train", "test", "predict", "leaderboard", "robustness")
 
 
 def run(module: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """Windows over scenes, for training and evaluation. Importing registers the datasets and augmentations."""
 
+from m3amba_zoo.datasets.modality_dropout import ModalityDropout
 from m3amba_zoo.datasets.scene_windows import SceneWindows
 from m3amba_zoo.datasets.train_windows import Draw, DrawSampler, FlipRotate, TrainWindows
 
-__all__ = ["Draw", "DrawSampler", "FlipRotate", "SceneWindows", "TrainWindows"]
+__all__ = ["Draw", "DrawSampler", "FlipRotate", "ModalityDropout", "SceneWindows", "TrainWindows"]

@@ -92,6 +92,13 @@ def build_record(
         "threads": torch.get_num_threads(),
         "extended": list(extended),
         "config_sha256": config_sha256(config, extended),
+        **provenance(),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """Return the ``versions`` of packages, ``machine``, ``commit`` and ``command`` of this process."""
+    return {
         "versions": _versions(),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "commit": _commit(),

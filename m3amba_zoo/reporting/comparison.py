@@ -27,7 +27,8 @@ from m3amba_zoo.reporting.layers import MOST_BYTES, class_layer, code_layer
 from m3amba_zoo.reporting.page import write_page
 from m3amba_zoo.reporting.provenance import SCORES, provenance
 from m3amba_zoo.reporting.run_report import class_table
-from m3amba_zoo.scenes.scene import LandClass, distinct_color
+from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.visualization.pictures import LONGEST_SIDE
 
 NEEDED = ("oa", "per_class", "confusion", "split", "model")

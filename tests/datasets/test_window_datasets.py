@@ -162,11 +162,15 @@ def test_bad_options_are_named(options, message):
 @pytest.mark.parametrize("name", TRANSFORMS.names())
 def test_every_augmentation_keeps_shapes_and_follows_its_generator(name):
     transform = TRANSFORMS.build({"type": name})
-    inputs = {"hsi": np.random.default_rng(0).random((4, 5, 5), np.float32)}
+    inputs = {m: np.random.default_rng(0).random((4, 5, 5), np.float32) for m in ("hsi", "sar")}
     labels = np.arange(25).reshape(5, 5)
-    first, moved = transform(dict(inputs), labels, np.random.default_rng(1))
-    second, _ = transform(dict(inputs), labels, np.random.default_rng(1))
-    assert first["hsi"].shape == (4, 5, 5)
-    assert sorted(moved.ravel()) == list(range(25))
-    np.testing.assert_array_equal(first["hsi"], second["hsi"])
-    assert not np.array_equal(first["hsi"], inputs["hsi"])
+    changed = False
+    for seed in range(20):
+        first, moved = transform(dict(inputs), labels, np.random.default_rng(seed))
+        second, _ = transform(dict(inputs), labels, np.random.default_rng(seed))
+        assert sorted(moved.ravel()) == list(range(25))
+        for modality, given in inputs.items():
+            assert first[modality].shape == (4, 5, 5)
+            np.testing.assert_array_equal(first[modality], second[modality])
+            changed |= not np.array_equal(first[modality], given)
+    assert changed

@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from m3amba_zoo.evaluation.record import METRICS_FILE
+from m3amba_zoo.evaluation.robustness_file import ROBUSTNESS_FILE, summary, words
 from m3amba_zoo.evaluation.scores import SCORES
 from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO
 
 BLOCKS = ("results", "inputs", "use", "weights", "limits")
+ROBUSTNESS = "robustness"
+"""The block of a card with ``robustness.json``; it is left out of the others."""
+WHOLE_SPECTRA = ("PCA(", "Discriminants(")  # steps that give nothing where a band is missing
 _TITLES = {"oa": "OA", "aa": "AA", "kappa": "kappa"}
 
 
@@ -26,7 +30,9 @@ def generated_blocks(files: CardFiles, front: Mapping[str, Any]) -> dict[str, st
         "weights": _weights(files, card),
         "limits": (f"- {escape(limit)}" for limit in card["limits"]),
     }
-    return {name: "\n".join(made[name]) for name in BLOCKS}
+    if files.trained is not None and files.trained.robustness is not None:
+        made[ROBUSTNESS] = _robustness(files.trained.robustness, card)
+    return {name: "\n".join(lines) for name, lines in made.items()}
 
 
 def percent(score: Mapping[str, float | None]) -> str:
@@ -87,6 +93,57 @@ def _by_seed(trained: Trained) -> Iterator[str]:
     by = " (the median by OA)" if len(runs) > 1 and trained.shipped["oa"] == median else ""
     yield ""
     yield f"In bold: the seed whose weights are shipped{by}. All records: [{METRICS_FILE}]({METRICS_FILE})."
+
+
+def _robustness(content: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the table of scores under disturbances, with what they are."""
+    first, *others = content["modalities"]
+    what = "**Simulated data**: these figures say nothing of a real scene. " if content["simulated"] else ""
+    yield (
+        f"{what}The shipped weights on the same {content['pixels']:,} test pixels, with rasters disturbed in "
+        "the test alone; in percent, changes in percentage points."
+    )
+    yield ""
+    undisturbed = summary(content["rows"][0])["mean"]
+    rows = []
+    for row in content["rows"]:
+        found, several = summary(row), len(row["trials"]) > 1
+        mean = found["mean"]
+        change = _points(mean["oa"] - undisturbed["oa"]) if row["kind"] != "none" else "-"
+        worst = f"{100 * found['worst']['oa']:.1f}" if several else "-"
+        rows.append([escape(words(row)), *(f"{100 * mean[s]:.1f}" for s in SCORES), change, worst])
+    yield from table(["rasters", *(_TITLES[score] for score in SCORES), "change of OA", "worst OA"], rows)
+    yield ""
+    notes = ["Missing values are what the model takes for no data: the mean of the training."]
+    whole = [m for m in content["modalities"] if _needs_all_bands(card["inputs"].get(m, {}))]
+    dropped = {row["modality"] for row in content["rows"] if row["kind"] == "bands"}
+    for modality in (m for m in whole if m in dropped):
+        notes.append(
+            f"The normalisation of {code(modality)} needs all bands: where one is missing, the modality is."
+        )
+    if others:
+        moved = ", ".join(map(code, others))
+        notes.append(
+            f"Misregistered: {moved} moved against {code(first)}, mean and worst of up, down, left and right."
+        )
+    notes.append(
+        "Noise: white and Gaussian in all bands, relative to a band's variance in its scene. Noise and "
+        f"missing bands: mean and worst of {content['draws']} draws."
+    )
+    yield from (f"- {note}" for note in notes)
+    yield ""
+    yield f"Definitions: docs/robustness.md. All scores: [{ROBUSTNESS_FILE}]({ROBUSTNESS_FILE}), made by"
+    yield f"{code(content['command'])} at commit {code((content['commit'] or '')[:12])}."
+
+
+def _points(change: float) -> str:
+    """Return a change of a fraction in percentage points, with its sign unless it is rounded to none."""
+    points = round(100 * change, 1)
+    return f"{points:+.1f}" if points else "0.0"
+
+
+def _needs_all_bands(inputs: Mapping[str, Any]) -> bool:
+    return any(step in str(inputs.get("normalisation", "")) for step in WHOLE_SPECTRA)
 
 
 def _split(split: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from m3amba_zoo.hub.index import CONFIG
 from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.reading import read_text
 from m3amba_zoo.system import whole_file, whole_folder
-from workshop.cards.blocks import BLOCKS, generated_blocks
+from workshop.cards.blocks import BLOCKS, ROBUSTNESS, generated_blocks
 from workshop.cards.document import Document, read_document, replace_blocks
 from workshop.cards.files import FRONT_MATTER_SCHEMA, CardFiles, check_name, check_schema, read_card_files
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO, front_matter
@@ -42,6 +43,17 @@ _TITLES = {
     "weights": "Weights and provenance",
     "limits": "Known limits",
 }
+_SECTION = """
+## Robustness
+
+<!-- generated: robustness -->
+<!-- end: robustness -->
+"""
+_OLD_SECTION = re.compile(
+    r"\n## Robustness\n\n<!-- generated: robustness -->\n.*?^<!-- end: robustness -->\n",
+    re.DOTALL | re.MULTILINE,
+)
+_BEHIND = "<!-- end: results -->\n"
 
 
 def new_card(folder: Path, config: Path | None = None) -> Path:
@@ -82,8 +94,9 @@ def build_card(folder: Path) -> None:
     They come from the folder's files: ``config.py``, ``metrics.json``
     (``{"format": 1, "seed": shipped, "runs": {"0": record, ...}}``), ``golden.safetensors`` (with the
     metadata ``tolerance``, the largest allowed difference of a logit, such as ``"0.0001"``), ``map.png``
-    and ``<name>-<first 8 of sha256>.safetensors``; in a card without weights only from ``config.py``. The
-    folder may hold no other file.
+    and ``<name>-<first 8 of sha256>.safetensors``; in a card without weights only from ``config.py``. A card
+    with weights may also have the ``robustness.json`` of ``m3amba robustness``: a section behind the results
+    then shows it, which goes with the file. The folder may hold no other file.
 
     Args:
         folder: the card's folder, with README.md.
@@ -131,7 +144,18 @@ def built(folder: Path) -> Document:
     written = read_document(path)
     front = front_matter(files, written.front)
     check_schema(front, FRONT_MATTER_SCHEMA, str(path))
-    return Document(front, replace_blocks(written.body, generated_blocks(files, front), path))
+    blocks = generated_blocks(files, front)
+    body = _with_section(written.body, ROBUSTNESS in blocks)
+    return Document(front, replace_blocks(body, blocks, path))
+
+
+def _with_section(body: str, wanted: bool) -> str:
+    """Add the section on robustness behind the results, or take out that of a card without one."""
+    if not wanted:
+        return _OLD_SECTION.sub("", body)
+    if f"<!-- generated: {ROBUSTNESS} -->" in body:
+        return body
+    return body.replace(_BEHIND, _BEHIND + _SECTION, 1)
 
 
 def _write(path: Path, document: Document) -> None:
@@ -156,8 +180,9 @@ def _template(files: CardFiles, command: str) -> Document:
     sections = [
         f"\n## {_TITLES[name]}\n\n<!-- generated: {name} -->\n<!-- end: {name} -->\n" for name in BLOCKS
     ]
-    body = _BODY.format(name=files.name) + "".join(sections)
-    return Document(front, replace_blocks(body, generated_blocks(files, front), files.folder / README))
+    blocks = generated_blocks(files, front)
+    body = _with_section(_BODY.format(name=files.name) + "".join(sections), ROBUSTNESS in blocks)
+    return Document(front, replace_blocks(body, blocks, files.folder / README))
 
 
 def _changes(found: Any, expected: Any, key: str) -> Iterator[str]:

@@ -18,6 +18,11 @@ from m3amba_zoo import reading
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
+from m3amba_zoo.evaluation.robustness_file import (
+    ROBUSTNESS_FILE,
+    check_finished,
+    read_robustness,
+)
 from m3amba_zoo.hub.index import CONFIG, NAME, PublishedFile
 from m3amba_zoo.hub.trained_model import GOLDEN, README
 from m3amba_zoo.reading import library_errors, read_json
@@ -27,6 +32,7 @@ FRONT_MATTER_SCHEMA, METRICS_SCHEMA = "schema.json", "metrics.schema.json"
 MAP = "map.png"
 WITH_WEIGHTS = (METRICS_FILE, GOLDEN, MAP)  # and weights, beside README.md and config.py
 WEIGHTS_SUFFIX = ".safetensors"
+ROUNDING = 1e-3  # of a score that another machine, or another size of batches, gives
 _PNG = b"\x89PNG\r\n\x1a\n"
 Record = Mapping[str, Any]
 
@@ -40,12 +46,14 @@ class Trained:
         seed: the seed of the run that gave the weights.
         runs: the records of all runs by seed, sorted.
         tolerance: the largest allowed absolute difference from the golden logits.
+        robustness: the content of ``robustness.json``, None without this file.
     """
 
     weights: PublishedFile
     seed: int
     runs: Mapping[int, Record]
     tolerance: float
+    robustness: Record | None = None
 
     @property
     def shipped(self) -> Record:
@@ -91,7 +99,7 @@ def read_card_files(folder: Path) -> CardFiles:
     config = read_config(folder / CONFIG)
     if not isinstance(config.get("model"), Mapping) or not config.model.get("in_channels"):
         raise InputError(f"{folder / CONFIG}: has no model with in_channels, expected a network's config")
-    if not any(name in names for name in (*WITH_WEIGHTS, *_weights(names))):
+    if not any(name in names for name in (*WITH_WEIGHTS, ROBUSTNESS_FILE, *_weights(names))):
         return CardFiles(folder, config, None)
     if len(_weights(names)) != 1:
         found = ", ".join(_weights(names)) or "none"
@@ -104,7 +112,10 @@ def read_card_files(folder: Path) -> CardFiles:
     seed, runs = _read_runs(folder / METRICS_FILE)
     _check_configs(folder, config, seed, runs)
     weights = _read_weights(folder / _weights(names)[0], folder.name)
-    return CardFiles(folder, config, Trained(weights, seed, runs, _read_tolerance(folder / GOLDEN)))
+    tolerance, robustness = _read_tolerance(folder / GOLDEN), None
+    if ROBUSTNESS_FILE in names:
+        robustness = _read_robustness(folder / ROBUSTNESS_FILE, weights, runs[seed])
+    return CardFiles(folder, config, Trained(weights, seed, runs, tolerance, robustness))
 
 
 def check_schema(content: Mapping[str, Any], schema: str, name: str) -> None:
@@ -144,11 +155,14 @@ def _names(folder: Path) -> list[str]:
         raise InputError(f"{folder}: this card does not exist")
     entries = sorted(folder.iterdir())
     for entry in entries:
-        known = entry.name in (README, CONFIG, *WITH_WEIGHTS) or entry.suffix == WEIGHTS_SUFFIX
+        known = (
+            entry.name in (README, CONFIG, *WITH_WEIGHTS, ROBUSTNESS_FILE) or entry.suffix == WEIGHTS_SUFFIX
+        )
         if not known or entry.is_symlink() or not entry.is_file():
             raise InputError(
                 f"{entry}: is not part of a card, expected only {README}, {CONFIG}, "
-                f"{', '.join(WITH_WEIGHTS)} and {folder.name}-<8 digits of sha256>{WEIGHTS_SUFFIX}"
+                f"{', '.join((*WITH_WEIGHTS, ROBUSTNESS_FILE))} and "
+                f"{folder.name}-<8 digits of sha256>{WEIGHTS_SUFFIX}"
             )
     return [entry.name for entry in entries]
 
@@ -175,6 +189,31 @@ def _read_tolerance(path: Path) -> float:
     if not 0 < tolerance < math.inf:
         raise InputError(f"{path}: the tolerance in its metadata is '{text}', expected a number above 0")
     return tolerance
+
+
+def _read_robustness(path: Path, weights: PublishedFile, shipped: Record) -> Record:
+    """Read the scores under disturbances; InputError if they are not all, or not of the shipped run."""
+    content = read_robustness(path)
+    check_finished(content, path)
+    if content["model"]["sha256"] != weights.sha256:
+        raise InputError(
+            f"{path}: is of weights with sha256 {content['model']['sha256'][:8]}, but the card's are "
+            f"{weights.sha256[:8]}; run {content['command']} anew"
+        )
+    facts = {"dataset": shipped["dataset"], "pixels": shipped["pixels"]}
+    for key, expected in facts.items():
+        if content[key] != expected:
+            raise InputError(f"{path}: has {key} {content[key]!r}, the shipped run {expected!r}")
+    said = shipped["split"].get("test_sha256")
+    if said is not None and content["split"]["test_sha256"] != said:
+        raise InputError(f"{path}: is of another test part than the shipped run's, {said[:8]}")
+    first = content["rows"][0]
+    if first["kind"] != "none" or abs(first["trials"][0]["oa"] - shipped["oa"]) > ROUNDING:
+        found = f"{first['trials'][0]['oa']:.4f}" if first["kind"] == "none" else "none"
+        raise InputError(
+            f"{path}: the undisturbed OA is {found}, that of the shipped run {shipped['oa']:.4f}"
+        )
+    return content
 
 
 def _metadata(path: Path) -> dict[str, str]:
