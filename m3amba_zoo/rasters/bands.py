@@ -80,15 +80,19 @@ def read_bands(file: DatasetReader) -> Bands:
 
 
 def proper_names(descriptions: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the descriptions of all bands if they say more than the bands' numbers, else nothing."""
-    names = tuple(str(name).strip() for name in descriptions if name)
-    if len(names) < len(descriptions):
-        return ()
-    numbers = [re.fullmatch(r"(?:band|b|layer|channel)?[ _]?0*(\d+)", name.lower()) for name in names]
+    """Return the bands' descriptions if they say more than the bands' numbers, else nothing.
+
+    A band without one among others that have theirs is called ``unnamed band 3``, counted from 1: one that
+    is absent must not let the others be taken without a look at their names.
+    """
+    names = {index: str(name).strip() for index, name in enumerate(descriptions) if name}
+    numbers = [
+        re.fullmatch(r"(?:band|b|layer|channel)?[ _]?0*(\d+)", name.lower()) for name in names.values()
+    ]
     counted = [int(match[1]) for match in numbers if match]
-    if len(counted) == len(names) and counted in (list(range(len(names))), list(range(1, len(names) + 1))):
+    if counted in ([*names], [index + 1 for index in names]):
         return ()
-    return names
+    return tuple(names.get(index, f"unnamed band {index + 1}") for index in range(len(descriptions)))
 
 
 def nm_per_unit(unit: str) -> float | None:

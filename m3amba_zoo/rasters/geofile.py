@@ -27,6 +27,7 @@ from m3amba_zoo.rasters.geotags import geo_tags
 from m3amba_zoo.rasters.grid import georeference
 from m3amba_zoo.rasters.headers import check_classic
 from m3amba_zoo.rasters.indirect import open_dataset
+from m3amba_zoo.rasters.mosaic import uncovered
 from m3amba_zoo.rasters.netcdf3 import classic_axes
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
@@ -89,6 +90,8 @@ class GeoFile(Store):
         self.alpha = tuple(n for n, color in enumerate(self._file.colorinterp) if color is ColorInterp.alpha)
         self.nodata = self._file.nodatavals
         self.scales, self.offsets = np.array(self._file.scales), np.array(self._file.offsets)
+        if gaps := uncovered(self._file):
+            self.bands = self.bands._replace(remark="; ".join(filter(None, (self.bands.remark, gaps))))
         flags = self._file.mask_flag_enums
         self._common_mask = MaskFlags.per_dataset in flags[0] and MaskFlags.alpha not in flags[0]
         self._own_masks = {band for band, of_band in enumerate(flags) if not of_band}  # as VRTs can have

@@ -101,7 +101,9 @@ def test_bands_of_a_geotiff_carry_wavelengths_too(tmp_path):
         np.testing.assert_allclose(read_bands(file).wavelengths, CENTRES)
 
 
-@pytest.mark.parametrize("names", [("Band 1", "Band 2"), ("B0", "B1"), ("1", "2"), ("a", None)])
+@pytest.mark.parametrize(
+    "names", [("Band 1", "Band 2"), ("B0", "B1"), ("1", "2"), ("Band 1", None), (None, None)]
+)
 def test_names_that_only_count_are_none(names):
     assert proper_names(names) == ()
 
@@ -109,3 +111,7 @@ def test_names_that_only_count_are_none(names):
 @pytest.mark.parametrize("names", [("B02", "B03"), ("red", "green"), ("band 2", "band 1")])
 def test_names_that_say_something_are_kept(names):
     assert proper_names(names) == names
+
+
+def test_a_band_without_a_name_does_not_hide_the_names_of_the_others():
+    assert proper_names(("B02", None, "")) == ("B02", "unnamed band 2", "unnamed band 3")

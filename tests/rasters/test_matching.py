@@ -7,6 +7,7 @@ import pytest
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.bands import proper_names
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
 from m3amba_zoo.rasters.opening import OpenRaster, open_raster
 from m3amba_zoo.rasters.request import RasterRequest
@@ -75,6 +76,11 @@ def test_bands_come_in_the_order_that_is_expected(raster, known, order):
             dict(names=("blue mean", "green mean", "red edge", "nir mean")),
             dict(names=("blue", "green", "red", "nir")),
             "its bands have the names blue mean, ",
+        ),
+        (
+            dict(names=proper_names(("B8 nir", "B4 red", None, "B2 blue"))),
+            dict(names=NAMES),
+            "its bands have the names B8 nir, B4 red, unnamed band 3, B2 blue, but",
         ),
         (dict(count=5), dict(), "has 5 bands .* are 4"),
         (dict(bands=(0, 1)), dict(), "has 2 of 4 bands .* are 4"),
