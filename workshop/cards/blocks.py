@@ -12,10 +12,11 @@ from m3amba_zoo.evaluation.scores import SCORES
 from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO
+from workshop.cards.speeds import speed_lines
 
 BLOCKS = ("results", "inputs", "use", "weights", "limits")
-ROBUSTNESS = "robustness"
-"""The block of a card with ``robustness.json``; it is left out of the others."""
+ROBUSTNESS, SPEEDS = "robustness", "speeds"
+"""The blocks of cards with ``robustness.json`` and ``speeds.json``; the others are without them."""
 WHOLE_SPECTRA = ("PCA(", "Discriminants(")  # steps that give nothing where a band is missing
 _TITLES = {"oa": "OA", "aa": "AA", "kappa": "kappa"}
 
@@ -32,6 +33,8 @@ def generated_blocks(files: CardFiles, front: Mapping[str, Any]) -> dict[str, st
     }
     if files.trained is not None and files.trained.robustness is not None:
         made[ROBUSTNESS] = _robustness(files.trained.robustness, card)
+    if files.trained is not None and files.trained.speeds is not None:
+        made[SPEEDS] = speed_lines(files.trained.speeds, files.name)
     return {name: "\n".join(lines) for name, lines in made.items()}
 
 

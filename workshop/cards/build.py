@@ -13,7 +13,7 @@ from m3amba_zoo.hub.index import CONFIG
 from m3amba_zoo.hub.trained_model import README
 from m3amba_zoo.reading import read_text
 from m3amba_zoo.system import whole_file, whole_folder
-from workshop.cards.blocks import BLOCKS, ROBUSTNESS, generated_blocks
+from workshop.cards.blocks import BLOCKS, ROBUSTNESS, SPEEDS, generated_blocks
 from workshop.cards.document import Document, read_document, replace_blocks
 from workshop.cards.files import FRONT_MATTER_SCHEMA, CardFiles, check_name, check_schema, read_card_files
 from workshop.cards.front_matter import BY_HAND_OF_INPUTS, ZOO, front_matter
@@ -43,17 +43,9 @@ _TITLES = {
     "weights": "Weights and provenance",
     "limits": "Known limits",
 }
-_SECTION = """
-## Robustness
-
-<!-- generated: robustness -->
-<!-- end: robustness -->
-"""
-_OLD_SECTION = re.compile(
-    r"\n## Robustness\n\n<!-- generated: robustness -->\n.*?^<!-- end: robustness -->\n",
-    re.DOTALL | re.MULTILINE,
-)
-_BEHIND = "<!-- end: results -->\n"
+_SECTION = "\n## {title}\n\n<!-- generated: {name} -->\n<!-- end: {name} -->\n"
+_OPTIONAL = {ROBUSTNESS: ("Robustness", "results"), SPEEDS: ("Speed", "use")}
+"""Title of a section that cards with its file have, and the section that it stands behind."""
 
 
 def new_card(folder: Path, config: Path | None = None) -> Path:
@@ -95,8 +87,9 @@ def build_card(folder: Path) -> None:
     (``{"format": 1, "seed": shipped, "runs": {"0": record, ...}}``), ``golden.safetensors`` (with the
     metadata ``tolerance``, the largest allowed difference of a logit, such as ``"0.0001"``), ``map.png``
     and ``<name>-<first 8 of sha256>.safetensors``; in a card without weights only from ``config.py``. A card
-    with weights may also have the ``robustness.json`` of ``m3amba robustness``: a section behind the results
-    then shows it, which goes with the file. The folder may hold no other file.
+    with weights may also have the ``robustness.json`` of ``m3amba robustness`` and the ``speeds.json`` of
+    ``tools/card.py speeds``: a section shows each, which goes with the file. The folder may hold no other
+    file.
 
     Args:
         folder: the card's folder, with README.md.
@@ -145,17 +138,21 @@ def built(folder: Path) -> Document:
     front = front_matter(files, written.front)
     check_schema(front, FRONT_MATTER_SCHEMA, str(path))
     blocks = generated_blocks(files, front)
-    body = _with_section(written.body, ROBUSTNESS in blocks)
+    body = _with_sections(written.body, blocks)
     return Document(front, replace_blocks(body, blocks, path))
 
 
-def _with_section(body: str, wanted: bool) -> str:
-    """Add the section on robustness behind the results, or take out that of a card without one."""
-    if not wanted:
-        return _OLD_SECTION.sub("", body)
-    if f"<!-- generated: {ROBUSTNESS} -->" in body:
-        return body
-    return body.replace(_BEHIND, _BEHIND + _SECTION, 1)
+def _with_sections(body: str, blocks: Mapping[str, str]) -> str:
+    """Add the optional sections that have a block, where they are not yet, and take out the others."""
+    for name, (title, before) in _OPTIONAL.items():
+        begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->\n"
+        if name not in blocks:
+            old = rf"\n## {title}\n\n{re.escape(begin)}\n.*?^{re.escape(end)}"
+            body = re.sub(old, "", body, flags=re.DOTALL | re.MULTILINE)
+        elif begin not in body:
+            behind = f"<!-- end: {before} -->\n"
+            body = body.replace(behind, behind + _SECTION.format(title=title, name=name), 1)
+    return body
 
 
 def _write(path: Path, document: Document) -> None:
@@ -177,11 +174,9 @@ def _template(files: CardFiles, command: str) -> Document:
     }
     front = front_matter(files, written)
     check_schema(front, FRONT_MATTER_SCHEMA, str(files.folder / README))
-    sections = [
-        f"\n## {_TITLES[name]}\n\n<!-- generated: {name} -->\n<!-- end: {name} -->\n" for name in BLOCKS
-    ]
+    sections = [_SECTION.format(title=_TITLES[name], name=name) for name in BLOCKS]
     blocks = generated_blocks(files, front)
-    body = _with_section(_BODY.format(name=files.name) + "".join(sections), ROBUSTNESS in blocks)
+    body = _with_sections(_BODY.format(name=files.name) + "".join(sections), blocks)
     return Document(front, replace_blocks(body, blocks, files.folder / README))
 
 

@@ -27,10 +27,12 @@ from m3amba_zoo.hub.index import CONFIG, NAME, PublishedFile
 from m3amba_zoo.hub.trained_model import GOLDEN, README
 from m3amba_zoo.reading import library_errors, read_json
 from m3amba_zoo.system import sha256_of
+from workshop.cards.speeds import SPEEDS_FILE, read_speeds
 
 FRONT_MATTER_SCHEMA, METRICS_SCHEMA = "schema.json", "metrics.schema.json"
 MAP = "map.png"
 WITH_WEIGHTS = (METRICS_FILE, GOLDEN, MAP)  # and weights, beside README.md and config.py
+BESIDE = (ROBUSTNESS_FILE, SPEEDS_FILE)  # which a card with weights may have
 WEIGHTS_SUFFIX = ".safetensors"
 ROUNDING = 1e-3  # of a score that another machine, or another size of batches, gives
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -46,7 +48,7 @@ class Trained:
         seed: the seed of the run that gave the weights.
         runs: the records of all runs by seed, sorted.
         tolerance: the largest allowed absolute difference from the golden logits.
-        robustness: the content of ``robustness.json``, None without this file.
+        robustness, speeds: the content of ``robustness.json`` and ``speeds.json``, None without these files.
     """
 
     weights: PublishedFile
@@ -54,6 +56,7 @@ class Trained:
     runs: Mapping[int, Record]
     tolerance: float
     robustness: Record | None = None
+    speeds: Record | None = None
 
     @property
     def shipped(self) -> Record:
@@ -99,7 +102,7 @@ def read_card_files(folder: Path) -> CardFiles:
     config = read_config(folder / CONFIG)
     if not isinstance(config.get("model"), Mapping) or not config.model.get("in_channels"):
         raise InputError(f"{folder / CONFIG}: has no model with in_channels, expected a network's config")
-    if not any(name in names for name in (*WITH_WEIGHTS, ROBUSTNESS_FILE, *_weights(names))):
+    if not any(name in names for name in (*WITH_WEIGHTS, *BESIDE, *_weights(names))):
         return CardFiles(folder, config, None)
     if len(_weights(names)) != 1:
         found = ", ".join(_weights(names)) or "none"
@@ -112,10 +115,12 @@ def read_card_files(folder: Path) -> CardFiles:
     seed, runs = _read_runs(folder / METRICS_FILE)
     _check_configs(folder, config, seed, runs)
     weights = _read_weights(folder / _weights(names)[0], folder.name)
-    tolerance, robustness = _read_tolerance(folder / GOLDEN), None
-    if ROBUSTNESS_FILE in names:
-        robustness = _read_robustness(folder / ROBUSTNESS_FILE, weights, runs[seed])
-    return CardFiles(folder, config, Trained(weights, seed, runs, tolerance, robustness))
+    robustness, speeds = (
+        read(folder / name, weights, runs[seed]) if name in names else None
+        for name, read in ((ROBUSTNESS_FILE, _read_robustness), (SPEEDS_FILE, read_speeds))
+    )
+    tolerance = _read_tolerance(folder / GOLDEN)
+    return CardFiles(folder, config, Trained(weights, seed, runs, tolerance, robustness, speeds))
 
 
 def check_schema(content: Mapping[str, Any], schema: str, name: str) -> None:
@@ -155,13 +160,11 @@ def _names(folder: Path) -> list[str]:
         raise InputError(f"{folder}: this card does not exist")
     entries = sorted(folder.iterdir())
     for entry in entries:
-        known = (
-            entry.name in (README, CONFIG, *WITH_WEIGHTS, ROBUSTNESS_FILE) or entry.suffix == WEIGHTS_SUFFIX
-        )
+        known = entry.name in (README, CONFIG, *WITH_WEIGHTS, *BESIDE) or entry.suffix == WEIGHTS_SUFFIX
         if not known or entry.is_symlink() or not entry.is_file():
             raise InputError(
                 f"{entry}: is not part of a card, expected only {README}, {CONFIG}, "
-                f"{', '.join((*WITH_WEIGHTS, ROBUSTNESS_FILE))} and "
+                f"{', '.join((*WITH_WEIGHTS, *BESIDE))} and "
                 f"{folder.name}-<8 digits of sha256>{WEIGHTS_SUFFIX}"
             )
     return [entry.name for entry in entries]

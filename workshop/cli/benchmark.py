@@ -11,6 +11,7 @@ from m3amba_zoo.errors import InputError
 
 WIDTH_IN_FILES = 120
 SECTIONS = ("scan", "network", "memory", "train", "encoder", "scene", "maps", "export", "endurance", "gpu")
+ON_REQUEST = ("tile",)  # it takes half an hour
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,9 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sections",
         nargs="+",
-        choices=SECTIONS,
+        choices=(*SECTIONS, *ON_REQUEST),
         default=SECTIONS,
-        help=f"what to measure (default: {' '.join(SECTIONS)}); the machine should do nothing else",
+        help=f"what to measure (default: all but {', '.join(ON_REQUEST)}); nothing else should run",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     return parser

@@ -35,6 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             redraw_golden(args.cards / name)
             print(f"drew the golden pair of {name} again; now run build {name}")
         return 0
+    if args.command == "speeds":
+        from m3amba_zoo.evaluation.record import write_json
+        from workshop.cards.speeds import SPEEDS_FILE, measure_speeds
+
+        for name in args.names:
+            write_json(args.cards / name / SPEEDS_FILE, measure_speeds(args.cards / name))
+            print(f"wrote {args.cards / name / SPEEDS_FILE}; now run build {name}")
+        return 0
     # the user's own cards are not part of the package
     package_index = PACKAGE_INDEX if _is_checkout(args.cards, PACKAGE_INDEX) else None
     folders = [args.cards / name for name in args.names] or card_folders(args.cards)
@@ -67,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
         "golden", help="draw the golden input again and write the model's logits for it"
     )
     golden.add_argument("names", nargs="+", metavar="NAME", help="cards with weights")
+    speeds = commands.add_parser(
+        "speeds", help="measure scores on validation pixels, and time, by speed; nothing else should run"
+    )
+    speeds.add_argument("names", nargs="+", metavar="NAME", help="cards with weights")
     for command, summary in {
         "build": "write the generated parts of the cards, the index and the table",
         "check": "print what is invalid or stale; exit code 1 if anything is",

@@ -25,6 +25,7 @@ from workshop.benchmarks import (
     rival_scans,
     scan,
     scene,
+    tile,
     train,
 )
 from workshop.cli import benchmark
@@ -147,6 +148,7 @@ def test_maps_of_three_sizes(in_this_process):
         assert row["pixels_per_s"] == pytest.approx(row["side"] ** 2 / row["seconds"])
         assert row["process_peak_mib"] > 100
     assert "slope_of_log_seconds_in_log_pixels" in section.limits
+    assert [row["side"] for row in tile.measure(32).rows] == [32]
 
 
 def test_long_runs_have_slopes(in_this_process):
