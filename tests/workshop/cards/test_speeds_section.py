@@ -59,7 +59,7 @@ def test_a_test_part_that_is_predicted_otherwise_is_noticed(card):
     record = json.loads(before)
     record["runs"][str(record["seed"])]["oa"] -= 0.01
     path.write_text(json.dumps(record))
-    with pytest.raises(InputError, match=r"the test part has OA 0\.\d+ when .* but metrics\.json says"):
+    with pytest.raises(InputError, match=r"the test part has OA 1\.0000 when .* but metrics\.json says"):
         main(["--cards", str(card.parent), "speeds", NAME])
     path.write_text(before)
 
