@@ -43,6 +43,11 @@ def check_resumable(runner: Runner, checkpoint: Mapping[str, Any], path: str | P
         groups = part["param_groups"]
         if not all(isinstance(one, Mapping) and isinstance(one.get("params"), list) for one in groups):
             raise InputError(f"{path}: 'optimizer.param_groups' is no list of groups with their 'params'")
+    if runner.param_schedulers and "param_schedulers" not in checkpoint:
+        raise InputError(
+            f"{path}: has no 'param_schedulers', without which the schedule of the learning rate starts anew "
+            "(save_param_scheduler of CheckpointHook)"
+        )
     if lacking := [part for part in HUB if part not in checkpoint["message_hub"]]:
         raise InputError(f"{path}: 'message_hub' has no '{lacking[0]}'")
     for name, history in checkpoint["message_hub"]["log_scalars"].items():

@@ -67,6 +67,14 @@ def test_a_changed_checkpoint_is_refused_by_name(trained, case):
     assert len(str(caught.value)) < 400
 
 
+def test_a_checkpoint_without_its_schedule_is_refused(trained):
+    folder, good = trained
+    lacking = {key: value for key, value in good.items() if key != "param_schedulers"}
+    torch.save(lacking, folder / "work/epoch_1.pth")
+    with pytest.raises(InputError, match=r"epoch_1\.pth: has no 'param_schedulers'"):
+        resume(folder)
+
+
 def test_the_unchanged_one_goes_on(trained):
     folder, good = trained
     torch.save(good, folder / "work/epoch_1.pth")
