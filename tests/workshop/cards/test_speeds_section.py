@@ -29,7 +29,7 @@ def test_speeds_are_measured_on_validation_pixels_and_shown(card):
     found = json.loads((card / "speeds.json").read_text())
     record = next(iter(json.loads((card / "metrics.json").read_text())["runs"].values()))
     assert found["pixels"] == record["split"]["pixels"]["val"] > 0
-    assert [found["speeds"][speed]["overlap"] for speed in ("best", "balanced", "fast")] == [0.5, 0.25, 0]
+    assert list(found["speeds"]) == ["best", "balanced", "fast"]
     assert "is stale" in check_card(card)[0]
     build_card(card)
     assert check_card(card) == []
