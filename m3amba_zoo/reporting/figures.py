@@ -108,7 +108,9 @@ def curve_figures(runs: Mapping[str, Mapping[str, Curve]]) -> dict[str, Figure]:
                 traces.append(_curve(curves[name], index, number, run, name, len(runs) > 1))
         if traces:
             x = "epoch or step" if key == "validation" else "training step"
-            axes: list[Figure] = [GRID | {"title": {"text": text}} for text in (x, title)]
+            axes: list[Figure] = [
+                GRID | {"title": {"text": text, "standoff": 12}, "automargin": True} for text in (x, title)
+            ]
             layout = _layout(320, xaxis=axes[0], yaxis=axes[1])
             figures[key] = {"data": traces, "layout": layout | {"showlegend": len(traces) > 1}}
     return figures
@@ -175,7 +177,7 @@ def _matrix(names: Sequence[str], values: Any, texts: Any, hover: str, **more: A
         170 + 27 * len(names),
         xaxis={"title": {"text": "predicted"}, "automargin": True, "tickangle": -45, "showgrid": False},
         yaxis={
-            "title": {"text": "true class"},
+            "title": {"text": "true class", "standoff": 12},
             "automargin": True,
             "autorange": "reversed",
             "showgrid": False,
@@ -187,7 +189,7 @@ def _matrix(names: Sequence[str], values: Any, texts: Any, hover: str, **more: A
 def _layout(height: int, **more: Any) -> dict[str, Any]:
     return {
         "height": height,
-        "margin": {"l": 60, "r": 20, "t": 42, "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 64, "b": 50},  # the tool bar lies above the legend
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#1f2933"},
