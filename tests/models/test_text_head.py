@@ -17,9 +17,12 @@ CLASSES = ["trees", "water", "a parking lot"]
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """A small model that takes the words of CLIP's tokenizer."""
-    path = tmp_path_factory.mktemp("clip") / "ViT-words-test.json"
+    return small_clip(tmp_path_factory.mktemp("clip") / "ViT-words-test.json", vocab_size=49408)
+
+
+def small_clip(path, vocab_size):
     vision = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
-    text = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    text = {"context_length": 16, "vocab_size": vocab_size, "width": 32, "heads": 2, "layers": 1}
     path.write_text(json.dumps({"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}))
     return {"name": str(path), "weights": "random"}
 
@@ -92,3 +95,9 @@ def test_weights_without_a_text_side_are_refused(clip, tmp_path):
     torch.save({f"visual.{name}": value for name, value in tower.state_dict().items()}, tmp_path / "tower.pt")
     with pytest.raises(InputError, match=r"tower\.pt: has no text side of 'ViT-words-test'"):
         text_features(CLASSES, name=clip["name"], weights=str(tmp_path / "tower.pt"))
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_refused(tmp_path):
+    few = small_clip(tmp_path / "ViT-few-words-test.json", vocab_size=1000)
+    with pytest.raises(InputError, match="'ViT-few-words-test' knows 1000 tokens, but its tokenizer gave number"):
+        text_features(CLASSES, **few)

@@ -35,8 +35,8 @@ def text_features(
         cache_dir: of downloads.
 
     Raises:
-        InputError: if there are no classes, a prompt has no ``{}``, the weights have no text side, or as
-            ``ClipImageEncoder``.
+        InputError: if there are no classes, a prompt has no ``{}``, the weights have no text side, the
+            tokenizer gives tokens that the model lacks, or as ``ClipImageEncoder``.
     """
     prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     if isinstance(classes, str) or not classes:
@@ -79,8 +79,11 @@ def _features(
     except Exception as error:  # some models have a tokenizer of transformers, which may be absent
         raise InputError(f"open_clip has no tokenizer for '{clip.name}' here ({error})") from error
     model = clip.model.eval()
-    of_prompts = [
-        model.encode_text(tokenize([prompt.replace("{}", label) for label in classes]), normalize=True)
-        for prompt in prompts
-    ]
+    tokens = [tokenize([prompt.replace("{}", label) for label in classes]) for prompt in prompts]
+    if (largest := max(int(of_prompt.max()) for of_prompt in tokens)) >= model.vocab_size:
+        raise InputError(
+            f"'{clip.name}' knows {model.vocab_size} tokens, but its tokenizer gave number {largest}; "
+            "expected a model whose vocab_size is that of its tokenizer"
+        )
+    of_prompts = [model.encode_text(of_prompt, normalize=True) for of_prompt in tokens]
     return F.normalize(torch.stack(of_prompts).mean(0), dim=-1)
