@@ -99,5 +99,5 @@ def test_weights_without_a_text_side_are_refused(clip, tmp_path):
 
 def test_a_tokenizer_with_more_words_than_the_model_is_refused(tmp_path):
     few = small_clip(tmp_path / "ViT-few-words-test.json", vocab_size=1000)
-    with pytest.raises(InputError, match="'ViT-few-words-test' knows 1000 tokens, but its tokenizer gave number"):
+    with pytest.raises(InputError, match="'ViT-few-words-test' knows 1000 tokens, but its tokenizer"):
         text_features(CLASSES, **few)

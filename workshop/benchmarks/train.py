@@ -69,6 +69,8 @@ def training_step(
     torch.manual_seed(0)
     config, with_encoder = model_config(size, window)
     del config["data_preprocessor"]
+    if with_encoder:  # the layers that read its features, which are drawn here
+        config["adapter"] = {**config["adapter"], "feature_dim": CLIP_FEATURES}
     config["neck"] = {**config["neck"], "checkpointing": way == CHECKPOINTING}
     model = MODELS.build(config).train().to(device)
     if way == COMPILED:

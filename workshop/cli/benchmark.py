@@ -10,7 +10,19 @@ from pathlib import Path
 from m3amba_zoo.errors import InputError
 
 WIDTH_IN_FILES = 120
-SECTIONS = ("scan", "network", "memory", "train", "encoder", "scene", "maps", "export", "endurance", "gpu")
+SECTIONS = (
+    "scan",
+    "network",
+    "memory",
+    "train",
+    "batch_size",
+    "encoder",
+    "scene",
+    "maps",
+    "export",
+    "endurance",
+    "gpu",
+)
 ON_REQUEST = ("tile",)  # it takes half an hour
 
 

@@ -14,6 +14,7 @@ from m3amba_zoo.models.ss2d import CrossSS2D
 from m3amba_zoo.ops import reference
 from workshop.benchmarks import (
     authors_order,
+    batch_size,
     encoder,
     endurance,
     export,
@@ -110,6 +111,15 @@ def test_training_step_by_precision_and_way(in_this_process):
     names = [precision if precision == "float32" else f"{precision} AMP" for precision in precisions]
     assert found == [(precision, way) for precision in names for way in ways]
     assert all(row["windows_per_s"] > 0 and row["first_step_s"] > 0 for row in section.rows)
+
+
+def test_training_step_by_batch(in_this_process):
+    section = batch_size.measure("s", batches=(1, 4), window=8)  # s has an encoder
+    assert [(row["way"], row["batch"]) for row in section.rows] == [
+        (way, size) for way in (train.PLAIN, train.CHECKPOINTING) for size in (1, 4)
+    ]
+    plain, checkpointing = section.rows[1], section.rows[3]
+    assert 0 < checkpointing["peak_mib"] < plain["peak_mib"]
 
 
 def test_an_encoder_by_the_adapters_options(in_this_process):
