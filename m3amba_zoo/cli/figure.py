@@ -34,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--across: {args.across}, expected 1 or more panels")
     from m3amba_zoo.cli.given_runs import read_given_runs
     from m3amba_zoo.maps.outputs import check_output
-    from m3amba_zoo.visualization.chosen_panels import choose_panels
-    from m3amba_zoo.visualization.paper import SUFFIXES, draw_figure, save_figure
+    from m3amba_zoo.visualization.paper import SUFFIXES, choose_panels, draw_figure, save_figure
 
     check_output(args.out, SUFFIXES)
     runs = read_given_runs(args.runs)

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ import numpy as np
 import psutil
 import torch
 from mmengine.config import Config
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 import m3amba_zoo.ops.flops as flops  # registers the scans' formulas  # noqa: F401
 from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.known_bands import known_bands
 from m3amba_zoo.evaluation.record_schema import RECORD
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.evaluation.scores import SCORES, confusion_matrix, scores, unpack_predicted
+from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.reading import check_schema, read_json
 from m3amba_zoo.splits import leaked_pixels, shown_by
 from m3amba_zoo.splits.scene_data import SceneData
@@ -204,8 +204,8 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
     Args:
         record: the content of a ``metrics.json``.
         name: the message's first words.
-        labels: of the scored pixels, see ``scored_pixels``. With them the whole confusion matrix is counted
-            anew, else only its columns.
+        labels: of the scored pixels, see ``significance.fixed_part``. With them the whole confusion matrix is
+            counted anew, else only its columns.
 
     Raises:
         InputError: if they do not.
@@ -254,3 +254,40 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
             f"{name}: {counted[row, column]} pixels of '{names[row]}' are predicted as '{names[column]}', "
             f"but the confusion matrix has {confusion[row, column]}"
         )
+
+
+def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBands]:
+    """Describe each modality's bands, with mean and deviation over the training pixels that have them.
+
+    How many of these pixels lack the modality is counted. Those that an encoder reads, whose features the
+    model reads, are described, too.
+
+    Args:
+        data: the scenes and the split of the training.
+        modalities: that the model reads.
+    """
+    known = {}
+    encoded = {m: data.encoded[m] for m in modalities if m in data.encoded}
+    read = [*modalities, *(source for of in encoded.values() for source in of.read_from)]
+    for modality in dict.fromkeys(read):
+        described = KnownBands.of(data.scenes[0].rasters[modality], data.requests.get(modality))
+        pixels = np.concatenate(
+            [scene.rasters[modality].pixels(mask) for scene, mask in data.split.parts(data.scenes, "train")]
+        )
+        present = ~np.isnan(pixels)
+        lacking = int((~present.any(axis=1)).sum()), len(pixels)
+        described = replace(described, lacking=lacking)
+        if present.any(axis=0).all():
+            mean = np.mean(pixels, 0, np.float64, where=present)
+            std = np.std(pixels, 0, np.float64, where=present)
+            described = replace(described, mean=_rounded(mean), std=_rounded(std))
+        if modality in encoded:
+            of = encoded[modality]
+            described = replace(described, fingerprint=of.fingerprint, read_from=of.read_from)
+        known[modality] = described
+    return known
+
+
+def _rounded(values: ArrayLike) -> tuple[float, ...]:
+    """Return values with the digits that a comparison by eye needs."""
+    return tuple(float(f"{value:.6g}") for value in np.asarray(values))

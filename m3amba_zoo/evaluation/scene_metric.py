@@ -34,7 +34,7 @@ class Evaluation:
     Attributes:
         part: of the split that was scored.
         scores: those of ``scores.scores``, ``ece``, ``pixels``, and ``predicted`` (see ``pack_predicted``:
-            scene by scene, each in row-major order, as ``scored_pixels`` lists them).
+            scene by scene, each in row-major order, as ``significance.fixed_part`` lists them).
         class_maps: ``(H, W)`` uint8 by scene, 1..K, 0 where nothing was predicted or no raster shows the
             pixel; without scenes of which nothing was predicted.
     """
