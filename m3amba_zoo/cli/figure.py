@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.command_parser import RUN_HELP, CommandParser
 from m3amba_zoo.cli.output import print_line
-from m3amba_zoo.cli.run_help import RUN_HELP
 from m3amba_zoo.errors import InputError, close_names
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import Any
 
 from rich import get_console
 
-from m3amba_zoo.cli.map_progress import MapProgress
-from m3amba_zoo.cli.output import print_line
+from m3amba_zoo.cli.output import MapProgress, print_line
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
 from m3amba_zoo.evaluation.scores import SCORES

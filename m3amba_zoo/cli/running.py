@@ -177,7 +177,7 @@ def build_runner(config: Config, loops: tuple[str, ...], resumed: Path | None = 
 
     from m3amba_zoo import stopping
     from m3amba_zoo.engine import check_parts
-    from m3amba_zoo.engine.stop_hook import StopHook
+    from m3amba_zoo.engine.runner import StopHook
     from m3amba_zoo.registry import RUNNERS
 
     optimizer = config.get("optim_wrapper", {}).get("optimizer", {}).get("type")
