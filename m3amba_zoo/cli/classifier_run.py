@@ -16,7 +16,7 @@ from m3amba_zoo.evaluation.record import build_record
 from m3amba_zoo.evaluation.stitching import predict_scenes
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.models.baselines.kept import FILE, keep
-from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
+from m3amba_zoo.models.weights import forget_choice, read_choice, write_choice
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.reporting import REPORT_FILE, is_wanted, write_results
 from m3amba_zoo.splits import leak_note, load_scene_data

@@ -263,7 +263,7 @@ def _has_files(folder: Path) -> bool:
 def _weights() -> Iterator[Finding]:
     from m3amba_zoo.hub.resolve import own_cards, places_of, published_models
     from m3amba_zoo.models.encoders.clip_loading import clip_here
-    from m3amba_zoo.models.encoders.galileo_weights import SIZES, galileo_here
+    from m3amba_zoo.models.encoders.galileo import SIZES, galileo_here
 
     named, variable = os.environ.get(WEIGHTS_VARIABLE), f"${WEIGHTS_VARIABLE}"
     try:

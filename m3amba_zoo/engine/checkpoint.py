@@ -27,8 +27,15 @@ from m3amba_zoo.engine.resuming import CLASSES, DECIDED_BY, decided_by, go_on, r
 from m3amba_zoo.engine.saved_state import POSITION, is_plain, made_plain, pack, position, unpack
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
-from m3amba_zoo.models.weights import LAST_CHECKPOINT, check_fit, named_checkpoint, read_checkpoint
+from m3amba_zoo.models.weights import (
+    LAST_CHECKPOINT,
+    check_fit,
+    forget_choice,
+    named_checkpoint,
+    read_checkpoint,
+    read_choice,
+    write_choice,
+)
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.system import whole_file
 

@@ -22,7 +22,7 @@ from m3amba_zoo.evaluation.record import (
     mapped_pixels,
 )
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
-from m3amba_zoo.models.chosen_weights import ChosenWeights, tested_weights
+from m3amba_zoo.models.weights import ChosenWeights, tested_weights
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.reporting import is_wanted, write_results
 

@@ -198,8 +198,7 @@ def check_own_card(folder: Path, pretrained: bool = True) -> None:
     """
     from m3amba_zoo.evaluation.record import METRICS_FILE
     from m3amba_zoo.hub.trained_model import GOLDEN, README, visible_files
-    from m3amba_zoo.models.chosen_weights import CHOICE
-    from m3amba_zoo.models.weights import LAST_CHECKPOINT
+    from m3amba_zoo.models.weights import CHOICE, LAST_CHECKPOINT
 
     if len(lacks(folder, (README, METRICS_FILE))) == 2:
         raise InputError(f"{folder}: has neither {README} nor {METRICS_FILE}, expected the card of a model")

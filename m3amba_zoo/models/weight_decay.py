@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-MARK = "no_weight_decay"
+NO_DECAY = "no_weight_decay"
 
 
 def undecayed(parameter: nn.Parameter) -> nn.Parameter:
@@ -13,10 +13,10 @@ def undecayed(parameter: nn.Parameter) -> nn.Parameter:
     Such are the scan's A_log and D (the mark has this name in Mamba's code, too), its biases of several
     directions, class tokens and position embeddings.
     """
-    setattr(parameter, MARK, True)
+    setattr(parameter, NO_DECAY, True)
     return parameter
 
 
 def decays(parameter: nn.Parameter) -> bool:
     """Return whether weight decay acts: not on norms and biases, of one dimension, nor on marked ones."""
-    return parameter.ndim > 1 and not getattr(parameter, MARK, False)
+    return parameter.ndim > 1 and not getattr(parameter, NO_DECAY, False)

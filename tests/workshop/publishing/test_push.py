@@ -11,7 +11,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.golden import read_golden
 from m3amba_zoo.hub.trained_model import GOLDEN
 from workshop.cli.publish import main
-from workshop.publishing.tensor_file import tensor_file
+from workshop.publishing.golden_file import tensor_file
 
 REPO = "owner/tiny"
 
