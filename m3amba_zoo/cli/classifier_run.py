@@ -13,7 +13,7 @@ from m3amba_zoo.cli.running import name_of, require
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
 from m3amba_zoo.evaluation.record import build_record
-from m3amba_zoo.evaluation.stitching import predict_scenes
+from m3amba_zoo.evaluation.scene_metric import predict_scenes
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.models.baselines.kept import FILE, keep
 from m3amba_zoo.models.weights import forget_choice, read_choice, write_choice

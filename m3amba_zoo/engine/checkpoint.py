@@ -20,7 +20,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE
-from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
+from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook, metainfo_of
 from m3amba_zoo.engine.early_stop import best_rule, last_rule
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from m3amba_zoo.engine.resuming import CLASSES, DECIDED_BY, decided_by, go_on, resumed_file
@@ -114,7 +114,7 @@ def check_weights(runner: Runner, checkpoint: Mapping[str, Any], path: str | Pat
     """
     check_fit(checkpoint["state_dict"], bare_model(runner).state_dict(), path)
     for loop in built_loops(runner).values():
-        given = describe_data(getattr(loop.dataloader.dataset, "metainfo", None) or {})
+        given = describe_data(metainfo_of(loop))
         check_data(checkpoint["meta"].get("data", {}), given, path)
 
 

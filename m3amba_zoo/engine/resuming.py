@@ -17,7 +17,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.config.options import LOADERS, decisive, flat
-from m3amba_zoo.engine.any_runner import built_loops
+from m3amba_zoo.engine.any_runner import built_loops, metainfo_of
 from m3amba_zoo.engine.training import without_long_warm_up
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
@@ -52,12 +52,9 @@ def decided_by(runner: Runner) -> dict[str, Any]:
 
 def _encoders(runner: Runner) -> dict[str, str]:
     """Return the fingerprints of the encoders whose features the run reads, by modality."""
-    infos = [
-        getattr(loop.dataloader.dataset, "metainfo", None) or {} for loop in built_loops(runner).values()
-    ]
     return {
         modality: of.fingerprint
-        for info in infos
+        for info in map(metainfo_of, built_loops(runner).values())
         if "data" in info
         for modality, of in getattr(info["data"], "encoded", {}).items()
         if modality in info.get("modalities", ())
@@ -287,7 +284,7 @@ def check_classes(
         )
     before = [renamed.get(name, name) for name in trained]
     for loop in built_loops(runner).values():
-        data: Any = (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("data")
+        data: Any = metainfo_of(loop).get("data")
         now = [entry.name for entry in getattr(data, "classes", ())]
         if before and now and before != now:
             expected = "their order" if sorted(before) == sorted(now) else "these names, in this order"

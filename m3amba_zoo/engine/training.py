@@ -22,10 +22,10 @@ from torch.amp import GradScaler
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import decays
 from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.preprocessor import FAR, RasterPreprocessor, data_warning
 from m3amba_zoo.models.pretreatment import constant_features
-from m3amba_zoo.models.weight_decay import decays
 from m3amba_zoo.models.weights import matching_names
 from m3amba_zoo.registry import HOOKS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
@@ -169,7 +169,7 @@ def freeze(model: nn.Module, patterns: Sequence[str] | None) -> None:
 class MatrixDecayConstructor(DefaultOptimWrapperConstructor):
     """Builds the optimiser that the config asks for, with weight decay on matrices and kernels alone.
 
-    Norms, biases and what a model marks (``models/weight_decay.py``) get none, even if ``paramwise_cfg``
+    Norms, biases and what a model marks (``models/axes.py``) get none, even if ``paramwise_cfg``
     names them. A config asks for it by ``optim_wrapper.constructor``.
     """
 

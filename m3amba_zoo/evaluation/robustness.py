@@ -25,9 +25,8 @@ from m3amba_zoo.evaluation.disturbances import (
     disturbed,
     draw_bands,
 )
-from m3amba_zoo.evaluation.scene_metric import evaluate_scenes
+from m3amba_zoo.evaluation.scene_metric import SceneLogits, evaluate_scenes
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.reading import check_schema, read_json
 

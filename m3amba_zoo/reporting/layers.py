@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.evaluation.scene_metric import SceneLogits
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.reporting.colors import hexadecimal
 from m3amba_zoo.reporting.page import pack

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from m3amba_zoo.config.options import REPORT
 from m3amba_zoo.errors import InputError, one_line
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
-from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.evaluation.scene_metric import SceneLogits
 from m3amba_zoo.maps.lacking import Lacking, added
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.reporting.colors import hexadecimal, safe_colors

@@ -81,7 +81,7 @@ def test_the_weights_of_an_earlier_version_go_and_other_files_stay(card, hub):
     ],
 )
 def test_a_refusal_of_the_hub_is_one_sentence_and_changes_nothing(card, hub, refuse, expected, monkeypatch):
-    monkeypatch.setattr("workshop.publishing.upload.check_golden", lambda folder: {})  # takes its time
+    monkeypatch.setattr("workshop.publishing.publishing.check_golden", lambda folder: {})  # takes its time
     hub.files[REPO] = {"README.md": b"old"}
     hub.refuse = {f"/{part}": status for part, status in refuse.items()}
     message = refusal(card, hub.url)
