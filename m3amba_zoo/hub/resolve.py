@@ -134,11 +134,6 @@ def _locate_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[st
     return FoundModel(_locate(model, [*needed, model.weights] if pretrained else needed, mirrors), model)
 
 
-def find_model(given: str | Path) -> Path:
-    """Return the folder of a model; as ``locate``."""
-    return locate(given).folder
-
-
 def locate(given: str | Path | FoundModel, pretrained: bool = True) -> FoundModel:
     """Find a model that is given by its name, or as a work dir or a card's folder.
 

@@ -1,7 +1,7 @@
 """A network declares which of its layers read bands, give one value per band, or end in classes.
 
-With this its weights can start a network for another sensor or other classes (``m3amba_zoo.transfer``). It also
-marks the parameters that weight decay leaves alone. A model marks its layers where it builds them::
+With this its weights can start a network for another sensor or other classes (``m3amba_zoo.transfer``). It
+also marks the parameters that weight decay leaves alone. A model marks its layers where it builds them::
 
     self.embed = reads_bands(nn.Conv2d(bands, 64, 1), "hsi")
     self.head = writes_classes(nn.Sequential(nn.LayerNorm(64), nn.Linear(64, num_classes)))

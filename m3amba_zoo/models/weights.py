@@ -118,7 +118,7 @@ def require_plain(state: Any, path: str | Path) -> None:
             raise InputError(f"{path}: a tensor is called {name!r}, expected a text")
         plain = value.layout is torch.strided and not value.is_quantized and not value.is_complex()
         if not plain or value.nbytes > value.untyped_storage().nbytes():
-            kind = f"{value.dtype} {_shape(value)}".removeprefix("torch.")
+            kind = f"{value.dtype} {_shape(value.shape)}".removeprefix("torch.")
             raise InputError(f"{path}: '{name}' is no plain tensor of real numbers ({kind})")
 
 
@@ -161,6 +161,24 @@ def load_weights(model: nn.Module, path: str | Path, content: bytes | None = Non
     model.load_state_dict(state, strict=False)
 
 
+class Misfit(NamedTuple):
+    """A tensor in which two state dicts differ, with its shape in each; None where it is not there."""
+
+    name: str
+    expected: tuple[int, ...] | None
+    given: tuple[int, ...] | None
+
+
+def find_misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Misfit | None:
+    """Return the first thing in which the names and shapes of two state dicts differ; None if they agree."""
+    for name in {**expected, **given}:
+        wanted, found = (tuple(state[name].shape) if name in state else None for state in (expected, given))
+        counts_steps = found is None and name.endswith("num_batches_tracked")
+        if wanted != found and not counts_steps:
+            return Misfit(name, wanted, found)
+    return None
+
+
 def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: str | Path) -> None:
     """Check that a checkpoint's weights fit a model whose state dict is ``expected``.
 
@@ -168,28 +186,23 @@ def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path:
         InputError: if a parameter is missing, left over or has another shape; the message names the first one
             and both shapes.
     """
-    advice = "use the config that the checkpoint was trained with, and its --data if it is a recipe"
-    for name, value in expected.items():
-        if name not in state:
-            if name.endswith("num_batches_tracked"):
-                continue
-            raise InputError(
-                f"{path} does not fit the config: the model's '{name}' {_shape(value)} is not in it; {advice}"
-            )
-        if state[name].shape != value.shape:
-            raise InputError(
-                f"{path} does not fit the config: '{name}' is {_shape(state[name])} in the checkpoint and "
-                f"{_shape(value)} in the model; {advice}"
-            )
-    for name in state:
-        if name not in expected:
-            raise InputError(
-                f"{path} does not fit the config: the model has no '{name}' {_shape(state[name])}; {advice}"
-            )
+    if (found := find_misfit(expected, state)) is None:
+        return
+    name, wanted, given = found
+    if given is None:
+        fault = f"the model's '{name}' {_shape(wanted)} is not in it"
+    elif wanted is None:
+        fault = f"the model has no '{name}' {_shape(given)}"
+    else:
+        fault = f"'{name}' is {_shape(given)} in the checkpoint and {_shape(wanted)} in the model"
+    raise InputError(
+        f"{path} does not fit the config: {fault}; use the config that the checkpoint was trained with, and "
+        "its --data if it is a recipe"
+    )
 
 
-def _shape(value: Tensor) -> str:
-    return f"({', '.join(map(str, value.shape))})"
+def _shape(shape: Iterable[int] | None) -> str:
+    return f"({', '.join(map(str, shape or ()))})"
 
 
 def _read_safetensors(path: Path, map_location: Any, content: bytes | None) -> dict[str, Tensor]:

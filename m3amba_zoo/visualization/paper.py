@@ -24,7 +24,7 @@ from m3amba_zoo.rasters import Raster
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.system import whole_file
-from m3amba_zoo.visualization.maps import CORRECT, WRONG, composite
+from m3amba_zoo.visualization.maps import CORRECT, WRONG, class_image, composite, error_image
 from m3amba_zoo.visualization.pictures import Picture, make_pictures
 from m3amba_zoo.visualization.sheet import Panel
 
@@ -274,7 +274,7 @@ def choose_panels(
                 mask = {REFERENCE: picture.labels > 0, TRAIN: picture.train, TEST: picture.test}[column]
                 shown = np.where(mask, picture.labels, 0)
                 seen |= set(np.unique(shown).tolist())
-                panels.append(Panel(TITLES.get(column, column), _colored(shown, classes)))
+                panels.append(Panel(TITLES.get(column, column), class_image(shown, classes)))
             else:
                 for title, class_maps in runs.items():
                     class_map = _picture(replace(scene, rasters={}), {title: class_maps}, split).class_map
@@ -304,14 +304,5 @@ def _colourful(rasters: Mapping[str, Raster]) -> str:
 
 def _of_run(column: str, title: str, class_map: NDArray[np.uint8], picture: Picture) -> Panel:
     if column == PREDICTION:
-        return Panel(title or column, _colored(class_map, picture.scenes[0].classes))
-    image = np.zeros((*class_map.shape, 4), np.uint8)
-    right = class_map == picture.labels
-    image[picture.test & right] = (*CORRECT, 255)
-    image[picture.test & ~right] = (*WRONG, 255)
-    return Panel(f"{column}, {title}" if title else column, image)
-
-
-def _colored(class_map: NDArray, classes: Sequence) -> NDArray[np.uint8]:
-    colors = np.array([(0, 0, 0, 0), *((*entry.color, 255) for entry in classes)], np.uint8)
-    return colors[class_map]
+        return Panel(title or column, class_image(class_map, picture.scenes[0].classes))
+    return Panel(f"{column}, {title}" if title else column, error_image(class_map, picture))

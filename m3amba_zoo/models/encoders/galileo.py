@@ -17,6 +17,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.encoders.encoder import Encoder, NeededBand, Needs
 from m3amba_zoo.models.encoders.files import RANDOM, cached_file, hub_file, named_file, read_tensors
 from m3amba_zoo.models.encoders.galileo_network import METRES, SPACE, SPACE_TIME, GalileoNetwork, GalileoSize
+from m3amba_zoo.models.weights import find_misfit
 from m3amba_zoo.reading import library_errors
 from m3amba_zoo.registry import BACKBONES
 from m3amba_zoo.system import WEIGHTS_VARIABLE
@@ -286,14 +287,11 @@ def network_of(state: Mapping[str, Tensor], expected: GalileoSize | None, path: 
     kept = {name: value for name, value in state.items() if not UNUSED.match(name)}
     size = _size_of(kept, expected, path)
     network = GalileoNetwork(size)
-    own = network.state_dict()
-    for name in {**own, **kept}:
-        shapes = [tuple(where[name].shape) if name in where else None for where in (own, kept)]
-        if shapes[0] != shapes[1]:
-            raise InputError(
-                f"{path}: not the weights of a Galileo encoder of {_in_words(size)}: '{name}' is "
-                f"{shapes[1]}, expected {shapes[0]}"
-            )
+    if found := find_misfit(network.state_dict(), kept):
+        raise InputError(
+            f"{path}: not the weights of a Galileo encoder of {_in_words(size)}: '{found.name}' is "
+            f"{found.given}, expected {found.expected}"
+        )
     network.load_state_dict({name: value.float() for name, value in kept.items()})
     return network
 
