@@ -12,17 +12,15 @@ from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.cli.running import name_of, require
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import evaluate_scenes
-from m3amba_zoo.evaluation.map_tags import map_tags
-from m3amba_zoo.evaluation.record import METRICS_FILE, build_record, write_json
-from m3amba_zoo.evaluation.stitching import predict_scenes
+from m3amba_zoo.evaluation.record import build_record
+from m3amba_zoo.evaluation.scene_metric import predict_scenes
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.models.baselines.kept import FILE, keep
-from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
+from m3amba_zoo.models.weights import forget_choice, read_choice, write_choice
 from m3amba_zoo.registry import CLASSIFIERS
-from m3amba_zoo.reporting import REPORT_FILE, forget_report, is_wanted, write_report
+from m3amba_zoo.reporting import REPORT_FILE, is_wanted, write_results
 from m3amba_zoo.splits import leak_note, load_scene_data
 from m3amba_zoo.splits.scene_data import SceneData
-from m3amba_zoo.visualization.maps import write_maps
 
 
 def run_classifier(config: Config) -> None:
@@ -83,19 +81,13 @@ def run_classifier(config: Config) -> None:
     )
     if not classifier.probabilistic:
         record["ece"] = None  # it gives one class with certainty: no calibration to measure
-    tags = map_tags(data.scenes, evaluation.class_maps, record["modalities"], record["inputs"])
-    write_maps(work_dir, data.scenes, evaluation.class_maps, data.split, data.simulated, tags, name)
-    forget_report(work_dir)
-    write_json(work_dir / METRICS_FILE, record)  # this file marks complete results
-    report = ""
-    if wanted:
-        logits = predicted if classifier.probabilistic else None
+    logits = predicted if classifier.probabilistic else None
 
-        def warn(line: str) -> None:
-            print_line(f"warning: {line}")
+    def warn(line: str) -> None:
+        print_line(f"warning: {line}")
 
-        written = write_report(work_dir, record, data, evaluation.class_maps, logits, warn)
-        report = f"{REPORT_FILE}, " if written else ""
+    written = write_results(work_dir, record, data, evaluation.class_maps, logits, warn, with_report=wanted)
+    report = f"{REPORT_FILE}, " if written else ""
     kept = f"{FILE}, " if weights else ""
     maps = f"maps/ ({len(evaluation.class_maps)} files)"
     print_line(f"wrote {kept}metrics.json, {report}map.png and {maps} to {work_dir}")

@@ -1,10 +1,15 @@
-"""The parser of a command's options: examples and exit codes in the help, ``--quiet``, shells' completion."""
+"""The parser of a command's options: examples and exit codes in the help, ``--quiet``, shells' completion.
+
+Also the command that started this process, and the one that goes on where it has stopped.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
@@ -15,6 +20,11 @@ EXIT_CODES = (
     "exit codes: 0 done, 2 bad input (one sentence says what), 130, 143, 129 stopped by SIGINT, SIGTERM, "
     "SIGHUP (docs/commands.md)"
 )
+RUN_HELP = (  # of the commands that take runs
+    "a work dir with a metrics.json, or a published model; NAME=RUN calls it NAME, and runs of one name are "
+    "one model over its seeds"
+)
+RESUME, OVERWRITE = "--resume", "--overwrite"
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -60,3 +70,27 @@ class CommandParser(argparse.ArgumentParser):
 
         get_console().quiet = getattr(parsed, "quiet", False)
         return parsed
+
+
+def own_command() -> str:
+    """Return the command that started this process, as a shell takes it."""
+    return _command(sys.argv[1:])
+
+
+def resuming_command() -> str:
+    """Return the command that goes on with the training that this process has begun."""
+    kept: list[str] = []
+    arguments = iter(sys.argv[1:])
+    for argument in arguments:
+        if argument == RESUME:  # maybe with a checkpoint, which is no longer the newest
+            following = next(arguments, "")
+            kept += [following] if following.startswith("-") else []
+        elif argument != OVERWRITE and not argument.startswith(f"{RESUME}="):
+            kept.append(argument)
+    return _command([*kept, RESUME])
+
+
+def _command(arguments: list[str]) -> str:
+    first = sys.argv[0]
+    python = ["python"] if first.endswith(".py") else []
+    return " ".join([*python, first, *map(shlex.quote, arguments)])

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.command_parser import RUN_HELP, CommandParser
 from m3amba_zoo.cli.output import print_line
-from m3amba_zoo.cli.run_help import RUN_HELP
 from m3amba_zoo.errors import InputError, close_names
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--across: {args.across}, expected 1 or more panels")
     from m3amba_zoo.cli.given_runs import read_given_runs
     from m3amba_zoo.maps.outputs import check_output
-    from m3amba_zoo.visualization.chosen_panels import choose_panels
-    from m3amba_zoo.visualization.paper import SUFFIXES, draw_figure, save_figure
+    from m3amba_zoo.visualization.paper import SUFFIXES, choose_panels, draw_figure, save_figure
 
     check_output(args.out, SUFFIXES)
     runs = read_given_runs(args.runs)

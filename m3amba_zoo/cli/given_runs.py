@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.config import read_config
-from m3amba_zoo.config.comparing import first_difference, seedless_sha256
+from m3amba_zoo.config.options import first_difference, seedless_sha256
 from m3amba_zoo.config.reading import read_config_bytes
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record

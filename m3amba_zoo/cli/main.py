@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from m3amba_zoo import stopping
-from m3amba_zoo.cli.command_parser import COMPLETING
-from m3amba_zoo.cli.own_command import own_command
+from m3amba_zoo.cli.command_parser import COMPLETING, own_command
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import memory_fault
 from m3amba_zoo.system import keep_freed_memory

@@ -9,12 +9,11 @@ from typing import Any
 
 from rich import get_console
 
-from m3amba_zoo.cli.map_progress import MapProgress
-from m3amba_zoo.cli.output import print_line
+from m3amba_zoo.cli.output import MapProgress, print_line
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
 from m3amba_zoo.evaluation.scores import SCORES
-from m3amba_zoo.hub import find_model
+from m3amba_zoo.hub import locate
 from m3amba_zoo.hub.trained_model import find_weights, read_own_record
 from m3amba_zoo.inference.other_scene import OtherScene, score_other_scene
 from m3amba_zoo.inference.predictor import Predictor
@@ -42,7 +41,7 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
     """
     manifest = Manifest(scene)
     if checkpoint is None:
-        home = find_model(model)
+        home = locate(model).folder
         predictor, weights = Predictor(model), find_weights(home)
         name = Path(model).name
     else:

@@ -1,12 +1,20 @@
-"""What commands print: lines and tables by rich's console, which ``--quiet`` silences, and JSON."""
+"""What commands print: lines, tables and progress by rich's console, which ``--quiet`` silences, and JSON."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
-from typing import Any
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SECONDS_BETWEEN_LINES = 30.0
 
 
 def print_line(line: str) -> None:
@@ -40,3 +48,58 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_json(content: Any) -> None:
     """Print JSON for scripts, in ASCII, which every terminal and pipe takes; what has no JSON as its repr."""
     print(json.dumps(content, indent=2, default=repr))
+
+
+class MapProgress:
+    """Shows how far a map is, as a bar on a terminal and as lines in a log.
+
+    It has the finished pixels, pixels per second and the time left; a context, called with the pixels so far.
+
+    Args:
+        console: where to show it.
+        interval: seconds between the lines of a log; one comes at once if that much time is left.
+    """
+
+    def __init__(self, console: Console, interval: float = SECONDS_BETWEEN_LINES) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console, self._interval = console, interval
+        self._first: tuple[int, float] | None = None
+        self._shown = time.monotonic()
+        self._estimated = False
+        columns = (TextColumn("pixels"), BarColumn(bar_width=None), TextColumn("{task.fields[state]}"))
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("pixels", total=None, state="")
+
+    def __enter__(self) -> MapProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that so many pixels of all are finished."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done, now
+            if done:
+                self._print(f"goes on where it was stopped, at {100 * done / total:.1f} %")
+            return
+        if done == self._first[0]:
+            return
+        rate = (done - self._first[0]) / max(now - self._first[1], 1e-9)
+        seconds = (total - done) / rate
+        left = timedelta(seconds=round(seconds))
+        state = f"{100 * done / total:.1f} % of {total:,} pixels, {rate:,.0f} pixels/s, {left} left"
+        if self._console.is_terminal:
+            self._bar.update(self._task, total=total, completed=done, state=state)
+        elif now - self._shown >= self._interval or (not self._estimated and seconds > self._interval):
+            self._shown = now
+            self._estimated = True
+            self._print(state)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

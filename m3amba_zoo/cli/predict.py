@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo import stopping
-from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.command_parser import CommandParser, own_command
 from m3amba_zoo.cli.output import print_line
-from m3amba_zoo.cli.own_command import own_command
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.axes import parse_axes
 from m3amba_zoo.rasters.crs import read_crs
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(join_negative_numbers(sys.argv[1:] if argv is None else argv))
     from rich import get_console
 
-    from m3amba_zoo.cli.map_progress import MapProgress
+    from m3amba_zoo.cli.output import MapProgress
     from m3amba_zoo.engine.console import only_warnings
     from m3amba_zoo.inference.predictor import Predictor
     from m3amba_zoo.maps.outputs import GEOTIFF, PICTURE, check_output, output_paths

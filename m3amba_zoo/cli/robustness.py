@@ -14,9 +14,7 @@ from m3amba_zoo.errors import InputError
 if TYPE_CHECKING:
     from m3amba_zoo.evaluation.robustness import RobustnessTest, Row
 
-ROBUSTNESS_FILE = (
-    "robustness.json"  # evaluation.robustness_file has it, too; torch is not to be imported for -h
-)
+ROBUSTNESS_FILE = "robustness.json"
 GOES_ON = ("model", "dataset", "split", "seed", "draws")
 
 
@@ -57,8 +55,7 @@ def _prepared(found: Any, args: argparse.Namespace) -> tuple[dict[str, Any], Rob
     import torch
 
     from m3amba_zoo.evaluation.record import METRICS_FILE, provenance
-    from m3amba_zoo.evaluation.robustness import RobustnessTest
-    from m3amba_zoo.evaluation.robustness_file import FORMAT
+    from m3amba_zoo.evaluation.robustness import FORMAT, RobustnessTest
     from m3amba_zoo.hub.trained_model import find_weights, read_own_record
 
     trained = found.load()
@@ -98,7 +95,7 @@ def _earlier(path: Path, content: dict[str, Any], rows: Sequence[Row]) -> list[d
     Raises:
         InputError: if it is damaged, or of another model, data, seed or number of draws.
     """
-    from m3amba_zoo.evaluation.robustness_file import read_robustness
+    from m3amba_zoo.evaluation.robustness import read_robustness
 
     earlier = read_robustness(path)
     remedy = "--overwrite replaces it, --out writes elsewhere"
@@ -117,8 +114,7 @@ def _score(
 ) -> None:
     """Score what is not scored yet, and write the file after each trial."""
     from m3amba_zoo.evaluation.record import write_json
-    from m3amba_zoo.evaluation.robustness import unfinished
-    from m3amba_zoo.evaluation.robustness_file import words
+    from m3amba_zoo.evaluation.robustness import unfinished, words
 
     out.parent.mkdir(parents=True, exist_ok=True)
     left = list(unfinished(rows, content["rows"]))
@@ -134,7 +130,7 @@ def _score(
 
 
 def _print(content: dict[str, Any]) -> None:
-    from m3amba_zoo.evaluation.robustness_file import summary, words
+    from m3amba_zoo.evaluation.robustness import summary, words
 
     lines = []
     for row in content["rows"]:

@@ -177,7 +177,7 @@ def build_runner(config: Config, loops: tuple[str, ...], resumed: Path | None = 
 
     from m3amba_zoo import stopping
     from m3amba_zoo.engine import check_parts
-    from m3amba_zoo.engine.stop_hook import StopHook
+    from m3amba_zoo.engine.runner import StopHook
     from m3amba_zoo.registry import RUNNERS
 
     optimizer = config.get("optim_wrapper", {}).get("optimizer", {}).get("type")
@@ -258,7 +258,7 @@ def _registered(kind: str) -> list[str]:
 
 def print_header(runner: Runner, note: str | None) -> None:
     """Print the run, its model, device and log, and a note on the origin of the weights."""
-    from m3amba_zoo.engine.any_runner import bare_model, built_loops
+    from m3amba_zoo.engine.any_runner import bare_model, built_loops, metainfo_of
 
     if not _is_main_process():
         return
@@ -271,7 +271,7 @@ def print_header(runner: Runner, note: str | None) -> None:
         f"{device}{processes}, seed {runner.seed}"
     )
     for loop in list(built_loops(runner).values())[:1]:
-        if data := (getattr(loop.dataloader.dataset, "metainfo", None) or {}).get("data"):
+        if data := metainfo_of(loop).get("data"):
             print_line(f"data: {data.name}, split {data.split.name}")
             if getattr(data, "note", ""):
                 print_line(data.note)

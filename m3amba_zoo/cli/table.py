@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.command_parser import RUN_HELP, CommandParser
 from m3amba_zoo.cli.output import print_line
-from m3amba_zoo.cli.run_help import RUN_HELP
 from m3amba_zoo.errors import DataNotFoundError, InputError
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.block is not None and args.block < 1:
         raise InputError(f"--block: {args.block}, expected 1 or more pixels")
     from m3amba_zoo.cli.given_runs import grouped, read_given_runs
-    from m3amba_zoo.evaluation.run_groups import score_lines
-    from m3amba_zoo.evaluation.table_text import table_text
+    from m3amba_zoo.evaluation.run_groups import score_lines, table_text
     from m3amba_zoo.system import whole_file
 
     runs = read_given_runs(args.runs)
@@ -61,8 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _test_part(run: GivenRun, block: int | None) -> tuple[FixedPart | None, str]:
     """Return the labels and blocks of the test part, and a note on the marks."""
-    from m3amba_zoo.evaluation.scored_pixels import scored_pixels
-    from m3amba_zoo.evaluation.significance import DRAWS, LEVEL, FixedPart
+    from m3amba_zoo.evaluation.significance import DRAWS, LEVEL, fixed_part
 
     try:
         data = run.load_data()
@@ -70,8 +67,8 @@ def _test_part(run: GivenRun, block: int | None) -> tuple[FixedPart | None, str]
         dataset = run.record.get("dataset", "the runs")
         return None, f"No significance marks: the data of {dataset} is not on this machine."
     by_group = block is None and data.split.groups is not None
-    pixels = scored_pixels(data, "test", None if by_group else block or SIDE)
-    blocks = int(pixels.block.max()) + 1
+    part = fixed_part(data, None if by_group else block or SIDE)
+    blocks = int(part.blocks.max()) + 1
     if blocks < 2:
         side = block or SIDE
         return None, f"No significance marks: the test part lies in one block of {side} x {side} pixels."
@@ -80,7 +77,7 @@ def _test_part(run: GivenRun, block: int | None) -> tuple[FixedPart | None, str]
         f"* worse than the best (p < {LEVEL:g}, adjusted by Holm's method; bootstrap of {DRAWS} draws over "
         f"{blocks} {kind})."
     )
-    return FixedPart(data.split.test_sha256, pixels.labels, pixels.block), note
+    return part, note
 
 
 def _what_is_shown(runs: Sequence[GivenRun], groups: Sequence[RunGroup]) -> str:

@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     from m3amba_zoo.config.options import set_seed
     from m3amba_zoo.engine.checkpoint import SEEDED_SPLITS, check_weights, read_meta
-    from m3amba_zoo.engine.class_names import check_classes
-    from m3amba_zoo.engine.resuming import check_tested
+    from m3amba_zoo.engine.resuming import check_classes, check_tested
     from m3amba_zoo.models.weights import read_checkpoint
 
     config = config_of(args)

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train, test and print the files written; bad input raises InputError."""
     args = _parser().parse_args(argv)
     from m3amba_zoo import stopping
-    from m3amba_zoo.cli.own_command import resuming_command
+    from m3amba_zoo.cli.command_parser import resuming_command
     from m3amba_zoo.cli.running import (
         build_runner,
         config_of,

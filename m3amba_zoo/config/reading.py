@@ -1,25 +1,39 @@
-"""Reads config files by path or name, with a dataset for recipes; works without pkg_resources."""
+"""Reads config files by path or name, with a dataset for recipes; works without pkg_resources.
+
+Modules of users that a config names are looked for in the config's folder and in the folders that a training
+wrote into the config of its work dir, after all that is installed; never in the working directory, which may
+be a stranger's folder.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import mmengine.config.config
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 
 from m3amba_zoo.config.completion import complete
-from m3amba_zoo.config.options import apply_options, refuse_misspelt, require_read, set_seed
+from m3amba_zoo.config.options import (
+    IMPORTS_FROM,
+    apply_options,
+    dicts_in,
+    refuse_misspelt,
+    require_read,
+    set_seed,
+)
 from m3amba_zoo.config.shapes import require_shapes, require_types
 from m3amba_zoo.config.shipped import (
     DATASET_FOLDER,
@@ -32,7 +46,6 @@ from m3amba_zoo.config.shipped import (
     find_base,
     find_config,
 )
-from m3amba_zoo.config.user_modules import import_custom, importable
 from m3amba_zoo.errors import InputError, close_names, one_line
 
 SCENE_VARIABLE, SPLIT_VARIABLE = "M3AMBA_SCENE", "M3AMBA_SPLIT"
@@ -42,6 +55,7 @@ OF_THE_DATA = ("modalities", "window", "pretreatment")
 """What a scene's own config says of its data, whatever the model."""
 _READING = threading.RLock()  # a file is read with variables of the process
 _MMENGINE_BASE_PATH = Config._get_cfg_path
+CUSTOM_IMPORTS = "custom_imports"
 
 
 def read_config(
@@ -263,3 +277,74 @@ def is_installed(package: str) -> bool:
     except ModuleNotFoundError:
         return False
     return True
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let a config in this folder import from there, while it is read."""
+    before = list(sys.path)
+    _append([folder])
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def import_custom(config: Config, path: Path) -> None:
+    """Import what ``custom_imports`` names, and write the folders of a user's modules into the config.
+
+    Where a user has modules, these folders stay on ``sys.path``: processes that load data, and types such as
+    ``my_adapters.SpectralAdapter``, import later.
+
+    Args:
+        config: as its files state it.
+        path: of its file.
+
+    Raises:
+        InputError: if a module cannot be imported; the message has the reason and the folders.
+    """
+    custom = config.get(CUSTOM_IMPORTS)
+    folders = list(map(Path, dict.fromkeys(map(str, _folders(config, path)))))
+    used = [str(folder) for folder in folders if any(_lies_in(folder, name) for name in _modules(config))]
+    if used:
+        config[IMPORTS_FROM] = used
+    if used or custom:
+        _append(folders)
+    if not custom:
+        return
+    try:
+        import_modules_from_strings(**custom)
+    except ImportError as error:
+        cause = error.__context__ or error  # MMEngine's own error has no reason
+        looked = ", ".join(map(str, folders))
+        raise InputError(
+            f"{path}: custom_imports cannot be imported: {one_line(cause)} (looked for in {looked} and among "
+            "what is installed)"
+        ) from error
+    except Exception as error:  # a user's module may raise anything
+        raise InputError(f"{path}: custom_imports cannot be imported: {one_line(error)}") from error
+
+
+def _folders(config: Config, path: Path) -> Iterator[Path]:
+    yield path.resolve().parent
+    recorded: Any = config.get(IMPORTS_FROM) or ()
+    yield from map(Path, [recorded] if isinstance(recorded, str) else recorded)
+
+
+def _append(folders: Iterable[Path]) -> None:
+    sys.path.extend(folder for folder in map(str, folders) if folder not in sys.path)
+
+
+def _modules(config: Config) -> list[str]:
+    """Return the dotted names in ``custom_imports`` and in types of a config in which a module may stand."""
+    named = (config.get(CUSTOM_IMPORTS) or {}).get("imports") or []
+    types = (node.get("type") for node in dicts_in(config.to_dict()))
+    names = [*([named] if isinstance(named, str) else named), *types]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _lies_in(folder: Path, dotted: str) -> bool:
+    """Return whether the module, or the package that holds it, is a file of a folder."""
+    places = accumulate(dotted.split("."), Path.joinpath, initial=folder)
+    next(places)
+    return any(place.with_suffix(".py").is_file() or (place / "__init__.py").is_file() for place in places)

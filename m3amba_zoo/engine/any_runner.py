@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -16,6 +18,11 @@ def built_loops(runner: Runner) -> dict[str, BaseLoop]:
     """Return the loops built so far, by ``train``, ``val`` and ``test``; MMEngine builds each when asked."""
     loops = {"train": runner._train_loop, "val": runner._val_loop, "test": runner._test_loop}
     return {name: loop for name, loop in loops.items() if isinstance(loop, BaseLoop)}
+
+
+def metainfo_of(loop: BaseLoop) -> dict[str, Any]:
+    """Return what the dataset of a loop says of itself; empty if it says nothing."""
+    return getattr(loop.dataloader.dataset, "metainfo", None) or {}
 
 
 def has_trained(runner: Runner) -> bool:

@@ -20,17 +20,22 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from m3amba_zoo.config.options import FREEZE
-from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
-from m3amba_zoo.engine.class_names import CLASSES
+from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook, metainfo_of
 from m3amba_zoo.engine.early_stop import best_rule, last_rule
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
-from m3amba_zoo.engine.plain_values import is_plain, made_plain, pack, unpack
-from m3amba_zoo.engine.position import POSITION, position
-from m3amba_zoo.engine.resuming import DECIDED_BY, decided_by, go_on, resumed_file
+from m3amba_zoo.engine.resuming import CLASSES, DECIDED_BY, decided_by, go_on, resumed_file
+from m3amba_zoo.engine.saved_state import POSITION, is_plain, made_plain, pack, position, unpack
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.models.chosen_weights import forget_choice, read_choice, write_choice
-from m3amba_zoo.models.weights import LAST_CHECKPOINT, check_fit, named_checkpoint, read_checkpoint
+from m3amba_zoo.models.weights import (
+    LAST_CHECKPOINT,
+    check_fit,
+    forget_choice,
+    named_checkpoint,
+    read_checkpoint,
+    read_choice,
+    write_choice,
+)
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.system import whole_file
 
@@ -109,7 +114,7 @@ def check_weights(runner: Runner, checkpoint: Mapping[str, Any], path: str | Pat
     """
     check_fit(checkpoint["state_dict"], bare_model(runner).state_dict(), path)
     for loop in built_loops(runner).values():
-        given = describe_data(getattr(loop.dataloader.dataset, "metainfo", None) or {})
+        given = describe_data(metainfo_of(loop))
         check_data(checkpoint["meta"].get("data", {}), given, path)
 
 

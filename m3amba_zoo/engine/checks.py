@@ -10,7 +10,7 @@ from mmengine.runner import BaseLoop, Runner
 
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.datasets.train_windows import DrawSampler, TrainWindows
-from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook
+from m3amba_zoo.engine.any_runner import bare_model, built_loops, has_hook, metainfo_of
 from m3amba_zoo.engine.checkpoint import SafeCheckpointHook
 from m3amba_zoo.engine.console import ProgressHook
 from m3amba_zoo.engine.report_hook import ReportHook
@@ -46,16 +46,12 @@ def check_parts(runner: Runner) -> None:
             raise InputError(f"default_hooks.runtime_info is None, but {hook.__name__} reads what it notes")
     for name, loop in built_loops(runner).items():
         dataset = loop.dataloader.dataset
-        info = _info(loop)
+        info = metainfo_of(loop)
         where = f"{name}_dataloader.dataset is a {type(dataset).__name__}"
         if missing := [key for key in _needed_info(runner, name, loop) if key not in info]:
             raise InputError(f"{where}, whose metainfo has no '{missing[0]}': the zoo's hooks read it")
         if name == "train":
             _check_draws(runner, loop, where)
-
-
-def _info(loop: BaseLoop) -> Mapping[str, Any]:
-    return getattr(loop.dataloader.dataset, "metainfo", None) or {}
 
 
 def _needed_info(runner: Runner, name: str, loop: BaseLoop) -> list[str]:
@@ -70,7 +66,7 @@ def _needed_info(runner: Runner, name: str, loop: BaseLoop) -> list[str]:
         needed += ["data", "part"]
         if name == "test" and has_hook(runner, ReportHook):
             needed += ["modalities", "window"]
-    zoos = needed or "data" in _info(loop)
+    zoos = needed or "data" in metainfo_of(loop)
     if zoos and has_hook(runner, DataCheckHook) and hasattr(bare_model(runner), "in_channels"):
         needed += ["modalities"]
     return needed
@@ -134,7 +130,7 @@ def _check_run(runner: Runner) -> None:
     check_parts(runner)
     first: tuple[str, str] | None = None
     for name, loop in built_loops(runner).items():
-        role, info = ROLES[name], _info(loop)
+        role, info = ROLES[name], metainfo_of(loop)
         if "data" not in info:
             continue
         sha256 = info["data"].split.sha256

@@ -9,7 +9,7 @@ from mmengine.hooks import EarlyStoppingHook
 from mmengine.runner import Runner
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.chosen_weights import BEST, LAST
+from m3amba_zoo.models.weights import BEST, LAST
 from m3amba_zoo.registry import HOOKS
 
 STATE = "early_stop_{}"  # the message hub's, kept in checkpoints: the best value of a score and its epoch

@@ -14,7 +14,7 @@ from mmengine.runner import IterBasedTrainLoop as MMEngineIterBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
-from m3amba_zoo.engine.position import restore_generators, restore_gradients
+from m3amba_zoo.engine.saved_state import restore_generators, restore_gradients
 from m3amba_zoo.registry import LOOPS
 
 VALIDATED = "validated_iter"  # the message hub's: the iteration of the last validation
@@ -28,7 +28,7 @@ class EpochBasedTrainLoop(MMEngineEpochBasedTrainLoop):
     draws the same ones.
     """
 
-    position: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed; see m3amba_zoo.engine.position
+    position: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed; see m3amba_zoo.engine.saved_state
 
     def run(self) -> nn.Module:
         """Train."""

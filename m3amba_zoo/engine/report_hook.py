@@ -16,19 +16,15 @@ from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.engine.checkpoint import STEPS
 from m3amba_zoo.engine.early_stop import last_rule
 from m3amba_zoo.engine.resuming import EXTENDED
-from m3amba_zoo.evaluation.map_tags import map_tags
 from m3amba_zoo.evaluation.record import (
-    METRICS_FILE,
     build_record,
     count_flops,
     mapped_pixels,
-    write_json,
 )
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
-from m3amba_zoo.models.chosen_weights import ChosenWeights, tested_weights
+from m3amba_zoo.models.weights import ChosenWeights, tested_weights
 from m3amba_zoo.registry import HOOKS
-from m3amba_zoo.reporting import forget_report, is_wanted, write_report
-from m3amba_zoo.visualization.maps import write_maps
+from m3amba_zoo.reporting import is_wanted, write_results
 
 TRAIN_SECONDS = "train_seconds"  # the message hub's, kept in checkpoints
 
@@ -106,8 +102,7 @@ class ReportHook(Hook):
         if metric is None or metric.evaluation is None or not is_main_process():
             return
         info = runner.test_dataloader.dataset.metainfo
-        data, work_dir = info["data"], Path(runner.work_dir)
-        weights = self._weights
+        data, weights = info["data"], self._weights
         record = build_record(
             metric.evaluation,
             data,
@@ -123,15 +118,15 @@ class ReportHook(Hook):
             weights=weights and {"file": weights.path.name, "sha256": weights.sha256, "epoch": self._epochs},
             extended=self._extended,
         )
-        class_maps = metric.evaluation.class_maps
-        tags = map_tags(data.scenes, class_maps, record["modalities"], record["inputs"])
-        write_maps(
-            work_dir, data.scenes, class_maps, data.split, data.simulated, tags, record["model"]["name"]
+        write_results(
+            Path(runner.work_dir),
+            record,
+            data,
+            metric.evaluation.class_maps,
+            metric.logits,
+            runner.logger.warning,
+            with_report=is_wanted(runner.cfg),
         )
-        forget_report(work_dir)
-        write_json(work_dir / METRICS_FILE, record)  # with it the results are complete
-        if is_wanted(runner.cfg):
-            write_report(work_dir, record, data, class_maps, metric.logits, runner.logger.warning)
         metric.logits = None
 
     def _flops(self, runner: Runner) -> float:

@@ -1,4 +1,7 @@
-"""Going on from a checkpoint: with the same config as before, or extended by name and recorded as such."""
+"""Going on from a checkpoint: with the same config as before, or extended by name and recorded as such.
+
+Weights know classes by number alone: names in another order would relabel what a model has learnt.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.config.options import LOADERS, decisive, flat
-from m3amba_zoo.engine.any_runner import built_loops
-from m3amba_zoo.engine.class_names import check_classes
-from m3amba_zoo.engine.schedule import without_long_warm_up
+from m3amba_zoo.engine.any_runner import built_loops, metainfo_of
+from m3amba_zoo.engine.training import without_long_warm_up
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.models.weights import LAST_CHECKPOINT, named_checkpoint
+from m3amba_zoo.system import sha256_of
 
 DECIDED_BY = "decided_by"  # the entry of a checkpoint's meta
 EXTENDED = "extended"  # the message hub's list of what was changed at which epoch
@@ -32,6 +36,7 @@ OF_THE_TEST = ("test_dataloader", "test_cfg", "test_evaluator")
 OF_THE_MACHINE = ("num_workers", "pin_memory", "persistent_workers", "prefetch_factor")
 # which checkpoints are kept decides nothing; `save_best` and `rule` do
 OF_FILES = ("interval", "max_keep_ckpts", "save_last", "save_begin", "out_dir", "filename_tmpl")
+CLASSES = "classes"  # of the entry ``data`` in a checkpoint's meta
 
 
 def decided_by(runner: Runner) -> dict[str, Any]:
@@ -47,12 +52,9 @@ def decided_by(runner: Runner) -> dict[str, Any]:
 
 def _encoders(runner: Runner) -> dict[str, str]:
     """Return the fingerprints of the encoders whose features the run reads, by modality."""
-    infos = [
-        getattr(loop.dataloader.dataset, "metainfo", None) or {} for loop in built_loops(runner).values()
-    ]
     return {
         modality: of.fingerprint
-        for info in infos
+        for info in map(metainfo_of, built_loops(runner).values())
         if "data" in info
         for modality, of in getattr(info["data"], "encoded", {}).items()
         if modality in info.get("modalities", ())
@@ -256,3 +258,47 @@ def _keep_state(wrapper: OptimWrapper, saved: dict[str, Any] | None) -> bool:
     if not saved.get("loss_scaler"):  # bfloat16 scales nothing, and float16's scaler refuses an empty state
         saved.pop("loss_scaler", None)
     return True
+
+
+def check_classes(
+    runner: Runner, meta: Mapping[str, Any], path: str | Path, remedy: str, renamed: Mapping[str, str] = {}
+) -> None:
+    """Compare the classes that weights were trained with with those of a Runner's data.
+
+    Nothing is compared where one side is not known.
+
+    Args:
+        runner: with its loops built.
+        meta: of the checkpoint.
+        path: of the checkpoint.
+        remedy: what to do if only a name was changed, for the message.
+        renamed: new names by the old ones.
+
+    Raises:
+        InputError: if they have other names, or another order; the message has both lists.
+    """
+    trained = _trained(meta, Path(path))
+    if unknown := [name for name in renamed if name not in trained]:
+        raise InputError(
+            f"--renamed: no class is named '{unknown[0]}'; it was trained with {', '.join(trained)}"
+        )
+    before = [renamed.get(name, name) for name in trained]
+    for loop in built_loops(runner).values():
+        data: Any = metainfo_of(loop).get("data")
+        now = [entry.name for entry in getattr(data, "classes", ())]
+        if before and now and before != now:
+            expected = "their order" if sorted(before) == sorted(now) else "these names, in this order"
+            raise InputError(
+                f"{path}: was trained with the classes {', '.join(trained)}, but {data.name} has "
+                f"{', '.join(now)}; expected {expected}, because a model knows classes by their number"
+                f"{'' if sorted(before) == sorted(now) else remedy}"
+            )
+
+
+def _trained(meta: Mapping[str, Any], path: Path) -> list[str]:
+    """Return the names of a checkpoint's classes: those of its results, which may be newer, or its own."""
+    results = path.parent / METRICS_FILE
+    record = read_record(results) if results.is_file() else {}
+    if "per_class" in record and (record.get("weights") or {}).get("sha256") == sha256_of(path):
+        return [entry["name"] for entry in record["per_class"]]
+    return list(meta.get("data", {}).get(CLASSES, ()))

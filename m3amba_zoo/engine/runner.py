@@ -1,4 +1,4 @@
-"""MMEngine's Runner, quiet on the terminal and strict about weights."""
+"""MMEngine's Runner, quiet on the terminal and strict about weights, and what ends it after a whole step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import master_only
+from mmengine.dist import all_reduce, master_only
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import BaseLoop, Runner
@@ -21,12 +22,11 @@ from torch.utils.data import DataLoader
 from m3amba_zoo import stopping
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model
-from m3amba_zoo.engine.checkpoint import durable_file, load_into
+from m3amba_zoo.engine.checkpoint import SafeCheckpointHook, durable_file, load_into
 from m3amba_zoo.engine.console import ConsoleHandler
 from m3amba_zoo.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
-from m3amba_zoo.engine.saved_state import check_resumable, check_states
-from m3amba_zoo.engine.schedule import without_long_warm_up
-from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen
+from m3amba_zoo.engine.saved_state import check_resumable, check_states, is_accumulating
+from m3amba_zoo.engine.training import FreezeHook, freeze, leave_out_frozen, without_long_warm_up
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.ops import set_default_backend
@@ -214,3 +214,47 @@ class ZooRunner(Runner):
             return super().test()
         finally:
             self.call_hook("after_stop")
+
+
+class StopHook(Hook):
+    """Asks after each step whether the run is to stop; the commands add it to every Runner.
+
+    It comes after all other hooks, which have then seen the step that a checkpoint has.
+    """
+
+    priority = "LOWEST"
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Write a checkpoint and raise ``Stopped``, on all processes after the same step."""
+        number = _agreed(runner)
+        if not number:
+            return
+        if runner.world_size > 1 and is_accumulating(runner):  # the gradients of each differ and are not kept
+            return
+        hook = next((hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)
+        if hook is not None:
+            hook.save_inside(runner)
+        raise stopping.Stopped(number)
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Raise ``Stopped``: the epoch's checkpoint is there, and the validation is made anew."""
+        stopping.check()
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Raise ``Stopped``."""
+        stopping.check()
+
+
+def _agreed(runner: Runner) -> int:
+    """Return the signal that any process was sent, 0 if none."""
+    number = torch.tensor(stopping.asked() or 0)
+    if runner.world_size > 1:
+        number = number.to(next(runner.model.parameters()).device)
+        all_reduce(number, "max")
+    return int(number)

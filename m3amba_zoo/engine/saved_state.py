@@ -1,6 +1,11 @@
-"""Checks that a training can go on from what a checkpoint holds beside the weights.
+"""What a checkpoint holds beside the weights, and checks that a training can go on from it.
 
-Without them a file that somebody changed, or an earlier version wrote, ends in a traceback of torch or
+Its values are plain: tensors, texts, numbers and builtin containers, which are read without running code. One
+that is written inside an epoch holds the state of the generators, and gradients that wait for an update. One
+between epochs needs no generators (``EpochSeedHook``), and gradients only if several steps share an update
+and an epoch ends between them (``accumulative_counts``).
+
+Without the checks a file that somebody changed, or an earlier version wrote, ends in a traceback of torch or
 MMEngine, or, worse, in a training that goes on from nothing and says that it has resumed.
 """
 
@@ -9,23 +14,29 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from mmengine.dist import all_gather_object
+from mmengine.logging import HistoryBuffer
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor
 
 from m3amba_zoo.engine.any_runner import bare_model
-from m3amba_zoo.engine.position import GENERATORS, GRADIENTS, POSITION
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.weights import check_fit, require_plain
 
 HUB = ("log_scalars", "runtime_info", "resumed_keys")
 EMA, IN_EMA = "ema_state_dict", "module."  # MMEngine's EMAHook
 PROBE = (3, 5)  # no parameter's shape: what has it in an example, has the parameter's shape elsewhere
+PLAIN = (str, bytes, bool, int, float, type(None), torch.Tensor)
+POSITION = "position"  # the checkpoint's entry
+GENERATORS, GRADIENTS = "generators", "gradients"
 
 
 def check_resumable(runner: Runner, checkpoint: Mapping[str, Any], path: str | Path) -> None:
@@ -166,3 +177,91 @@ def _alike(saved: Any, current: Any) -> bool:
         kind = isinstance(saved, Sequence) and not isinstance(saved, str) and len(saved) == len(current)
         return kind and all(map(_alike, saved, current))
     return True
+
+
+def pack(history: HistoryBuffer) -> dict[str, torch.Tensor]:
+    """Return a history of scalars as tensors."""
+    values, counts = history.data
+    return {"values": torch.from_numpy(values.copy()), "counts": torch.from_numpy(counts.copy())}
+
+
+def unpack(packed: Any) -> Any:
+    """Return the history that ``pack`` made these tensors of; anything else as it is."""
+    if isinstance(packed, Mapping) and packed.keys() == {"values", "counts"}:
+        return HistoryBuffer(packed["values"].numpy(), packed["counts"].numpy())
+    return packed
+
+
+def is_plain(value: Any) -> bool:
+    """Say whether a value is plain, or made of plain values by lists and mappings."""
+    if isinstance(value, Mapping):
+        return all(map(is_plain, value)) and all(map(is_plain, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    return isinstance(value, (*PLAIN, np.generic))
+
+
+def made_plain(value: Any) -> Any:
+    """Return builtin containers and numbers in place of config dicts and numpy scalars."""
+    if isinstance(value, Mapping):
+        return {made_plain(key): made_plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [made_plain(entry) for entry in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def is_accumulating(runner: Runner) -> bool:
+    """Say whether gradients of earlier steps wait for a later one's update."""
+    wrapper = runner.optim_wrapper
+    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return any(not one.should_update() for one in wrappers)
+
+
+def position(runner: Runner, inside: bool) -> dict[str, Any]:
+    """Return the state of the generators, by rank, and waiting gradients; every rank has to call this.
+
+    Args:
+        runner: trains.
+        inside: whether an epoch is under way; between two the generators are left out.
+    """
+    kept: dict[str, Any] = {}
+    if inside:
+        kept[GENERATORS] = all_gather_object(_generators())
+    if is_accumulating(runner) and runner.world_size == 1:  # those of several processes differ
+        parameters = bare_model(runner).named_parameters()
+        kept[GRADIENTS] = {name: p.grad.cpu() for name, p in parameters if p.grad is not None}
+    return kept
+
+
+def restore_generators(kept: Mapping[str, Any], rank: int) -> None:
+    """Set Python's, NumPy's and torch's generators as they were; does nothing if ``kept`` has none."""
+    if GENERATORS not in kept:
+        return
+    state = kept[GENERATORS][rank]
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    key = state["numpy"]["state"]["key"].cpu().numpy().astype(np.uint32)
+    inner = {**state["numpy"]["state"], "key": key}
+    np.random.set_state({**state["numpy"], "state": inner})  # noqa: NPY002
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+
+
+def restore_gradients(kept: Mapping[str, Any], runner: Runner) -> None:
+    """Give the parameters back the gradients that waited for an update."""
+    parameters = dict(bare_model(runner).named_parameters())
+    for name, gradient in kept.get(GRADIENTS, {}).items():
+        parameters[name].grad = gradient.to(parameters[name].device)
+
+
+def _generators() -> dict[str, Any]:
+    version, words, gauss = random.getstate()
+    numpys: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - third-party code reads the global one
+    key = torch.from_numpy(numpys["state"]["key"].astype(np.int64))
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": {**numpys, "state": {**numpys["state"], "key": key}},
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }

@@ -1,4 +1,4 @@
-"""What a training has beyond MMEngine's: seeds, fits, checked losses, decay, frozen parts, precision."""
+"""What a training has beyond MMEngine's: seeds, fits, finite losses, decay, freezing, precision, warm-up."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
@@ -21,10 +22,10 @@ from torch.amp import GradScaler
 from m3amba_zoo.config.options import FREEZE
 from m3amba_zoo.engine.any_runner import bare_model
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.models.axes import decays
 from m3amba_zoo.models.posterior import Posterior
 from m3amba_zoo.models.preprocessor import FAR, RasterPreprocessor, data_warning
 from m3amba_zoo.models.pretreatment import constant_features
-from m3amba_zoo.models.weight_decay import decays
 from m3amba_zoo.models.weights import matching_names
 from m3amba_zoo.registry import HOOKS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
@@ -168,7 +169,7 @@ def freeze(model: nn.Module, patterns: Sequence[str] | None) -> None:
 class MatrixDecayConstructor(DefaultOptimWrapperConstructor):
     """Builds the optimiser that the config asks for, with weight decay on matrices and kernels alone.
 
-    Norms, biases and what a model marks (``models/weight_decay.py``) get none, even if ``paramwise_cfg``
+    Norms, biases and what a model marks (``models/axes.py``) get none, even if ``paramwise_cfg``
     names them. A config asks for it by ``optim_wrapper.constructor``.
     """
 
@@ -263,3 +264,26 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """Run the forward pass in ``dtype``."""
         with OptimWrapper.optim_context(self, model), torch.autocast(self.device_type, self.cast_dtype):
             yield
+
+
+def without_long_warm_up(schedule: Any, epochs: int) -> Any:
+    """Return a schedule for a training of so many epochs.
+
+    Where a warm-up would fill them all, what follows it would never begin, which MMEngine refuses, and the
+    rate would be at its highest at the end. Such a training has no warm-up: the second part fills it.
+
+    Args:
+        schedule: of a config: a part, a list of parts, or these by optimiser.
+        epochs: of the training.
+    """
+    if isinstance(schedule, Mapping) and "type" not in schedule:
+        return {name: without_long_warm_up(parts, epochs) for name, parts in schedule.items()}
+    if not (isinstance(schedule, Sequence) and len(schedule) == 2):
+        return schedule
+    first, second = schedule
+    if not all(isinstance(part, Mapping) and part.get("by_epoch", True) for part in schedule):
+        return schedule
+    if min(first.get("end", math.inf), second.get("begin", 0)) < epochs:
+        return schedule
+    print_log(f"no warm-up: the training has {epochs} epoch{'s' * (epochs != 1)}", "current")
+    return [{**second, "begin": 0}]

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,15 @@ import numpy as np
 import psutil
 import torch
 from mmengine.config import Config
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 import m3amba_zoo.ops.flops as flops  # registers the scans' formulas  # noqa: F401
 from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.known_bands import known_bands
-from m3amba_zoo.evaluation.record_schema import RECORD
 from m3amba_zoo.evaluation.scene_metric import Evaluation
 from m3amba_zoo.evaluation.scores import SCORES, confusion_matrix, scores, unpack_predicted
+from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.reading import check_schema, read_json
 from m3amba_zoo.splits import leaked_pixels, shown_by
 from m3amba_zoo.splits.scene_data import SceneData
@@ -36,6 +35,105 @@ METRICS_FILE = "metrics.json"
 PACKAGES = ("m3amba_zoo", "torch", "mmengine", "open_clip_torch", "numpy", "numba", "scikit-learn")
 PROCESS_STATUS = Path("/proc/self/status")
 MEBIBYTE = 2**20
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+BOOLEAN: Schema = {"type": "boolean"}
+
+
+def _object(**entries: Schema) -> Schema:
+    return {"type": "object", "properties": entries}
+
+
+def _each(entry: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": entry}
+
+
+def _list(entry: Schema) -> Schema:
+    return {"type": "array", "items": entry}
+
+
+def _or_null(entry: Schema) -> Schema:
+    return {**entry, "type": [entry["type"], "null"]}
+
+
+BYTE: Schema = {"type": "integer", "minimum": 0, "maximum": 255}
+COLOR: Schema = {"type": ["array", "null"], "items": BYTE, "minItems": 3, "maxItems": 3}
+BANDS: Schema = {
+    "required": ["count"],
+    **_object(
+        count={"type": "integer", "minimum": 1},
+        names=_list(TEXT),
+        wavelengths=_list(NUMBER),
+        numbers=_list(COUNT),
+        bands_in_file=COUNT,
+        unit=TEXT,
+        stated=_or_null(_object()),
+        mean=_list(NUMBER),
+        std=_list(NUMBER),
+        lacking={**_list(COUNT), "minItems": 2, "maxItems": 2},
+        fingerprint=TEXT,
+        read_from=_list(TEXT),
+    ),
+}
+RUN: Schema = _object(
+    oa=NUMBER,
+    aa=NUMBER,
+    kappa=NUMBER,
+    per_class=_list(
+        {
+            "required": ["name"],
+            **_object(name=TEXT, accuracy=_or_null(NUMBER), support=COUNT, color=COLOR),
+        }
+    ),
+    confusion=_list(_list(COUNT)),
+    predicted=TEXT,
+    pixels=COUNT,
+    dataset=TEXT,
+    simulated=BOOLEAN,
+    modalities=_list(TEXT),
+    wavelengths=_or_null(_each(_list(NUMBER))),
+    inputs=_each(BANDS),
+    split=_object(
+        name=TEXT,
+        part=TEXT,
+        sha256=TEXT,
+        test_sha256=TEXT,
+        leaked_pixels=COUNT,
+        window=COUNT,
+        pixels=_each(COUNT),
+        val=_or_null(_object()),
+    ),
+    selection=TEXT,
+    weights=_or_null(_object(file=TEXT, sha256=TEXT, epoch=_or_null(COUNT))),
+    seed=COUNT,
+    model=_object(
+        type=TEXT,
+        parameters=_or_null(NUMBER),
+        trained_parameters=_or_null(NUMBER),
+        flops_per_pixel=_or_null(NUMBER),
+        transductive=BOOLEAN,
+    ),
+    timing_s=_each(NUMBER),
+    pixels_per_second=NUMBER,
+    memory_mib=_each(NUMBER),
+    threads=COUNT,
+    extended=_list(_object()),
+    config_sha256=TEXT,
+    versions=_each(TEXT),
+    machine=TEXT,
+    commit=_or_null(TEXT),
+    command=TEXT,
+    run=_object(group=TEXT, dataset=TEXT, model=TEXT, config=TEXT, options=_list(TEXT), tuned=_list(TEXT)),
+)
+RECORD: Schema = {**RUN, "properties": {**RUN["properties"], "runs": _each(RUN)}}
+"""A run's record, or a card's, which has one of each seed under ``runs`` (JSON Schema, draft 2020-12).
+
+It says of what type the entries are that commands read. An entry may be absent, where a command can do
+without it, and there may be others. ``workshop/cards/metrics.schema.json`` states what a card must have.
+"""
 
 
 def build_record(
@@ -204,8 +302,8 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
     Args:
         record: the content of a ``metrics.json``.
         name: the message's first words.
-        labels: of the scored pixels, see ``scored_pixels``. With them the whole confusion matrix is counted
-            anew, else only its columns.
+        labels: of the scored pixels, see ``significance.fixed_part``. With them the whole confusion matrix is
+            counted anew, else only its columns.
 
     Raises:
         InputError: if they do not.
@@ -254,3 +352,40 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
             f"{name}: {counted[row, column]} pixels of '{names[row]}' are predicted as '{names[column]}', "
             f"but the confusion matrix has {confusion[row, column]}"
         )
+
+
+def known_bands(data: SceneData, modalities: Sequence[str]) -> dict[str, KnownBands]:
+    """Describe each modality's bands, with mean and deviation over the training pixels that have them.
+
+    How many of these pixels lack the modality is counted. Those that an encoder reads, whose features the
+    model reads, are described, too.
+
+    Args:
+        data: the scenes and the split of the training.
+        modalities: that the model reads.
+    """
+    known = {}
+    encoded = {m: data.encoded[m] for m in modalities if m in data.encoded}
+    read = [*modalities, *(source for of in encoded.values() for source in of.read_from)]
+    for modality in dict.fromkeys(read):
+        described = KnownBands.of(data.scenes[0].rasters[modality], data.requests.get(modality))
+        pixels = np.concatenate(
+            [scene.rasters[modality].pixels(mask) for scene, mask in data.split.parts(data.scenes, "train")]
+        )
+        present = ~np.isnan(pixels)
+        lacking = int((~present.any(axis=1)).sum()), len(pixels)
+        described = replace(described, lacking=lacking)
+        if present.any(axis=0).all():
+            mean = np.mean(pixels, 0, np.float64, where=present)
+            std = np.std(pixels, 0, np.float64, where=present)
+            described = replace(described, mean=_rounded(mean), std=_rounded(std))
+        if modality in encoded:
+            of = encoded[modality]
+            described = replace(described, fingerprint=of.fingerprint, read_from=of.read_from)
+        known[modality] = described
+    return known
+
+
+def _rounded(values: ArrayLike) -> tuple[float, ...]:
+    """Return values with the digits that a comparison by eye needs."""
+    return tuple(float(f"{value:.6g}") for value in np.asarray(values))

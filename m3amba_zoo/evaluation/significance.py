@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.evaluation.scores import SCORES
+from m3amba_zoo.splits.scene_data import SceneData
+from m3amba_zoo.splits.stratify import grid, require_whole
 
 DRAWS = 4000
 LEVEL = 0.05
@@ -38,8 +40,9 @@ class FixedPart:
 
     Attributes:
         sha256: the hash of its masks.
-        labels: the classes of its pixels, 1..K, ``(n,)``, scene by scene in row-major order.
-        blocks: the number of each pixel's block, ``(n,)``.
+        labels: the classes of its pixels, 1..K, ``(n,)`` uint8, scene by scene, each in row-major order, as a
+            record's ``predicted`` lists them.
+        blocks: the number of each pixel's block, 0..G-1, ``(n,)`` int32; every number occurs.
     """
 
     sha256: str
@@ -125,3 +128,34 @@ def rank_groups(models: Mapping[str, Drawn]) -> dict[str, int]:
         left = [model for model in left if model not in groups]
         group += 1
     return groups
+
+
+def fixed_part(data: SceneData, side: int | None = None) -> FixedPart:
+    """List the pixels of the test part, for a bootstrap over spatial blocks.
+
+    Neighbouring pixels are not independent. A bootstrap that draws whole blocks keeps them together
+    (Künsch, Annals of Statistics 17:1217, 1989). Blocks are squares from a scene's upper left corner; none
+    crosses scenes, and a scene no larger than a block is one.
+
+    Args:
+        data: the scenes and their split; their rasters are not read.
+        side: rows and columns of a block in pixels; None takes the split's groups of scenes as blocks, or
+            each scene where the split has no groups.
+
+    Raises:
+        InputError: if ``side`` is not a whole number of 1 or more.
+    """
+    if side is not None:
+        require_whole("side", side, 1)
+    groups = data.split.groups
+    labels, blocks, start = [], [], 0
+    for scene, mask in data.split.parts(data.scenes, "test"):
+        if side is None and groups is not None:
+            numbers = np.full(scene.shape, groups.numbers[scene.name])
+        else:
+            numbers = grid(scene.shape, side or max(scene.shape)) + start
+        labels.append(scene.labels[mask].astype(np.uint8))
+        blocks.append(numbers[mask])
+        start = int(numbers.max()) + 1
+    numbered = np.unique(np.concatenate(blocks), return_inverse=True)[1].astype(np.int32)
+    return FixedPart(data.split.test_sha256, np.concatenate(labels), numbered)

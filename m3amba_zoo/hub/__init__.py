@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from m3amba_zoo.hub.reference_checkpoint import convert_reference
-    from m3amba_zoo.hub.resolve import find_card, find_model, get_model, list_models
+    from m3amba_zoo.hub.resolve import find_card, get_model, list_models, locate
     from m3amba_zoo.hub.trained_model import TrainedModel
 
-__all__ = ["TrainedModel", "convert_reference", "find_card", "find_model", "get_model", "list_models"]
+__all__ = ["TrainedModel", "convert_reference", "find_card", "get_model", "list_models", "locate"]
 
 # where each public name is defined
 _DEFINED_IN = {
     "TrainedModel": "trained_model",
     "convert_reference": "reference_checkpoint",
     "find_card": "resolve",
-    "find_model": "resolve",
     "get_model": "resolve",
     "list_models": "resolve",
+    "locate": "resolve",
 }
 
 

@@ -134,11 +134,6 @@ def _locate_card(name: str | Path, pretrained: bool = True, mirrors: Sequence[st
     return FoundModel(_locate(model, [*needed, model.weights] if pretrained else needed, mirrors), model)
 
 
-def find_model(given: str | Path) -> Path:
-    """Return the folder of a model; as ``locate``."""
-    return locate(given).folder
-
-
 def locate(given: str | Path | FoundModel, pretrained: bool = True) -> FoundModel:
     """Find a model that is given by its name, or as a work dir or a card's folder.
 
@@ -198,8 +193,7 @@ def check_own_card(folder: Path, pretrained: bool = True) -> None:
     """
     from m3amba_zoo.evaluation.record import METRICS_FILE
     from m3amba_zoo.hub.trained_model import GOLDEN, README, visible_files
-    from m3amba_zoo.models.chosen_weights import CHOICE
-    from m3amba_zoo.models.weights import LAST_CHECKPOINT
+    from m3amba_zoo.models.weights import CHOICE, LAST_CHECKPOINT
 
     if len(lacks(folder, (README, METRICS_FILE))) == 2:
         raise InputError(f"{folder}: has neither {README} nor {METRICS_FILE}, expected the card of a model")

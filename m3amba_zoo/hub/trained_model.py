@@ -16,10 +16,9 @@ from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.hub.index import PublishedModel
 from m3amba_zoo.models.baselines.kept import FILE as KEPT
 from m3amba_zoo.models.baselines.kept import TILE, read_kept
-from m3amba_zoo.models.chosen_weights import trained_weights
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
 from m3amba_zoo.models.pretreatment import Standardize
-from m3amba_zoo.models.weights import load_weights
+from m3amba_zoo.models.weights import load_weights, trained_weights
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.registry import CLASSIFIERS, MODELS

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from m3amba_zoo.datasets.windows import Window, WindowGrid
-from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.evaluation.scene_metric import SceneLogits
 from m3amba_zoo.memory import is_out_of_memory
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters import Raster

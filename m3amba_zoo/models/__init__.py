@@ -1,7 +1,7 @@
 """Networks, classical classifiers and the pretreatment of bands; importing registers them."""
 
 from m3amba_zoo.models import baselines as baselines
-from m3amba_zoo.models.adapters import Adapter, ClipAdapter, LinearAdapter, TokenAdapter
+from m3amba_zoo.models.adapters import Adapter, ClipAdapter, FeaturePrior, LinearAdapter, TokenAdapter
 from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
 from m3amba_zoo.models.encoders import (
     ClipImageEncoder,
@@ -21,7 +21,6 @@ from m3amba_zoo.models.m3amba import CrossMamba, M3amba, StreamHead, m3amba
 from m3amba_zoo.models.patch_classifier import PairClassifier, PatchClassifier
 from m3amba_zoo.models.posterior import DiscriminantExpert, Posterior
 from m3amba_zoo.models.preprocessor import RasterPreprocessor
-from m3amba_zoo.models.prior import FeaturePrior
 from m3amba_zoo.models.text_head import TextHead
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 

@@ -1,7 +1,7 @@
 """A network declares which of its layers read bands, give one value per band, or end in classes.
 
-With this its weights can start a network for another sensor or other classes (``m3amba_zoo.transfer``). A
-model marks its layers where it builds them::
+With this its weights can start a network for another sensor or other classes (``m3amba_zoo.transfer``). It
+also marks the parameters that weight decay leaves alone. A model marks its layers where it builds them::
 
     self.embed = reads_bands(nn.Conv2d(bands, 64, 1), "hsi")
     self.head = writes_classes(nn.Sequential(nn.LayerNorm(64), nn.Linear(64, num_classes)))
@@ -19,8 +19,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 LAYERS = (nn.Linear, _ConvNd)
 NORMS = (_NormBase, nn.LayerNorm)
 OWN = ""  # stands for the modality whose name the part of the network has
-MARK = "declared_axes"
-
+MARK, NO_DECAY = "declared_axes", "no_weight_decay"
 Part = TypeVar("Part", bound=nn.Module)
 
 
@@ -87,3 +86,18 @@ def _mark_outputs(part: nn.Module, modalities: tuple[str, ...]) -> None:
 def _mark(layer: Any, leaf: str, axis: Axis) -> None:
     marks = getattr(layer, MARK, {})
     setattr(layer, MARK, {**marks, leaf: (*marks.get(leaf, ()), axis)})
+
+
+def undecayed(parameter: nn.Parameter) -> nn.Parameter:
+    """Mark a parameter of two or more dimensions that weight decay is to leave alone, and return it.
+
+    Such are the scan's A_log and D (the mark has this name in Mamba's code, too), its biases of several
+    directions, class tokens and position embeddings.
+    """
+    setattr(parameter, NO_DECAY, True)
+    return parameter
+
+
+def decays(parameter: nn.Parameter) -> bool:
+    """Return whether weight decay acts: not on norms and biases, of one dimension, nor on marked ones."""
+    return parameter.ndim > 1 and not getattr(parameter, NO_DECAY, False)

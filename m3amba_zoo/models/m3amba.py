@@ -27,10 +27,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.adapters import Adapter, ClipAdapter
+from m3amba_zoo.models.adapters import Adapter, ClipAdapter, FeaturePrior, prior_modality
 from m3amba_zoo.models.axes import writes_classes
 from m3amba_zoo.models.map_linear import MapLinear
-from m3amba_zoo.models.prior import FeaturePrior, prior_modality
 from m3amba_zoo.models.ss2d import SS2D, CrossSS2D
 from m3amba_zoo.models.window_classifier import FUSED, WindowClassifier
 from m3amba_zoo.registry import ADAPTERS, BACKBONES, HEADS, MODELS, NECKS

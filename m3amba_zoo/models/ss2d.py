@@ -31,8 +31,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m3amba_zoo.models.axes import undecayed
 from m3amba_zoo.models.map_linear import MapLinear, map_linear
-from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.ops import selective_scan_2d
 
 DIRECTIONS = 4

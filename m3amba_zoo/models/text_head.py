@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.axes import writes_classes
+from m3amba_zoo.models.encoders.clip import PROMPT, text_features
 from m3amba_zoo.models.encoders.clip_loading import OPENAI
-from m3amba_zoo.models.encoders.clip_text import PROMPT, text_features
 from m3amba_zoo.models.map_linear import MapLinear
 from m3amba_zoo.registry import HEADS
 

@@ -1,7 +1,12 @@
-"""Reads weights from files without running code from them, and finds parameters by patterns of names."""
+"""Reads weights from files without running code from them, and says which weights a work dir stands for.
+
+A training writes its answer to ``weights.json`` in its work dir, each time it writes a checkpoint that it
+would choose. The final test, the Predictor, publishing and metrics.json follow it.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import pickle
@@ -10,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load, load_file
@@ -18,7 +23,8 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.models.torchscript import is_torchscript
-from m3amba_zoo.reading import library_errors, read_text
+from m3amba_zoo.reading import library_errors, read_json, read_text
+from m3amba_zoo.system import sha256_of, whole_file
 
 WRAPPED = "module."  # what a wrapper for several processes puts before the names of parameters
 PARTS: dict[str, Any] = {
@@ -51,6 +57,9 @@ PARTS: dict[str, Any] = {
 WORDS = {int: "a whole number", (int, type(None)): "a whole number", str: "a text", list: "a list"}
 LARGEST_SEED = 2**32 - 1  # NumPy's
 LAST_CHECKPOINT = "last_checkpoint"  # MMEngine's file that names the newest checkpoint of a work dir
+CHOICE = "weights.json"
+# the rules
+LAST, BEST = "last epoch, number of epochs fixed beforehand", "best {} on validation pixels"
 
 
 def read_checkpoint(
@@ -109,7 +118,7 @@ def require_plain(state: Any, path: str | Path) -> None:
             raise InputError(f"{path}: a tensor is called {name!r}, expected a text")
         plain = value.layout is torch.strided and not value.is_quantized and not value.is_complex()
         if not plain or value.nbytes > value.untyped_storage().nbytes():
-            kind = f"{value.dtype} {_shape(value)}".removeprefix("torch.")
+            kind = f"{value.dtype} {_shape(value.shape)}".removeprefix("torch.")
             raise InputError(f"{path}: '{name}' is no plain tensor of real numbers ({kind})")
 
 
@@ -152,6 +161,24 @@ def load_weights(model: nn.Module, path: str | Path, content: bytes | None = Non
     model.load_state_dict(state, strict=False)
 
 
+class Misfit(NamedTuple):
+    """A tensor in which two state dicts differ, with its shape in each; None where it is not there."""
+
+    name: str
+    expected: tuple[int, ...] | None
+    given: tuple[int, ...] | None
+
+
+def find_misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Misfit | None:
+    """Return the first thing in which the names and shapes of two state dicts differ; None if they agree."""
+    for name in {**expected, **given}:
+        wanted, found = (tuple(state[name].shape) if name in state else None for state in (expected, given))
+        counts_steps = found is None and name.endswith("num_batches_tracked")
+        if wanted != found and not counts_steps:
+            return Misfit(name, wanted, found)
+    return None
+
+
 def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: str | Path) -> None:
     """Check that a checkpoint's weights fit a model whose state dict is ``expected``.
 
@@ -159,28 +186,23 @@ def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path:
         InputError: if a parameter is missing, left over or has another shape; the message names the first one
             and both shapes.
     """
-    advice = "use the config that the checkpoint was trained with, and its --data if it is a recipe"
-    for name, value in expected.items():
-        if name not in state:
-            if name.endswith("num_batches_tracked"):
-                continue
-            raise InputError(
-                f"{path} does not fit the config: the model's '{name}' {_shape(value)} is not in it; {advice}"
-            )
-        if state[name].shape != value.shape:
-            raise InputError(
-                f"{path} does not fit the config: '{name}' is {_shape(state[name])} in the checkpoint and "
-                f"{_shape(value)} in the model; {advice}"
-            )
-    for name in state:
-        if name not in expected:
-            raise InputError(
-                f"{path} does not fit the config: the model has no '{name}' {_shape(state[name])}; {advice}"
-            )
+    if (found := find_misfit(expected, state)) is None:
+        return
+    name, wanted, given = found
+    if given is None:
+        fault = f"the model's '{name}' {_shape(wanted)} is not in it"
+    elif wanted is None:
+        fault = f"the model has no '{name}' {_shape(given)}"
+    else:
+        fault = f"'{name}' is {_shape(given)} in the checkpoint and {_shape(wanted)} in the model"
+    raise InputError(
+        f"{path} does not fit the config: {fault}; use the config that the checkpoint was trained with, and "
+        "its --data if it is a recipe"
+    )
 
 
-def _shape(value: Tensor) -> str:
-    return f"({', '.join(map(str, value.shape))})"
+def _shape(shape: Iterable[int] | None) -> str:
+    return f"({', '.join(map(str, shape or ()))})"
 
 
 def _read_safetensors(path: Path, map_location: Any, content: bytes | None) -> dict[str, Tensor]:
@@ -245,3 +267,110 @@ def _hint(pattern: str, names: Sequence[str]) -> str:
     )
     tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
     return close_names(pattern, [*parts, *names]) or f"the model's parts are {tops}"
+
+
+class ChosenWeights(NamedTuple):
+    """The weights that a training chose.
+
+    Attributes:
+        path: of the checkpoint.
+        sha256: of the file.
+        rule: by which it was chosen, in words.
+    """
+
+    path: Path
+    sha256: str
+    rule: str
+
+
+def write_choice(work_dir: str | Path, path: Path, rule: str) -> None:
+    """Write which weights a work dir stands for.
+
+    Args:
+        work_dir: the training's.
+        path: of the checkpoint; in another folder if a resumed run has not bettered it.
+        rule: see ``ChosenWeights``.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    work_dir, path = Path(work_dir), Path(os.path.abspath(path))
+    file = path.name if path.parent == Path(os.path.abspath(work_dir)) else str(path)
+    content = {"file": file, "sha256": sha256_of(path), "rule": rule}
+    with whole_file(work_dir / CHOICE) as aside:
+        aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_choice(work_dir: str | Path) -> ChosenWeights | None:
+    """Return the weights that a work dir stands for; None if no training has written it.
+
+    Raises:
+        InputError: if ``weights.json`` is damaged, or the checkpoint is gone or has changed since.
+    """
+    chosen, answer = _stated_choice(Path(work_dir) / CHOICE), Path(work_dir) / CHOICE
+    if chosen is None:
+        return None
+    if not os.path.isfile(chosen.path):
+        raise InputError(f"{answer}: names {chosen.path}, which is not there")
+    if (found := sha256_of(chosen.path)) != chosen.sha256:
+        raise InputError(
+            f"{answer}: names {chosen.path.name} with sha256 {chosen.sha256[:8]}, but the file has "
+            f"{found[:8]}; run the training again with --resume, or give the weights file"
+        )
+    return chosen
+
+
+def _stated_choice(answer: Path) -> ChosenWeights | None:
+    if not answer.is_file():
+        return None
+    said = read_json(answer)
+    known: list[Any] = [
+        said.get(key) if isinstance(said, dict) else None for key in ("file", "sha256", "rule")
+    ]
+    if not all(isinstance(value, str) and value for value in known):
+        raise InputError(f"{answer}: damaged, expected file, sha256 and rule of a training")
+    file, sha256, rule = known
+    return ChosenWeights(answer.parent / file, sha256, rule)  # an absolute path stays as it is
+
+
+def forget_choice(work_dir: str | Path) -> None:
+    """Remove the answer of an earlier training."""
+    (Path(work_dir) / CHOICE).unlink(missing_ok=True)
+
+
+def trained_weights(work_dir: Path) -> Path | None:
+    """Return the checkpoint that a work dir stands for; None if it is no work dir.
+
+    Without ``weights.json`` it is the checkpoint that MMEngine calls the last.
+
+    Raises:
+        InputError: as in ``read_choice``; or if the file is absent and there are ``best_*.pth``, too.
+    """
+    if chosen := read_choice(work_dir):
+        return chosen.path
+    pointer = work_dir / LAST_CHECKPOINT
+    if not pointer.is_file():
+        return None
+    if best := sorted(path.name for path in work_dir.glob("best_*.pth")):
+        raise InputError(
+            f"{work_dir}: has no {CHOICE}, which says whether its training chose {', '.join(best)} or the "
+            "last checkpoint; run the training again with --resume, or give the weights file"
+        )
+    return named_checkpoint(pointer)
+
+
+def tested_weights(path: Path, work_dir: str | Path) -> ChosenWeights:
+    """Describe weights that are tested: as their training chose them, or else as given by name.
+
+    Args:
+        path: of the weights.
+        work_dir: of the test; the folder of the weights may say how they were chosen, too.
+
+    Raises:
+        InputError: if ``weights.json`` is damaged.
+    """
+    sha256 = sha256_of(path)
+    for folder in (Path(work_dir), path.parent):
+        if (chosen := _stated_choice(folder / CHOICE)) and chosen.sha256 == sha256:
+            return chosen._replace(path=path)
+    return ChosenWeights(path, sha256, f"none, {path.name} was given by name")

@@ -3,6 +3,6 @@
 A page holds all that it shows: Plotly's script, pictures, numbers. It asks no server and needs none.
 """
 
-from m3amba_zoo.reporting.run_report import REPORT_FILE, forget_report, is_wanted, write_report
+from m3amba_zoo.reporting.run_report import REPORT_FILE, is_wanted, write_report, write_results
 
-__all__ = ["REPORT_FILE", "forget_report", "is_wanted", "write_report"]
+__all__ = ["REPORT_FILE", "is_wanted", "write_report", "write_results"]

@@ -15,18 +15,17 @@ from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.evaluation.scores import unpack_predicted
 from m3amba_zoo.reading import library_errors
 from m3amba_zoo.reporting.colors import OKABE_ITO
-from m3amba_zoo.reporting.curves import read_curves
 from m3amba_zoo.reporting.figures import (
     class_figure,
     compared_classes,
     confusion_difference,
     confusion_figure,
     curve_figures,
+    read_curves,
 )
 from m3amba_zoo.reporting.layers import MOST_BYTES, class_layer, code_layer
 from m3amba_zoo.reporting.page import write_page
-from m3amba_zoo.reporting.provenance import SCORES, provenance
-from m3amba_zoo.reporting.run_report import class_table
+from m3amba_zoo.reporting.run_report import SCORES, class_table, provenance
 from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.visualization.pictures import LONGEST_SIDE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,20 +15,32 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.config.options import REPORT
 from m3amba_zoo.errors import InputError, one_line
-from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
+from m3amba_zoo.evaluation.scene_metric import SceneLogits
+from m3amba_zoo.maps.lacking import Lacking, added
+from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.reporting.colors import hexadecimal, safe_colors
-from m3amba_zoo.reporting.curves import read_curves
-from m3amba_zoo.reporting.figures import class_figure, confusion_figure, curve_figures
+from m3amba_zoo.reporting.figures import class_figure, confusion_figure, curve_figures, read_curves
 from m3amba_zoo.reporting.layers import Drawn, draw_scenes
 from m3amba_zoo.reporting.page import write_page
-from m3amba_zoo.reporting.provenance import figures_of, provenance
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits.leakage import audit
 from m3amba_zoo.splits.scene_data import SceneData
+from m3amba_zoo.visualization.maps import write_maps
 
 REPORT_FILE = "report.html"
 MOST_AUDITED = 500_000
 """Test pixels; with more of them the leak meter would take longer than all the rest of the page."""
+Rows = list[tuple[str, str]]
+SCORES = {
+    "oa": "OA",
+    "aa": "AA",
+    "kappa": "kappa",
+    "mean_f1": "mean F1",
+    "mean_iou": "mean IoU",
+    "ece": "ECE",
+}
+logger = logging.getLogger(__name__)
 
 
 def is_wanted(config: Config) -> bool:
@@ -42,9 +55,29 @@ def is_wanted(config: Config) -> bool:
     return wish
 
 
-def forget_report(work_dir: Path) -> None:
-    """Remove the report of earlier results, which new ones are about to replace."""
+def write_results(
+    work_dir: Path,
+    record: Mapping[str, Any],
+    data: SceneData,
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    logits: Sequence[SceneLogits] | None,
+    warn: Callable[[str], None],
+    with_report: bool,
+) -> Path | None:
+    """Write ``map.png``, ``maps/<scene>.tif``, ``metrics.json`` and, if it is wanted, ``report.html``.
+
+    The arguments are those of ``write_report``, whose result is returned; None without a report. Earlier
+    results are replaced. Pixels of the maps that lack a modality are warned of.
+
+    Raises:
+        InputError: if a file but the report cannot be written.
+    """
+    tags = map_tags(data.scenes, class_maps, record["modalities"], record["inputs"])
+    name = record["model"]["name"]
+    write_maps(work_dir, data.scenes, class_maps, data.split, data.simulated, tags, name)
     (work_dir / REPORT_FILE).unlink(missing_ok=True)
+    write_json(work_dir / METRICS_FILE, record)  # with it the results are complete
+    return write_report(work_dir, record, data, class_maps, logits, warn) if with_report else None
 
 
 def write_report(
@@ -169,3 +202,84 @@ def _leak(data: SceneData, record: Mapping[str, Any]) -> list[tuple[str, str]]:
     if found.apart_pixels:
         rows.append(("test pixels in a CRS where nothing trains", f"{found.apart_pixels:,}"))
     return rows
+
+
+def figures_of(record: Mapping[str, Any]) -> Rows:
+    """Return the scores of the whole part: fractions as percent, kappa and ECE as they are."""
+    found = []
+    for score, title in SCORES.items():
+        value = record.get(score)
+        if value is not None:
+            found.append((title, f"{value:.4f}" if score in ("kappa", "ece") else f"{value:.2%}"))
+    return found
+
+
+def provenance(record: Mapping[str, Any]) -> Rows:
+    """Return data, split, weights, settings, cost and software; what the record does not say is left out."""
+    split, model = record.get("split") or {}, record.get("model") or {}
+    weights, pixels = record.get("weights") or {}, split.get("pixels") or {}
+    parameters = model.get("parameters")
+    rows = {
+        "data": record.get("dataset"),
+        "modalities": ", ".join(record.get("modalities") or []),
+        "split": split.get("name"),
+        "split's sha256": split.get("sha256"),
+        "test part's sha256": split.get("test_sha256"),
+        "pixels": ", ".join(f"{part} {count:,}" for part, count in pixels.items()),
+        "model": model.get("type"),
+        "parameters": None if parameters is None else f"{parameters:,.0f}",
+        "started from": model.get("init_from") and str(model["init_from"]),
+        "transductive": "yes: reads bands of test pixels in training" if model.get("transductive") else None,
+        "chosen by": record.get("selection"),
+        "weights": weights.get("file"),
+        "weights' sha256": weights.get("sha256"),
+        "epochs": model.get("epochs"),
+        "seed": record.get("seed"),
+        "config's sha256": record.get("config_sha256"),
+        "commit": record.get("commit"),
+        "command": record.get("command"),
+        "time": ", ".join(
+            f"{stage} {seconds:,.1f} s" for stage, seconds in (record.get("timing_s") or {}).items()
+        ),
+        "speed": (speed := record.get("pixels_per_second")) and f"{speed:,.0f} pixels per second",
+        "memory": ", ".join(
+            f"{where} {size:,.0f} MiB" for where, size in (record.get("memory_mib") or {}).items()
+        ),
+        "machine": record.get("machine"),
+        "versions": ", ".join(f"{name} {number}" for name, number in (record.get("versions") or {}).items()),
+    }
+    return [(name, str(value)) for name, value in rows.items() if value not in (None, "")]
+
+
+def map_tags(
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    modalities: Sequence[str],
+    inputs: Mapping[str, Any],
+) -> dict[str, dict[str, str]]:
+    """Warn of mapped pixels that lack a modality, and return the tags of each scene's map that count them.
+
+    Args:
+        scenes: with their rasters.
+        class_maps: ``(H, W)`` uint8 by scene name, 0 where nothing is mapped.
+        modalities: that the model reads.
+        inputs: the entry ``inputs`` of the run's record.
+    """
+    found = {
+        scene.name: _lacking(scene, class_maps[scene.name] > 0, modalities)
+        for scene in scenes
+        if scene.name in class_maps
+    }
+    known = {modality: KnownBands.from_json(entry) for modality, entry in inputs.items()}
+    for sentence in added(found.values()).sentences(known):
+        logger.warning("%s", sentence)
+    return {name: lacking.tags() for name, lacking in found.items()}
+
+
+def _lacking(scene: Scene, mapped: NDArray[np.bool_], modalities: Sequence[str]) -> Lacking:
+    without = {}
+    for modality in (modality for modality in modalities if modality in scene.rasters):
+        raster = scene.rasters[modality]
+        absent = raster.missing().all(axis=0) & mapped if raster.may_lack_values else np.array(False)
+        without[modality] = int(absent.sum())
+    return Lacking(int(mapped.sum()), without)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.maps.geotiff import write_class_map
 from m3amba_zoo.rasters import Raster
-from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.system import whole_file
 from m3amba_zoo.visualization.pictures import Picture, make_pictures
@@ -138,19 +138,27 @@ def map_figure(
 
 
 def _label_panels(picture: Picture, trained: bool) -> list[Panel]:
-    transparent, labels = (0, 0, 0, 0), picture.labels
-    classes = picture.scenes[0].classes
-    colors = np.array([transparent, *((*entry.color, 255) for entry in classes)], np.uint8)
-    judged = np.array([transparent, (*CORRECT, 255), (*WRONG, 255)], np.uint8)
-    errors = np.where(picture.test, np.where(picture.class_map == labels, 1, 2), 0)
+    labels, classes = picture.labels, picture.scenes[0].classes
     panels = [
-        Panel("test labels", colors[np.where(picture.test, labels, 0)]),
-        Panel("predicted", colors[picture.class_map]),
-        Panel("errors", judged[errors]),
+        Panel("test labels", class_image(np.where(picture.test, labels, 0), classes)),
+        Panel("predicted", class_image(picture.class_map, classes)),
+        Panel("errors", error_image(picture.class_map, picture)),
     ]
     if trained:
-        panels.insert(0, Panel("train labels", colors[np.where(picture.train, labels, 0)]))
+        panels.insert(0, Panel("train labels", class_image(np.where(picture.train, labels, 0), classes)))
     return panels
+
+
+def class_image(class_map: NDArray, classes: Sequence[LandClass]) -> NDArray[np.uint8]:
+    """Colour classes 1..K ``(H, W)`` as their table does, RGBA ``(H, W, 4)``; 0 is transparent."""
+    colors = [(0, 0, 0, 0), *((*entry.color, 255) for entry in classes)]
+    return np.array(colors, np.uint8)[class_map]
+
+
+def error_image(class_map: NDArray, picture: Picture) -> NDArray[np.uint8]:
+    """Colour a picture's scored pixels by whether a class map is right, RGBA; others are transparent."""
+    judged = np.array([(0, 0, 0, 0), (*CORRECT, 255), (*WRONG, 255)], np.uint8)
+    return judged[np.where(picture.test, np.where(class_map == picture.labels, 1, 2), 0)]
 
 
 def _heading(

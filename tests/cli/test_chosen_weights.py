@@ -12,7 +12,7 @@ from toy_commands import check, refusal, train
 from m3amba_zoo.engine.checkpoint import SafeCheckpointHook
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.hub.trained_model import TrainedModel, find_weights
-from m3amba_zoo.models.chosen_weights import trained_weights
+from m3amba_zoo.models.weights import trained_weights
 
 VALIDATION = """
 val_dataloader = dict(

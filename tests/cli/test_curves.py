@@ -12,7 +12,7 @@ from toy_commands import refusal, train
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.engine import EarlyStopHook
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
-from m3amba_zoo.reporting.curves import read_curves
+from m3amba_zoo.reporting.figures import read_curves
 
 SPLIT = 'split=dict(type="official", val=dict(fraction=0.2, guard=0, seed=0))'
 

@@ -7,9 +7,8 @@ from email.message import Message
 
 import pytest
 
-from m3amba_zoo.cli import doctor_checks
-from m3amba_zoo.cli.doctor import WIDTH, main
-from m3amba_zoo.cli.doctor_checks import findings
+from m3amba_zoo.cli import doctor
+from m3amba_zoo.cli.doctor import WIDTH, findings, main
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setenv("M3AMBA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("M3AMBA_OFFLINE", "1")
     monkeypatch.delenv("M3AMBA_WEIGHTS", raising=False)
-    monkeypatch.setattr(doctor_checks, "ENOUGH_MEMORY", 0)  # of the machine that runs the tests
+    monkeypatch.setattr(doctor, "ENOUGH_MEMORY", 0)  # of the machine that runs the tests
     return tmp_path / "data"
 
 
@@ -52,7 +51,7 @@ def test_what_keeps_a_training_from_starting_is_named(data, monkeypatch, capsys)
     monkeypatch.setenv("M3AMBA_DATA", str(data / "absent"))
     monkeypatch.setenv("M3AMBA_WEIGHTS", str(data / "absent"))
     monkeypatch.setenv("M3AMBA_SCAN_BACKEND", "gpu")
-    monkeypatch.setattr(doctor_checks, "ENOUGH_DISK", 2**70)
+    monkeypatch.setattr(doctor, "ENOUGH_DISK", 2**70)
     assert main(["--work-dir", "new/runs"]) == 1
     said = capsys.readouterr().out
     assert "a training cannot start: see scan of a CPU, $M3AMBA_DATA, $M3AMBA_WEIGHTS, work dir" in said
@@ -62,10 +61,10 @@ def test_what_keeps_a_training_from_starting_is_named(data, monkeypatch, capsys)
 
 def test_packages_that_are_absent_too_old_or_damaged(data, monkeypatch):
     needed = ["numpy>=99", "no-such-package>=1.5", "rasterio", "psutil", 'torch>=99; extra == "export"']
-    monkeypatch.setattr(doctor_checks, "requires", lambda name: needed)
-    monkeypatch.setattr(doctor_checks, "version", lambda name: _versions()[name])
-    monkeypatch.setattr(doctor_checks, "import_module", _damaged)
-    monkeypatch.setattr(doctor_checks, "metadata", lambda name: _extras("export", "test"))
+    monkeypatch.setattr(doctor, "requires", lambda name: needed)
+    monkeypatch.setattr(doctor, "version", lambda name: _versions()[name])
+    monkeypatch.setattr(doctor, "import_module", _damaged)
+    monkeypatch.setattr(doctor, "metadata", lambda name: _extras("export", "test"))
     found = {one.name: one for one in findings(data)}
     faults = [name for name, one in found.items() if one.fault]
     assert faults == ["numpy", "no-such-package", "rasterio", "imports"]
@@ -81,7 +80,7 @@ def _versions():
 
     class Versions(dict):
         def __missing__(self, name):
-            raise doctor_checks.PackageNotFoundError(name)
+            raise doctor.PackageNotFoundError(name)
 
     return Versions(known)
 
@@ -99,11 +98,11 @@ def _damaged(name):
 
 def test_a_network_without_an_answer_is_not_waited_for(monkeypatch):
     monkeypatch.delenv("M3AMBA_OFFLINE", raising=False)
-    monkeypatch.setattr(doctor_checks, "PATIENCE", 0.2)
+    monkeypatch.setattr(doctor, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         began = time.monotonic()
-        found = doctor_checks._network()
+        found = doctor._network()
     assert found.facts == {"reached": False}
     assert time.monotonic() - began < 5

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from m3amba_zoo.cli import map_progress
-from m3amba_zoo.cli.map_progress import MapProgress
+from m3amba_zoo.cli import output
+from m3amba_zoo.cli.output import MapProgress
 
 PIXELS = 300_000
 """So many that, at one pixel in a thousand million seconds, the time left is no ``timedelta``."""
@@ -36,7 +36,7 @@ def test_a_log_has_pixels_per_second_and_the_time_left():
 
 def test_a_log_estimates_a_long_map_after_the_first_rows(monkeypatch):
     clock = iter([0, 0, 1, 2, 40])
-    monkeypatch.setattr(map_progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     file = io.StringIO()
     with MapProgress(Console(file=file, width=200)) as progress:
         for done in (0, 3_000, 6_000, 120_000):

@@ -15,7 +15,8 @@ from toy_commands import REPOSITORY, check, refusal, train, weights_of
 from toy_run import ToyDataset, ToyModel
 
 from m3amba_zoo import stopping
-from m3amba_zoo.cli import main, own_command
+from m3amba_zoo.cli import main
+from m3amba_zoo.cli.command_parser import resuming_command
 from m3amba_zoo.inference import predictor
 from m3amba_zoo.locks import work_dir_lock
 
@@ -213,7 +214,7 @@ def test_data_workers_leave_it_to_their_process(config, number):
 )
 def test_the_command_that_goes_on(monkeypatch, given, expected):
     monkeypatch.setattr(sys, "argv", ["m3amba train", *given])
-    assert own_command.resuming_command() == expected
+    assert resuming_command() == expected
 
 
 def test_data_workers_that_start_anew_do_not_start_a_second_training(config):

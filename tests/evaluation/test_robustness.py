@@ -11,8 +11,7 @@ from m3amba_zoo.cli.robustness import main as robustness
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import confusion_matrix, scores
 from m3amba_zoo.evaluation.disturbances import Missing, Noisy, Shifted, WithoutBands, draw_bands
-from m3amba_zoo.evaluation.robustness import RobustnessTest, plan
-from m3amba_zoo.evaluation.robustness_file import summary
+from m3amba_zoo.evaluation.robustness import RobustnessTest, plan, summary
 from m3amba_zoo.hub import TrainedModel
 from m3amba_zoo.inference import Predictor
 from m3amba_zoo.rasters import Raster

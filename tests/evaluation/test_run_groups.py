@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.run_groups import RunGroup, check_one_part, score_lines
+from m3amba_zoo.evaluation.run_groups import RunGroup, check_one_part, score_lines, table_text
 from m3amba_zoo.evaluation.scores import confusion_matrix, pack_predicted, scores
 from m3amba_zoo.evaluation.significance import FixedPart
-from m3amba_zoo.evaluation.table_text import table_text
 
 LABELS = np.tile([1, 1, 2, 2, 2], 200)
 PART = FixedPart("0" * 64, LABELS, np.arange(1000) // 20)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation import SceneLogits, evaluate_scenes, scored_pixels
+from m3amba_zoo.evaluation import SceneLogits, evaluate_scenes, fixed_part
 from m3amba_zoo.evaluation.record import check_scores
 from m3amba_zoo.evaluation.scores import pack_predicted, unpack_predicted
 from m3amba_zoo.scenes.scene import LandClass, Scene
@@ -52,12 +52,12 @@ def test_pixels_are_listed_in_the_record_s_order_with_blocks_that_stay_in_their_
             if data.split.masks[scene.name]["test"][row, column]:
                 labels.append(scene.labels[row, column])
                 blocks.append((scene.name, row // 3, column // 3))
-    found = scored_pixels(data, "test", 3)
+    found = fixed_part(data, 3)
     assert found.labels.tolist() == labels
     numbers = {block: number for number, block in enumerate(sorted(set(blocks)))}
-    assert found.block.tolist() == [numbers[block] for block in blocks]
+    assert found.blocks.tolist() == [numbers[block] for block in blocks]
     assert {name for name, *_ in numbers} == {"plot0", "plot1"}
-    assert len(np.unique(scored_pixels(data, "test", 7).block)) == 2  # one per scene
+    assert len(np.unique(fixed_part(data, 7).blocks)) == 2  # one per scene
 
     predicted = unpack_predicted(record["predicted"], record["pixels"])
     confusion = np.zeros((3, 3), int)
@@ -69,12 +69,12 @@ def test_blocks_are_the_groups_that_the_split_keeps_together(data):
     groups = SceneGroups({"plot0": 4, "plot1": 2, "plot2": 4})
     grouped = replace(data, split=replace(data.split, groups=groups))
     tested = [int(data.split.masks[f"plot{index}"]["test"].sum()) for index in (0, 1)]
-    assert scored_pixels(grouped, "test").block.tolist() == [1] * tested[0] + [0] * tested[1]
-    assert scored_pixels(data, "test").block.tolist() == [0] * tested[0] + [1] * tested[1], "each scene"
+    assert fixed_part(grouped).blocks.tolist() == [1] * tested[0] + [0] * tested[1]
+    assert fixed_part(data).blocks.tolist() == [0] * tested[0] + [1] * tested[1], "each scene"
 
 
 def test_predictions_that_contradict_the_matrix_are_noticed(data, record):
-    labels = scored_pixels(data, "test", 3).labels
+    labels = fixed_part(data, 3).labels
     check_scores(record, "run", labels)
     predicted = unpack_predicted(record["predicted"], record["pixels"]).copy()
 

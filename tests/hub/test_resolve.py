@@ -17,7 +17,7 @@ import m3amba_zoo
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import index, resolve
 from m3amba_zoo.hub.index import index_text
-from m3amba_zoo.hub.resolve import find_model
+from m3amba_zoo.hub.resolve import locate
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.transfer import open_source
 
@@ -147,13 +147,13 @@ def test_a_folder_here_does_not_take_a_published_name(published, tmp_path, monke
     (folder / "config.py").write_text(f"open({str(impostor)!r}, 'w').close()")
     published.write(tmp_path / "checkout")
     monkeypatch.chdir(tmp_path / "here")
-    assert find_model(NAME) == tmp_path / "checkout" / NAME
+    assert locate(NAME).folder == tmp_path / "checkout" / NAME
     for take in (m3amba_zoo.Predictor, open_source):
         with suppress(Exception):  # what is published here builds no model
             take(NAME)
     assert published.marker.exists()
     assert not impostor.exists()
-    assert find_model(f"./{NAME}") == Path(NAME)
+    assert locate(f"./{NAME}").folder == Path(NAME)
 
 
 @pytest.mark.parametrize("name", ["last_checkpoint", "weights.json", "other.safetensors", "other.py"])

@@ -18,7 +18,7 @@ from m3amba_zoo.datasets import SceneWindows, TrainWindows
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation import SceneMetric
 from m3amba_zoo.inference import Predictor
-from m3amba_zoo.models.chosen_weights import write_choice
+from m3amba_zoo.models.weights import write_choice
 from m3amba_zoo.registry import MODELS
 
 DATA = {

@@ -7,9 +7,9 @@ import pytest
 import rasterio
 from tiny_rasters import CRS, ORIGIN
 
-from m3amba_zoo.evaluation.known_bands import known_bands
-from m3amba_zoo.evaluation.map_tags import map_tags
+from m3amba_zoo.evaluation.record import known_bands
 from m3amba_zoo.rasters import Raster
+from m3amba_zoo.reporting.run_report import map_tags
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import Split
 from m3amba_zoo.visualization.maps import write_maps

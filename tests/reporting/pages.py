@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 from m3amba_zoo.evaluation import evaluate_scenes
-from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.evaluation.scene_metric import SceneLogits
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.splits import build_split
 from m3amba_zoo.splits.scene_data import SceneData

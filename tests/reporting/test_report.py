@@ -13,9 +13,8 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.baselines.classical import log_probabilities
 from m3amba_zoo.reporting import REPORT_FILE, run_report, write_report
 from m3amba_zoo.reporting.colors import OKABE_ITO, SHADES, safe_colors
-from m3amba_zoo.reporting.curves import read_curves
-from m3amba_zoo.reporting.layers import LEVELS, MOST_BYTES, draw_scenes, entropy, probabilities
-from m3amba_zoo.reporting.samples import choose
+from m3amba_zoo.reporting.figures import read_curves
+from m3amba_zoo.reporting.layers import LEVELS, MOST_BYTES, choose, draw_scenes, entropy, probabilities
 
 
 def write(folder, run, warnings=None):

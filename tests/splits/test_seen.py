@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from m3amba_zoo.evaluation.scene_metric import evaluate_scenes
-from m3amba_zoo.evaluation.stitching import SceneLogits
+from m3amba_zoo.evaluation.scene_metric import SceneLogits, evaluate_scenes
 from m3amba_zoo.inference.strips import RowClassifier
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.opening import open_raster

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from m3amba_zoo.export import FORMATS, export_model
-from m3amba_zoo.hub import TrainedModel, find_model
+from m3amba_zoo.hub import TrainedModel, locate
 from m3amba_zoo.system import keep_freed_memory
 from workshop.benchmarks.measuring import RUNS, median_seconds
 from workshop.benchmarks.section import Section
@@ -69,7 +69,7 @@ def measure(models: Sequence[str] = MODELS, batches: Sequence[int] = BATCHES, ru
 
 def _versions(model: str, archive: Path, onnx_file: Path) -> dict[str, Run]:
     """Return what turns windows into logits, by version."""
-    trained = TrainedModel.from_folder(find_model(model)).model.eval()
+    trained = TrainedModel.from_folder(locate(model).folder).model.eval()
     program = torch.export.load(archive).module()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

@@ -64,12 +64,3 @@ def peak_mebibytes(function: Callable[[], object], device: str = "cpu") -> float
     before = peak_resident_bytes()
     function()
     return (peak_resident_bytes() - before) / MEBIBYTE
-
-
-MEMORY_INFO = Path("/proc/meminfo")
-
-
-def available_bytes() -> int | None:
-    """Return how much memory can be had without swapping; None where the system does not say."""
-    lines = MEMORY_INFO.read_text().splitlines() if MEMORY_INFO.is_file() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)

@@ -13,8 +13,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from m3amba_zoo.memory import free_memory
 from m3amba_zoo.ops import backends, reference, selective_scan
-from workshop.benchmarks.measuring import available_bytes, median_seconds
+from workshop.benchmarks.measuring import median_seconds
 from workshop.benchmarks.rival_scans import lean_scan, mambapy_missing, mambapy_scan
 from workshop.benchmarks.section import NOT_MEASURED, Row, Section
 
@@ -138,8 +139,8 @@ def _compare(rows: list[Row], updates: int) -> None:
 
 def _too_large(needed: int) -> str | None:
     """Return that a version needs more bytes than are available, or None."""
-    available = available_bytes()
-    if available is None or needed <= available:
+    available, _ = free_memory()
+    if needed <= available:
         return None
     needed_gib, available_gib = needed / 2**30, available / 2**30
     return f"it would need about {needed_gib:.0f} GiB of memory, {available_gib:.0f} GiB are available"

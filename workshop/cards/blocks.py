@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from m3amba_zoo.cli.robustness import ROBUSTNESS_FILE
 from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.evaluation.robustness_file import ROBUSTNESS_FILE, summary, words
+from m3amba_zoo.evaluation.robustness import summary, words
 from m3amba_zoo.evaluation.scores import SCORES
 from workshop.cards.document import code, code_block, escape, table
 from workshop.cards.files import MAP, CardFiles, Trained

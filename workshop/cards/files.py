@@ -15,11 +15,11 @@ from mmengine.config import Config
 from safetensors import safe_open
 
 from m3amba_zoo import reading
+from m3amba_zoo.cli.robustness import ROBUSTNESS_FILE
 from m3amba_zoo.config import config_sha256, read_config, set_seed
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.evaluation.robustness_file import (
-    ROBUSTNESS_FILE,
+from m3amba_zoo.evaluation.robustness import (
     check_finished,
     read_robustness,
 )

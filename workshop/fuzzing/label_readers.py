@@ -21,9 +21,8 @@ from m3amba_zoo.scenes.mmlsv2 import LABELS, PRODUCTS, SIDE, TABLE, MMLSv2
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.vectors import list_attributes
 from m3amba_zoo.splits.split import Split
-from workshop.fuzzing.mutations import in_bytes, in_members, in_text, in_values
+from workshop.fuzzing.mutations import Reader, in_bytes, in_members, in_text, in_values
 from workshop.fuzzing.raster_readers import COLUMNS, CRS, PLACE, ROWS, pixels, write_raster
-from workshop.fuzzing.reader import Reader
 
 CROPS = ("wheat", "maize")
 NUMBERS = {name: number for number, name in enumerate(CROPS, start=1)}

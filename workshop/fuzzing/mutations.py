@@ -1,6 +1,7 @@
 """Changes of a valid file: bytes and words at random, nested values by their structure, members of archives.
 
-A change of the structure passes what stops random bytes: checksums, lengths, quotes and brackets.
+A change of the structure passes what stops random bytes: checksums, lengths, quotes and brackets. A
+``Reader`` is a kind of file, with its mutations.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -191,3 +194,25 @@ def in_members(inner: Mutation = in_bytes) -> Mutation:
         return written.getvalue()
 
     return mutate
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of file.
+
+    Attributes:
+        name: as ``tools/fuzz.py`` takes it.
+        make: writes a valid file, with what has to lie beside it, into an empty folder, and returns its path.
+        read: reads the file as a command does; its result does not count.
+        mutations: of the file's bytes, each as likely as the others.
+    """
+
+    name: str
+    make: Callable[[Path], Path]
+    read: Callable[[Path], object]
+    mutations: Sequence[Mutation] = (in_bytes,)
+
+    def mutated(self, valid: bytes, seed: int, number: int) -> bytes:
+        """Return the input of a number: the same for the same seed, whatever was read before."""
+        random = Random(f"{seed}/{self.name}/{number}")
+        return random.choice(self.mutations)(random, valid)

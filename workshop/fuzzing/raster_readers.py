@@ -18,8 +18,7 @@ from rasterio.transform import from_origin
 
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.rasters.request import RasterRequest
-from workshop.fuzzing.mutations import in_bytes, in_members, in_text
-from workshop.fuzzing.reader import Reader
+from workshop.fuzzing.mutations import Reader, in_bytes, in_members, in_text
 
 BANDS, ROWS, COLUMNS = 3, 12, 10
 CRS, PLACE = "EPSG:32617", from_origin(500_000, 4_000_000, 1, 1)

@@ -23,8 +23,7 @@ from m3amba_zoo.system import CACHE_VARIABLE
 from workshop.cards.document import read_document
 from workshop.cards.files import FRONT_MATTER_SCHEMA, check_schema
 from workshop.fuzzing.label_readers import IN_JSON, _dump_yaml, _scene
-from workshop.fuzzing.mutations import in_bytes, in_members, in_text, in_values
-from workshop.fuzzing.reader import Reader
+from workshop.fuzzing.mutations import Reader, in_bytes, in_members, in_text, in_values
 from workshop.fuzzing.tiny_run import CONFIG, keep_classifier, record
 from workshop.leaderboard.table import Table
 from workshop.leaderboard.tuning import COLUMNS, TuningTable

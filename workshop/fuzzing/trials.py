@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from m3amba_zoo.errors import InputError
-from workshop.fuzzing.reader import Reader
+from workshop.fuzzing.mutations import Reader
 
 READ, REFUSED = "read", "refused"
 SEVERAL_LINES, NAMELESS = "several lines", "no file named"

@@ -19,16 +19,14 @@ from m3amba_zoo.hub.golden import read_golden
 from m3amba_zoo.hub.reference_checkpoint import convert_file
 from m3amba_zoo.models import m3amba
 from m3amba_zoo.models.baselines.kept import read_kept
-from m3amba_zoo.models.chosen_weights import CHOICE, read_choice, write_choice
 from m3amba_zoo.models.encoders.clip_loading import load_clip
 from m3amba_zoo.models.encoders.files import INDEX, load_network, read_tensors
+from m3amba_zoo.models.encoders.galileo import find_weights, network_of
 from m3amba_zoo.models.encoders.galileo_network import GalileoNetwork, GalileoSize
-from m3amba_zoo.models.encoders.galileo_weights import find_weights, network_of
-from m3amba_zoo.models.weights import LAST_CHECKPOINT, load_weights
+from m3amba_zoo.models.weights import CHOICE, LAST_CHECKPOINT, load_weights, read_choice, write_choice
 from workshop.fuzzing.authors_layout import in_authors_layout
 from workshop.fuzzing.label_readers import IN_JSON
-from workshop.fuzzing.mutations import in_bytes, in_members, in_text, in_values
-from workshop.fuzzing.reader import Reader
+from workshop.fuzzing.mutations import Reader, in_bytes, in_members, in_text, in_values
 from workshop.fuzzing.tiny_run import LDA, keep_classifier
 
 TINY_CLIP = {

@@ -9,12 +9,10 @@ from fnmatch import fnmatch
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from mmengine.config import Config
 
 from m3amba_zoo.errors import DataNotFoundError, InputError, close_names
-from m3amba_zoo.evaluation.scored_pixels import scored_pixels
-from m3amba_zoo.evaluation.significance import FixedPart
+from m3amba_zoo.evaluation.significance import FixedPart, fixed_part
 from m3amba_zoo.models.baselines import PixelClassifier
 from m3amba_zoo.registry import CLASSIFIERS
 from m3amba_zoo.splits import SceneData, leaked_pixels, load_scene_data, shown_by
@@ -96,7 +94,7 @@ def fill(plan: Plan, table: Table, runs: Sequence[Run], processes: Processes) ->
     possible, without = prepare(runs)
     rows = table.rows()
     for run in {run.dataset: run for run, _ in possible if run.test_sha256 is not None}.values():
-        table.put_part(run.dataset, fixed_part(run, plan.datasets[run.dataset].get("block")))
+        table.put_part(run.dataset, part_of(run, plan.datasets[run.dataset].get("block")))
     for run, reason in without:
         if (rows.get(run.key) or {}).get("status") != DONE:
             table.put_reason(run, NO_DATA, reason)
@@ -156,12 +154,11 @@ def split_hash(run: Run) -> str:
     return data.split.sha256
 
 
-def fixed_part(run: Run, block: int | None) -> FixedPart:
-    """Return the test part of a run's dataset, in the blocks of ``scored_pixels``."""
+def part_of(run: Run, block: int | None) -> FixedPart:
+    """Return the test part of a run's dataset, in the blocks of ``fixed_part``."""
     dataset = run.read().test_dataloader.dataset
     data = _data(*(json.dumps(dataset[key], sort_keys=True) for key in ("source", "split")))
-    pixels = scored_pixels(data, "test", block)
-    return FixedPart(data.split.test_sha256, pixels.labels.astype(np.uint8), pixels.block.astype(np.int32))
+    return fixed_part(data, block)
 
 
 def _window(config: Config, dataset: Mapping[str, Any]) -> int:

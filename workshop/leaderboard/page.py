@@ -11,10 +11,19 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.evaluation.significance import DRAWS, difference, holm, rank_groups
 from workshop.cards.document import table as markdown_table
-from workshop.leaderboard.additions import bands_added, fusion, leads, points
 from workshop.leaderboard.goal import HEAD, standing
 from workshop.leaderboard.plan import DEFAULT_PLAN, Plan, Run
-from workshop.leaderboard.summary import Entry, entries, mean_difference, seeds_on_same_pixels, signed
+from workshop.leaderboard.summary import (
+    Entry,
+    bands_added,
+    entries,
+    fusion,
+    leads,
+    mean_difference,
+    points,
+    seeds_on_same_pixels,
+    signed,
+)
 from workshop.leaderboard.table import NO_DATA, Table
 
 MAIN, RANDOM = "main", "random"

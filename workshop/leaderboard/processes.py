@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from m3amba_zoo.cli.running import print_line
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.errors import InputError, one_line
-from m3amba_zoo.evaluation.record import read_record
+from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.locks import is_busy
 from workshop.leaderboard.plan import Run
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 COMMAND = (sys.executable, "-m", "m3amba_zoo.cli.main", "train")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 HANDED_ON = (*THREADS, "PYTHONPATH", "M3AMBA_DATA")
-METRICS = "metrics.json"
 BETWEEN_LOOKS = 5.0  # s
 _READING = threading.Lock()  # MMEngine imports a config as a module
 
@@ -267,7 +266,7 @@ def default_jobs() -> int:
 
 
 def _checked(work_dir: Path, run: Run, sha256: str) -> dict[str, Any]:
-    record = read_record(work_dir / METRICS)
+    record = read_record(work_dir / METRICS_FILE)
     check_record(record, run, sha256)
     return record
 
@@ -286,7 +285,7 @@ def _clear(work_dir: Path) -> Path | None:
 
 def _resumable(work_dir: Path, run: Run) -> bool:
     """Return whether a work dir holds an interrupted training of the same config."""
-    if (work_dir / METRICS).exists():  # the training ended, but its record was refused
+    if (work_dir / METRICS_FILE).exists():  # the training ended, but its record was refused
         return False
     try:
         with _READING:

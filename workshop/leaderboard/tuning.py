@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats.contingency import crosstab
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
@@ -207,19 +207,10 @@ def _dependence(columns: Sequence[Sequence[str]]) -> float:
     """Sum up how far each pair of columns is from independent (chi squared of their contingency table)."""
     total = 0.0
     for first, second in itertools.combinations(columns, 2):
-        table = _counts(first, second)
+        table = crosstab(first, second).count
         expected = np.outer(table.sum(1), table.sum(0)) / len(first)
         total += float(((table - expected) ** 2 / expected).sum())
     return total
-
-
-def _counts(first: Sequence[str], second: Sequence[str]) -> NDArray[np.int64]:
-    """Return the contingency table of two columns."""
-    rows, row = np.unique(first, return_inverse=True)
-    others, other = np.unique(second, return_inverse=True)
-    table = np.zeros((len(rows), len(others)), dtype=np.int64)
-    np.add.at(table, (row, other), 1)
-    return table
 
 
 def is_tuned(plan: Plan, dataset: str, model: str) -> bool:

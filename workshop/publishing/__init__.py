@@ -1,7 +1,6 @@
 """Publishing of finished trainings: they are checked, written as a card with weights, and uploaded."""
 
 from workshop.publishing.card_files import redraw_golden
-from workshop.publishing.publishing import Published, publish
-from workshop.publishing.upload import check_may_push, push
+from workshop.publishing.publishing import Published, check_may_push, publish, push
 
 __all__ = ["Published", "check_may_push", "publish", "push", "redraw_golden"]

@@ -21,10 +21,8 @@ from m3amba_zoo.hub.trained_model import GOLDEN, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.system import whole_file
 from workshop.cards.files import MAP, read_card_files
-from workshop.publishing.golden_file import golden_file
-from workshop.publishing.golden_input import draw_input
+from workshop.publishing.golden_file import draw_input, golden_file, tensor_file
 from workshop.publishing.runs import TrainedRun
-from workshop.publishing.tensor_file import tensor_file
 
 FORMAT = 1  # of metrics.json
 GOLDEN_SEED = 0

@@ -15,7 +15,7 @@ from typing import Any
 from mmengine.config import Config
 
 from m3amba_zoo.config import config_sha256, read_config
-from m3amba_zoo.config.comparing import first_difference, seedless_sha256
+from m3amba_zoo.config.options import first_difference, seedless_sha256
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, check_scores, read_record
 from m3amba_zoo.hub.trained_model import find_weights

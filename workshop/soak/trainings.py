@@ -18,8 +18,7 @@ import torch
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.locks import WORK_DIR_LOCK
-from m3amba_zoo.models.chosen_weights import trained_weights
-from m3amba_zoo.models.weights import read_checkpoint
+from m3amba_zoo.models.weights import read_checkpoint, trained_weights
 from workshop.soak.faults import COUNTED
 
 EARLIEST = 0.5  # s: Python itself needs a moment to start, in which no program can answer

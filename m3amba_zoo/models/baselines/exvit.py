@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from m3amba_zoo.models.axes import reads_bands, writes_bands, writes_classes
+from m3amba_zoo.models.axes import reads_bands, undecayed, writes_bands, writes_classes
 from m3amba_zoo.models.baselines.sequences import Attention, EncoderLayer
 from m3amba_zoo.models.patch_classifier import PairClassifier
-from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 

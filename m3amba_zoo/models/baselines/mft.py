@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.axes import reads_bands, writes_classes
+from m3amba_zoo.models.axes import reads_bands, undecayed, writes_classes
 from m3amba_zoo.models.patch_classifier import PairClassifier
-from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from m3amba_zoo.models.ss2d import ScanParameters
 from m3amba_zoo.ops import selective_scan
 
+CAUSAL_KERNEL = 4  # steps of the Mamba block's convolution
+
 
 class Attention(nn.Module):
     """Multi-head attention of tokens to themselves or to others, after a LayerNorm.
@@ -119,14 +121,13 @@ class Mamba(nn.Module):
     Args:
         embed_dim: E.
         d_state: N.
-        kernel: length of the causal convolution.
     """
 
-    def __init__(self, embed_dim: int, d_state: int = 16, kernel: int = 4) -> None:
+    def __init__(self, embed_dim: int, d_state: int = 16) -> None:
         super().__init__()
         inner = 2 * embed_dim
         self.in_proj = nn.Linear(embed_dim, 2 * inner, bias=False)
-        self.conv = nn.Conv1d(inner, inner, kernel, groups=inner)
+        self.conv = nn.Conv1d(inner, inner, CAUSAL_KERNEL, groups=inner)
         self.scan = SequenceScan(inner, d_state, dt_rank=math.ceil(embed_dim / 16))
         self.out_proj = nn.Linear(inner, embed_dim, bias=False)
 

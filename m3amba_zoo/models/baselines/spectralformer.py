@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.models.axes import writes_classes
+from m3amba_zoo.models.axes import undecayed, writes_classes
 from m3amba_zoo.models.baselines.sequences import EncoderLayer
 from m3amba_zoo.models.patch_classifier import PatchClassifier
-from m3amba_zoo.models.weight_decay import undecayed
 from m3amba_zoo.models.window_classifier import FUSED
 from m3amba_zoo.registry import MODELS
 

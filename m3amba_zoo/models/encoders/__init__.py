@@ -1,12 +1,10 @@
 """Frozen pretrained encoders; importing registers them in ``BACKBONES``."""
 
 from m3amba_zoo.models.encoders.backbones import MMPretrainEncoder, TimmEncoder
-from m3amba_zoo.models.encoders.clip import ClipImageEncoder
-from m3amba_zoo.models.encoders.clip_text import text_features, zero_shot
-from m3amba_zoo.models.encoders.encoder import Encoder, NeededBand, Needs
+from m3amba_zoo.models.encoders.clip import ClipImageEncoder, text_features, zero_shot
+from m3amba_zoo.models.encoders.encoder import Encoder, ImageEncoder, NeededBand, Needs
 from m3amba_zoo.models.encoders.files import load_network
 from m3amba_zoo.models.encoders.galileo import GalileoEncoder
-from m3amba_zoo.models.encoders.image import ImageEncoder
 
 __all__ = [
     "ClipImageEncoder",

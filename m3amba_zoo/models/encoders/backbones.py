@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError, close_names
+from m3amba_zoo.models.encoders.encoder import AUTO, ImageEncoder
 from m3amba_zoo.models.encoders.files import (
     FILE_NAMES,
     RANDOM,
@@ -20,7 +21,6 @@ from m3amba_zoo.models.encoders.files import (
     hub_file,
     load_network,
 )
-from m3amba_zoo.models.encoders.image import AUTO, ImageEncoder
 from m3amba_zoo.registry import BACKBONES, MODELS
 
 PRETRAINED = "pretrained"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.torchscript import is_torchscript, read_torchscript
-from m3amba_zoo.models.weights import WRAPPED, read_checkpoint, read_plain, require_plain
+from m3amba_zoo.models.weights import WRAPPED, find_misfit, read_checkpoint, read_plain, require_plain
 from m3amba_zoo.reading import library_errors, read_json
 from m3amba_zoo.system import OFFLINE_VARIABLE, WEIGHTS_VARIABLE, is_offline
 
@@ -81,15 +81,12 @@ def load_network(
 
 def misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     """Return the first thing in which two state dicts differ, "" if they agree."""
-    for key, value in expected.items():
-        if key not in given:
-            if key.endswith("num_batches_tracked"):  # which counts training steps
-                continue
-            return f"'{key}' is missing"
-        if given[key].shape != value.shape:
-            return f"'{key}' is {tuple(given[key].shape)}, expected {tuple(value.shape)}"
-    left = next((key for key in given if key not in expected), None)
-    return f"'{left}' has no place in it" if left else ""
+    if (found := find_misfit(expected, given)) is None:
+        return ""
+    name, wanted, there = found
+    if there is None:
+        return f"'{name}' is missing"
+    return f"'{name}' has no place in it" if wanted is None else f"'{name}' is {there}, expected {wanted}"
 
 
 def hub_file(

@@ -53,7 +53,7 @@ def test_lean_scan_is_the_reference_in_groups():
 
 
 def test_a_version_too_large_for_the_memory_says_so(monkeypatch):
-    monkeypatch.setattr(scan, "available_bytes", lambda: 2**10)
+    monkeypatch.setattr(scan, "free_memory", lambda: (2**10, "the test"))
     section = scan.measure(channels=32, length=24, state=4, groups=2, batches=(1,))
     for row in section.rows:
         assert ("seconds" in row) == (row["version"] == scan.OURS)

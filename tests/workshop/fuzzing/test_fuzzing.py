@@ -9,7 +9,7 @@ import pytest
 
 from m3amba_zoo.errors import InputError
 from workshop.cli import fuzz as command
-from workshop.fuzzing.reader import Reader
+from workshop.fuzzing.mutations import Reader
 from workshop.fuzzing.readers import READERS
 from workshop.fuzzing.trials import CRASH, HANG, MEMORY, NAMELESS, READ, REFUSED, TRACEBACK, Limits, fuzz
 

@@ -27,6 +27,5 @@ def in_process(kitchen, monkeypatch):
         return ""
 
     monkeypatch.setattr(Processes, "_train", run)
-    for place in ("cli.classifier_run", "engine.report_hook"):
-        monkeypatch.setattr(f"m3amba_zoo.{place}.write_maps", lambda *_: [])
-        monkeypatch.setattr(f"m3amba_zoo.{place}.write_report", lambda *_: None)
+    monkeypatch.setattr("m3amba_zoo.reporting.run_report.write_maps", lambda *_: [])
+    monkeypatch.setattr("m3amba_zoo.reporting.run_report.write_report", lambda *_: None)

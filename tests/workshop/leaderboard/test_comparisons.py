@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from m3amba_zoo.errors import InputError
-from workshop.leaderboard.additions import bands_added, fusion
-from workshop.leaderboard.summary import Entry, mean_difference
+from workshop.leaderboard.summary import Entry, bands_added, fusion, mean_difference
 
 
 def entry(model, modalities, oa, split="one"):

@@ -14,8 +14,7 @@ from m3amba_zoo.hub.golden import check_golden
 from m3amba_zoo.models import M3amba, RasterPreprocessor
 from m3amba_zoo.ops import backends
 from workshop.publishing import publish
-from workshop.publishing.golden_file import GREATEST, golden_file
-from workshop.publishing.golden_input import draw_input
+from workshop.publishing.golden_file import GREATEST, draw_input, golden_file
 
 OTHER_MODEL = "this is not the model that was published"
 STANDARD = {"type": "Standardize"}

@@ -11,7 +11,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub.golden import read_golden
 from m3amba_zoo.hub.trained_model import GOLDEN
 from workshop.cli.publish import main
-from workshop.publishing.tensor_file import tensor_file
+from workshop.publishing.golden_file import tensor_file
 
 REPO = "owner/tiny"
 
@@ -81,7 +81,7 @@ def test_the_weights_of_an_earlier_version_go_and_other_files_stay(card, hub):
     ],
 )
 def test_a_refusal_of_the_hub_is_one_sentence_and_changes_nothing(card, hub, refuse, expected, monkeypatch):
-    monkeypatch.setattr("workshop.publishing.upload.check_golden", lambda folder: {})  # takes its time
+    monkeypatch.setattr("workshop.publishing.publishing.check_golden", lambda folder: {})  # takes its time
     hub.files[REPO] = {"README.md": b"old"}
     hub.refuse = {f"/{part}": status for part, status in refuse.items()}
     message = refusal(card, hub.url)
