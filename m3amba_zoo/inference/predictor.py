@@ -32,10 +32,9 @@ from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_ca
 from m3amba_zoo.inference.survey import survey
 from m3amba_zoo.memory import require_memory
 from m3amba_zoo.models import PatchClassifier, WindowClassifier
-from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
-from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
+from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, align_rasters, log_remarks, open_raster
 from m3amba_zoo.rasters.request import RasterRequest, check_align, request_of
 
 ALL = "all"

@@ -49,30 +49,6 @@ class Strip(NamedTuple):
         return shares
 
 
-class RasterRows:
-    """An open raster, as the grid of windows reads it: rows in any order.
-
-    Args:
-        modality: its name, for messages.
-        opened: the raster.
-    """
-
-    def __init__(self, modality: str, opened: OpenRaster) -> None:
-        self.modality, self.opened = modality, opened
-
-    def read(self, rows: NDArray[np.intp]) -> Raster:
-        """Return rows in any order, ``(C, len(rows), W)``; all from the first to the last of them are read.
-
-        Raises:
-            InputError: if the file is damaged.
-        """
-        first, last = int(rows.min()), int(rows.max()) + 1
-        raster = self.opened.read(first, last)
-        if len(rows) != last - first or (np.diff(rows) != 1).any():  # mirrored at the border
-            raster = raster.crop(rows - first, slice(None))
-        return raster
-
-
 class RowClassifier:
     """Classifies rows of pixels with a trained network.
 
@@ -102,8 +78,7 @@ class RowClassifier:
         batch_size: int,
         needed: Mapping[str, OpenRaster] = MappingProxyType({}),
     ) -> None:
-        self.model, self.batch_size, self.needed = model, batch_size, needed
-        self.rasters = {modality: RasterRows(modality, raster) for modality, raster in rasters.items()}
+        self.model, self.rasters, self.batch_size, self.needed = model, rasters, batch_size, needed
         shape = next(iter(rasters.values())).grid.shape
         self.grid = WindowGrid(shape, window, overlap, model.margin)
         on_cpu = all(not parameter.is_cuda for parameter in model.parameters())

@@ -15,10 +15,9 @@ from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.matching import KnownBands
-from m3amba_zoo.rasters.needed_bands import BandNeed, take_needed
+from m3amba_zoo.rasters.needed_bands import NeededBand, check_plausible, check_spread, take_needed
 from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.store import Pixels, Store
-from m3amba_zoo.rasters.units import check_plausible, check_spread
 
 SAMPLED_ROWS = 8
 ROWS_AT_ONCE = 64  # of which the hash is made
@@ -59,7 +58,7 @@ class Encoded(Store):
         self,
         sources: Mapping[str, OpenRaster],
         known: Mapping[str, KnownBands],
-        needed: Sequence[BandNeed],
+        needed: Sequence[NeededBand],
         whose: str,
         encode: Encode,
         features: int,
@@ -147,7 +146,7 @@ class Encoded(Store):
                     values[index] = taken.convert(bands[taken.band])
         return values
 
-    def _check_units(self, needed: Sequence[BandNeed], whose: str) -> None:
+    def _check_units(self, needed: Sequence[NeededBand], whose: str) -> None:
         """Look at evenly spaced rows for values that cannot be in the encoder's units."""
         height = self.shape[0]
         rows = np.unique(np.linspace(0, height - 1, min(SAMPLED_ROWS, height)).astype(int)).tolist()

@@ -16,17 +16,23 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.axes import AXES, BAND, COLUMN, ROW, axis_of, order_of, put_in_order
 from m3amba_zoo.rasters.bands import Bands, to_nm
 from m3amba_zoo.rasters.coordinates import (
+    AXES,
+    BAND,
+    COLUMN,
+    ROW,
+    axis_of,
     crs_of,
     crs_of_names,
     number_of,
+    order_of,
+    put_in_order,
     text_of,
     transform_of,
     transform_of_text,
 )
-from m3amba_zoo.rasters.links import check_array
+from m3amba_zoo.rasters.hdf5_file import check_array
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 from m3amba_zoo.reading import library_errors

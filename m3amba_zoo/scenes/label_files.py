@@ -16,8 +16,8 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import require_memory
 from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.opening import GeoRaster
 from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
-from m3amba_zoo.scenes.georaster import GeoRaster
 from m3amba_zoo.scenes.label_values import labels_of_values, mask_of_values
 from m3amba_zoo.scenes.manifest_entries import LABEL_KEYS, RasterEntry, Section
 from m3amba_zoo.scenes.placing import place

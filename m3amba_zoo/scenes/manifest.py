@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands
-from m3amba_zoo.rasters.opening import log_remarks
+from m3amba_zoo.rasters.opening import align_rasters, log_remarks
 from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file

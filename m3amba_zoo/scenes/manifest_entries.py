@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.coordinates import parse_axes
 from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid, difference, require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.matlab import list_variables
 from m3amba_zoo.rasters.opened import OpenRaster
-from m3amba_zoo.rasters.opening import log_remarks, open_raster
+from m3amba_zoo.rasters.opening import GeoRaster, log_remarks, open_raster
 from m3amba_zoo.rasters.request import ALIGN, ALPHA, GDAL_NAME, RasterRequest, parse_bands, stack
-from m3amba_zoo.scenes.georaster import GeoRaster
 
 FILE_KEYS = ("path", "key", "bands", "nodata", "scale", "offset", "alpha", "align", "axes", "crs")
 MODALITY_KEYS = (*FILE_KEYS, "paths", "unit", "wavelengths")

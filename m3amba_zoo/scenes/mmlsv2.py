@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.grid import require_same_grid
+from m3amba_zoo.rasters.opening import GeoRaster, read_georaster
 from m3amba_zoo.reading import read_table
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import Source
 

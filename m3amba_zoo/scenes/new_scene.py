@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
-from m3amba_zoo.rasters.opening import open_raster
+from m3amba_zoo.rasters.opening import align_rasters, open_raster
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.summary import (
     RasterSummary,

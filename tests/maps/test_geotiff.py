@@ -8,7 +8,7 @@ from tiny_rasters import CRS, ORIGIN
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.maps.geotiff import Layout, write_class_map, write_geotiff
-from m3amba_zoo.scenes.georaster import read_georaster
+from m3amba_zoo.rasters.opening import read_georaster
 from m3amba_zoo.scenes.scene import LandClass
 
 CLASSES = (LandClass("Wald", (0, 95, 30)), LandClass("Gewässer", (30, 110, 225)))

@@ -8,7 +8,7 @@ from tiny_rasters import CRS, ORIGIN, write_raster
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.grid import require_same_grid
-from m3amba_zoo.scenes.georaster import read_georaster, read_grid
+from m3amba_zoo.rasters.opening import read_georaster, read_grid
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from rasterio.warp import transform as warp
 from tiny_rasters import CRS, ORIGIN, pixel_box, write_polygons, write_raster
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.opening import read_grid
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import read_grid
 from m3amba_zoo.scenes.label_summary import describe_labels
 
 SHAPE = (12, 16)
