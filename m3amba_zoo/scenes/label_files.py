@@ -34,29 +34,26 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LabelRaster:
-    """A raster with one value per class.
-
-    Attributes:
-        entry: of the raster file.
-        unlabelled: the values that the manifest lists as without a class, or None if it lists none.
-    """
-
-    entry: RasterEntry
-    unlabelled: tuple[float, ...] | None
-
-    @property
-    def path(self) -> str:
-        """The file."""
-        return self.entry.path
+class LabelRaster(RasterEntry):
+    """A raster with one value per class, or a mask."""
 
     def read(self, grid: Grid | None = None, scene: str = "") -> GeoRaster:
-        """Read the file; see ``RasterEntry.read_one_band``."""
-        return self.entry.read_one_band(grid, scene)
+        """Read the file; on a grid if one is given, see ``RasterEntry``.
+
+        Raises:
+            InputError: if the file is damaged, has several bands, or lies on another grid.
+        """
+        read = super().read(grid, scene)
+        if len(read.raster.data) != 1:
+            raise InputError(
+                f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected, with a "
+                "number for each class (not a picture in colours)"
+            )
+        return read
 
     def labels(self, read: GeoRaster, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
         """Return the labels ``(H, W)``; see ``labels_of_values``."""
-        return labels_of_values(self.entry.where, read.raster, numbers, self.unlabelled or (UNLABELLED,))
+        return labels_of_values(self.where, read.raster, numbers, self.unlabelled or (UNLABELLED,))
 
     def mask(self, read: GeoRaster) -> NDArray[np.bool_]:
         """Mark the pixels ``(H, W)`` that have a value; see ``mask_of_values``."""
@@ -219,14 +216,14 @@ def parse_label_file(where: str, value: Any, folder: Path, kind: str, is_mask: b
     keys = tuple(dict.fromkeys(("path", *raster_keys, *SHAPE_KEYS, "unlabelled")))
     section = Section(where, value, keys, ("path",))
     if "key" in section:
-        return _parse_raster(where, value, folder)
+        return LabelRaster.parse(where, value, folder, LABEL_KEYS)
     path = folder / section.text("path")
     if is_region_file(path):
         section = Section(where, value, REGION_KEYS, ("path",))
         return LabelShapes(where, path, regions=True, unlabelled=tuple(section.scalars("unlabelled")))
     is_vector = any(key in section for key in SHAPE_KEYS) or path.suffix.lower() in SUFFIXES
     if kind != "polygons" and not is_vector:
-        return _parse_raster(where, value, folder)
+        return LabelRaster.parse(where, value, folder, LABEL_KEYS)
     if "align" in section:
         raise InputError(f"{where}: 'align' is for label rasters; shapes are drawn on the rasters' grid")
     path = section.file("path", folder)
@@ -249,8 +246,3 @@ def parse_label_file(where: str, value: Any, folder: Path, kind: str, is_mask: b
         skip_invalid=section.flag("skip_invalid"),
         unlabelled=tuple(section.scalars("unlabelled")),
     )
-
-
-def _parse_raster(where: str, value: Any, folder: Path) -> LabelRaster:
-    entry = RasterEntry.parse(where, value, folder, LABEL_KEYS)
-    return LabelRaster(entry, entry.unlabelled)

@@ -313,7 +313,7 @@ class _SceneEntry:
     def _require_labels_apart(self) -> None:
         """Raise InputError if a modality is the array of the labels: a model would read the answer."""
         arrays = {
-            (os.path.realpath(file.path), file.entry.request.key): file.path
+            (os.path.realpath(file.path), file.request.key): file.path
             for file in self._labels.values()
             if isinstance(file, LabelRaster)
         }

@@ -14,11 +14,10 @@ import scipy.io
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.scenes.host_files import MatArray, Place
 from m3amba_zoo.scenes.muufl import MUUFL, RETURNS, STRUCT_FILE
 from m3amba_zoo.scenes.scene import UNLABELLED, Scene
 from m3amba_zoo.scenes.simulated import simulate_scene
-from m3amba_zoo.scenes.standard_scene import MARKER, StandardScene
+from m3amba_zoo.scenes.standard_scene import MARKER, MatArray, Place, StandardScene
 from m3amba_zoo.system import whole_folder
 
 

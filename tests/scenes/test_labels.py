@@ -15,7 +15,7 @@ from tiny_rasters import CRS, ORIGIN, pixel_box, write_polygons, write_raster
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.opening import read_grid
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.label_summary import describe_labels
+from m3amba_zoo.scenes.label_request import describe_labels
 
 SHAPE = (12, 16)
 WHEAT, MAIZE = pixel_box(1, 2, 3, 4), pixel_box(6, 9, 4, 5)

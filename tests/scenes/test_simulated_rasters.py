@@ -8,7 +8,7 @@ import rasterio
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.opening import read_georaster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.label_summary import describe_labels
+from m3amba_zoo.scenes.label_request import describe_labels
 from m3amba_zoo.scenes.simulated_rasters import write_simulated_rasters
 
 
