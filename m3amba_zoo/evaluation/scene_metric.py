@@ -22,9 +22,8 @@ from m3amba_zoo.evaluation.scores import (
 )
 from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.registry import METRICS
-from m3amba_zoo.scenes.scene import Scene
+from m3amba_zoo.scenes.scene import Scene, seen_pixels
 from m3amba_zoo.splits import Split
-from m3amba_zoo.splits.seen import seen_pixels
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from m3amba_zoo.maps.areas import write_areas
-from m3amba_zoo.maps.outputs import AREAS, PREVIEW, STYLE, output_paths
+from m3amba_zoo.maps.outputs import AREAS, PREVIEW, STYLE, output_paths, write_areas, write_style
 from m3amba_zoo.maps.parts import Parts
 from m3amba_zoo.maps.preview import write_preview
 from m3amba_zoo.maps.products import MAP, RASTERS, Product, product
-from m3amba_zoo.maps.style import write_style
 
 if TYPE_CHECKING:
-    from m3amba_zoo.inference.open_job import OpenJob
-    from m3amba_zoo.inference.strips import Strip
+    from m3amba_zoo.inference.strips import OpenJob, Strip
 
 Bands = dict[str, NDArray]
 """Rows of each product, ``(C, h, W)`` by name."""

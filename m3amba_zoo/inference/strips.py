@@ -20,7 +20,9 @@ from m3amba_zoo.evaluation.stitching import SceneLogits
 from m3amba_zoo.memory import is_out_of_memory
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.system import one_thread_per_operation
 
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
@@ -176,3 +178,30 @@ def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
 def _missing(bands: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return which pixels ``(h, W)`` are NaN in all bands ``(C, h, W)``."""
     return np.logical_and.reduce(np.isnan(bands))
+
+
+class OpenJob(NamedTuple):
+    """What a prediction goes through with, and what its map says.
+
+    Attributes:
+        classifier: of their rows.
+        place: their common grid.
+        opened: those that were given, by modality.
+        read: those that the model reads, by modality, features that an encoder makes among them.
+        classes: the class table.
+        settings: overlap and views.
+        tags: for the map's file.
+    """
+
+    classifier: RowClassifier
+    place: Grid
+    opened: Mapping[str, OpenRaster]
+    read: Mapping[str, OpenRaster]
+    classes: tuple[LandClass, ...]
+    settings: dict[str, float]
+    tags: dict[str, str]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The rasters' files, with all that belong to them."""
+        return [path for raster in self.opened.values() for path in raster.files]
