@@ -18,7 +18,7 @@ from m3amba_zoo.hub import TrainedModel
 from m3amba_zoo.hub.resolve import FoundModel, locate
 from m3amba_zoo.inference.cluster import ModelFiles, Task, connect, reachable, rows_on_cluster
 from m3amba_zoo.inference.made_features import MadeFeatures
-from m3amba_zoo.inference.map_files import write_map
+from m3amba_zoo.inference.map_files import Prediction, write_map
 from m3amba_zoo.inference.options import (
     SPEEDS,
     check_options,
@@ -26,7 +26,6 @@ from m3amba_zoo.inference.options import (
     check_rasters,
     names_of,
 )
-from m3amba_zoo.inference.prediction import Prediction
 from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, OpenJob, RowClassifier, block_cache
 from m3amba_zoo.maps.lacking import survey
 from m3amba_zoo.memory import require_memory

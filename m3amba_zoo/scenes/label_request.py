@@ -21,8 +21,16 @@ from m3amba_zoo.rasters.indirect import open_dataset
 from m3amba_zoo.rasters.raster import Raster
 from m3amba_zoo.rasters.request import GDAL_NAME
 from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
-from m3amba_zoo.scenes.label_files import SHAPE_KEYS, LabelRaster, LabelShapes, parse_label_file
-from m3amba_zoo.scenes.label_values import distinct_values, labels_of_values, plain, written
+from m3amba_zoo.scenes.label_files import (
+    SHAPE_KEYS,
+    LabelRaster,
+    LabelShapes,
+    distinct_values,
+    labels_of_values,
+    parse_label_file,
+    plain,
+    written,
+)
 from m3amba_zoo.scenes.scene import UNLABELLED, check_number_of_classes
 from m3amba_zoo.scenes.vectors import SUFFIXES, list_attributes, propose_attributes
 

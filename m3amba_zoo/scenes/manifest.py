@@ -18,8 +18,7 @@ from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.opening import align_rasters, log_remarks
 from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
-from m3amba_zoo.scenes.label_values import distinct_values
+from m3amba_zoo.scenes.label_files import LabelRaster, distinct_values, parse_label_file
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section
 from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes

@@ -25,6 +25,7 @@ from m3amba_zoo.rasters.summary import (
     summarize,
     written_bands,
 )
+from m3amba_zoo.scenes.label_files import plain
 from m3amba_zoo.scenes.label_request import (
     ClassCount,
     LabelRequest,
@@ -33,7 +34,6 @@ from m3amba_zoo.scenes.label_request import (
     unlabelled_values,
     written_value,
 )
-from m3amba_zoo.scenes.label_values import plain
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS
 from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene

@@ -9,7 +9,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.opening import read_georaster
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.label_request import describe_labels
-from m3amba_zoo.scenes.simulated_rasters import write_simulated_rasters
+from m3amba_zoo.scenes.simulated_files import write_simulated_rasters
 
 
 @pytest.fixture(scope="module")
