@@ -52,8 +52,6 @@ class Encoded(Store):
             out of range.
     """
 
-    derived = True
-
     def __init__(
         self,
         sources: Mapping[str, OpenRaster],
@@ -75,7 +73,7 @@ class Encoded(Store):
         grid = next(iter(self._sources.values())).grid
         super().__init__(features, grid.shape, np.dtype(dtype))
         self.crs, self.transform = grid.crs, grid.transform
-        self._encode, self._window, self._stride = encode, window, stride
+        self._encode, self._window = encode, window
         self._tops, self._lefts = (lattice(length, window, stride) for length in grid.shape)
         self._rows: dict[int, tuple[list[int], NDArray[np.float32]]] = {}  # finished rows of windows by top
         self._check_units(needed, whose)

@@ -20,7 +20,7 @@ from scipy.io.matlab import mat_struct
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import require_memory
-from m3amba_zoo.rasters.hdf5_file import check_array, open_checked
+from m3amba_zoo.rasters.hdf5 import check_array, open_checked
 from m3amba_zoo.rasters.matlab5 import check_elements, check_parts
 from m3amba_zoo.reading import library_errors
 

@@ -110,11 +110,6 @@ class OpenRaster:
         return self.header.may_lack_values or self._store.has_mask
 
     @property
-    def derived(self) -> bool:
-        """Whether values are computed from those of other rasters, which takes long."""
-        return self._store.derived
-
-    @property
     def named_by_files(self) -> bool:
         """Whether names of bands are names of files, see ``Stack``."""
         return self._store.bands.named_by_files

@@ -17,8 +17,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.coordinates import BAND, crs_of, text_of, transform_of_text
 from m3amba_zoo.rasters.crs import horizontal, read_crs
-from m3amba_zoo.rasters.hdf5 import UNREADABLE, Cube, Hdf5Store, arrays_of, open_array
-from m3amba_zoo.rasters.hdf5_file import open_checked
+from m3amba_zoo.rasters.hdf5 import UNREADABLE, Cube, Hdf5Store, arrays_of, open_array, open_checked
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 from m3amba_zoo.reading import library_errors

@@ -41,7 +41,6 @@ class Store(ABC):
         nodata: the value of each band that marks a missing pixel, or None.
         scales, offsets: of each band: a value is the stored number times scale plus offset.
         has_mask: whether ``read`` returns masks.
-        derived: whether pixels are computed from those of other rasters, which takes long.
         piece: bytes of the largest part of the file that is read whole beside what is asked for: a block, a
             chunk.
         held: whether all pixels are in memory already, and ``read`` returns views of them.
@@ -54,7 +53,6 @@ class Store(ABC):
     alpha: tuple[int, ...] = ()
     bands = Bands()
     has_mask = False
-    derived = False
     held = False
     piece = 0
 
@@ -98,8 +96,8 @@ class AlsoMissing(Store):
         super().__init__(source.count, source.shape, source.dtype)
         self._source = source
         self.files, self.crs, self.transform = source.files, source.crs, source.transform
-        self.alpha, self.bands, self.derived = source.alpha, source.bands, source.derived
-        self.scales, self.offsets, self.piece = source.scales, source.offsets, source.piece
+        self.alpha, self.bands, self.piece = source.alpha, source.bands, source.piece
+        self.scales, self.offsets = source.scales, source.offsets
         self.has_mask = True
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:

@@ -66,15 +66,8 @@ class Warped(Store):
         super().__init__(source.count, reference.shape, dtype)
         self._source, self._nodata_of_source, self._method = source, tuple(nodata), method
         self._positions = Positions.between(own, reference)
-        self.crs, self.transform = reference.crs, reference.transform
-        self.alpha, self.bands, self.scales, self.offsets = (
-            source.alpha,
-            source.bands,
-            source.scales,
-            source.offsets,
-        )
         self.nodata = self._nodata_of_source if keeps else self.nodata
-        self.has_mask, self.piece = keeps, source.piece
+        self.bands, self.has_mask, self.piece = source.bands, keeps, source.piece
 
     @property
     def covered(self) -> float:
@@ -99,10 +92,6 @@ class Warped(Store):
             else:
                 values[at] = self._interpolated(pixels, bands, tile, spot)
         return Pixels(values, mask if nearest else None)
-
-    def mask_by_alpha(self) -> None:
-        """Take the first band that the file calls alpha as the mask."""
-        self._source.mask_by_alpha()
 
     def block_bytes(self, rows: int) -> int:
         """Return the size of the source's blocks that so many adjacent rows of the reference touch."""
