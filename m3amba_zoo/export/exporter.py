@@ -18,6 +18,7 @@ from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.export.program import FORMATS, exported_window, trace
 from m3amba_zoo.hub.resolve import locate
 from m3amba_zoo.hub.trained_model import TrainedModel, find_weights, read_own_record, visible_files
+from m3amba_zoo.maps.outputs import check_output
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import CLASSIFIERS
@@ -103,10 +104,7 @@ def _check_out(path: Path, suffix: str, folder: Path) -> None:
         raise InputError(f"{path}: is a file of the model that is exported, and cannot be the output")
     if path.is_dir():
         raise InputError(f"{path}: cannot be written, it is a folder")
-    if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: cannot be written, its name should end in {suffix}")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: cannot be written, there is no folder {path.absolute().parent}")
+    check_output(path, (suffix,))
 
 
 @contextmanager
