@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.array import (
@@ -150,16 +149,10 @@ def align_rasters(scene: str, opened: Mapping[str, OpenRaster], reference: str |
 
 
 class GeoRaster(NamedTuple):
-    """A raster, its CRS (``EPSG:n``, WKT or None) and its transform (or None)."""
+    """A raster, and where its pixels lie."""
 
     raster: Raster
-    crs: str | None
-    transform: Affine | None
-
-    @property
-    def grid(self) -> Grid:
-        """Where the raster's pixels lie."""
-        return Grid(self.raster.shape, self.crs, self.transform, self.raster.path)
+    grid: Grid
 
 
 def read_georaster(path: str | Path | RasterRequest, unit: str = "") -> GeoRaster:
@@ -170,7 +163,7 @@ def read_georaster(path: str | Path | RasterRequest, unit: str = "") -> GeoRaste
         unit: what one unit is, see ``Raster``; the file seldom tells.
 
     Returns:
-        The raster ``(C, H, W)``, in the file's dtype or, if scaled, float32; its CRS and its transform.
+        The raster ``(C, H, W)``, in the file's dtype or, if scaled, float32; its grid.
 
     Raises:
         InputError: if the file is absent, not a raster, cut short or damaged, or holds complex numbers.
@@ -179,7 +172,7 @@ def read_georaster(path: str | Path | RasterRequest, unit: str = "") -> GeoRaste
         path = RasterRequest(str(path), unit=unit, alpha="data")
     with open_raster(path) as opened:
         log_remarks([opened])
-        return GeoRaster(opened.read(), opened.grid.crs, opened.grid.transform)
+        return GeoRaster(opened.read(), opened.grid)
 
 
 def read_grid(path: str | Path | RasterRequest) -> Grid:

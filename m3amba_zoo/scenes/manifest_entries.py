@@ -230,7 +230,7 @@ class RasterEntry:
                 else:
                     opened.align(grid, opened.stated.align)
             log_remarks([opened])
-            return GeoRaster(opened.read(), opened.grid.crs, opened.grid.transform)
+            return GeoRaster(opened.read(), opened.grid)
 
     def count_bands(self) -> int:
         """Return how many bands ``read`` keeps, from the file's header if it tells.

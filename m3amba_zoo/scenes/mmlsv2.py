@@ -107,8 +107,8 @@ class MMLSv2(Source):
                     rasters={name: self._read(tile, name, cover) for name in modalities},
                     labels=_labels(cover, landslide),
                     classes=self.classes,
-                    crs=cover.crs,
-                    transform=cover.transform,
+                    crs=cover.grid.crs,
+                    transform=cover.grid.transform,
                 )
             )
         return scenes

@@ -123,8 +123,8 @@ class TerraMind(Source):
                 rasters={name: self._read(tile, name, cover).raster for name in self.modalities if rasters},
                 labels=numbers[cover.raster.data[0]],
                 classes=self.classes,
-                crs=cover.crs,
-                transform=cover.transform,
+                crs=cover.grid.crs,
+                transform=cover.grid.transform,
             )
             for tile, cover in covers.items()
         ]

@@ -40,7 +40,7 @@ def test_rasters_have_wavelengths_names_units_and_a_place(written):
     np.testing.assert_allclose(hsi.raster.wavelengths, np.linspace(400, 2500, 12), atol=0.01)
     assert sar.raster.bands[0] == "VV intensity"
     assert hsi.grid.transform == sar.grid.transform
-    assert hsi.crs == "EPSG:32632"
+    assert hsi.grid.crs == "EPSG:32632"
 
 
 def test_polygons_and_raster_hold_the_same_labels(written):
