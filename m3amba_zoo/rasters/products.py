@@ -157,7 +157,7 @@ def _number(file: h5py.File, name: str) -> float:
     return float(text_of(file.attrs[name]))
 
 
-class EmitStore(Store):
+class EmitStore(Hdf5Store):
     """EMIT's level 2A product: reflectance along the orbit, put on its map grid by the table that it holds.
 
     By the user guide of NASA's product (EMITL2ARFL), the NetCDF file has ``reflectance`` (downtrack,
@@ -172,10 +172,9 @@ class EmitStore(Store):
     has_mask = True
 
     def __init__(self, file: h5py.File, path: str, cube: Cube) -> None:
-        self._file, self._path, self._cube = file, path, cube
+        super().__init__(file, path, [cube])
         self._columns, self._rows = (file[name] for name in TABLE)
-        super().__init__(cube.size(BAND), self._rows.shape, cube.array.dtype)
-        self.piece = cube.piece
+        self.shape = self._rows.shape
 
     def read(self, bands: Sequence[int], window: Window) -> Pixels:
         """Read a window of some bands."""
@@ -191,13 +190,9 @@ class EmitStore(Store):
                 at_once = max(1, MEASURED // int((bottom - top) * (right - left)))
                 for first in range(0, len(bands), at_once):
                     part = slice(first, first + at_once)
-                    measured = self._cube.read(bands[part], slice(top, bottom), slice(left, right))
+                    measured = self.cubes[0].read(bands[part], slice(top, bottom), slice(left, right))
                     values[part, known] = measured[:, rows - top, columns - left]
         return Pixels(values, ~known[None])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def open_emit(file: h5py.File, request: RasterRequest) -> EmitStore | None:
