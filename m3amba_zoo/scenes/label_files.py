@@ -28,12 +28,12 @@ SHAPE_KEYS = ("attribute", "layer", "crs", "radius", "touched", "skip_invalid")
 MASKS = 4
 """Bytes per pixel that drawing takes: the labels, a class's mask, which pixels are covered and contested."""
 REGION_KEYS = ("path", "unlabelled")
-
-logger = logging.getLogger(__name__)
 ROUNDING = 0.01
 """Values this close to a class's value come from rounding or resampling."""
 MOST_FOREIGN = 20
 """More values without a class than this are measurements or colours."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
