@@ -157,10 +157,6 @@ class Manifest(Source):
         """Count the bands of the first scene, from the lists of ``bands`` or the files' headers."""
         return {name: entry.count_bands() for name, entry in self.scenes[0].modalities.items()}
 
-    def num_classes(self) -> int:
-        """Count the classes of the YAML file."""
-        return len(self.classes)
-
     def _compare_scenes(self) -> None:
         """Raise InputError if two scenes have the same name or different modalities."""
         first = self.scenes[0]

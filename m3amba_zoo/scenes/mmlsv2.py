@@ -117,10 +117,6 @@ class MMLSv2(Source):
         """Count the products' bands."""
         return {name: len(PRODUCTS[name].bands) for name in self.modalities}
 
-    def num_classes(self) -> int:
-        """Return 2: none and landslide."""
-        return len(self.classes)
-
     def _tiles(self, modalities: Sequence[str]) -> Mapping[str, int]:
         """Return the tiles in order of their names, with the landslide pixels that each should have.
 

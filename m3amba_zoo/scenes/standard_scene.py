@@ -145,10 +145,6 @@ class StandardScene(Source):
         """Count the bands that ``load`` keeps, without the files."""
         return {name: len(self.bands.get(name, range(self.modalities[name].bands))) for name in self.wanted}
 
-    def num_classes(self) -> int:
-        """Count the class table's entries."""
-        return len(self.classes)
-
     def _check_presence(
         self, folder: Folder, rasters: Mapping[str, Located | None], masks: Mapping[str, Located | None]
     ) -> None:
