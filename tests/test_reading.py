@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from m3amba_zoo.errors import LONGEST, InputError
-from m3amba_zoo.rasters.units import check_plausible
+from m3amba_zoo.rasters.needed_bands import check_plausible
 from m3amba_zoo.reading import library_errors, read_arrays, read_json, read_table
 
 

@@ -35,10 +35,18 @@ def pixel_box(row: int, column: int, rows: int, columns: int, transform: Affine 
     return shapely.box(left, top + rows * transform.e, left + columns * transform.a, top)
 
 
-def write_polygons(path: Path, geometries: list, crs: str = CRS, **fields: list) -> Path:
-    """Write geometries with attributes; the suffix tells the format."""
+def write_polygons(
+    path: Path,
+    geometries: list,
+    crs: str = CRS,
+    driver: str | None = None,
+    layer: str | None = None,
+    **fields: list,
+) -> Path:
+    """Write geometries with attributes; the suffix tells the format, unless a driver is named."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = [np.array(values, object if isinstance(values[0], str) else None) for values in fields.values()]
     kind = geometries[0].geom_type if geometries[0] is not None else "Polygon"
-    pyogrio.raw.write(path, shapely.to_wkb(geometries), columns, list(fields), geometry_type=kind, crs=crs)
+    options = {"driver": driver, "layer": layer, "geometry_type": kind, "crs": crs}
+    pyogrio.raw.write(path, shapely.to_wkb(geometries), columns, list(fields), **options)
     return path

@@ -292,7 +292,7 @@ def _caches() -> Iterator[Finding]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     from m3amba_zoo.models.encoders.clip_loading import OPENAI_CACHE
-    from m3amba_zoo.scenes.feature_cache import FOLDER
+    from m3amba_zoo.scenes.encoded import FOLDER
 
     root = cache_root()
     size, features = folder_bytes(root), folder_bytes(root / FOLDER)

@@ -38,12 +38,13 @@ from m3amba_zoo.models import WindowClassifier
 from m3amba_zoo.registry import MODELS
 from m3amba_zoo.scenes.label_request import LabelRequest, parse_labels
 from m3amba_zoo.scenes.manifest import Manifest
-from m3amba_zoo.scenes.new_manifest import manifest_of, manifest_text
 from m3amba_zoo.scenes.new_scene import (
     FoundScene,
     NewScenes,
     join_scenes,
     leave_out_constant_bands,
+    manifest_of,
+    manifest_text,
     read_scene,
 )
 from m3amba_zoo.scenes.scene import Scene

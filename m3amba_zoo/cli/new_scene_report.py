@@ -10,7 +10,7 @@ from rich.table import Table
 
 from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.config.own_config import Recipe, Training
-from m3amba_zoo.maps.areas import hectare_digits, pixel_hectares
+from m3amba_zoo.maps.outputs import hectare_digits, pixel_hectares
 from m3amba_zoo.rasters.crs import crs_label, metres_per_unit
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.request import RasterRequest

@@ -14,7 +14,7 @@ from m3amba_zoo import stopping
 from m3amba_zoo.cli.command_parser import CommandParser, own_command
 from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.coordinates import parse_axes
 from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.request import (
     ALIGN,

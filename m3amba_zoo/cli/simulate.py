@@ -9,9 +9,8 @@ from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.simulated_rasters import write_simulated_rasters
+from m3amba_zoo.scenes.simulated_files import write_simulated_rasters, write_stand_in
 from m3amba_zoo.scenes.source import DATA_ROOT_VARIABLE, data_roots
-from m3amba_zoo.scenes.stand_in import write_stand_in
 from m3amba_zoo.scenes.standard_scene import StandardScene
 
 

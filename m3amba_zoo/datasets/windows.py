@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.scenes.scene import Scene, mirrored_indices
 
 
@@ -25,13 +26,6 @@ class Window(NamedTuple):
     row: int
     column: int
     inputs: dict[str, NDArray[np.float32]]
-
-
-class HasRows(Protocol):
-    """A raster that is read some rows at a time."""
-
-    def read(self, rows: NDArray[np.intp]) -> Raster:
-        """Return the rows, in the order given."""
 
 
 class WindowGrid:
@@ -77,10 +71,18 @@ class WindowGrid:
         """Return the upper rows of the windows that show a pixel of rows ``first .. last - 1``."""
         return [row for row in self._rows if row < last and row + self.window > first]
 
-    def read_row(self, rasters: Mapping[str, HasRows], row: int) -> dict[str, Raster]:
-        """Read what the windows with this upper row show: rows ``row - M`` on, ``side`` of them, mirrored."""
+    def read_row(self, rasters: Mapping[str, OpenRaster], row: int) -> dict[str, Raster]:
+        """Read what the windows with this upper row show: rows ``row - M`` on, ``side`` of them, mirrored.
+
+        Raises:
+            InputError: if a file is damaged.
+        """
         rows = mirrored_indices(row - self.margin, self.side, self.shape[0])
-        return {m: Raster(raster.read(rows).floats()) for m, raster in rasters.items()}
+        first, last = int(rows.min()), int(rows.max()) + 1
+        read = {m: raster.read(first, last) for m, raster in rasters.items()}
+        if len(rows) != last - first or (np.diff(rows) != 1).any():  # mirrored at the border
+            read = {m: raster.crop(rows - first, slice(None)) for m, raster in read.items()}
+        return {m: Raster(raster.floats()) for m, raster in read.items()}
 
     def cut_row(self, strips: Mapping[str, Raster], row: int) -> Iterator[Window]:
         """Cut the windows with this upper row from what ``read_row`` read, from left to right."""

@@ -26,10 +26,9 @@ from m3amba_zoo.evaluation.scores import (
 from m3amba_zoo.models.baselines.classical import PixelClassifier, log_probabilities
 from m3amba_zoo.models.baselines.spectra import row_chunks
 from m3amba_zoo.registry import METRICS
-from m3amba_zoo.scenes.scene import Scene, check_number_of_classes
+from m3amba_zoo.scenes.scene import Scene, check_number_of_classes, seen_pixels
 from m3amba_zoo.splits import Split
 from m3amba_zoo.splits.scene_data import SceneData
-from m3amba_zoo.splits.seen import seen_pixels
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +14,18 @@ from typing import Any, NamedTuple
 import torch
 
 from m3amba_zoo.errors import InputError, one_line
-from m3amba_zoo.evaluation.record import METRICS_FILE
-from m3amba_zoo.export.facts import facts_of
-from m3amba_zoo.export.formats import FORMATS
-from m3amba_zoo.export.whole_function import exported_window, trace
+from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
+from m3amba_zoo.export.program import FORMATS, exported_window, trace
 from m3amba_zoo.hub.resolve import locate
-from m3amba_zoo.hub.trained_model import find_weights, read_own_record, visible_files
+from m3amba_zoo.hub.trained_model import TrainedModel, find_weights, read_own_record, visible_files
+from m3amba_zoo.maps.outputs import check_output
+from m3amba_zoo.rasters.matching import KnownBands
+from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import CLASSIFIERS
-from m3amba_zoo.system import whole_file
+from m3amba_zoo.system import sha256_of, whole_file
 
 OLDEST_TORCH = "2.8"  # the first that exports a loop and translates it to ONNX
+OF_VALUES = ("scale", "offset", "nodata")
 
 
 class Exported(NamedTuple):
@@ -101,10 +104,7 @@ def _check_out(path: Path, suffix: str, folder: Path) -> None:
         raise InputError(f"{path}: is a file of the model that is exported, and cannot be the output")
     if path.is_dir():
         raise InputError(f"{path}: cannot be written, it is a folder")
-    if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: cannot be written, its name should end in {suffix}")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: cannot be written, there is no folder {path.absolute().parent}")
+    check_output(path, (suffix,))
 
 
 @contextmanager
@@ -119,3 +119,72 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(before)
+
+
+def facts_of(name: str, folder: Path, trained: TrainedModel, window: int) -> dict[str, Any]:
+    """Return the facts of an exported model.
+
+    Args:
+        name: of the model.
+        folder: its card or work dir.
+        trained: the model.
+        window: S, the rows and columns of a window that get a class.
+
+    Returns:
+        ``model``, ``weights`` (file and sha256), ``package`` (version of this one), ``window``, ``margin``
+        (rows and columns of input on each side of a window), ``modalities`` in order (name, number of bands;
+        wavelengths in nm and the unit where ``metrics.json`` has them; ``scale``, ``offset`` and ``nodata``
+        where the training stated them, in place of what a file says; ``features`` where the bands are those
+        of an encoder, which is no part of the file) and ``classes`` in order (name and colour).
+
+    Raises:
+        InputError: if ``metrics.json`` or the weights cannot be read.
+    """
+    record = read_record(folder / METRICS_FILE) if (folder / METRICS_FILE).is_file() else {}
+    wavelengths = record.get("wavelengths") or {}
+    weights = find_weights(folder)
+    return {
+        "model": name,
+        "weights": {"file": weights.name, "sha256": sha256_of(weights)},
+        "package": f"m3amba_zoo {version('m3amba_zoo')}",
+        "window": window,
+        "margin": trained.model.margin,
+        "modalities": [
+            {"name": m, "bands": bands}
+            | ({"wavelengths": wavelengths[m]} if m in wavelengths else {})
+            | (_values(trained.bands[m]) if m in trained.bands else {})
+            | ({"features": _features(trained)} if trained.recipe and m == trained.recipe.name else {})
+            for m, bands in trained.model.in_channels.items()
+        ],
+        "classes": [{"name": entry.name, "color": list(entry.color)} for entry in trained.classes],
+    }
+
+
+def _values(known: KnownBands) -> dict[str, Any]:
+    """Return how the training read a modality's numbers, as far as it is not what a file says itself."""
+    stated = known.request.spread()
+    found = {"unit": known.unit, **{name: _of_bands(stated, name) for name in OF_VALUES}}
+    return {name: value for name, value in found.items() if value not in ("", None)}
+
+
+def _of_bands(stated: RasterRequest, name: str) -> Any:
+    """Return what is stated of all bands alike; of stacked files one value each, if all state one."""
+    values = [getattr(part, name) for part in stated.parts or (stated,)]
+    return values[0] if len(set(values)) == 1 else None if None in values else values
+
+
+def _features(trained: TrainedModel) -> dict[str, Any]:
+    """Return what makes an encoder's features: the encoder and its fingerprint, of what, in which windows."""
+    recipe = trained.recipe
+    assert recipe is not None
+    known = trained.bands[recipe.name]
+    encoder = {name: value for name, value in recipe.encoder.items() if name != "cache_dir"}
+    if "weights" in encoder:
+        encoder["weights"] = Path(encoder["weights"]).name  # not a place on this machine
+    return {
+        "encoder": encoder,
+        "fingerprint": known.fingerprint,
+        "of": list(known.read_from or recipe.offered or ()),
+        "window": recipe.window,
+        "stride": recipe.step,
+    }

@@ -1,4 +1,7 @@
-"""A map written to files while it is predicted: any size, and a stopped prediction goes on where it was."""
+"""The map of a prediction: in memory, or written to files while it is predicted.
+
+Maps in files have any size, and a stopped prediction goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,33 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.transform import Affine
 
-from m3amba_zoo.maps.areas import write_areas
-from m3amba_zoo.maps.outputs import AREAS, PREVIEW, STYLE, output_paths
+from m3amba_zoo.maps.geotiff import Layout, write_class_map, write_geotiff
+from m3amba_zoo.maps.outputs import (
+    AREAS,
+    GEOTIFF,
+    PICTURE,
+    PREVIEW,
+    STYLE,
+    check_output,
+    output_paths,
+    write_areas,
+    write_style,
+)
 from m3amba_zoo.maps.parts import Parts
-from m3amba_zoo.maps.preview import write_preview
+from m3amba_zoo.maps.preview import write_picture, write_preview
 from m3amba_zoo.maps.products import MAP, RASTERS, Product, product
-from m3amba_zoo.maps.style import write_style
+from m3amba_zoo.scenes.scene import LandClass
 
 if TYPE_CHECKING:
-    from m3amba_zoo.inference.open_job import OpenJob
-    from m3amba_zoo.inference.strips import Strip
+    from m3amba_zoo.inference.strips import OpenJob, Strip
 
 Bands = dict[str, NDArray]
 """Rows of each product, ``(C, h, W)`` by name."""
@@ -119,3 +133,54 @@ def _files(paths: Iterable[str]) -> list[list[int]]:
             facts = Path(path).stat()
             found.append([facts.st_size, facts.st_mtime_ns])
     return found
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The map that a Predictor makes of a set of rasters.
+
+    Attributes:
+        class_map: ``(H, W)`` uint8, 1..K; 0 where no raster has a value.
+        classes: the K classes in order.
+        probabilities: ``(K, H, W)`` float16, NaN where ``class_map`` is 0; None unless asked for.
+        crs: of the rasters, ``EPSG:n`` or WKT, or None.
+        transform: of the rasters, or None.
+        inputs: the rasters' files, which no output replaces.
+        tags: on model and rasters, for the map's file.
+    """
+
+    class_map: NDArray[np.uint8] = field(repr=False)
+    classes: tuple[LandClass, ...]
+    probabilities: NDArray[np.float16] | None = field(default=None, repr=False)
+    crs: str | None = None
+    transform: Affine | None = None
+    inputs: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def save(self, path: str | Path) -> None:
+        """Write the map: a GeoTIFF with colours and class names, or a picture with legend and scale bar.
+
+        The suffix decides: ``.tif`` or ``.png``.
+
+        Raises:
+            InputError: if the name has another suffix, or the file cannot be written.
+        """
+        check_output(path, (*GEOTIFF, *PICTURE), self.inputs)
+        if Path(path).suffix.lower() in PICTURE:
+            write_picture(Path(path), self.class_map, self.classes, self.crs, self.transform)
+        else:
+            write_class_map(path, self.class_map, self.classes, self.crs, self.transform, self.tags)
+
+    def save_probabilities(self, path: str | Path) -> None:
+        """Write the probabilities as a GeoTIFF with one float16 band per class.
+
+        Raises:
+            InputError: if the name has another suffix, or the file cannot be written.
+            ValueError: if the prediction has no probabilities.
+        """
+        if self.probabilities is None:
+            raise ValueError("no probabilities were kept; predict(..., probabilities=True) keeps them")
+        check_output(path, GEOTIFF, self.inputs)
+        names = [entry.name for entry in self.classes]
+        layout = Layout(names, np.nan, self.crs, self.transform, tags=self.tags, half=True)
+        write_geotiff(path, self.probabilities.astype(np.float32), layout)

@@ -18,8 +18,7 @@ from m3amba_zoo.hub import TrainedModel
 from m3amba_zoo.hub.resolve import FoundModel, locate
 from m3amba_zoo.inference.cluster import ModelFiles, Task, connect, reachable, rows_on_cluster
 from m3amba_zoo.inference.made_features import MadeFeatures
-from m3amba_zoo.inference.map_files import write_map
-from m3amba_zoo.inference.open_job import OpenJob
+from m3amba_zoo.inference.map_files import Prediction, write_map
 from m3amba_zoo.inference.options import (
     SPEEDS,
     check_options,
@@ -27,15 +26,13 @@ from m3amba_zoo.inference.options import (
     check_rasters,
     names_of,
 )
-from m3amba_zoo.inference.prediction import Prediction
-from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, RowClassifier, block_cache
-from m3amba_zoo.inference.survey import survey
+from m3amba_zoo.inference.strips import WINDOWS_AT_ONCE, OpenJob, RowClassifier, block_cache
+from m3amba_zoo.maps.lacking import survey
 from m3amba_zoo.memory import require_memory
 from m3amba_zoo.models import PatchClassifier, WindowClassifier
-from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands, unlike_training
-from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, log_remarks, open_raster
+from m3amba_zoo.rasters.opening import GivenRaster, OpenRaster, align_rasters, log_remarks, open_raster
 from m3amba_zoo.rasters.request import RasterRequest, check_align, request_of
 
 ALL = "all"

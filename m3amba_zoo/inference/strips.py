@@ -20,7 +20,9 @@ from m3amba_zoo.evaluation.scene_metric import SceneLogits
 from m3amba_zoo.memory import is_out_of_memory
 from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters import Raster
+from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.opening import OpenRaster
+from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.system import one_thread_per_operation
 
 # windows at once: on a CPU more than 4 gained nothing (docs/performance.md); on GPUs not measured
@@ -47,30 +49,6 @@ class Strip(NamedTuple):
         shares = softmax(self.logits, axis=0)
         shares[:, self.class_map == 0] = 0
         return shares
-
-
-class RasterRows:
-    """An open raster, as the grid of windows reads it: rows in any order.
-
-    Args:
-        modality: its name, for messages.
-        opened: the raster.
-    """
-
-    def __init__(self, modality: str, opened: OpenRaster) -> None:
-        self.modality, self.opened = modality, opened
-
-    def read(self, rows: NDArray[np.intp]) -> Raster:
-        """Return rows in any order, ``(C, len(rows), W)``; all from the first to the last of them are read.
-
-        Raises:
-            InputError: if the file is damaged.
-        """
-        first, last = int(rows.min()), int(rows.max()) + 1
-        raster = self.opened.read(first, last)
-        if len(rows) != last - first or (np.diff(rows) != 1).any():  # mirrored at the border
-            raster = raster.crop(rows - first, slice(None))
-        return raster
 
 
 class RowClassifier:
@@ -102,8 +80,7 @@ class RowClassifier:
         batch_size: int,
         needed: Mapping[str, OpenRaster] = MappingProxyType({}),
     ) -> None:
-        self.model, self.batch_size, self.needed = model, batch_size, needed
-        self.rasters = {modality: RasterRows(modality, raster) for modality, raster in rasters.items()}
+        self.model, self.rasters, self.batch_size, self.needed = model, rasters, batch_size, needed
         shape = next(iter(rasters.values())).grid.shape
         self.grid = WindowGrid(shape, window, overlap, model.margin)
         on_cpu = all(not parameter.is_cuda for parameter in model.parameters())
@@ -201,3 +178,30 @@ def block_cache(rasters: Iterable[OpenRaster], rows: int) -> rasterio.Env:
 def _missing(bands: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return which pixels ``(h, W)`` are NaN in all bands ``(C, h, W)``."""
     return np.logical_and.reduce(np.isnan(bands))
+
+
+class OpenJob(NamedTuple):
+    """What a prediction goes through with, and what its map says.
+
+    Attributes:
+        classifier: of their rows.
+        place: their common grid.
+        opened: those that were given, by modality.
+        read: those that the model reads, by modality, features that an encoder makes among them.
+        classes: the class table.
+        settings: overlap and views.
+        tags: for the map's file.
+    """
+
+    classifier: RowClassifier
+    place: Grid
+    opened: Mapping[str, OpenRaster]
+    read: Mapping[str, OpenRaster]
+    classes: tuple[LandClass, ...]
+    settings: dict[str, float]
+    tags: dict[str, str]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The rasters' files, with all that belong to them."""
+        return [path for raster in self.opened.values() for path in raster.files]

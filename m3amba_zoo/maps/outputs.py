@@ -1,14 +1,23 @@
-"""The files that are made beside a map, and whether they can be written."""
+"""The files beside a map: their names, whether they can be written, style for QGIS and table of areas."""
 
 from __future__ import annotations
 
+import csv
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.maps.products import MAP, PROBABILITIES, UNCERTAINTY
-from m3amba_zoo.system import same_file
+from m3amba_zoo.rasters.crs import metres_per_unit
+from m3amba_zoo.scenes.scene import LandClass
+from m3amba_zoo.system import same_file, whole_file
 
 GEOTIFF = (".tif", ".tiff")
 PICTURE = (".png",)
@@ -21,6 +30,9 @@ BESIDE = {
     AREAS: "_areas.csv",
 }
 """What each further output adds to the map's name, in place of its suffix."""
+SQUARE_METRES_PER_HECTARE = 10_000
+ROWS_AT_ONCE = 1024
+FEWEST_DIGITS = 4
 
 
 def output_paths(
@@ -70,3 +82,75 @@ def check_output(path: str | Path, suffixes: tuple[str, ...], others: Iterable[s
             raise InputError(
                 f"{path}: cannot be written, it is an input or another output; expected another name"
             )
+
+
+def write_style(path: Path, classes: Sequence[LandClass]) -> None:
+    """Write a QML file with each class's colour and name (QGIS: paletted / unique values).
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    root = ElementTree.Element("qgis", version="3.22", styleCategories="Symbology")
+    pipe = ElementTree.SubElement(root, "pipe")
+    renderer = ElementTree.SubElement(
+        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
+    )
+    palette = ElementTree.SubElement(renderer, "colorPalette")
+    for number, entry in enumerate(classes, start=1):
+        color = "#" + bytes(entry.color).hex()
+        ElementTree.SubElement(
+            palette, "paletteEntry", value=str(number), label=entry.name, color=color, alpha="255"
+        )
+    with whole_file(path) as aside:
+        aside.write_text(
+            "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+            + ElementTree.tostring(root, encoding="unicode"),
+            encoding="utf-8",
+        )
+
+
+def write_areas(
+    path: Path,
+    class_map: NDArray[np.uint8],
+    classes: Sequence[LandClass],
+    crs: str | None,
+    transform: Affine | None,
+) -> None:
+    """Write pixels, share and area of each class as CSV, without those that have no class.
+
+    Areas are hectares where the CRS is projected, with as many digits as a pixel needs; in degrees or without
+    a place they stay empty.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    counts = np.zeros(len(classes) + 1, np.int64)
+    for top in range(0, len(class_map), ROWS_AT_ONCE):
+        counts += np.bincount(class_map[top : top + ROWS_AT_ONCE].ravel(), minlength=len(counts))
+    hectares = pixel_hectares(crs, transform)
+    digits = hectare_digits(hectares, FEWEST_DIGITS)
+    total = max(int(counts[1:].sum()), 1)
+    with whole_file(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["class", "name", "pixels", "share", "hectares"])
+        for number, (entry, count) in enumerate(zip(classes, counts[1:].tolist(), strict=True), start=1):
+            area = "" if hectares is None else f"{count * hectares:.{digits}f}"
+            table.writerow([number, entry.name, count, f"{count / total:.6f}", area])
+
+
+def pixel_hectares(crs: str | None, transform: Affine | None) -> float | None:
+    """Return the area of a pixel in hectares; None unless the CRS is projected."""
+    metres = metres_per_unit(crs)
+    if transform is None or metres is None:
+        return None
+    return abs(transform.determinant) * metres**2 / SQUARE_METRES_PER_HECTARE
+
+
+def hectare_digits(hectares: float | None, fewest: int) -> int:
+    """Return the digits behind the point with which the area of one pixel, in hectares, is not 0.
+
+    Args:
+        hectares: of a pixel, or None.
+        fewest: digits at least.
+    """
+    return max(fewest, math.ceil(-math.log10(hectares))) if hectares else fewest

@@ -46,7 +46,6 @@ class Parts:
 
     Attributes:
         rows: how many rows from the top are there already.
-        begun_anew: whether parts of another job were thrown away.
 
     Raises:
         InputError: if a file cannot be written, or another process writes this map.
@@ -59,9 +58,7 @@ class Parts:
         self._state = Path(f"{paths[MAP]}{STATE}")
         self._lock = NamedLock(f"{paths[MAP]}{LOCK}", paths[MAP])
         self._lock.acquire()
-        found = self._read_state()
-        self.begun_anew = found is not None and found["key"] != key
-        self.rows = found["rows"] if found and not self.begun_anew else 0
+        self.rows = self._safe_rows()
         self._safe_at = time.monotonic()
         self._files = {}
         try:
@@ -147,15 +144,15 @@ class Parts:
     def _part_paths(self) -> dict[str, Path]:
         return {name: Path(f"{self.paths[name]}{PART}") for name in self.products}
 
-    def _read_state(self) -> dict | None:
-        """Return what is safe; None if there is nothing, or it is damaged or incomplete."""
+    def _safe_rows(self) -> int:
+        """Return how many rows are safe; 0 if they are of another job, or what is said is damaged."""
         try:
             found = json.loads(self._state.read_text(encoding="utf-8"))
-            known = isinstance(found["key"], str) and 0 <= int(found["rows"]) <= self.shape[0]
+            rows, is_this_job = int(found["rows"]), found["key"] == self._key
         except (OSError, ValueError, KeyError, TypeError):
-            return None
+            return 0
         complete = all(path.is_file() for path in self._part_paths().values())
-        return found if known and (complete or found["key"] != self._key) else None
+        return rows if is_this_job and complete and 0 <= rows <= self.shape[0] else 0
 
     def _make_safe(self) -> None:
         """Write the rows so far to the disk, and then that they are there."""

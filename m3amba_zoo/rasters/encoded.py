@@ -15,10 +15,9 @@ from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.matching import KnownBands
-from m3amba_zoo.rasters.needed_bands import BandNeed, take_needed
+from m3amba_zoo.rasters.needed_bands import NeededBand, check_plausible, check_spread, take_needed
 from m3amba_zoo.rasters.opened import OpenRaster
 from m3amba_zoo.rasters.store import Pixels, Store
-from m3amba_zoo.rasters.units import check_plausible, check_spread
 
 SAMPLED_ROWS = 8
 ROWS_AT_ONCE = 64  # of which the hash is made
@@ -53,13 +52,11 @@ class Encoded(Store):
             out of range.
     """
 
-    derived = True
-
     def __init__(
         self,
         sources: Mapping[str, OpenRaster],
         known: Mapping[str, KnownBands],
-        needed: Sequence[BandNeed],
+        needed: Sequence[NeededBand],
         whose: str,
         encode: Encode,
         features: int,
@@ -76,7 +73,7 @@ class Encoded(Store):
         grid = next(iter(self._sources.values())).grid
         super().__init__(features, grid.shape, np.dtype(dtype))
         self.crs, self.transform = grid.crs, grid.transform
-        self._encode, self._window, self._stride = encode, window, stride
+        self._encode, self._window = encode, window
         self._tops, self._lefts = (lattice(length, window, stride) for length in grid.shape)
         self._rows: dict[int, tuple[list[int], NDArray[np.float32]]] = {}  # finished rows of windows by top
         self._check_units(needed, whose)
@@ -147,7 +144,7 @@ class Encoded(Store):
                     values[index] = taken.convert(bands[taken.band])
         return values
 
-    def _check_units(self, needed: Sequence[BandNeed], whose: str) -> None:
+    def _check_units(self, needed: Sequence[NeededBand], whose: str) -> None:
         """Look at evenly spaced rows for values that cannot be in the encoder's units."""
         height = self.shape[0]
         rows = np.unique(np.linspace(0, height - 1, min(SAMPLED_ROWS, height)).astype(int)).tolist()

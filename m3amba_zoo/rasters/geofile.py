@@ -9,6 +9,8 @@ import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import rasterio
@@ -16,19 +18,16 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
-from rasterio.transform import Affine
 from rasterio.windows import Window
+from shapely import Polygon, box, union_all
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.axes import BAND, COLUMN, ROW, axis_of
 from m3amba_zoo.rasters.bands import read_bands
+from m3amba_zoo.rasters.coordinates import BAND, COLUMN, ROW, axis_of
 from m3amba_zoo.rasters.enmap import read_enmap
-from m3amba_zoo.rasters.geotags import geo_tags
 from m3amba_zoo.rasters.grid import georeference
-from m3amba_zoo.rasters.headers import check_classic
 from m3amba_zoo.rasters.indirect import open_dataset
-from m3amba_zoo.rasters.mosaic import uncovered
-from m3amba_zoo.rasters.netcdf3 import classic_axes
+from m3amba_zoo.rasters.netcdf3 import check_classic, classic_axes
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 from m3amba_zoo.reading import library_errors
@@ -38,8 +37,9 @@ MOST_BANDS = 5000
 """In one file: rasterio's time for a window grows with their square, to 7 s for so many."""
 NAMES_OF_ARRAYS = {"netCDF": 'NETCDF:"{}":{}', "HDF5Image": 'HDF5:"{}"://{}'}
 """How GDAL names an array of a file of which it shows the only one at once, by its driver."""
-_places: dict[tuple[bytes, ...], tuple[str | None, Affine | None]] = {}
-"""CRS and transform of the last GeoTIFF, by its tags: GDAL looks a CRS without a code up for milliseconds."""
+SOURCES = {"SimpleSource", "ComplexSource", "AveragedSource", "KernelFilteredSource", "NoDataFromMaskSource"}
+LEAST_SHARE = 1e-6
+"""Of a band; less is a rounding of the sources' edges."""
 
 
 class GeoFile(Store):
@@ -58,11 +58,9 @@ class GeoFile(Store):
         """
         self._path = path = str(request)
         name = array_name(request.path, request.key) if request.key else request.path
-        tags = geo_tags(name)
-        known = _places.get(tags) if tags else None
         with gdal_errors(path, UNREADABLE):
             check_classic(request.path)
-            self._file = open_dataset(name, **({"GEOREF_SOURCES": "NONE"} if known else {}))
+            self._file = open_dataset(name)
             if self._file.driver == "netCDF" and self._file.transform.is_identity:
                 self._file.close()  # GDAL turned it upside down, for it did not find which end is up
                 with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"):
@@ -73,7 +71,7 @@ class GeoFile(Store):
                 super().__init__(self._file.count, self._file.shape, _dtype(self._file, path))
                 self.piece = self._block()
                 _check_size(self._file, path)
-                self.crs, self.transform = known or georeference(self._file, path)
+                self.crs, self.transform = georeference(self._file, path)
                 self.bands = read_bands(self._file)
                 self.files = _files_of(self._file)
                 _check_axes(self._file, path)
@@ -81,9 +79,6 @@ class GeoFile(Store):
         except BaseException:
             self._file.close()
             raise
-        if tags:
-            _places.clear()  # files of one place are read one after the other
-            _places[tags] = self.crs, self.transform
 
     def _describe(self, path: str) -> None:
         """Take over what the file says of its values."""
@@ -265,3 +260,43 @@ def _array_key(name: str, path: str) -> str:
 
 def _listed(arrays: dict[str, str]) -> str:
     return ", ".join(sorted(arrays)[:20]) + (f" and {len(arrays) - 20} more" if len(arrays) > 20 else "")
+
+
+def uncovered(file: DatasetReader) -> str:
+    """Return a sentence on the gaps of a mosaic, without the file's name; empty if there are none.
+
+    Gaps of bands with a nodata value or a mask are missing pixels already.
+
+    Args:
+        file: an open file, a VRT or another.
+    """
+    if file.driver != "VRT":
+        return ""
+    try:
+        root = ElementTree.fromstring(file.tags(ns="xml:VRT").get("xml:VRT", ""))
+    except ElementTree.ParseError:  # a warped or derived one that GDAL does not write out
+        return ""
+    if root.find("MaskBand") is not None:
+        return ""
+    whole = box(0, 0, file.width, file.height)
+    worst = 0.0
+    for band in root.iterfind("VRTRasterBand"):
+        sources = [source for source in band if source.tag in SOURCES]
+        marks_gaps = any(band.find(tag) is not None for tag in ("NoDataValue", "MaskBand"))
+        places = [place for source in sources if (place := source.find("DstRect")) is not None]
+        if marks_gaps or "subClass" in band.attrib or not sources or len(places) < len(sources):
+            continue  # a source without a place fills the band; those of subclasses are computed
+        covered = union_all([_rectangle(place) for place in places]).intersection(whole)
+        worst = max(worst, 1 - covered.area / whole.area)
+    if worst < LEAST_SHARE:
+        return ""
+    return (
+        f"no source covers {max(worst, 0.001):.1%} of it, where GDAL reads 0 as if it were data; expected a "
+        "nodata value (gdalbuildvrt -vrtnodata 0, --nodata 0, nodata: in scene.yaml)"
+    )
+
+
+def _rectangle(place: Element) -> Polygon:
+    """Return where a source lies in the mosaic, in its pixels."""
+    left, top, width, height = (float(place.attrib[key]) for key in ("xOff", "yOff", "xSize", "ySize"))
+    return box(left, top, left + width, top + height)

@@ -11,7 +11,6 @@ import html
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import rasterio
 from rasterio.io import DatasetReader
@@ -63,12 +62,11 @@ HEAD = 2**16
 MOST_VIRTUAL = 10_000  # files that virtual ones may name, which are looked at offline
 
 
-def open_dataset(path: str, **options: Any) -> DatasetReader:
+def open_dataset(path: str) -> DatasetReader:
     """Open a raster with GDAL, by the drivers that may read a file of this name.
 
     Args:
         path: a file, or what else GDAL opens.
-        **options: of ``rasterio.open``.
 
     Raises:
         InputError: if the file is a text that names other files or servers, but is not named so; or it lies
@@ -81,7 +79,7 @@ def open_dataset(path: str, **options: Any) -> DatasetReader:
         _check_offline(path)
     if is_plain:
         _check_content(path, suffix, "pixels")
-    file = rasterio.open(path, **options)
+    file = rasterio.open(path)
     if is_plain and suffix not in FOLLOWED.get(file.driver, (suffix,)):
         file.close()
         raise _elsewhere(path, "pixels")

@@ -7,10 +7,8 @@ axes of a MATLAB array reversed; they are put back.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +20,7 @@ from scipy.io.matlab import mat_struct
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import require_memory
-from m3amba_zoo.rasters.headers import check_heaps
-from m3amba_zoo.rasters.links import check_array, check_links
+from m3amba_zoo.rasters.hdf5 import check_array, open_checked
 from m3amba_zoo.rasters.matlab5 import check_elements, check_parts
 from m3amba_zoo.reading import library_errors
 
@@ -49,7 +46,8 @@ def list_variables(path: str | Path) -> dict[str, Variable]:
     Raises:
         InputError: if the file is not a MATLAB file, or is cut short or damaged.
     """
-    _require_file(path)
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file")
     with library_errors(path, UNREADABLE, AGAIN):
         return _list_hdf5(path) if h5py.is_hdf5(path) else _list_v5(path)
 
@@ -105,14 +103,9 @@ def is_by_matlab(path: str | Path, key: str) -> bool:
     """Tell whether MATLAB has written a variable, or a program that writes as it does."""
     if not h5py.is_hdf5(path):
         return True
-    with library_errors(path, UNREADABLE, AGAIN), _opened(path) as file:
+    with library_errors(path, UNREADABLE, AGAIN), open_checked(path) as file:
         node = file.get(key.partition(".")[0])
         return node is None or not isinstance(node, h5py.Dataset) or "MATLAB_class" in node.attrs
-
-
-def _require_file(path: str | Path) -> None:
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file")
 
 
 def _descend(value: Any, field: str, where: str) -> Any:
@@ -153,16 +146,8 @@ def _simplified(value: Any) -> Any:
     return elements[0] if is_struct else elements
 
 
-@contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
-    check_heaps(path)
-    with h5py.File(path, "r") as file:
-        check_links(file)
-        yield file
-
-
 def _list_hdf5(path: str | Path) -> dict[str, Variable]:
-    with _opened(path) as file:
+    with open_checked(path) as file:
         return {
             str(name): Variable((1, 1), "struct")
             if isinstance(node := _known(file, name), h5py.Group)
@@ -188,7 +173,7 @@ def _matlab_class(node: h5py.Dataset) -> str:
 
 
 def _read_hdf5(path: str | Path, name: str) -> Any:
-    with _opened(path) as file:
+    with open_checked(path) as file:
         return _Conversion(file, path).value(_known(file, name))
 
 

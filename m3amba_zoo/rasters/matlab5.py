@@ -84,7 +84,7 @@ class _Elements:
     def __init__(self, path: str | Path, file: BinaryIO, order: str, size: int, compressed: bool) -> None:
         self.path, self._file, self._order, self.stored, self._parts = path, file, order, size, 0
         self._unzip = zlib.decompressobj() if compressed else None
-        self._zipped_left, self._buffer = size, b""
+        self._zipped_left = size
         self.left = size * LARGEST_RATIO if compressed else size
 
     def read(self, size: int) -> bytes:

@@ -16,14 +16,13 @@ from rasterio.windows import Window
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import require_memory
-from m3amba_zoo.rasters.also_missing import AlsoMissing
 from m3amba_zoo.rasters.crs import horizontal
 from m3amba_zoo.rasters.grid import Grid, difference
 from m3amba_zoo.rasters.raster import Nodata, Raster
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.resampling import in_words, matrix_within, resample
 from m3amba_zoo.rasters.stack import Stack
-from m3amba_zoo.rasters.store import Pixels, Store
+from m3amba_zoo.rasters.store import AlsoMissing, Pixels, Store
 from m3amba_zoo.rasters.warped import Warped
 
 SHORTEST_NM = 10.0
@@ -109,11 +108,6 @@ class OpenRaster:
     def may_lack_values(self) -> bool:
         """Whether values can be missing at all, as far as is known without reading them."""
         return self.header.may_lack_values or self._store.has_mask
-
-    @property
-    def derived(self) -> bool:
-        """Whether values are computed from those of other rasters, which takes long."""
-        return self._store.derived
 
     @property
     def named_by_files(self) -> bool:

@@ -12,6 +12,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from m3amba_zoo.rasters.bands import Bands
+from m3amba_zoo.rasters.raster import Raster
 
 
 class Pixels(NamedTuple):
@@ -40,7 +41,6 @@ class Store(ABC):
         nodata: the value of each band that marks a missing pixel, or None.
         scales, offsets: of each band: a value is the stored number times scale plus offset.
         has_mask: whether ``read`` returns masks.
-        derived: whether pixels are computed from those of other rasters, which takes long.
         piece: bytes of the largest part of the file that is read whole beside what is asked for: a block, a
             chunk.
         held: whether all pixels are in memory already, and ``read`` returns views of them.
@@ -53,7 +53,6 @@ class Store(ABC):
     alpha: tuple[int, ...] = ()
     bands = Bands()
     has_mask = False
-    derived = False
     held = False
     piece = 0
 
@@ -84,3 +83,42 @@ class Store(ABC):
 
     def close(self) -> None:  # noqa: B027  (pixels in memory need no closing)
         """Close the file."""
+
+
+class AlsoMissing(Store):
+    """A store whose own nodata is part of its masks, so that another value can be its nodata.
+
+    Args:
+        source: the pixels; it is closed with this store.
+    """
+
+    def __init__(self, source: Store) -> None:
+        super().__init__(source.count, source.shape, source.dtype)
+        self._source = source
+        self.files, self.crs, self.transform = source.files, source.crs, source.transform
+        self.alpha, self.bands, self.piece = source.alpha, source.bands, source.piece
+        self.scales, self.offsets = source.scales, source.offsets
+        self.has_mask = True
+
+    def read(self, bands: Sequence[int], window: Window) -> Pixels:
+        """Read a window of some bands."""
+        values, mask = self._source.read(bands, window)
+        own = tuple(self._source.nodata[band] for band in bands)
+        missing = Raster(values, nodata=own).missing() if any(value is not None for value in own) else False
+        return Pixels(values, np.broadcast_to(missing if mask is None else missing | mask, values.shape))
+
+    def mask_by_alpha(self) -> None:
+        """Take the first band that the file calls alpha as the mask."""
+        self._source.mask_by_alpha()
+
+    def block_bytes(self, rows: int) -> int:
+        """Return the size of the file's blocks that so many adjacent rows touch."""
+        return self._source.block_bytes(rows)
+
+    def fingerprint(self) -> str:
+        """Return the source's fingerprint."""
+        return self._source.fingerprint()
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()

@@ -42,7 +42,7 @@ class Recipe:
         of: the modalities that are offered to the encoder; None offers all.
         names: of the bands of a modality, where its files have none, by modality: all in order, or the
             numbers from 0 of those that the encoder reads, such as ``dict(red=30, green=20, blue=10)``.
-        units: of a modality's values, where its files have none, by modality; see ``rasters/units.py``.
+        units: of a modality's values, where its files have none, by modality; see ``needed_bands.py``.
         metres: rows and columns of a pixel on the ground. None takes those of the rasters' grid, and 10 m
             where it is not known.
         dtype: of the features, ``float16`` or ``float32``.

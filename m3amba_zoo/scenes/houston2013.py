@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from m3amba_zoo.rasters.opening import read_georaster, read_grid
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.envi_roi import read_regions
-from m3amba_zoo.scenes.georaster import read_georaster, read_grid
-from m3amba_zoo.scenes.host_files import Folder, MatArray, Place
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
-from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+from m3amba_zoo.scenes.standard_scene import Folder, MatArray, Modality, Place, StandardScene
 
 CONTEST = "2013_IEEE_GRSS_DF_Contest"
 CASI_WAVELENGTHS = tuple(np.round(np.linspace(364.0, 1046.1, 144), 1).tolist())

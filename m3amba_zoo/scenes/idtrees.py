@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.grid import Grid, require_same_grid
+from m3amba_zoo.rasters.opening import read_georaster, read_grid
 from m3amba_zoo.reading import read_table
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import read_georaster, read_grid
 from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.shapes import Shapes, cover_by_value, merge_covers

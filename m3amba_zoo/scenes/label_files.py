@@ -1,10 +1,10 @@
-"""The entries of a manifest that name labels: rasters, vector files, and regions of interest of ENVI."""
+"""The entries of a manifest that name labels, and these labels: rasters, vector files, ENVI's regions."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,49 +14,49 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.memory import require_memory
+from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid
+from m3amba_zoo.rasters.opening import GeoRaster
 from m3amba_zoo.scenes.envi_roi import is_region_file, read_regions
-from m3amba_zoo.scenes.georaster import GeoRaster
-from m3amba_zoo.scenes.label_values import labels_of_values, mask_of_values
 from m3amba_zoo.scenes.manifest_entries import LABEL_KEYS, RasterEntry, Section
-from m3amba_zoo.scenes.placing import place
 from m3amba_zoo.scenes.scene import UNLABELLED
-from m3amba_zoo.scenes.shapes import CENTRES, Brush, Shapes, cover_by_value, merge_covers
+from m3amba_zoo.scenes.shapes import CENTRES, Brush, Shapes, cover_by_value, merge_covers, place
 from m3amba_zoo.scenes.vectors import SUFFIXES, propose_attributes, read_shapes
 
 SHAPE_KEYS = ("attribute", "layer", "crs", "radius", "touched", "skip_invalid")
 MASKS = 4
 """Bytes per pixel that drawing takes: the labels, a class's mask, which pixels are covered and contested."""
 REGION_KEYS = ("path", "unlabelled")
+ROUNDING = 0.01
+"""Values this close to a class's value come from rounding or resampling."""
+MOST_FOREIGN = 20
+"""More values without a class than this are measurements or colours."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LabelRaster:
-    """A raster with one value per class.
-
-    Attributes:
-        entry: of the raster file.
-        unlabelled: the values that the manifest lists as without a class, or None if it lists none.
-    """
-
-    entry: RasterEntry
-    unlabelled: tuple[float, ...] | None
-
-    @property
-    def path(self) -> str:
-        """The file."""
-        return self.entry.path
+class LabelRaster(RasterEntry):
+    """A raster with one value per class, or a mask."""
 
     def read(self, grid: Grid | None = None, scene: str = "") -> GeoRaster:
-        """Read the file; see ``RasterEntry.read_one_band``."""
-        return self.entry.read_one_band(grid, scene)
+        """Read the file; on a grid if one is given, see ``RasterEntry``.
+
+        Raises:
+            InputError: if the file is damaged, has several bands, or lies on another grid.
+        """
+        read = super().read(grid, scene)
+        if len(read.raster.data) != 1:
+            raise InputError(
+                f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected, with a "
+                "number for each class (not a picture in colours)"
+            )
+        return read
 
     def labels(self, read: GeoRaster, numbers: Mapping[Any, int]) -> NDArray[np.uint8]:
         """Return the labels ``(H, W)``; see ``labels_of_values``."""
-        return labels_of_values(self.entry.where, read.raster, numbers, self.unlabelled or (UNLABELLED,))
+        return labels_of_values(self.where, read.raster, numbers, self.unlabelled or (UNLABELLED,))
 
     def mask(self, read: GeoRaster) -> NDArray[np.bool_]:
         """Mark the pixels ``(H, W)`` that have a value; see ``mask_of_values``."""
@@ -219,14 +219,14 @@ def parse_label_file(where: str, value: Any, folder: Path, kind: str, is_mask: b
     keys = tuple(dict.fromkeys(("path", *raster_keys, *SHAPE_KEYS, "unlabelled")))
     section = Section(where, value, keys, ("path",))
     if "key" in section:
-        return _parse_raster(where, value, folder)
+        return LabelRaster.parse(where, value, folder, LABEL_KEYS)
     path = folder / section.text("path")
     if is_region_file(path):
         section = Section(where, value, REGION_KEYS, ("path",))
         return LabelShapes(where, path, regions=True, unlabelled=tuple(section.scalars("unlabelled")))
     is_vector = any(key in section for key in SHAPE_KEYS) or path.suffix.lower() in SUFFIXES
     if kind != "polygons" and not is_vector:
-        return _parse_raster(where, value, folder)
+        return LabelRaster.parse(where, value, folder, LABEL_KEYS)
     if "align" in section:
         raise InputError(f"{where}: 'align' is for label rasters; shapes are drawn on the rasters' grid")
     path = section.file("path", folder)
@@ -251,6 +251,100 @@ def parse_label_file(where: str, value: Any, folder: Path, kind: str, is_mask: b
     )
 
 
-def _parse_raster(where: str, value: Any, folder: Path) -> LabelRaster:
-    entry = RasterEntry.parse(where, value, folder, LABEL_KEYS)
-    return LabelRaster(entry, entry.unlabelled)
+def labels_of_values(
+    where: str, raster: Raster, numbers: Mapping[Any, int], unlabelled: Sequence[float]
+) -> NDArray[np.uint8]:
+    """Turn a label raster's only band into labels ``(H, W)``.
+
+    Args:
+        where: begins messages.
+        raster: its values; missing ones and NaN are unlabelled.
+        numbers: the label of each value of a class.
+        unlabelled: values without a class.
+
+    Raises:
+        InputError: if a value belongs to no class and is not unlabelled.
+    """
+    present, inverse = np.unique(raster.data[0], return_inverse=True)
+    inverse = inverse.reshape(raster.shape)
+    missing = _missing(raster)
+    everywhere = np.bincount(inverse.ravel(), minlength=len(present))
+    counts = np.bincount(inverse[~missing], minlength=len(present))
+    known = {_stored(value, present.dtype): number for value, number in numbers.items()}
+    plain = {_stored(value, present.dtype) for value in unlabelled}
+    labels = np.array([known.get(value, UNLABELLED) for value in present.tolist()], np.uint8)
+    foreign = [index for index, value in enumerate(present.tolist()) if value not in known.keys() | plain]
+    foreign = [index for index in foreign if counts[index]]
+    if foreign:
+        raise InputError(
+            f"{where}: {raster.path} has {_listed(present[foreign], counts[foreign])}, but the values of the "
+            f"classes are {', '.join(map(repr, numbers))} and those of 'unlabelled' "
+            f"{', '.join(map(str, unlabelled))}; {_remedy(present[foreign], numbers, unlabelled)}"
+        )
+    for index in np.flatnonzero((labels != UNLABELLED) & (counts == 0)):  # the manifest contradicts the file
+        logger.warning(
+            f"{where}: {raster.path} marks the value {written(present[index])} as missing (nodata), but a "
+            f"class has it: its {everywhere[index]} pixels are labelled"
+        )
+        missing &= inverse != index
+    found = labels[inverse]
+    found[missing] = UNLABELLED
+    return found
+
+
+def mask_of_values(raster: Raster, unlabelled: Sequence[float]) -> NDArray[np.bool_]:
+    """Mark the pixels ``(H, W)`` of a raster's only band that are neither ``unlabelled``, missing nor NaN."""
+    band = raster.data[0]
+    plain = [_stored(value, band.dtype) for value in unlabelled]
+    return ~np.isin(band, plain) & ~_missing(raster)
+
+
+def distinct_values(raster: Raster) -> dict[float, int]:
+    """Count the pixels of each value of a raster's only band, in ascending order; missing ones left out."""
+    present, counts = np.unique(raster.data[0][~_missing(raster)], return_counts=True)
+    return dict(zip(present.tolist(), counts.tolist(), strict=True))
+
+
+def written(value: np.number) -> str:
+    """Write a value with the digits that tell it from its neighbours, and no others."""
+    return np.format_float_positional(value, trim="-") if isinstance(value, np.floating) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """Return whole numbers as such."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+
+
+def _missing(raster: Raster) -> NDArray[np.bool_]:
+    return raster.missing()[0] | (raster.data[0] != raster.data[0])
+
+
+def _stored(value: Any, dtype: np.dtype) -> Any:
+    """Return a value as a raster of this type holds it: 0.1 in float32 is another number than in float64."""
+    return dtype.type(value).item() if dtype.kind == "f" and not isinstance(value, str) else value
+
+
+def _listed(values: NDArray, counts: NDArray) -> str:
+    if len(values) == 1:
+        return f"the value {written(values[0])} in {counts[0]} pixels"
+    order = np.argsort(counts, kind="stable")[::-1][:3]
+    told = [f"{written(values[index])} ({counts[index]} pixels)" for index in order]
+    more = f" and {len(values) - 3} others" if len(values) > 3 else ""
+    return f"the values {', '.join(told)}{more}"
+
+
+def _remedy(foreign: NDArray, numbers: Mapping[Any, int], unlabelled: Sequence[float]) -> str:
+    """Say what to do about values without a class."""
+    classes = np.array([value for value in numbers if not isinstance(value, str)], float)
+    if not len(classes):
+        return "a raster holds numbers, so numbers are expected as 'values'"
+    nearest = classes[np.abs(foreign[:, None] - classes).argmin(axis=1)]
+    if (np.abs(foreign - nearest) < ROUNDING).all():
+        return (
+            f"the nearest value of a class is {nearest[0]:g}, so the raster was rounded or resampled; write "
+            "it in whole numbers, for example with numpy.rint"
+        )
+    if len(foreign) > MOST_FOREIGN:
+        return "these look like measurements or colours; one number per class is expected"
+    listed = [*map(str, unlabelled), *map(written, foreign)]
+    return f"if they mean no class, write `unlabelled: [{', '.join(listed)}]`"

@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands
-from m3amba_zoo.rasters.opening import log_remarks
+from m3amba_zoo.rasters.opening import align_rasters, log_remarks
 from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.label_files import LabelRaster, parse_label_file
-from m3amba_zoo.scenes.label_values import distinct_values
+from m3amba_zoo.scenes.label_files import LabelRaster, distinct_values, parse_label_file
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section
 from m3amba_zoo.scenes.palette import distinct_color
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes
@@ -158,10 +156,6 @@ class Manifest(Source):
     def channels(self) -> dict[str, int]:
         """Count the bands of the first scene, from the lists of ``bands`` or the files' headers."""
         return {name: entry.count_bands() for name, entry in self.scenes[0].modalities.items()}
-
-    def num_classes(self) -> int:
-        """Count the classes of the YAML file."""
-        return len(self.classes)
 
     def _compare_scenes(self) -> None:
         """Raise InputError if two scenes have the same name or different modalities."""
@@ -314,7 +308,7 @@ class _SceneEntry:
     def _require_labels_apart(self) -> None:
         """Raise InputError if a modality is the array of the labels: a model would read the answer."""
         arrays = {
-            (os.path.realpath(file.path), file.entry.request.key): file.path
+            (os.path.realpath(file.path), file.request.key): file.path
             for file in self._labels.values()
             if isinstance(file, LabelRaster)
         }

@@ -9,18 +9,20 @@ import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.rasters.axes import parse_axes
+from m3amba_zoo.rasters.coordinates import parse_axes
 from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid, difference, require_same_grid
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
 from m3amba_zoo.rasters.matlab import list_variables
 from m3amba_zoo.rasters.opened import OpenRaster
-from m3amba_zoo.rasters.opening import log_remarks, open_raster
+from m3amba_zoo.rasters.opening import GeoRaster, log_remarks, open_raster
 from m3amba_zoo.rasters.request import ALIGN, ALPHA, GDAL_NAME, RasterRequest, parse_bands, stack
-from m3amba_zoo.scenes.georaster import GeoRaster
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FILE_KEYS = ("path", "key", "bands", "nodata", "scale", "offset", "alpha", "align", "axes", "crs")
 MODALITY_KEYS = (*FILE_KEYS, "paths", "unit", "wavelengths")
@@ -163,7 +165,7 @@ class RasterEntry:
     unlabelled: tuple[float, ...] | None = None
 
     @classmethod
-    def parse(cls, where: str, value: Any, folder: Path, keys: tuple[str, ...]) -> RasterEntry:
+    def parse(cls, where: str, value: Any, folder: Path, keys: tuple[str, ...]) -> Self:
         """Check an entry of a manifest; ``keys`` are the allowed ones, relative paths start at ``folder``.
 
         Raises:
@@ -228,7 +230,7 @@ class RasterEntry:
                 else:
                     opened.align(grid, opened.stated.align)
             log_remarks([opened])
-            return GeoRaster(opened.read(), opened.grid.crs, opened.grid.transform)
+            return GeoRaster(opened.read(), opened.grid)
 
     def count_bands(self) -> int:
         """Return how many bands ``read`` keeps, from the file's header if it tells.
@@ -244,20 +246,6 @@ class RasterEntry:
                 return (*listed[self.request.key].shape, 1)[2]  # H x W x C, or H x W
         with open_raster(self.request) as opened:
             return len(opened.header.data)
-
-    def read_one_band(self, grid: Grid | None = None, scene: str = "") -> GeoRaster:
-        """Read a label raster or mask; on a grid if one is given, see ``read``.
-
-        Raises:
-            InputError: if the file is damaged, has several bands, or lies on another grid.
-        """
-        read = self.read(grid, scene)
-        if len(read.raster.data) != 1:
-            raise InputError(
-                f"{self.where}: {self.path} has {len(read.raster.data)} bands; one is expected, with a "
-                "number for each class (not a picture in colours)"
-            )
-        return read
 
 
 def _read_request(section: Section, folder: Path) -> RasterRequest:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.grid import require_same_grid
+from m3amba_zoo.rasters.opening import GeoRaster, read_georaster
 from m3amba_zoo.reading import read_table
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.source import Source
 
@@ -107,8 +107,8 @@ class MMLSv2(Source):
                     rasters={name: self._read(tile, name, cover) for name in modalities},
                     labels=_labels(cover, landslide),
                     classes=self.classes,
-                    crs=cover.crs,
-                    transform=cover.transform,
+                    crs=cover.grid.crs,
+                    transform=cover.grid.transform,
                 )
             )
         return scenes
@@ -116,10 +116,6 @@ class MMLSv2(Source):
     def channels(self) -> dict[str, int]:
         """Count the products' bands."""
         return {name: len(PRODUCTS[name].bands) for name in self.modalities}
-
-    def num_classes(self) -> int:
-        """Return 2: none and landslide."""
-        return len(self.classes)
 
     def _tiles(self, modalities: Sequence[str]) -> Mapping[str, int]:
         """Return the tiles in order of their names, with the landslide pixels that each should have.

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.host_files import MatArray
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
-from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+from m3amba_zoo.scenes.standard_scene import MatArray, Modality, StandardScene
 
 # labelled pixels by class
 COUNTS = (23246, 4270, 6882, 1826, 6687, 466, 2233, 6240, 1385, 183, 269)

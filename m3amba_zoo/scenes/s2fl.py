@@ -10,10 +10,9 @@ and specific feature learning model, ISPRS J. Photogramm. Remote Sens. 178 (2021
 from __future__ import annotations
 
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.host_files import MatArray
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.scenes.simulation import DsmSpec, HsiSpec, SarSpec
-from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+from m3amba_zoo.scenes.standard_scene import MatArray, Modality, StandardScene
 
 HSI = (MatArray("data_hsi.mat", "data", named=True), MatArray("data_HS_LR.mat", "data_HS_LR"))
 SAR = (MatArray("data_sar.mat", "data", named=True), MatArray("data_SAR_HR.mat", "data_SAR_HR"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -102,3 +102,40 @@ def mirrored_indices(start: int, count: int, length: int) -> NDArray[np.intp]:
     period = 2 * (length - 1)
     indices = np.arange(start, start + count) % period
     return np.minimum(indices, period - indices)
+
+
+def seen_pixels(scene: Scene, modalities: Sequence[str] | None = None) -> NDArray[np.bool_]:
+    """Return the mask ``(H, W)`` of pixels that have a value in some band of some raster of the scene.
+
+    ``Predictor`` has the same rule: the others are 0 in its maps. A scene without rasters shows all.
+
+    Args:
+        scene: with its rasters.
+        modalities: which rasters count; None means all.
+    """
+    rasters = [raster for m, raster in scene.rasters.items() if modalities is None or m in modalities]
+    unseen = np.full(scene.shape, bool(rasters) and all(raster.may_lack_values for raster in rasters))
+    for raster in rasters:
+        if not unseen.any():
+            break
+        unseen &= raster.missing().all(axis=0)
+    return ~unseen
+
+
+def drop_unseen(scenes: Sequence[Scene]) -> tuple[list[Scene], int]:
+    """Make the pixels that no raster shows unlabelled, in the labels and in the official masks.
+
+    All rasters of a scene count, not only those that a config reads: models of all modalities have one split.
+
+    Returns:
+        The scenes, and the number of labelled pixels that were dropped.
+    """
+    kept, dropped = [], 0
+    for scene in scenes:
+        seen = seen_pixels(scene)
+        if lost := int((scene.labelled & ~seen).sum()):
+            official = scene.official and {part: mask & seen for part, mask in scene.official.items()}
+            scene = replace(scene, labels=np.where(seen, scene.labels, UNLABELLED), official=official)
+        kept.append(scene)
+        dropped += lost
+    return kept, dropped

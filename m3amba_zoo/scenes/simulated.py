@@ -95,10 +95,6 @@ class Simulated(Source):
         """Count the sensors' bands."""
         return {name: sensor.bands for name, sensor in self._modalities.items()}
 
-    def num_classes(self) -> int:
-        """Count the class table's entries."""
-        return len(self.classes)
-
 
 def simulate_scene(
     name: str,

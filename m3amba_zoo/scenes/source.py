@@ -115,5 +115,5 @@ class Source(ABC):
         return {}
 
     def num_classes(self) -> int:
-        """Return the number of classes, without the files if it is known; this default loads the labels."""
-        return len(self.load(rasters=False)[0].classes)
+        """Return the number of classes: of the class table, else of the labels, which are loaded for it."""
+        return len(self.classes or self.load(rasters=False)[0].classes)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.grid import require_same_grid
+from m3amba_zoo.rasters.opening import GeoRaster, read_georaster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import GeoRaster, read_georaster
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene
 from m3amba_zoo.scenes.source import Source
 
@@ -123,8 +123,8 @@ class TerraMind(Source):
                 rasters={name: self._read(tile, name, cover).raster for name in self.modalities if rasters},
                 labels=numbers[cover.raster.data[0]],
                 classes=self.classes,
-                crs=cover.crs,
-                transform=cover.transform,
+                crs=cover.grid.crs,
+                transform=cover.grid.transform,
             )
             for tile, cover in covers.items()
         ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.host_files import MatArray
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.scenes.simulation import HsiSpec, LidarSpec
-from m3amba_zoo.scenes.standard_scene import Modality, StandardScene
+from m3amba_zoo.scenes.standard_scene import MatArray, Modality, StandardScene
 
 HSI = (MatArray("Italy_hsi.mat", "data", named=True), MatArray("HSI.mat", "HSI"))
 LIDAR = (MatArray("Italy_lidar.mat", "data", named=True), MatArray("LiDAR.mat", "LiDAR"))

@@ -15,7 +15,7 @@ from scipy import ndimage
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.registry import SPLITS
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits.groups import SceneGroups, group_scenes
+from m3amba_zoo.splits.places import SceneGroups, group_scenes
 from m3amba_zoo.splits.reach import Mask, dilate
 from m3amba_zoo.splits.split import PARTS, HeldOut, Split
 from m3amba_zoo.splits.stratify import (

@@ -11,11 +11,10 @@ from typing import Any
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.scenes.scene import LandClass, Scene, drop_unseen
 from m3amba_zoo.scenes.source import EncodedBands
 from m3amba_zoo.splits.build import build_split
 from m3amba_zoo.splits.leakage import leaked_pixels
-from m3amba_zoo.splits.seen import drop_unseen
 from m3amba_zoo.splits.split import Split
 
 

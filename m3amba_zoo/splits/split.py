@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.reading import check_schema, read_arrays, read_json
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits.groups import SceneGroups
-from m3amba_zoo.splits.label_record import LABELS, record_labels
+from m3amba_zoo.splits.places import SceneGroups
 from m3amba_zoo.system import whole_file
 
 PARTS = ("train", "val", "test")
@@ -31,6 +30,18 @@ _GROUPS = {
         "guard": {"type": "number", "minimum": 0},
     },
 }
+_LABELS = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "required": ["sha256", "classes"],
+        "properties": {
+            "sha256": {"type": "string"},
+            "classes": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
+    },
+}
+"""What ``record_labels`` returns (JSON Schema)."""
 HEADER = {
     "type": "object",
     "required": ["name", "sha256"],
@@ -38,10 +49,11 @@ HEADER = {
         "name": {"type": "string"},
         "sha256": {"type": "string"},
         "groups": _GROUPS,
-        "labels": LABELS,
+        "labels": _LABELS,
     },
 }
 """What a split's file says beside its masks (JSON Schema)."""
+SHOWN = 4  # classes
 
 
 @dataclass(frozen=True)
@@ -195,3 +207,35 @@ class Split:
         if split.sha256 != sha256:
             raise InputError(f"{path}: the masks' sha256 is {split.sha256}, but the file says {sha256}")
         return split
+
+
+def record_labels(scenes: Sequence[Scene]) -> dict[str, dict[str, Any]]:
+    """Return by scene the sha256 of its labels, and the number of pixels of each class."""
+    found = {}
+    for scene in scenes:
+        digest = hashlib.sha256(json.dumps(list(scene.shape)).encode())
+        digest.update(scene.labels.astype(np.uint8).tobytes())
+        counts = np.bincount(scene.labels.ravel(), minlength=len(scene.classes) + 1)[1:]
+        names = [entry.name for entry in scene.classes]
+        found[scene.name] = {
+            "sha256": digest.hexdigest(),
+            "classes": dict(zip(names, counts.tolist(), strict=True)),
+        }
+    return found
+
+
+def changed_labels(recorded: Mapping[str, Any], scenes: Sequence[Scene]) -> str:
+    """Say how labels differ from those that were recorded; empty if they do not, or nothing was recorded."""
+    now = record_labels([scene for scene in scenes if scene.name in recorded])
+    other = [name for name, found in now.items() if found["sha256"] != recorded[name]["sha256"]]
+    if not other:
+        return ""
+    before, after = recorded[other[0]]["classes"], now[other[0]]["classes"]
+    changes = [
+        f"'{name}' had {before.get(name, 0):,} pixels and has {after.get(name, 0):,}"
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name, 0) != after.get(name, 0)
+    ]
+    more = f" and {len(changes) - SHOWN} more classes" if len(changes) > SHOWN else ""
+    told = ", ".join(changes[:SHOWN]) + more or "as many pixels of each class, but others"
+    return f"the labels of scene '{other[0]}' have changed since the split was made ({told})"

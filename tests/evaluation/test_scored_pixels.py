@@ -11,7 +11,7 @@ from m3amba_zoo.evaluation.record import check_scores
 from m3amba_zoo.evaluation.scores import pack_predicted, unpack_predicted
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import Split
-from m3amba_zoo.splits.groups import SceneGroups
+from m3amba_zoo.splits.places import SceneGroups
 from m3amba_zoo.splits.scene_data import SceneData
 
 CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in ("water", "trees", "built"))

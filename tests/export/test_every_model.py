@@ -11,8 +11,7 @@ from tiny_networks import CLASSES, build, inputs_of, trained
 
 from m3amba_zoo import get_model, list_models
 from m3amba_zoo.export import export_model
-from m3amba_zoo.export.formats import onnx_bytes
-from m3amba_zoo.export.whole_function import trace
+from m3amba_zoo.export.program import onnx_bytes, trace
 from m3amba_zoo.hub.golden import read_golden
 from m3amba_zoo.hub.resolve import CHECKOUT_CARDS, published_models
 from m3amba_zoo.models import PatchClassifier

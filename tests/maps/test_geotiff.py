@@ -8,7 +8,7 @@ from tiny_rasters import CRS, ORIGIN
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.maps.geotiff import Layout, write_class_map, write_geotiff
-from m3amba_zoo.scenes.georaster import read_georaster
+from m3amba_zoo.rasters.opening import read_georaster
 from m3amba_zoo.scenes.scene import LandClass
 
 CLASSES = (LandClass("Wald", (0, 95, 30)), LandClass("Gewässer", (30, 110, 225)))
@@ -17,9 +17,9 @@ CLASSES = (LandClass("Wald", (0, 95, 30)), LandClass("Gewässer", (30, 110, 225)
 def test_a_class_map_carries_colours_names_and_place(tmp_path):
     classes = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
     write_class_map(tmp_path / "map.tif", classes, CLASSES, CRS, ORIGIN)
-    raster, crs, transform = read_georaster(tmp_path / "map.tif")
+    raster, grid = read_georaster(tmp_path / "map.tif")
     np.testing.assert_array_equal(raster.data[0], classes)
-    assert (raster.nodata, crs, transform) == (0, CRS, ORIGIN)
+    assert (raster.nodata, grid.crs, grid.transform) == (0, CRS, ORIGIN)
     with rasterio.open(tmp_path / "map.tif") as file:
         assert file.colormap(1)[2] == (30, 110, 225, 255)
         assert file.colormap(1)[0][3] == 0
@@ -35,10 +35,10 @@ def test_floats_have_names_and_nodata(tmp_path, half):
     values[:, 0, 0] = np.nan
     layout = Layout(["Wald", "Gew\u00e4sser"], np.nan, CRS, ORIGIN, half=half)
     write_geotiff(tmp_path / "p.tif", values, layout)
-    raster, crs, transform = read_georaster(tmp_path / "p.tif")
+    raster, grid = read_georaster(tmp_path / "p.tif")
     np.testing.assert_array_equal(raster.data, values.astype(np.float16 if half else np.float32))
     assert raster.bands == ("Wald", "Gew\u00e4sser")
-    assert (crs, transform) == (CRS, ORIGIN)
+    assert (grid.crs, grid.transform) == (CRS, ORIGIN)
 
 
 def test_overviews_hold_the_most_frequent_class(tmp_path):

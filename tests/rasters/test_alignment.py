@@ -11,9 +11,8 @@ from tiny_rasters import CRS, write_raster
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import warped
-from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.grid import Grid
-from m3amba_zoo.rasters.opening import open_raster
+from m3amba_zoo.rasters.opening import align_rasters, open_raster
 from m3amba_zoo.rasters.request import RasterRequest
 
 ORIGIN = from_origin(500_000, 4_000_000, 10, 10)

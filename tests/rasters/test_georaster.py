@@ -8,7 +8,7 @@ from tiny_rasters import CRS, ORIGIN, write_raster
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.grid import require_same_grid
-from m3amba_zoo.scenes.georaster import read_georaster, read_grid
+from m3amba_zoo.rasters.opening import read_georaster, read_grid
 
 
 @pytest.fixture
@@ -18,24 +18,12 @@ def cube():
 
 def test_a_geotiff_is_read_as_it_is(tmp_path, cube):
     path = write_raster(tmp_path / "a.tif", cube, nodata=-9999)
-    raster, crs, transform = read_georaster(path, unit="m")
+    raster, grid = read_georaster(path, unit="m")
     np.testing.assert_array_equal(raster.data, cube)
     assert raster.data.dtype == np.int16
     assert (raster.nodata, raster.unit, raster.path) == (-9999, "m", str(path))
     assert (raster.wavelengths, raster.bands) == (None, ())
-    assert (crs, transform) == (CRS, ORIGIN)
-    assert read_grid(path) == ((40, 50), CRS, ORIGIN, str(path))
-
-
-def test_every_file_has_its_own_place(tmp_path, cube):
-    """Tags may hold the CRS alone, and a world file the transform."""
-    for name, left in (("a", 500_000), ("b", 700_000)):
-        write_raster(tmp_path / f"{name}.tif", cube, transform=None)
-        (tmp_path / f"{name}.tfw").write_text(f"2\n0\n0\n-2\n{left + 1}\n3999999\n")
-    write_raster(tmp_path / "c.tif", cube, transform=None)
-    places = [read_georaster(tmp_path / f"{name}.tif")[1:] for name in "abc"]
-    expected = [from_origin(500_000, 4_000_000, 2, 2), from_origin(700_000, 4_000_000, 2, 2), None]
-    assert places == [(CRS, transform) for transform in expected]
+    assert grid == read_grid(path) == ((40, 50), CRS, ORIGIN, str(path))
 
 
 def test_a_raster_without_georeference_is_welcome(tmp_path, cube):
@@ -43,7 +31,7 @@ def test_a_raster_without_georeference_is_welcome(tmp_path, cube):
         path = write_raster(tmp_path / "a.tif", cube, transform=None, crs=None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert read_georaster(path)[1:] == (None, None)
+        assert read_georaster(path).grid[1:3] == (None, None)
 
 
 @pytest.mark.parametrize(("unit", "scale"), [("Nanometers", 1), ("Micrometers", 1e-3)])
@@ -122,7 +110,7 @@ def test_files_read_in_a_row_have_each_its_own_place(tmp_path):
         ) as file:
             file.write(np.full((1, 2, 3), number, np.uint8))
         read = read_georaster(path)
-        assert read.transform == place
-        assert rasterio.crs.CRS.from_string(read.crs) == rasterio.crs.CRS.from_string(crs)
+        assert read.grid.transform == place
+        assert rasterio.crs.CRS.from_string(read.grid.crs) == rasterio.crs.CRS.from_string(crs)
         assert (read.raster.data == number).all()
         assert read.raster.nodata == 7

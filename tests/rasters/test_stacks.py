@@ -8,9 +8,8 @@ from tiny_rasters import CRS, ORIGIN, write_raster
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters import Raster
-from m3amba_zoo.rasters.alignment import align_rasters
 from m3amba_zoo.rasters.matching import KnownBands, take_bands
-from m3amba_zoo.rasters.opening import open_raster
+from m3amba_zoo.rasters.opening import align_rasters, open_raster
 from m3amba_zoo.rasters.request import RasterRequest, parse_path, stack
 
 BANDS = np.random.default_rng(0).integers(1, 3000, (4, 12, 10)).astype(np.int16)

@@ -5,10 +5,8 @@ import re
 import numpy as np
 import pytest
 import scipy.io
-import shapely
 import yaml
 from rasterio.transform import from_origin
-from rasterio.warp import transform as warp
 from source_counts import check_counts
 from tiny_rasters import CRS, ORIGIN, pixel_box, write_polygons, write_raster
 
@@ -165,23 +163,10 @@ def test_polygons_become_labels(folder):
         np.testing.assert_array_equal(build(folder, document).load(rasters)[0].labels, expected)
 
 
-def test_polygons_in_degrees_are_moved(folder):
-    box = pixel_box(1, 2, 3, 4)
-    degrees = shapely.transform(box, lambda xy: np.column_stack(warp(CRS, "EPSG:4326", xy[:, 0], xy[:, 1])))
-    document = with_polygons(folder, [degrees], ["maize"], ".geojson", "EPSG:4326")
-    expected = np.zeros(SHAPE, np.uint8)
-    expected[1:4, 2:6] = 2
-    np.testing.assert_array_equal(build(folder, document).load()[0].labels, expected)
-
-
 def test_polygons_that_do_not_fit_are_refused(folder):
     box = pixel_box(0, 0, 2, 2)
     with pytest.raises(InputError, match=r"polygons: 'crop' of .*fields\.gpkg has the values 'maise', but"):
         build(folder, with_polygons(folder, [box], ["maise"])).load()
-    document = with_polygons(folder, [box], ["maize"])
-    document["polygons"]["attribute"] = "crops"
-    with pytest.raises(InputError, match="no attribute 'crops'; did you mean 'crop'"):
-        build(folder, document).load()
     document = with_polygons(folder, [box], ["maize"])
     write_raster(folder / "hsi.img", np.ones((5, *SHAPE), np.float32), None, None, driver="ENVI")
     with pytest.raises(InputError, match="no raster of the scene is georeferenced"):

@@ -6,10 +6,10 @@ import pytest
 import rasterio
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.opening import read_georaster
 from m3amba_zoo.registry import SOURCES
-from m3amba_zoo.scenes.georaster import read_georaster
-from m3amba_zoo.scenes.label_summary import describe_labels
-from m3amba_zoo.scenes.simulated_rasters import write_simulated_rasters
+from m3amba_zoo.scenes.label_request import describe_labels
+from m3amba_zoo.scenes.simulated_files import write_simulated_rasters
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_rasters_have_wavelengths_names_units_and_a_place(written):
     np.testing.assert_allclose(hsi.raster.wavelengths, np.linspace(400, 2500, 12), atol=0.01)
     assert sar.raster.bands[0] == "VV intensity"
     assert hsi.grid.transform == sar.grid.transform
-    assert hsi.crs == "EPSG:32632"
+    assert hsi.grid.crs == "EPSG:32632"
 
 
 def test_polygons_and_raster_hold_the_same_labels(written):

@@ -14,7 +14,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.houston2013 import Houston2013
 from m3amba_zoo.scenes.muufl import MUUFL
 from m3amba_zoo.scenes.s2fl import Augsburg, Berlin
-from m3amba_zoo.scenes.stand_in import write_stand_in
+from m3amba_zoo.scenes.simulated_files import write_stand_in
 from m3amba_zoo.scenes.standard_scene import MARKER
 from m3amba_zoo.scenes.trento import Trento
 

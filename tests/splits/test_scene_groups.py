@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import PARTS, Split, build_split, hold_out_validation
-from m3amba_zoo.splits.groups import group_scenes
+from m3amba_zoo.splits.places import group_scenes
 from m3amba_zoo.splits.reach import reach
 
 SIDE = 8  # pixels of a tile

@@ -11,8 +11,8 @@ from m3amba_zoo.inference.strips import RowClassifier
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.rasters.opening import open_raster
 from m3amba_zoo.registry import SOURCES
+from m3amba_zoo.scenes.scene import seen_pixels
 from m3amba_zoo.splits import PARTS, build_split, drop_unseen, load_scene_data
-from m3amba_zoo.splits.seen import seen_pixels
 
 
 @SOURCES.register_module(name="half_seen")

@@ -25,32 +25,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.needed_bands import NeededBand
 
 AUTO, FLOAT32, BFLOAT16 = "auto", "float32", "bfloat16"
-
-
-@dataclass(frozen=True)
-class NeededBand:
-    """A band that an encoder was trained with.
-
-    Args:
-        name: the sensor's name of it, such as ``B4``, ``VV`` or ``elevation``.
-        wavelength: its centre in nm; None where it has none, as radar.
-        unit: of its values, such as ``reflectance x 10000``, ``dB`` or ``m``; None where any unit will do.
-        optional: whether the encoder works without it; the band is then NaN.
-        sensor: bands of one sensor are given together or not at all, even if they are optional.
-        tolerance: how far in nm a raster's band may lie from ``wavelength``. The default is for encoders of
-            one sensor: Sentinel-2's B12 differs by 17 nm between its satellites.
-        spread: the values that are black and white to the encoder; None where the unit tells it.
-    """
-
-    name: str
-    wavelength: float | None = None
-    unit: str | None = None
-    optional: bool = False
-    sensor: str = ""
-    tolerance: float = 20.0
-    spread: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
