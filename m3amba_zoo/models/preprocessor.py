@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class RasterPreprocessor(BaseDataPreprocessor):
 
     def _steps(self) -> Iterator[tuple[str, list[Pretreatment]]]:
         for modality, steps in self.steps.items():
-            yield modality, list(cast(Iterable[Pretreatment], steps))
+            yield modality, [*steps]  # type: ignore[misc]  # torch.compile of torch 2.6 knows no cast
 
     def steps_of(self, modality: str) -> list[Pretreatment]:
         """Return a modality's steps in order."""

@@ -109,7 +109,8 @@ class WindowClassifier(BaseModel):
         Raises:
             ValueError: if the mode is unknown, ``loss`` has no labels, or an expert has no bands.
         """
-        logits_of = logits_of or self.logits
+        if logits_of is None:  # torch.compile of torch 2.6 knows no truth of a method
+            logits_of = self.logits
         if mode == "predict" and self.posterior is not None:
             return list(self.posterior(lambda x: logits_of(x)[FUSED], inputs, bands))
         logits = logits_of(inputs)

@@ -81,6 +81,7 @@ def test_the_whole_test_step_compiles_pretreatment_included():
 
 @AMP
 def test_export_gives_the_same_logits(amp):
+    pytest.importorskip("torch", minversion="2.8")  # what m3amba export needs
     model = build().eval()
     inputs, features, _ = batch()
     with torch.autocast("cpu", torch.bfloat16, enabled=amp), torch.no_grad():

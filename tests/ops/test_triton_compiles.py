@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-triton = pytest.importorskip("triton")
+triton = pytest.importorskip("triton", minversion="3.4")  # the compiler as it is called below
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 if not CUOBJDUMP.is_file():
     pytest.skip("this triton has no CUDA toolchain", allow_module_level=True)

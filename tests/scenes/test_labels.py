@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -79,6 +80,8 @@ def in_degrees(geometry):
     ],
 )
 def test_vector_formats_give_the_same_labels(folder, file, driver, attribute, crs):
+    if driver not in pyogrio.list_drivers():
+        pytest.skip(f"this pyogrio has no {driver}")
     shapes = [WHEAT, MAIZE] if crs == CRS else [in_degrees(WHEAT), in_degrees(MAIZE)]
     write_polygons(folder / file, shapes, crs, driver=driver, **{attribute: ["wheat", "maize"]})
     for key in ("polygons", "labels"):
@@ -202,7 +205,7 @@ def test_invalid_shapes_are_named_or_skipped(folder, caplog):
     )
     named = (
         r"3 of 5 features have no valid shape \(feature 1: Self-intersection\[.*\]; feature 2: no geometry; "
-        r"feature 3: an empty geometry\)"
+        r"feature 3: (an empty|no) geometry\)"  # GDAL before 3.8 reads an empty one as none
     )
     with pytest.raises(InputError, match=f"{named}.*`skip_invalid: true`"):
         draw(folder, shapes, values, file="a.geojson")
