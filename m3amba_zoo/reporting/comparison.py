@@ -14,7 +14,6 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.evaluation.scores import unpack_predicted
 from m3amba_zoo.reading import library_errors
-from m3amba_zoo.reporting.colors import OKABE_ITO
 from m3amba_zoo.reporting.figures import (
     class_figure,
     compared_classes,
@@ -26,7 +25,7 @@ from m3amba_zoo.reporting.figures import (
 from m3amba_zoo.reporting.layers import MOST_BYTES, class_layer, code_layer
 from m3amba_zoo.reporting.page import write_page
 from m3amba_zoo.reporting.run_report import SCORES, class_table, provenance
-from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.palette import OKABE_ITO, safe_color
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.visualization.pictures import LONGEST_SIDE
 
@@ -181,7 +180,7 @@ def _provenance(runs: Sequence[Run]) -> list[tuple[str, list[str], bool]]:
 
 def _class_table(run: Run) -> list[dict[str, str]]:
     entries = enumerate(run.record["per_class"])
-    return class_table([LandClass(e["name"], tuple(e.get("color") or distinct_color(i))) for i, e in entries])
+    return class_table([LandClass(e["name"], tuple(e.get("color") or safe_color(i))) for i, e in entries])
 
 
 def _pictures(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], int]:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from m3amba_zoo.reading import read_text
-from m3amba_zoo.reporting.colors import OKABE_ITO, hexadecimal
+from m3amba_zoo.reporting.colors import hexadecimal
+from m3amba_zoo.scenes.palette import OKABE_ITO
 
 Figure = dict[str, Any]
 Record = Mapping[str, Any]

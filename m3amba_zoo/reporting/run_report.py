@@ -26,7 +26,7 @@ from m3amba_zoo.reporting.page import write_page
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits.leakage import audit
 from m3amba_zoo.splits.scene_data import SceneData
-from m3amba_zoo.visualization.maps import write_maps
+from m3amba_zoo.visualization.maps import MAP_FIGURE, write_class_maps, write_map_figure
 
 REPORT_FILE = "report.html"
 MOST_AUDITED = 500_000
@@ -64,19 +64,25 @@ def write_results(
     warn: Callable[[str], None],
     with_report: bool,
 ) -> Path | None:
-    """Write ``map.png``, ``maps/<scene>.tif``, ``metrics.json`` and, if it is wanted, ``report.html``.
+    """Write ``maps/<scene>.tif``, ``metrics.json``, ``map.png`` and, if it is wanted, ``report.html``.
 
     The arguments are those of ``write_report``, whose result is returned; None without a report. Earlier
-    results are replaced. Pixels of the maps that lack a modality are warned of.
+    results are replaced. Pixels of the maps that lack a modality are warned of. What is drawn comes last, and
+    what cannot be drawn is said in one line.
 
     Raises:
-        InputError: if a file but the report cannot be written.
+        InputError: if ``metrics.json`` or a class map cannot be written.
     """
     tags = map_tags(data.scenes, class_maps, record["modalities"], record["inputs"])
     name = record["model"]["name"]
-    write_maps(work_dir, data.scenes, class_maps, data.split, data.simulated, tags, name)
-    (work_dir / REPORT_FILE).unlink(missing_ok=True)
+    write_class_maps(work_dir, data.scenes, class_maps, tags)
+    for drawn in (MAP_FIGURE, REPORT_FILE):
+        (work_dir / drawn).unlink(missing_ok=True)
     write_json(work_dir / METRICS_FILE, record)  # with it the results are complete
+    try:
+        write_map_figure(work_dir, data.scenes, class_maps, data.split, data.simulated, name)
+    except Exception as error:
+        warn(f"{work_dir / MAP_FIGURE}: not written ({one_line(error)})")
     return write_report(work_dir, record, data, class_maps, logits, warn) if with_report else None
 
 

@@ -5,16 +5,18 @@ import json
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from matplotlib.image import imread
 from pages import CENTRES, parse, small_run, unpack, unpack_numbers
 from tiny_runs import CONFIG
 
 from m3amba_zoo.cli.train import main
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.models.baselines.classical import log_probabilities
-from m3amba_zoo.reporting import REPORT_FILE, run_report, write_report
-from m3amba_zoo.reporting.colors import OKABE_ITO, SHADES, safe_colors
+from m3amba_zoo.reporting import REPORT_FILE, run_report, write_report, write_results
+from m3amba_zoo.reporting.colors import safe_colors
 from m3amba_zoo.reporting.figures import read_curves
 from m3amba_zoo.reporting.layers import LEVELS, MOST_BYTES, choose, draw_scenes, entropy, probabilities
+from m3amba_zoo.scenes.palette import SAFE_COLORS
 
 
 def write(folder, run, warnings=None):
@@ -88,6 +90,29 @@ def test_texts_of_the_user_stay_texts(tmp_path):
     assert all(link.startswith("data:") for link in page.links)
     assert [entry["name"] for entry in page.data["classes"]] == list(names)
     assert page.data["figures"]["confusion"]["data"][0]["x"][1] == "&lt;b&gt;bold&lt;/b&gt; &amp; co"
+
+
+def finish(folder, run, warnings):
+    data, found, logits, record = run
+    record = {**record, "inputs": {}}
+    return write_results(folder, record, data, found.class_maps, logits, warnings.append, with_report=True)
+
+
+def test_names_that_look_like_formulas_cost_no_result(tmp_path):
+    warnings = []
+    assert finish(tmp_path, small_run((r"roof $\foo$", "$a_b$", "_price $5")), warnings)
+    assert warnings == []
+    assert imread(tmp_path / "map.png").size
+
+
+def test_a_picture_that_fails_is_one_line_and_the_results_are_there(tmp_path, monkeypatch):
+    (tmp_path / "map.png").write_bytes(b"of an earlier run")
+    monkeypatch.setattr("m3amba_zoo.visualization.maps.draw_sheet", lambda *_: 1 / 0)
+    warnings = []
+    finish(tmp_path, small_run(), warnings)
+    assert len(warnings) == 1
+    assert "map.png: not written (ZeroDivisionError" in warnings[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maps", "metrics.json", "report.html"]
 
 
 def test_what_cannot_be_drawn_is_one_line_and_the_rest_is_written(tmp_path, monkeypatch):
@@ -167,7 +192,7 @@ def test_colours_are_those_of_okabe_and_ito_first_and_the_tables_last():
     colors = safe_colors(table)
     assert len(set(colors)) == 30
     assert colors[0] == "#0072b2"
-    assert colors[len(OKABE_ITO) + len(SHADES) :] == [f"#{index:02x}0102" for index in range(21, 30)]
+    assert colors[len(SAFE_COLORS) :] == [f"#{index:02x}0102" for index in range(21, 30)]
     assert probabilities(np.array([[0.0], [np.log(3)]], np.float32)).ravel() == pytest.approx([0.25, 0.75])
 
 
