@@ -9,7 +9,11 @@ from pages import parse, small_run, unpack
 
 from m3amba_zoo.cli.report import main
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.evaluation.scores import pack_predicted, unpack_predicted
 from m3amba_zoo.maps.geotiff import write_class_map
+from m3amba_zoo.scenes.scene import LandClass
+
+CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in "abcd")
 
 
 @pytest.fixture
@@ -50,6 +54,42 @@ def test_scores_maps_and_classes_stand_side_by_side(runs, tmp_path, capsys):
         go.Figure(figure)
     with pytest.raises(InputError, match=r"comparison\.html: exists; --overwrite"):
         main(["one", "two"])
+
+
+def test_equal_runs_are_said_to_be_so_and_a_map_of_another_size_is_named(runs, tmp_path):
+    same = runs["one"][3]
+    (tmp_path / "two" / "metrics.json").write_text(json.dumps(same))
+    classes = runs["two"][0].classes
+    write_class_map(tmp_path / "two" / "maps" / "tiny0.tif", np.ones((20, 20), np.uint8), classes)
+    main(["one", "two"])
+    page = parse(tmp_path / "comparison.html")
+    words = " ".join(page.words)
+    assert "No difference: both have the same shares in each cell" in words
+    assert "confusion1" not in page.data["figures"]
+    assert "two and one give the same class to each of the 336 scored pixels" in words
+    assert "tiny0: the map of two has 20 x 20 pixels and that of one 20 x 21" in words
+    assert [layer["name"] for layer in page.data["pictures"][0]["layers"]] == ["one"]
+    assert len(page.data["pictures"][1]["layers"]) == 3
+
+
+def test_few_pixels_that_differ_are_not_none(runs, tmp_path):
+    record = runs["one"][3]
+    classes = unpack_predicted(record["predicted"], record["pixels"]).copy()
+    classes[0] = classes[0] % 3 + 1
+    (tmp_path / "two" / "metrics.json").write_text(
+        json.dumps({**record, "predicted": pack_predicted(classes)})
+    )
+    main(["one", "two"])
+    assert "differ on 1 of the 336 scored pixels (0.3%)" in " ".join(
+        parse(tmp_path / "comparison.html").words
+    )
+
+
+def test_a_map_of_other_classes_than_the_records_is_refused(runs, tmp_path):
+    write_class_map(tmp_path / "two" / "maps" / "tiny0.tif", np.full((20, 21), 4, np.uint8), CLASSES)
+    with pytest.raises(InputError, match=r"tiny0\.tif: has the class 4, expected 1 to 3"):
+        main(["one", "two"])
+    assert not (tmp_path / "comparison.html").exists()
 
 
 def test_runs_of_other_pixels_or_classes_are_named_and_one_run_will_do(runs, tmp_path):
