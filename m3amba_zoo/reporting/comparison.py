@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +21,14 @@ from m3amba_zoo.reporting.figures import (
     curve_figures,
     read_curves,
 )
-from m3amba_zoo.reporting.layers import MOST_BYTES, class_layer, code_layer
+from m3amba_zoo.reporting.layers import MOST_BYTES, background, class_layer, code_layer
 from m3amba_zoo.reporting.page import write_page
 from m3amba_zoo.reporting.run_report import class_table, provenance
 from m3amba_zoo.reporting.shown_scores import shown_scores
 from m3amba_zoo.scenes.palette import OKABE_ITO, safe_color
-from m3amba_zoo.scenes.scene import LandClass
+from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.splits import SceneData
+from m3amba_zoo.visualization.maps import file_names
 from m3amba_zoo.visualization.pictures import LONGEST_SIDE
 
 NEEDED = ("oa", "per_class", "confusion", "split", "model")
@@ -68,7 +70,9 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def write_comparison(path: Path, folders: Sequence[Path]) -> None:
+def write_comparison(
+    path: Path, folders: Sequence[Path], load: Callable[[], SceneData] | None = None
+) -> None:
     """Write a page that puts runs side by side; differences are to the first.
 
     Maps come from ``maps/*.tif``. Runs with other classes than the first are left out of maps and
@@ -77,6 +81,8 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     Args:
         path: of the page.
         folders: work dirs, or cards.
+        load: loads the scenes whose rasters lie below the maps; None leaves them out. Where it raises
+            InputError, because the data is not on this machine, the page says so.
 
     Raises:
         InputError: as ``read_runs``, or if the page or a map cannot be written or read.
@@ -104,9 +110,9 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
             (f"confusion{index}", run.name) for index, run in enumerate(alike) if index or len(alike) == 1
         ],
     }
-    pictures, left_out, unlike = _pictures(alike)
+    pictures, left_out, remarks = _pictures(alike, load)
     data = {"classes": _class_table(first), "modalities": {}, "pictures": pictures, "figures": figures}
-    content |= {"pictures": len(pictures), "left_out": left_out, "unlike": unlike, "figures": figures}
+    content |= {"pictures": len(pictures), "left_out": left_out, "remarks": remarks, "figures": figures}
     write_page(path, "comparison.html.j2", content, data)
 
 
@@ -183,11 +189,13 @@ def _class_table(run: Run) -> list[dict[str, str]]:
     return class_table([LandClass(e["name"], tuple(e.get("color") or safe_color(i))) for i, e in entries])
 
 
-def _pictures(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], int, list[str]]:
+def _pictures(
+    runs: Sequence[Run], load: Callable[[], SceneData] | None
+) -> tuple[list[dict[str, Any]], int, list[str]]:
     """Return the scenes that several runs, or the only one, have maps of.
 
-    Also how many scenes were left out, because the page would be too large, and a sentence on each map that
-    was, because its size is another than that of the first run's.
+    Also how many scenes were left out, because the page would be too large, and sentences: on each map that
+    was, because its size is another than that of the first run's, and on why there are no rasters.
 
     Raises:
         InputError: as ``read_class_map``.
@@ -199,7 +207,15 @@ def _pictures(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], int, list[str]
     }
     wanted = {name: having for name, having in files.items() if len(having) >= min(2, len(runs))}
     pictures: list[dict[str, Any]] = []
-    used, unlike = 0, []
+    used, remarks = 0, []
+    scenes: dict[str, Scene] = {}
+    if wanted and load is not None:
+        try:
+            found_scenes = load().scenes
+            files = file_names([scene.name for scene in found_scenes])
+            scenes = {files[scene.name]: scene for scene in found_scenes}
+        except InputError as error:
+            remarks.append(f"No rasters lie below the maps: {error}.")
     for name, having in wanted.items():
         maps = {
             run.name: read_class_map(run.folder / "maps" / f"{name}.tif", len(run.classes)) for run in having
@@ -208,21 +224,25 @@ def _pictures(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], int, list[str]
         for run, found in maps.items():
             if found.shape != first.shape:
                 sizes = [" x ".join(map(str, shape)) for shape in (found.shape, first.shape)]
-                unlike.append(
+                remarks.append(
                     f"{name}: the map of {run} has {sizes[0]} pixels and that of {of_first} {sizes[1]}, so "
                     "that it is left out."
                 )
-        drawn = _picture(name, {run: found for run, found in maps.items() if found.shape == first.shape})
+        maps = {run: found for run, found in maps.items() if found.shape == first.shape}
+        drawn = _picture(name, maps, scenes.get(name))
         used += sum(len(layer["plane"]) for layer in drawn["layers"])
+        used += sum(len(raster["source"]) for raster in drawn["backgrounds"])
         if pictures and used > MOST_BYTES:
             break
         pictures.append(drawn)
-    return pictures, len(wanted) - len(pictures), unlike
+    return pictures, len(wanted) - len(pictures), remarks
 
 
-def _picture(name: str, maps: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
+def _picture(name: str, maps: Mapping[str, NDArray[np.uint8]], scene: Scene | None) -> dict[str, Any]:
+    """Return the maps of one size of a scene as JSON, above its rasters if they have that size."""
     (of_first, first), *others = maps.items()
     step = max(1, -(-max(first.shape) // LONGEST_SIDE))
+    rasters = {} if scene is None or scene.shape != first.shape else scene.rasters
     first = first[::step, ::step]
     layers = [class_layer(of_first, first)]
     for run, found in others:
@@ -246,7 +266,7 @@ def _picture(name: str, maps: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]
         "width": width,
         "height": height,
         "members": [member],
-        "backgrounds": [],
+        "backgrounds": [background(modality, raster, step) for modality, raster in rasters.items()],
         "layers": layers,
         "samples": None,
     }
