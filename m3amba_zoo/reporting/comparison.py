@@ -212,8 +212,8 @@ def _pictures(
     if wanted and load is not None:
         try:
             found_scenes = load().scenes
-            files = file_names([scene.name for scene in found_scenes])
-            scenes = {files[scene.name]: scene for scene in found_scenes}
+            stems = file_names([scene.name for scene in found_scenes])
+            scenes = {stems[scene.name]: scene for scene in found_scenes}
         except InputError as error:
             remarks.append(f"No rasters lie below the maps: {error}.")
     for name, having in wanted.items():
