@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--across: {args.across}, expected 1 or more panels")
     from m3amba_zoo.cli.given_runs import read_given_runs
     from m3amba_zoo.maps.outputs import check_output
-    from m3amba_zoo.visualization.paper import SUFFIXES, choose_panels, draw_figure, save_figure
+    from m3amba_zoo.visualization.paper import DEFAULT, SUFFIXES, choose_panels, draw_figure, save_figure
 
     check_output(args.out, SUFFIXES)
     runs = read_given_runs(args.runs)
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = runs[0].load_data()
     scenes = _chosen_scenes(data, args.scenes)
     maps = {name: _class_maps(run, scenes, data) for name, run in zip(names, runs, strict=True)}
-    chosen = choose_panels(scenes, data.split, maps, args.columns, data.simulated)
+    chosen = choose_panels(scenes, data.split, maps, args.columns or DEFAULT, data.simulated)
     rows = chosen.rows
     if args.titles:
         count = len(rows[0].panels)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     figure = draw_figure(rows, chosen.legend, args.width, args.across, args.coordinates)
     save_figure(figure, str(args.out))
     wide, high = (25.4 * side for side in figure.get_size_inches())
-    print_line(f"{data.name}, split {data.split.name}; {'; '.join(chosen.shows)}")
+    print_line("; ".join([f"{data.name}, split {data.split.name}", *chosen.shows]))
     for name, run in zip(names, runs, strict=True):
         print_line(f"{name}: OA {100 * run.record['oa']:.2f} % (seed {run.seed})")
     for row in rows:
@@ -81,10 +81,12 @@ def _chosen_scenes(data: SceneData, names: Sequence[str]) -> list[Scene]:
     """Return the scenes of these names, or the first with test pixels.
 
     Raises:
-        InputError: if there is no scene of a name.
+        InputError: if there is no scene of a name, or one is named twice.
     """
     known = {scene.name: scene for scene in data.scenes}
-    for name in names:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InputError(f"--scenes: '{name}' is named twice, expected different scenes")
         if name not in known:
             few = ", ".join(list(known)[:10]) + (", ..." if len(known) > 10 else "")
             raise InputError(f"--scenes: no scene '{name}'; {close_names(name, known) or f'there are {few}'}")
@@ -100,7 +102,8 @@ def _class_maps(run: GivenRun, scenes: Sequence[Scene], data: SceneData) -> dict
     """Read a run's class maps of scenes; those of a card, which keeps none, are predicted.
 
     Raises:
-        InputError: if a map is absent, or of another size than its scene; or as ``_predicted``.
+        InputError: if a map is absent, of another size than its scene, or as ``read_class_map``; or as
+            ``_predicted``.
     """
     from m3amba_zoo.maps.geotiff import read_class_map
     from m3amba_zoo.visualization.maps import file_names
@@ -115,7 +118,7 @@ def _class_maps(run: GivenRun, scenes: Sequence[Scene], data: SceneData) -> dict
         path = folder / f"{files[scene.name]}.tif"
         if not path.is_file():
             raise InputError(f"{run.given}: has no map of the scene '{scene.name}' ({path})")
-        found[scene.name] = read_class_map(path)
+        found[scene.name] = read_class_map(path, len(scene.classes))
         if found[scene.name].shape != scene.shape:
             size = " x ".join(map(str, found[scene.name].shape))
             raise InputError(f"{path}: {size} pixels, but the scene has {' x '.join(map(str, scene.shape))}")
@@ -142,7 +145,7 @@ def _parser() -> CommandParser:
         description=__doc__,
         examples=(
             "m3amba figure work_dirs/m3amba_idtrees --out fig.pdf",
-            "m3amba figure M3amba=work_dirs/m3amba_idtrees LDA=work_dirs/lda_idtrees --out fig.pdf "
+            "m3amba figure M3amba=work_dirs/m3amba_idtrees LDA=work_dirs/lda-idtrees --out fig.pdf "
             "--columns false-colour reference prediction",
         ),
     )
@@ -151,10 +154,10 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--columns",
         nargs="+",
-        default=["false-colour", "reference", "prediction", "errors"],
         metavar="COLUMN",
         help="panels: false-colour, reference, train, test, prediction, errors, or a modality such as lidar; "
-        "prediction and errors are one panel for each run (default: %(default)s)",
+        "prediction and errors are one panel for each run "
+        "(default: false-colour reference prediction errors)",
     )
     parser.add_argument(
         "--scenes",

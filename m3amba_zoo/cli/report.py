@@ -17,9 +17,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--out {args.out}: is no name of a page, expected one that ends in .html")
     if args.out.exists() and not args.overwrite:
         raise InputError(f"--out {args.out}: exists; --overwrite replaces it, another name leaves it alone")
+    from m3amba_zoo.cli.given_runs import read_given_runs
     from m3amba_zoo.reporting.comparison import write_comparison
 
-    write_comparison(args.out, args.runs)
+    write_comparison(args.out, args.runs, lambda: read_given_runs([str(args.runs[0])])[0].load_data())
     print_line(
         f"wrote {args.out} ({args.out.stat().st_size / 2**20:.1f} MiB); any browser shows it, offline too"
     )

@@ -23,7 +23,7 @@ from m3amba_zoo.models.window_classifier import WindowClassifier
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.registry import CLASSIFIERS, MODELS
 from m3amba_zoo.scenes.encoding import Recipe
-from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.palette import safe_color
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.system import sha256_of
 
@@ -235,9 +235,9 @@ class _Record(NamedTuple):
         count = model.num_classes
         if self.content is None:
             plain = {m: _with_statistics(KnownBands(n), m, model) for m, n in model.in_channels.items()}
-            return tuple(LandClass(f"class {k + 1}", distinct_color(k)) for k in range(count)), plain
+            return tuple(LandClass(f"class {k + 1}", safe_color(k)) for k in range(count)), plain
         classes = [
-            LandClass(entry["name"], tuple(entry.get("color") or distinct_color(k)))  # type: ignore[arg-type]
+            LandClass(entry["name"], tuple(entry.get("color") or safe_color(k)))  # type: ignore[arg-type]
             for k, entry in enumerate(_own_run(self.content, self.path).get("per_class", []))
         ]
         if len(classes) != count:

@@ -1,4 +1,4 @@
-"""What a map needs beside its pixels, drawn on a matplotlib figure: a scale bar, and where north is.
+"""What a map needs beside its pixels, drawn on a matplotlib figure: a legend, a scale bar, where north is.
 
 Positions and lengths are inches from the figure's lower left corner.
 """
@@ -6,13 +6,17 @@ Positions and lengths are inches from the figure's lower left corner.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.legend import Legend
+from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 from rasterio.transform import Affine
 
+from m3amba_zoo.errors import printable
 from m3amba_zoo.rasters.crs import crs_label, distances, horizontal
 
 INK = "0.15"
@@ -20,6 +24,10 @@ THICKNESS = 0.04
 GAP = 0.06
 LETTER = 0.0095
 """Inches that a letter takes per point of its size, about."""
+Entry = tuple[str, tuple[int, int, int]]
+"""A name in a legend, and its colour (red, green, blue; 0 to 255)."""
+plain_texts = matplotlib.rc_context({"text.parse_math": False, "text.usetex": False})
+"""Decorates what draws a figure: names of users hold dollars and backslashes, which are no mathematics."""
 
 
 class Place(NamedTuple):
@@ -55,6 +63,15 @@ class Place(NamedTuple):
         digits = 0 if max(right - left, top - bottom) > 10 else 4
         name = crs_label(horizontal(self.crs)) if horizontal(self.crs) else "no CRS"
         return f"{name}: x {left:.{digits}f} to {right:.{digits}f}, y {bottom:.{digits}f} to {top:.{digits}f}"
+
+
+def draw_legend(figure: Figure, entries: Sequence[Entry], **style: Any) -> Legend:
+    """Draw a legend without a frame; ``style`` is matplotlib's, such as ``loc`` and ``fontsize``."""
+    handles = [
+        Patch(facecolor="#" + bytes(color).hex(), edgecolor="0.4", linewidth=0.4) for _, color in entries
+    ]
+    names = [printable(name) for name, _ in entries]
+    return figure.legend(handles, names, frameon=False, borderpad=0, borderaxespad=0, **style)
 
 
 def bar_metres(metres_per_inch: float, longest: float) -> float:

@@ -106,11 +106,15 @@ def write_geotiff(path: str | Path, bands: NDArray, layout: Layout) -> None:
         convert(memory.name, path, layout)
 
 
-def read_class_map(path: str | Path) -> NDArray[np.uint8]:
+def read_class_map(path: str | Path, classes: int) -> NDArray[np.uint8]:
     """Read a class map ``(H, W)``: 1..K, 0 where nothing is predicted.
 
+    Args:
+        path: of the file.
+        classes: K.
+
     Raises:
-        InputError: if the file cannot be read, or is no raster of bytes.
+        InputError: if the file cannot be read, is no raster of bytes, or has a class above K.
     """
     try:
         with _plain_rasters(), rasterio.open(path) as file:
@@ -119,6 +123,8 @@ def read_class_map(path: str | Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: cannot be read as a class map ({error})") from error
     if found.dtype != np.uint8:
         raise InputError(f"{path}: its pixels are {found.dtype}, but a class map's are uint8")
+    if found.max(initial=0) > classes:
+        raise InputError(f"{path}: has the class {found.max()}, expected 1 to {classes}, or 0 for none")
     return found
 
 

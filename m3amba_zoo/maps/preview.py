@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.transform import Affine
 
-from m3amba_zoo.maps.furniture import Place, draw_north, draw_scale_bar
+from m3amba_zoo.maps.furniture import Place, draw_legend, draw_north, draw_scale_bar, plain_texts
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.system import whole_file
 
@@ -24,7 +24,8 @@ LONGEST_SIDE = 1600
 DOTS_PER_INCH = 160
 BAR_SHARE = 0.25
 """Of the map's width, at most, that the scale bar takes."""
-LEGEND_INCHES, LEGEND_LINE, SMALLEST_MAP = 2.6, 0.2, 3.0
+MARGIN, SCALE_LINE, LEGEND_LINE, SMALLEST_MAP = 0.1, 0.5, 0.17, 3.0
+"""In inches."""
 
 
 def write_preview(path: Path, class_map: Path, classes: Sequence[LandClass]) -> None:
@@ -96,44 +97,37 @@ def _write(
     if transform is not None:
         transform = transform @ Affine.scale(shape[1] / columns, shape[0] / rows)
     figure = _draw(shown, classes, Place(crs, transform, (rows, columns)))
+    # how wide the names are is known once they are laid out
+    right = figure.legends[0].get_window_extent().x1 / figure.dpi + MARGIN
+    page = Bbox.from_extents(0, 0, right, figure.get_size_inches()[1])
     with whole_file(path) as aside:
-        figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(aside, format="png", dpi=DOTS_PER_INCH, bbox_inches=page)
 
 
+@plain_texts
 def _draw(class_map: NDArray[np.uint8], classes: Sequence[LandClass], place: Place) -> Figure:
     rows, columns = class_map.shape
     inches = max(max(rows, columns) / DOTS_PER_INCH, SMALLEST_MAP)
     width, height = (max(side / max(rows, columns) * inches, 1.0) for side in (columns, rows))
-    tall = max(height, LEGEND_LINE * (len(classes) + 1))
-    figure = Figure(figsize=(width + LEGEND_INCHES + 0.3, tall + 0.7), facecolor="white")
-    total_width, total_height = figure.get_size_inches()
-    box = (
-        0.1 / total_width,
-        (tall - height + 0.6) / total_height,
-        width / total_width,
-        height / total_height,
+    below = 0.0 if place.transform is None else SCALE_LINE
+    tall = max(height + below, LEGEND_LINE * len(classes))
+    bottom = MARGIN + tall - height
+    total_width, total_height = width + 4 * MARGIN, tall + 2 * MARGIN
+    figure = Figure(figsize=(total_width, total_height), facecolor="white")
+    axes = figure.add_axes(
+        (MARGIN / total_width, bottom / total_height, width / total_width, height / total_height)
     )
-    axes = figure.add_axes(box)
     colors = np.array([(0, 0, 0, 0), *((*entry.color, 255) for entry in classes)], np.uint8)
     axes.imshow(colors[class_map], interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set(color="0.6", linewidth=0.5)
-    handles = [
-        Patch(facecolor="#" + bytes(entry.color).hex(), edgecolor="0.4", label=entry.name)
-        for entry in classes
-    ]
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=((width + 0.2) / total_width, 1 - 0.1 / total_height),
-        fontsize=8,
-        frameon=False,
-        borderaxespad=0,
-    )
+    corner = ((width + 2.5 * MARGIN) / total_width, 1 - MARGIN / total_height)
+    entries = [(entry.name, entry.color) for entry in classes]
+    draw_legend(figure, entries, loc="upper left", bbox_to_anchor=corner, fontsize=8)
     metres = place.metres_per_pixel
     if metres is not None:
-        draw_scale_bar(figure, 0.1, 0.3, metres * columns / width, BAR_SHARE * width)
+        draw_scale_bar(figure, MARGIN, bottom - 0.3, metres * columns / width, BAR_SHARE * width)
     if place.transform is not None:
-        draw_north(figure, place.transform, width + 0.45, 0.35)
+        draw_north(figure, place.transform, width, bottom - 0.4, length=0.28)
     return figure

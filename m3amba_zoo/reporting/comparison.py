@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.evaluation.scores import unpack_predicted
-from m3amba_zoo.reading import library_errors
-from m3amba_zoo.reporting.colors import OKABE_ITO
+from m3amba_zoo.maps.geotiff import read_class_map
 from m3amba_zoo.reporting.figures import (
     class_figure,
     compared_classes,
@@ -23,11 +21,14 @@ from m3amba_zoo.reporting.figures import (
     curve_figures,
     read_curves,
 )
-from m3amba_zoo.reporting.layers import MOST_BYTES, class_layer, code_layer
+from m3amba_zoo.reporting.layers import MOST_BYTES, background, class_layer, code_layer
 from m3amba_zoo.reporting.page import write_page
-from m3amba_zoo.reporting.run_report import SCORES, class_table, provenance
-from m3amba_zoo.scenes.palette import distinct_color
-from m3amba_zoo.scenes.scene import LandClass
+from m3amba_zoo.reporting.run_report import class_table, provenance
+from m3amba_zoo.reporting.shown_scores import shown_scores
+from m3amba_zoo.scenes.palette import OKABE_ITO, safe_color
+from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.splits import SceneData
+from m3amba_zoo.visualization.maps import file_names
 from m3amba_zoo.visualization.pictures import LONGEST_SIDE
 
 NEEDED = ("oa", "per_class", "confusion", "split", "model")
@@ -69,7 +70,9 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     return runs
 
 
-def write_comparison(path: Path, folders: Sequence[Path]) -> None:
+def write_comparison(
+    path: Path, folders: Sequence[Path], load: Callable[[], SceneData] | None = None
+) -> None:
     """Write a page that puts runs side by side; differences are to the first.
 
     Maps come from ``maps/*.tif``. Runs with other classes than the first are left out of maps and
@@ -78,6 +81,8 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     Args:
         path: of the page.
         folders: work dirs, or cards.
+        load: loads the scenes whose rasters lie below the maps; None leaves them out. Where it raises
+            InputError, because the data is not on this machine, the page says so.
 
     Raises:
         InputError: as ``read_runs``, or if the page or a map cannot be written or read.
@@ -89,11 +94,9 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     figures = {}
     if len(alike) > 1:
         figures["classes"] = compared_classes(records)
-        figures |= {
-            f"confusion{index}": confusion_difference(first.record, run.record)
-            for index, run in enumerate(alike)
-            if index
-        }
+        for index, run in enumerate(alike[1:], start=1):
+            if differs := confusion_difference(first.record, run.record):
+                figures[f"confusion{index}"] = differs
     else:
         figures |= {"classes": class_figure(first.record), "confusion0": confusion_figure(first.record)}
     figures |= curve_figures({run.name: read_curves(run.folder) for run in runs})
@@ -107,9 +110,9 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
             (f"confusion{index}", run.name) for index, run in enumerate(alike) if index or len(alike) == 1
         ],
     }
-    pictures, left_out = _pictures(alike)
+    pictures, left_out, remarks = _pictures(alike, load)
     data = {"classes": _class_table(first), "modalities": {}, "pictures": pictures, "figures": figures}
-    content |= {"pictures": len(pictures), "left_out": left_out, "figures": figures}
+    content |= {"pictures": len(pictures), "left_out": left_out, "remarks": remarks, "figures": figures}
     write_page(path, "comparison.html.j2", content, data)
 
 
@@ -119,18 +122,15 @@ def _scores(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
     Runs that were scored on other pixels have no difference.
     """
     rows = []
-    for score, title in SCORES.items():
-        base: Any = runs[0].record.get(score)
-        factor, unit, digits = (1, "", 4) if score in ("kappa", "ece") else (100, " %", 2)
+    first = runs[0]
+    for key, score in shown_scores([run.record for run in runs]).items():
         cells = []
         for run in runs:
-            value: Any = run.record.get(score)
-            told = NOTHING if value is None else f"{factor * value:.{digits}f}{unit}"
-            compared = run is not runs[0] and _same_pixels(run, runs[0])
-            known = compared and value is not None and base is not None
-            cells.append((told, f"{factor * (value - base):+.{digits}f}" if known else ""))
-        if any(told != NOTHING for told, _ in cells):
-            rows.append((title, cells))
+            value = run.record.get(key)
+            compared = run is not first and _same_pixels(run, first)
+            delta = score.difference(value, first.record.get(key)) if compared else ""
+            cells.append((score.told(value) or NOTHING, delta))
+        rows.append((score.title, cells))
     return rows
 
 
@@ -159,16 +159,21 @@ def _notes(runs: Sequence[Run]) -> list[str]:
             here, there = (
                 unpack_predicted(each.record["predicted"], each.record["pixels"]) for each in (run, first)
             )
-            share = float((here != there).mean()) if len(here) == len(there) else None
-            if share is not None:
-                notes.append(
-                    f"{run.name} and {first.name} differ on {share:.1%} of the {len(here):,} scored pixels."
-                )
+            if len(here) == len(there):
+                notes.append(_differ(run.name, first.name, int((here != there).sum()), len(here)))
         if run.classes != first.classes:
             notes.append(
                 f"{run.name} has other classes than {first.name}: it is left out of the charts and maps."
             )
     return notes
+
+
+def _differ(name: str, first: str, count: int, scored: int) -> str:
+    if not count:
+        return f"{name} and {first} give the same class to each of the {scored:,} scored pixels."
+    share = max(count / scored, 0.001)
+    less = "less than " * (count / scored < share)
+    return f"{name} and {first} differ on {count:,} of the {scored:,} scored pixels ({less}{share:.1%})."
 
 
 def _provenance(runs: Sequence[Run]) -> list[tuple[str, list[str], bool]]:
@@ -181,11 +186,20 @@ def _provenance(runs: Sequence[Run]) -> list[tuple[str, list[str], bool]]:
 
 def _class_table(run: Run) -> list[dict[str, str]]:
     entries = enumerate(run.record["per_class"])
-    return class_table([LandClass(e["name"], tuple(e.get("color") or distinct_color(i))) for i, e in entries])
+    return class_table([LandClass(e["name"], tuple(e.get("color") or safe_color(i))) for i, e in entries])
 
 
-def _pictures(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], int]:
-    """Return the scenes that several runs, or the only one, have maps of; and how many were left out."""
+def _pictures(
+    runs: Sequence[Run], load: Callable[[], SceneData] | None
+) -> tuple[list[dict[str, Any]], int, list[str]]:
+    """Return the scenes that several runs, or the only one, have maps of.
+
+    Also how many scenes were left out, because the page would be too large, and sentences: on each map that
+    was, because its size is another than that of the first run's, and on why there are no rasters.
+
+    Raises:
+        InputError: as ``read_class_map``.
+    """
     files = {
         path.stem: [run for run in runs if (run.folder / "maps" / path.name).is_file()]
         for run in runs
@@ -193,21 +207,42 @@ def _pictures(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], int]:
     }
     wanted = {name: having for name, having in files.items() if len(having) >= min(2, len(runs))}
     pictures: list[dict[str, Any]] = []
-    used = 0
+    used, remarks = 0, []
+    scenes: dict[str, Scene] = {}
+    if wanted and load is not None:
+        try:
+            found_scenes = load().scenes
+            stems = file_names([scene.name for scene in found_scenes])
+            scenes = {stems[scene.name]: scene for scene in found_scenes}
+        except InputError as error:
+            remarks.append(f"No rasters lie below the maps: {error}.")
     for name, having in wanted.items():
-        maps = {run.name: _read_map(run.folder / "maps" / f"{name}.tif") for run in having}
-        drawn = _picture(name, maps)
+        maps = {
+            run.name: read_class_map(run.folder / "maps" / f"{name}.tif", len(run.classes)) for run in having
+        }
+        of_first, first = next(iter(maps.items()))
+        for run, found in maps.items():
+            if found.shape != first.shape:
+                sizes = [" x ".join(map(str, shape)) for shape in (found.shape, first.shape)]
+                remarks.append(
+                    f"{name}: the map of {run} has {sizes[0]} pixels and that of {of_first} {sizes[1]}, so "
+                    "that it is left out."
+                )
+        maps = {run: found for run, found in maps.items() if found.shape == first.shape}
+        drawn = _picture(name, maps, scenes.get(name))
         used += sum(len(layer["plane"]) for layer in drawn["layers"])
+        used += sum(len(raster["source"]) for raster in drawn["backgrounds"])
         if pictures and used > MOST_BYTES:
             break
         pictures.append(drawn)
-    return pictures, len(wanted) - len(pictures)
+    return pictures, len(wanted) - len(pictures), remarks
 
 
-def _picture(name: str, maps: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
+def _picture(name: str, maps: Mapping[str, NDArray[np.uint8]], scene: Scene | None) -> dict[str, Any]:
+    """Return the maps of one size of a scene as JSON, above its rasters if they have that size."""
     (of_first, first), *others = maps.items()
-    others = [(run, found) for run, found in others if found.shape == first.shape]
     step = max(1, -(-max(first.shape) // LONGEST_SIDE))
+    rasters = {} if scene is None or scene.shape != first.shape else scene.rasters
     first = first[::step, ::step]
     layers = [class_layer(of_first, first)]
     for run, found in others:
@@ -231,12 +266,7 @@ def _picture(name: str, maps: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]
         "width": width,
         "height": height,
         "members": [member],
-        "backgrounds": [],
+        "backgrounds": [background(modality, raster, step) for modality, raster in rasters.items()],
         "layers": layers,
         "samples": None,
     }
-
-
-def _read_map(path: Path) -> NDArray[np.uint8]:
-    with library_errors(path, "not a map that can be read"), rasterio.open(path) as file:
-        return file.read(1)

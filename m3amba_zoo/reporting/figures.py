@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 
 from m3amba_zoo.reading import read_text
-from m3amba_zoo.reporting.colors import OKABE_ITO, hexadecimal
+from m3amba_zoo.reporting.colors import hexadecimal
+from m3amba_zoo.scenes.palette import OKABE_ITO
 
 Figure = dict[str, Any]
 Record = Mapping[str, Any]
 COLORS = [hexadecimal(color) for color in OKABE_ITO[:6]]  # the last, yellow, is faint on white
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_POINTS = 2000
+FEW_STEPS = 8
+"""Of an axis: with fewer, each has a tick."""
 MOST_COUNTS = 25
 """Classes of a confusion matrix with a number in each cell."""
 LONGEST_NAME = 28
@@ -49,16 +52,18 @@ def confusion_figure(record: Record) -> Figure:
     )
 
 
-def confusion_difference(record: Record, other: Record) -> Figure:
+def confusion_difference(record: Record, other: Record) -> Figure | None:
     """Draw what a second run's confusion matrix has more (orange) or less (blue) than a first one's.
 
-    In percent of a true class's pixels.
+    In percent of a true class's pixels. None if they do not differ.
     """
     shares = []
     for each in (record, other):
         counts = np.array(each["confusion"])
         shares.append(100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
     more = shares[1] - shares[0]
+    if not more.any():
+        return None
     names = _names(record)
     farthest = max(1.0, float(np.abs(more).max()))
     few = len(names) <= MOST_COUNTS
@@ -120,8 +125,11 @@ def curve_figures(runs: Mapping[str, Mapping[str, Curve]]) -> dict[str, Figure]:
             axes: list[Figure] = [
                 GRID | {"title": {"text": text, "standoff": 12}, "automargin": True} for text in (x, title)
             ]
-            layout = _layout(320, xaxis=axes[0], yaxis=axes[1])
-            figures[key] = {"data": traces, "layout": layout | {"showlegend": len(traces) > 1}}
+            steps = [step for trace in traces for step in trace["x"]]
+            if max(steps) - min(steps) < FEW_STEPS:
+                axes[0] |= {"tick0": 0, "dtick": 1}  # there is no step 1.5
+            named = len(traces) > 1 or len(runs) > 1
+            figures[key] = {"data": traces, "layout": _layout(320, named, xaxis=axes[0], yaxis=axes[1])}
     return figures
 
 
@@ -158,11 +166,11 @@ def _bars(classes: Sequence[str], series: Mapping[str, Sequence[float | None]]) 
     height = 110 + len(classes) * (10 + 11 * len(series))
     layout = _layout(
         height,
+        True,
         barmode="group",
         bargap=0.25,
         xaxis={"range": [0, 1.0], "tickformat": ".0%", **GRID},
         yaxis={"autorange": "reversed", "automargin": True},
-        showlegend=True,
     )
     layout["legend"]["traceorder"] = "normal"
     return {"data": traces, "layout": layout}
@@ -183,7 +191,8 @@ def _matrix(names: Sequence[str], values: Any, texts: Any, hover: str, **more: A
     if texts is not None:
         trace |= {"text": texts, "texttemplate": "%{text}"}
     layout = _layout(
-        170 + 27 * len(names),
+        120 + 27 * len(names),
+        False,
         xaxis={"title": {"text": "predicted"}, "automargin": True, "tickangle": -45, "showgrid": False},
         yaxis={
             "title": {"text": "true class", "standoff": 12},
@@ -195,10 +204,12 @@ def _matrix(names: Sequence[str], values: Any, texts: Any, hover: str, **more: A
     return {"data": [trace], "layout": layout}
 
 
-def _layout(height: int, **more: Any) -> dict[str, Any]:
+def _layout(height: int, named: bool, **more: Any) -> dict[str, Any]:
+    """Return a chart's layout, with its legend above if what is drawn is named."""
     return {
         "height": height,
-        "margin": {"l": 60, "r": 20, "t": 64, "b": 50},  # the tool bar lies above the legend
+        "margin": {"l": 60, "r": 20, "t": 36 if named else 12, "b": 50},
+        "showlegend": named,
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#1f2933"},

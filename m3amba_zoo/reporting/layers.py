@@ -184,7 +184,7 @@ def _picture(
         "width": picture.labels.shape[1],
         "height": picture.labels.shape[0],
         "members": members,
-        "backgrounds": [_background(name, raster) for name, raster in rasters.items()],
+        "backgrounds": [background(name, raster) for name, raster in rasters.items()],
         "layers": layers,
         "samples": pack_samples(chosen, rasters, _at(chosen, marks, scenes, logits)),
     }
@@ -235,10 +235,10 @@ def _at(
     return found
 
 
-def _background(name: str, raster: Raster) -> dict[str, str]:
-    """Return a raster's composite as a data URI, and the bands that it shows."""
+def background(name: str, raster: Raster, step: int = 1) -> dict[str, str]:
+    """Return every ``step``-th pixel of a raster's composite as a data URI, and the bands that it shows."""
     drawn = composite(name, raster)
-    return {"name": name, "shows": drawn.shows, "source": _data_uri(drawn.image)}
+    return {"name": name, "shows": drawn.shows, "source": _data_uri(drawn.image[::step, ::step])}
 
 
 def _data_uri(rgba: NDArray[np.uint8]) -> str:

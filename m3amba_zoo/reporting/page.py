@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Mapping
 from functools import cache
@@ -25,7 +26,8 @@ def write_page(path: Path, template: str, content: Mapping[str, Any], data: Mapp
         path: of the file.
         template: name of a template in ``reporting/page``.
         content: what the template shows; every text of it is escaped.
-        data: what the script shows, as JSON: ``pictures``, ``figures``, ``classes``, ``modalities``.
+        data: what the script shows, as JSON: ``pictures``, ``figures``, ``classes``, ``modalities``. Numbers
+            that are not finite become null, because browsers read no others.
 
     Raises:
         InputError: if the file cannot be written.
@@ -36,9 +38,10 @@ def write_page(path: Path, template: str, content: Mapping[str, Any], data: Mapp
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     own = {name: (_FOLDER / name).read_text(encoding="utf-8") for name in ("style.css", "page.js")}
     text = environment.get_template(template).render(
-        **content, data=data, style=own["style.css"], script=own["page.js"], plotly=_plotly()
+        **content, data=_finite(data), style=own["style.css"], script=own["page.js"], plotly=_plotly()
     )
     with whole_file(path) as aside:
         aside.write_text(text, encoding="utf-8")
@@ -52,6 +55,15 @@ def pack(content: bytes | NDArray[Any]) -> str:
     if isinstance(content, np.ndarray):
         content = content.astype(content.dtype.newbyteorder("<")).tobytes()
     return base64.b64encode(zlib.compress(content, 6)).decode()
+
+
+def _finite(node: Any) -> Any:
+    """Return JSON with None for each number that is NaN or infinite."""
+    if isinstance(node, Mapping):
+        return {key: _finite(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_finite(value) for value in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
 @cache

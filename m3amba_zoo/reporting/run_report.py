@@ -23,23 +23,16 @@ from m3amba_zoo.reporting.colors import hexadecimal, safe_colors
 from m3amba_zoo.reporting.figures import class_figure, confusion_figure, curve_figures, read_curves
 from m3amba_zoo.reporting.layers import Drawn, draw_scenes
 from m3amba_zoo.reporting.page import write_page
+from m3amba_zoo.reporting.shown_scores import shown_scores
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits.leakage import audit
 from m3amba_zoo.splits.scene_data import SceneData
-from m3amba_zoo.visualization.maps import write_maps
+from m3amba_zoo.visualization.maps import MAP_FIGURE, write_class_maps, write_map_figure
 
 REPORT_FILE = "report.html"
 MOST_AUDITED = 500_000
 """Test pixels; with more of them the leak meter would take longer than all the rest of the page."""
 Rows = list[tuple[str, str]]
-SCORES = {
-    "oa": "OA",
-    "aa": "AA",
-    "kappa": "kappa",
-    "mean_f1": "mean F1",
-    "mean_iou": "mean IoU",
-    "ece": "ECE",
-}
 logger = logging.getLogger(__name__)
 
 
@@ -64,19 +57,25 @@ def write_results(
     warn: Callable[[str], None],
     with_report: bool,
 ) -> Path | None:
-    """Write ``map.png``, ``maps/<scene>.tif``, ``metrics.json`` and, if it is wanted, ``report.html``.
+    """Write ``maps/<scene>.tif``, ``metrics.json``, ``map.png`` and, if it is wanted, ``report.html``.
 
     The arguments are those of ``write_report``, whose result is returned; None without a report. Earlier
-    results are replaced. Pixels of the maps that lack a modality are warned of.
+    results are replaced. Pixels of the maps that lack a modality are warned of. What is drawn comes last, and
+    what cannot be drawn is said in one line.
 
     Raises:
-        InputError: if a file but the report cannot be written.
+        InputError: if ``metrics.json`` or a class map cannot be written.
     """
     tags = map_tags(data.scenes, class_maps, record["modalities"], record["inputs"])
     name = record["model"]["name"]
-    write_maps(work_dir, data.scenes, class_maps, data.split, data.simulated, tags, name)
-    (work_dir / REPORT_FILE).unlink(missing_ok=True)
+    write_class_maps(work_dir, data.scenes, class_maps, tags)
+    for drawn in (MAP_FIGURE, REPORT_FILE):
+        (work_dir / drawn).unlink(missing_ok=True)
     write_json(work_dir / METRICS_FILE, record)  # with it the results are complete
+    try:
+        write_map_figure(work_dir, data.scenes, class_maps, data.split, data.simulated, name)
+    except Exception as error:
+        warn(f"{work_dir / MAP_FIGURE}: not written ({one_line(error)})")
     return write_report(work_dir, record, data, class_maps, logits, warn) if with_report else None
 
 
@@ -122,7 +121,7 @@ def write_report(
     curves = attempt("the curves", lambda: read_curves(work_dir), {})
     content = {
         "title": record["model"].get("name", work_dir.name),
-        "scores": figures_of(record),
+        "scores": [(s.title, s.told(record.get(key))) for key, s in shown_scores([record]).items()],
         "record": record,
         "drawn": drawn,
         "probable": bool(known),
@@ -204,21 +203,14 @@ def _leak(data: SceneData, record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def figures_of(record: Mapping[str, Any]) -> Rows:
-    """Return the scores of the whole part: fractions as percent, kappa and ECE as they are."""
-    found = []
-    for score, title in SCORES.items():
-        value = record.get(score)
-        if value is not None:
-            found.append((title, f"{value:.4f}" if score in ("kappa", "ece") else f"{value:.2%}"))
-    return found
-
-
 def provenance(record: Mapping[str, Any]) -> Rows:
     """Return data, split, weights, settings, cost and software; what the record does not say is left out."""
     split, model = record.get("split") or {}, record.get("model") or {}
     weights, pixels = record.get("weights") or {}, split.get("pixels") or {}
-    parameters = model.get("parameters")
+    parameters, trained = (
+        None if model.get(count) is None else f"{model[count]:,.0f}"
+        for count in ("parameters", "trained_parameters")
+    )
     rows = {
         "data": record.get("dataset"),
         "modalities": ", ".join(record.get("modalities") or []),
@@ -227,7 +219,8 @@ def provenance(record: Mapping[str, Any]) -> Rows:
         "test part's sha256": split.get("test_sha256"),
         "pixels": ", ".join(f"{part} {count:,}" for part, count in pixels.items()),
         "model": model.get("type"),
-        "parameters": None if parameters is None else f"{parameters:,.0f}",
+        "parameters in all": parameters,
+        "trained parameters": trained,
         "started from": model.get("init_from") and str(model["init_from"]),
         "transductive": "yes: reads bands of test pixels in training" if model.get("transductive") else None,
         "chosen by": record.get("selection"),

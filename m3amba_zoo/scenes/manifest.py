@@ -20,7 +20,7 @@ from m3amba_zoo.rasters.request import ALIGN, RasterRequest
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.scenes.label_files import LabelRaster, distinct_values, parse_label_file
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS, RasterEntry, Section
-from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.palette import safe_color
 from m3amba_zoo.scenes.scene import LandClass, Scene, check_number_of_classes
 from m3amba_zoo.scenes.source import Source
 from m3amba_zoo.scenes.yaml_file import read_yaml
@@ -365,7 +365,7 @@ def _classes(top: Section) -> tuple[tuple[LandClass, ...], ClassValues]:
         for value in own:
             if any(value in others for others in values):
                 raise InputError(f"{where}: another class has the value {value!r} too; one class is expected")
-        color = section.entries("color") or distinct_color(position)
+        color = section.entries("color") or safe_color(position)
         if len(color) != 3 or not all(type(part) is int and 0 <= part <= 255 for part in color):
             raise section.refusal("color", "a list [red, green, blue] of whole numbers from 0 to 255")
         if values and bool(own) != bool(values[0]):

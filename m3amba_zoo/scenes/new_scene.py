@@ -35,7 +35,7 @@ from m3amba_zoo.scenes.label_request import (
     written_value,
 )
 from m3amba_zoo.scenes.manifest_entries import MODALITY_KEYS
-from m3amba_zoo.scenes.palette import distinct_color
+from m3amba_zoo.scenes.palette import safe_color
 from m3amba_zoo.scenes.scene import UNLABELLED, LandClass, Scene
 
 
@@ -166,7 +166,7 @@ def join_scenes(found: Sequence[FoundScene]) -> NewScenes:
     table = [_summed(entries[values[number - 1]], found, pixels[number - 1]) for number in kept]
     absent = tuple(entries[value] for number, value in enumerate(values, start=1) if number not in kept)
     table = _with_distinct_names(table)
-    land = tuple(LandClass(e.name, e.color or distinct_color(k)) for k, e in enumerate(table))
+    land = tuple(LandClass(e.name, e.color or safe_color(k)) for k, e in enumerate(table))
     scenes = tuple(
         Scene(scene.name, {}, renumbered[drawn], land, scene.grid.crs, scene.grid.transform)
         for scene, drawn in zip(found, labels, strict=True)

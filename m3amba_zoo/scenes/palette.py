@@ -1,4 +1,4 @@
-"""Colours for classes that have none: each as far as can be from those before it, for every reader's eyes."""
+"""Colours for classes that have none, which readers with any colour vision tell apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,38 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+OKABE_ITO = (
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (213, 94, 0),
+    (86, 180, 233),
+    (204, 121, 167),
+    (240, 228, 66),
+)
+"""The hues of Okabe and Ito, "Color Universal Design" (2008)."""
+SHADES = (
+    (75, 33, 0),
+    (0, 40, 62),
+    (249, 244, 179),
+    (138, 61, 0),
+    (240, 197, 102),
+    (133, 79, 109),
+    (153, 216, 199),
+    (0, 79, 58),
+    (153, 199, 224),
+    (0, 74, 116),
+    (230, 158, 102),
+    (238, 191, 153),
+    (246, 239, 142),
+    (156, 148, 43),
+)
+"""Shades of the hues for more classes, each the farthest from all before it.
+
+The distance is the smallest of those in CIELAB to readers of normal, protanopic and deuteranopic vision
+(Machado, Oliveira and Fernandes, IEEE TVCG 15:1291, 2009): 41 for the first, 16 or more up to the tenth.
+"""
+SAFE_COLORS = (*OKABE_ITO, *SHADES)
 LEVELS = np.arange(0, 256, 17)
 """Of red, green and blue, from which colours are taken."""
 LIGHTNESS, LEAST_CHROMA = (0.38, 0.92), 0.07
@@ -38,6 +70,14 @@ WITHOUT_GREEN = np.array(
 )
 COLOUR_BLIND_WEIGHT = 2.0
 """Their distances count twice: two colours that most readers tell apart easily may be close to them."""
+
+
+def safe_color(index: int) -> tuple[int, int, int]:
+    """Return a colour for the class at position ``index`` of a user's table, from 0.
+
+    It is that of ``SAFE_COLORS``, which ``report.html`` draws classes in; beyond them ``distinct_color``.
+    """
+    return SAFE_COLORS[index] if index < len(SAFE_COLORS) else distinct_color(index)
 
 
 def distinct_color(index: int) -> tuple[int, int, int]:

@@ -27,6 +27,7 @@ from m3amba_zoo.visualization.sheet import Panel, Strip, draw_sheet
 
 CORRECT, WRONG = (200, 205, 212), (20, 20, 20)
 """Grey and black: no class has these colours, and they stay distinct for every reader and printer."""
+MAP_FIGURE = "map.png"
 MOST_STRIPS = 60
 DOTS_PER_INCH = 200
 FALSE_COLOR_NM = (860.0, 660.0, 560.0)
@@ -67,15 +68,49 @@ def write_maps(
     Raises:
         InputError: if a file cannot be written.
     """
-    figure = map_figure(scenes, class_maps, split, simulated, model)
-    png, folder = work_dir / "map.png", work_dir / "maps"
+    maps = write_class_maps(work_dir, scenes, class_maps, tags)
+    return [write_map_figure(work_dir, scenes, class_maps, split, simulated, model), *maps]
+
+
+def write_map_figure(
+    work_dir: Path,
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    split: Split,
+    simulated: bool = False,
+    model: str = "",
+) -> Path:
+    """Write the figure of ``map_figure``, whose arguments these are, as ``map.png``; return the file.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    path, figure = work_dir / MAP_FIGURE, map_figure(scenes, class_maps, split, simulated, model)
+    with whole_file(path) as aside:
+        figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
+    return path
+
+
+def write_class_maps(
+    work_dir: Path,
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    tags: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> list[Path]:
+    """Write each class map as GeoTIFF ``maps/<scene>.tif``; the arguments are those of ``write_maps``.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: if a file cannot be written.
+    """
+    folder = work_dir / "maps"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
-    with whole_file(png) as aside:
-        figure.savefig(aside, format="png", dpi=DOTS_PER_INCH)
-    written, names = [png], file_names([scene.name for scene in scenes])
+    written, names = [], file_names([scene.name for scene in scenes])
     for scene in scenes:
         if scene.name in class_maps:
             path = folder / f"{names[scene.name]}.tif"

@@ -14,12 +14,19 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError, close_names
-from m3amba_zoo.maps.furniture import LETTER, Place, draw_north, draw_scale_bar
+from m3amba_zoo.maps.furniture import (
+    LETTER,
+    Entry,
+    Place,
+    draw_legend,
+    draw_north,
+    draw_scale_bar,
+    plain_texts,
+)
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.scenes.scene import Scene
 from m3amba_zoo.splits import Split
@@ -35,10 +42,12 @@ SIZE = 7
 """Of letters, in points: the smallest that journals print."""
 # in inches
 GAP, MARGIN = 0.05, 0.02
-TITLE, HEADING, LEGEND_LINE, SWATCH = 0.16, 0.15, 0.134, 0.32
+TITLE, HEADING, SWATCH = 0.16, 0.15, 0.32
 TICKS_LEFT, TICKS_BELOW = 0.17, 0.17
-NARROWEST, HIGHEST = 1.0, 5.0
+NARROWEST, HIGHEST = 1.6, 5.0
 """Of a panel: narrower ones go to a line of their own, higher ones do not fill their column."""
+EDGE = 0.1
+"""Of a panel's side: no tick is so close to its ends."""
 WIDE = 2.5
 """Width over height above which panels lie below each other."""
 STYLE: Any = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "m3amba_zoo"}
@@ -49,7 +58,6 @@ COLUMNS = (FALSE_COLOUR, REFERENCE, TRAIN, TEST, PREDICTION, ERRORS)
 DEFAULT = (FALSE_COLOUR, REFERENCE, PREDICTION, ERRORS)
 NO_CLASS = ((255, 255, 255), "no label")
 TITLES = {FALSE_COLOUR: "false colour", TRAIN: "training labels", TEST: "test labels"}
-Entry = tuple[str, tuple[int, int, int]]
 ClassMaps = Mapping[str, NDArray[np.uint8]]
 
 
@@ -67,9 +75,10 @@ class Row(NamedTuple):
     place: Place
 
 
+@plain_texts
 def draw_figure(
     rows: Sequence[Row],
-    legend: Sequence[tuple[str, tuple[int, int, int]]],
+    legend: Sequence[Entry],
     width_mm: float,
     across: int | None = None,
     coordinates: bool = False,
@@ -80,7 +89,7 @@ def draw_figure(
 
     Args:
         rows: one or more scenes, each with the same titles.
-        legend: names and colours (red, green, blue; 0 to 255).
+        legend: its entries.
         width_mm: of the figure.
         across: panels side by side; None lets the width and the scenes' shapes decide.
         coordinates: whether map coordinates stand at the outer edges of georeferenced scenes.
@@ -93,10 +102,10 @@ def draw_figure(
     across = min(across, count)
     panel_width = (width - left - MARGIN - GAP * (across - 1)) / across
     down = math.ceil(count / across)
-    legend_columns = _legend_columns(legend, width)
+    legend_height = _draw_legend(Figure((width, 1.0)), legend, 1.0)
     heights = [min(panel_width / _ratio(row), HIGHEST) for row in rows]
     below = TICKS_BELOW * coordinates
-    total = MARGIN + 2 * GAP + LEGEND_LINE * math.ceil(len(legend) / legend_columns)
+    total = MARGIN + 2 * GAP + legend_height
     for index, height in enumerate(heights):
         total += (
             down * (height + GAP + TITLE * _titled(index, down)) + HEADING * bool(rows[index].label) + below
@@ -119,22 +128,7 @@ def draw_figure(
             if number == 0:
                 _draw_scale(figure, row.place, x, y, shown, height)
         y -= GAP + below
-    figure.legend(
-        handles=[
-            Patch(facecolor=_hex(color), edgecolor="0.4", linewidth=0.4, label=n) for n, color in legend
-        ],
-        loc="upper center",
-        bbox_to_anchor=(0.5, (y - GAP) / total),
-        ncols=legend_columns,
-        fontsize=SIZE,
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        labelspacing=0.35,
-        handlelength=1.2,
-        handleheight=0.8,
-        columnspacing=1.2,
-    )
+    _draw_legend(figure, legend, (y - GAP) / total)
     return figure
 
 
@@ -188,11 +182,23 @@ def _draw_panel(axes: Axes, panel: Panel, place: Place | None, first: bool, last
         return
     axes.tick_params(labelsize=SIZE - 1.5, length=2, width=0.4, pad=1.5, color="0.6")
     axes.tick_params(labelleft=first, labelbottom=last)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10], prune="both"))
+    for axis, ends in ((axes.xaxis, extent[:2]), (axes.yaxis, extent[2:])):
+        axis.set_major_locator(FixedLocator(_ticks(*ends)))
         axis.set_major_formatter(lambda value, _: f"{value:.10g}")
     for label in axes.get_yticklabels():
         label.set(rotation=90, va="center")
+
+
+def _ticks(start: float, end: float) -> list[float]:
+    """Return two or more round coordinates between two edges, none so close to one that labels touch."""
+    low, high = sorted((start, end))
+    inset = EDGE * (high - low)
+    for intervals in range(2, 20):
+        values = MaxNLocator(intervals, steps=[1, 2, 5, 10]).tick_values(low, high)
+        inner = [float(value) for value in values if low + inset <= value <= high - inset]
+        if len(inner) > 1:
+            break
+    return inner
 
 
 def _draw_scale(figure: Figure, place: Place, x: float, y: float, width: float, height: float) -> None:
@@ -215,15 +221,30 @@ def _draw_scale(figure: Figure, place: Place, x: float, y: float, width: float, 
         )
 
 
-def _legend_columns(legend: Sequence[tuple[str, tuple[int, int, int]]], width: float) -> int:
+def _draw_legend(figure: Figure, legend: Sequence[Entry], top: float) -> float:
+    """Draw a legend, if it has entries, below ``top``, a share of the figure's height; return its height."""
+    if not legend:
+        return 0.0
+    drawn = draw_legend(
+        figure,
+        legend,
+        loc="upper center",
+        bbox_to_anchor=(0.5, top),
+        ncols=_legend_columns(legend, figure.get_figwidth()),
+        fontsize=SIZE,
+        labelspacing=0.35,
+        handlelength=1.2,
+        handleheight=0.8,
+        columnspacing=1.2,
+    )
+    return drawn.get_window_extent().height / figure.dpi
+
+
+def _legend_columns(legend: Sequence[Entry], width: float) -> int:
     """Return how many entries of the legend fit side by side."""
     longest = max(len(name) for name, _ in legend)
     most = max(1, min(len(legend), int((width - 2 * MARGIN) / (SWATCH + LETTER * 0.78 * SIZE * longest))))
     return math.ceil(len(legend) / math.ceil(len(legend) / most))
-
-
-def _hex(color: tuple[int, int, int]) -> str:
-    return "#" + bytes(color).hex()
 
 
 class Chosen(NamedTuple):

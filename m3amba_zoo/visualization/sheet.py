@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from m3amba_zoo.maps.furniture import Place, draw_north, draw_scale_bar
+from m3amba_zoo.maps.furniture import Entry, Place, draw_legend, draw_north, draw_scale_bar, plain_texts
 
 ASPECT = 1.25
 """Preferred width over height of a sheet; the panels decide how close it comes."""
@@ -40,9 +39,8 @@ class Strip(NamedTuple):
     place: Place | None = None
 
 
-def draw_sheet(
-    strips: Sequence[Strip], legend: Sequence[tuple[str, tuple[int, int, int]]], note: str
-) -> Figure:
+@plain_texts
+def draw_sheet(strips: Sequence[Strip], legend: Sequence[Entry], note: str) -> Figure:
     """Draw strips in a grid.
 
     The panels of a strip form a row, or a column if the pictures are wide. A single strip is wrapped into the
@@ -50,14 +48,11 @@ def draw_sheet(
 
     Args:
         strips: one or more.
-        legend: names and colours (red, green, blue; 0 to 255).
+        legend: its entries.
         note: a line below the strips.
     """
     grid = _Grid.of(strips)
     width = grid.columns * (grid.strip_width + STRIP_GAP) - STRIP_GAP + 2 * MARGIN
-    handles = [
-        Patch(facecolor="#" + bytes(color).hex(), edgecolor="0.4", label=name) for name, color in legend
-    ]
     longest = max(len(name) for name, _ in legend)
     legend_columns = max(1, min(len(legend), int((width - 2 * MARGIN) / (0.55 + LETTER * longest))))
     legend_height = LEGEND_LINE * math.ceil(len(legend) / legend_columns)
@@ -92,15 +87,14 @@ def draw_sheet(
         extent = placed[0].extent if len(strips) == 1 else ""
         text(MARGIN + beside, body + SCALE_LINE / 2 + 0.13, extent, size=8, color="0.3")
     text(MARGIN, body + scale_height + TITLE_LINE, note, size=8, color="0.3")
-    figure.legend(
-        handles=handles,
+    corner = (MARGIN / width, MARGIN / 2 / height)
+    draw_legend(
+        figure,
+        legend,
         loc="lower left",
-        bbox_to_anchor=(MARGIN / width, MARGIN / 2 / height),
+        bbox_to_anchor=corner,
         ncols=legend_columns,
         fontsize=8,
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
         labelspacing=0.5,
     )
     return figure

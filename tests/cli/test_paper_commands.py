@@ -60,7 +60,11 @@ def test_a_figure_is_written_by_its_suffix_with_letters_as_text(runs, tmp_path, 
     content = (tmp_path / "f.pdf").read_bytes()
     assert b"/Type0" in content, "TrueType, which editors keep as text"
     assert b"/Type3" not in content
-    figure([one, "--out", str(tmp_path / "f.png"), "--width", "88", "--scenes", "tiny0"])
+    capsys.readouterr()
+    figure(
+        [one, "--out", str(tmp_path / "f.png"), "--width", "88", "--scenes", "tiny0", "--columns", "train"]
+    )
+    assert "tiny, split official\n" in capsys.readouterr().out
     assert imread(tmp_path / "f.png").shape[1] == pytest.approx(88 / 25.4 * 400, abs=2)
 
 
@@ -69,6 +73,7 @@ def test_what_a_figure_cannot_be_drawn_of_is_refused_before_a_file_is_written(ru
     for options, message in (
         (["--columns", "refrence"], "--columns: 'refrence'; did you mean 'reference'"),
         (["--scenes", "nowhere"], "--scenes: no scene 'nowhere'; there are tiny0"),
+        (["--scenes", "tiny0", "tiny0"], "--scenes: 'tiny0' is named twice"),
         (["--titles", "one"], "--titles: 1 are given, expected 4"),
         (["--width", "5"], "--width: 5 mm, expected 40 to 1000"),
     ):

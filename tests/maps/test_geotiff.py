@@ -7,7 +7,7 @@ from rio_cogeo import cog_validate
 from tiny_rasters import CRS, ORIGIN
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.maps.geotiff import Layout, write_class_map, write_geotiff
+from m3amba_zoo.maps.geotiff import Layout, read_class_map, write_class_map, write_geotiff
 from m3amba_zoo.rasters.opening import read_georaster
 from m3amba_zoo.scenes.scene import LandClass
 
@@ -90,3 +90,13 @@ def test_nothing_of_an_earlier_map_stays_beside_the_new_one(tmp_path):
         np.testing.assert_array_equal(file.read(1, out_shape=(32, 32)), 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map.tif.aux.xml", "map.tif.txt"]
     assert "Wald" in (tmp_path / "map.tif.aux.xml").read_text()
+
+
+def test_a_map_with_other_classes_or_other_numbers_is_refused(tmp_path):
+    write_class_map(tmp_path / "map.tif", np.array([[0, 1, 2]], np.uint8), CLASSES)
+    assert read_class_map(tmp_path / "map.tif", 2).tolist() == [[0, 1, 2]]
+    with pytest.raises(InputError, match=r"map\.tif: has the class 2, expected 1 to 1, or 0 for none"):
+        read_class_map(tmp_path / "map.tif", 1)
+    write_geotiff(tmp_path / "p.tif", np.ones((1, 2, 2), np.float32), Layout(["p"], np.nan))
+    with pytest.raises(InputError, match=r"p\.tif: its pixels are float32"):
+        read_class_map(tmp_path / "p.tif", 2)

@@ -17,9 +17,9 @@ from m3amba_zoo.splits.scene_data import SceneData
 CENTRES = np.linspace(400, 900, 6)
 
 
-def small_run(names=("water", "trees", "roofs"), seed=0, scenes=2):
+def small_run(names=("water", "trees", "roofs"), seed=0, scenes=2, **size):
     """Return data, evaluation, logits and record of a classifier that is often right."""
-    loaded = SOURCES.build({"type": "tiny", "scenes": scenes}).load()
+    loaded = SOURCES.build({"type": "tiny", "scenes": scenes, **size}).load()
     classes = tuple(old._replace(name=name) for old, name in zip(loaded[0].classes, names, strict=True))
     loaded = [
         replace(

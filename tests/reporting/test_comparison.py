@@ -1,6 +1,7 @@
 """Runs side by side: differences are right, and what cannot be compared is said."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,8 +9,13 @@ import pytest
 from pages import parse, small_run, unpack
 
 from m3amba_zoo.cli.report import main
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.evaluation.scores import pack_predicted, unpack_predicted
 from m3amba_zoo.maps.geotiff import write_class_map
+from m3amba_zoo.reporting.comparison import write_comparison
+from m3amba_zoo.scenes.scene import LandClass
+
+CLASSES = tuple(LandClass(name, (0, 0, 0)) for name in "abcd")
 
 
 @pytest.fixture
@@ -50,6 +56,61 @@ def test_scores_maps_and_classes_stand_side_by_side(runs, tmp_path, capsys):
         go.Figure(figure)
     with pytest.raises(InputError, match=r"comparison\.html: exists; --overwrite"):
         main(["one", "two"])
+
+
+def test_equal_runs_are_said_to_be_so_and_a_map_of_another_size_is_named(runs, tmp_path):
+    same = runs["one"][3]
+    (tmp_path / "two" / "metrics.json").write_text(json.dumps(same))
+    classes = runs["two"][0].classes
+    write_class_map(tmp_path / "two" / "maps" / "tiny0.tif", np.ones((20, 20), np.uint8), classes)
+    main(["one", "two"])
+    page = parse(tmp_path / "comparison.html")
+    words = " ".join(page.words)
+    assert "No difference: both have the same shares in each cell" in words
+    assert "confusion1" not in page.data["figures"]
+    assert "two and one give the same class to each of the 336 scored pixels" in words
+    assert "tiny0: the map of two has 20 x 20 pixels and that of one 20 x 21" in words
+    assert [layer["name"] for layer in page.data["pictures"][0]["layers"]] == ["one"]
+    assert len(page.data["pictures"][1]["layers"]) == 3
+
+
+def test_rasters_lie_below_the_maps_where_the_data_is_there(runs, tmp_path):
+    data = runs["one"][0]
+    other = small_run(height=24)[0].scenes[1]
+    both = [tmp_path / "one", tmp_path / "two"]
+    write_comparison(tmp_path / "with.html", both, lambda: replace(data, scenes=[data.scenes[0], other]))
+    shown = [picture["backgrounds"] for picture in parse(tmp_path / "with.html").data["pictures"]]
+    assert [entry["name"] for entry in shown[0]] == ["hsi", "sar"]
+    assert shown[0][0]["source"].startswith("data:image/png")
+    assert shown[1] == [], "a scene of another size than its map is not drawn below it"
+
+    def absent():
+        raise DataNotFoundError("tiny: is not on this machine")
+
+    write_comparison(tmp_path / "without.html", both, absent)
+    page = parse(tmp_path / "without.html")
+    assert "No rasters lie below the maps: tiny: is not on this machine." in " ".join(page.words)
+    assert len(page.data["pictures"]) == 2
+
+
+def test_few_pixels_that_differ_are_not_none(runs, tmp_path):
+    record = runs["one"][3]
+    classes = unpack_predicted(record["predicted"], record["pixels"]).copy()
+    classes[0] = classes[0] % 3 + 1
+    (tmp_path / "two" / "metrics.json").write_text(
+        json.dumps({**record, "predicted": pack_predicted(classes)})
+    )
+    main(["one", "two"])
+    assert "differ on 1 of the 336 scored pixels (0.3%)" in " ".join(
+        parse(tmp_path / "comparison.html").words
+    )
+
+
+def test_a_map_of_other_classes_than_the_records_is_refused(runs, tmp_path):
+    write_class_map(tmp_path / "two" / "maps" / "tiny0.tif", np.full((20, 21), 4, np.uint8), CLASSES)
+    with pytest.raises(InputError, match=r"tiny0\.tif: has the class 4, expected 1 to 3"):
+        main(["one", "two"])
+    assert not (tmp_path / "comparison.html").exists()
 
 
 def test_runs_of_other_pixels_or_classes_are_named_and_one_run_will_do(runs, tmp_path):

@@ -1,12 +1,17 @@
-"""The page in a headless Chromium: it opens offline, layers switch, the pointer shows the right pixel."""
+"""Pages in a headless Chromium: they open offline, layers switch, the pointer shows the right pixel."""
 
+import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from pages import CENTRES, parse, small_run, unpack
 from test_report import write
+
+from m3amba_zoo.cli.report import main as compare
+from m3amba_zoo.maps.geotiff import write_class_map
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -61,17 +66,21 @@ def test_layers_switch_and_the_pointer_shows_pixel_spectrum_and_probabilities(br
     sample = parse(path).data["pictures"][0]["samples"]
     row, column = (int(unpack(sample[axis], np.uint16)[40]) for axis in "yx")
     point_at(browser, row, column)
-    texts = {name: browser.find_element("id", name).text for name in ("pixel", "values", "bars")}
+    texts = {name: browser.find_element("id", name).text for name in ("pixel", "values", "near", "bars")}
     assert f"row {row}, column {column}" in texts["pixel"]
     scene, number = data.scenes[0], int(found.class_maps["tiny0"][row, column])
     assert f"prediction {data.classes[number - 1].name}" in texts["values"].replace("\n", " ")
-    assert "this one" in texts["values"]
+    assert texts["near"] == "Nearest sampled pixel: this one"
     likeliest = np.exp(log := logits[0].mean()[:, row, column]).max() / np.exp(log).sum()
     assert texts["bars"].split("\n")[1] == f"{100 * likeliest:.1f} %"
     curve = browser.execute_script(
         "const t = document.getElementById('spectrum-hsi').data[0]; return [t.x, t.y]"
     )
     np.testing.assert_allclose(curve[0], CENTRES)
+    axes = browser.execute_script(
+        "const t = document.getElementById('spectrum-hsi').layout; return [t.xaxis, t.yaxis]"
+    )
+    assert [axis["title"]["text"] for axis in axes] == ["wavelength, nm", "counts"]
     np.testing.assert_allclose(curve[1], scene.rasters["hsi"].data[:, row, column], atol=0.1)
 
     body = browser.find_element("tag name", "body")
@@ -103,10 +112,58 @@ def test_layers_switch_and_the_pointer_shows_pixel_spectrum_and_probabilities(br
         "const s = document.getElementById('picture'); s.value = '1'; return s.onchange({target: s})"
     )
     point_at(browser, row, column)
-    assert browser.find_element("id", "pixel").text.startswith("tiny1")
+    assert browser.find_element("id", "pixel").text.startswith("This pixel: tiny1")
     before = browser.execute_script("return view.scale")
     browser.find_element("id", "in").click()
     assert browser.execute_script("return view.scale") > before
     assert len(browser.find_elements("css selector", ".chart .main-svg")) >= 2
     said = browser.get_log("browser")
     assert [entry for entry in said if "getImageData" not in entry["message"]] == []  # this test's own
+
+
+@pytest.mark.parametrize("width", [800, 1400])
+def test_no_part_of_the_page_is_blank_before_the_pointer_moves(browser, tmp_path, width):
+    run = small_run()
+    hsi = run[0].scenes[0].rasters["hsi"]
+    run[0].scenes[0].rasters["hsi"] = replace(hsi, wavelengths=np.array([np.nan, *CENTRES[1:]]))
+    path = write(tmp_path, run)
+    browser.set_window_size(width, 1000)
+    show(browser, path)
+
+    def box(name):
+        return browser.execute_script(f"return document.getElementById('{name}').getBoundingClientRect()")
+
+    assert 0 <= box("legend")["top"] - box("stage")["bottom"] < 20
+    assert browser.find_element("id", "pixel").text.startswith("This pixel: tiny0, row ")
+    assert box("spectrum-hsi")["height"] > 100
+    beside = width > 900
+    gap = (
+        box("side")["left"] - box("stage")["right"]
+        if beside
+        else box("side")["top"] - box("legend")["bottom"]
+    )
+    assert 0 <= gap < 30
+    assert browser.find_elements("css selector", ".modebar-btn") == []
+    assert browser.get_log("browser") == []
+
+
+def test_runs_side_by_side_open_with_the_second_runs_differences(browser, tmp_path):
+    for seed, name in enumerate(("one", "two")):
+        data, found, _, record = small_run(seed=seed)
+        (tmp_path / name / "maps").mkdir(parents=True)
+        (tmp_path / name / "metrics.json").write_text(json.dumps(record))
+        for scene in data.scenes:
+            path = tmp_path / name / "maps" / f"{scene.name}.tif"
+            write_class_map(path, found.class_maps[scene.name], scene.classes)
+    page = tmp_path / "both.html"
+    compare([str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(page)])
+    show(browser, page)
+    browser.find_element("tag name", "body").send_keys("3")
+    assert browser.find_element("css selector", "#layers [aria-pressed=true]").text.endswith("two ≠ one")
+    maps = [small_run(seed=seed)[1].class_maps["tiny0"] for seed in (0, 1)]
+    row, column = np.argwhere(maps[0] != maps[1])[0].tolist()
+    point_at(browser, row, column)
+    assert browser.find_element("id", "values").text.endswith("another class")
+    assert browser.find_elements("css selector", "#chart-confusion1 .main-svg")
+    assert not browser.find_element("id", "sample").is_displayed()
+    assert browser.get_log("browser") == []

@@ -8,7 +8,7 @@ const make = (tag, properties = {}, ...children) => {
 };
 const data = JSON.parse(byId("data").textContent);
 const CIVIDIS = [[0, 34, 78], [66, 78, 108], [124, 123, 120], [187, 173, 108], [254, 232, 56]];
-const CHART = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"]};
+const CHART = {displayModeBar: false, responsive: true};
 const MOST_BARS = 6, CURVE_BANDS = 4, DIM = 0.12, CLOSEST = 40, LOWEST = 280, HIGHEST = 560, FLAT = 2.5;
 
 async function unpack(text) {
@@ -127,7 +127,8 @@ function mark() {
     left: view.x + at[0] * view.scale + shift + "px", top: view.y + at[1] * view.scale + shift + "px"});
 }
 function fit() {
-  stage.parentElement.classList.toggle("flat", shown.width > FLAT * shown.height);
+  // little is said of a pixel without a sample: it needs no column of its own
+  stage.closest(".panes").classList.toggle("flat", !shown.sample || shown.width > FLAT * shown.height);
   stage.style.height = Math.min(Math.max(stage.clientWidth * shown.height / shown.width, LOWEST), HIGHEST) + "px";
   const box = stage.getBoundingClientRect();
   view.fit = Math.min(box.width / shown.width, box.height / shown.height) * 0.98;
@@ -182,6 +183,10 @@ async function choosePicture(index) {
   chooseBackground(shown.backgrounds.length ? Math.min(view.background, shown.backgrounds.length - 1) : -1);
   chooseLayer(view.layer === null ? 1 : Math.min(view.layer, shown.layers.length));
   fit();
+  const middle = [shown.width >> 1, shown.height >> 1], [sample] = nearest(...middle);
+  view.at = sample < 0 ? middle : [shown.sample.x[sample], shown.sample.y[sample]];
+  mark();
+  tell(...view.at);
 }
 
 // ------------------------------------------------------------------ one pixel
@@ -210,7 +215,7 @@ function textOf(layer, value) {
   return legendOf(layer)[value - 1]?.name ?? `class ${value}`;
 }
 function tell(x, y) {
-  byId("pixel").textContent = nameOf(x, y);
+  byId("pixel").textContent = `This pixel: ${nameOf(x, y)}`;
   const rows = shown.layers.map((layer, index) => {
     const value = shown.planes[index][y * shown.width + x], cell = make("td");
     if (value && layer.kind !== "scale") {
@@ -221,18 +226,20 @@ function tell(x, y) {
     cell.append(textOf(layer, value));
     return make("tr", {}, make("th", {}, layer.name), cell);
   });
-  const [sample, distance] = nearest(x, y);
+  byId("values").replaceChildren(make("table", {}, ...rows));
+  const [sample, distance] = nearest(x, y), measured = [];
+  byId("sample").hidden = sample < 0;
   if (sample >= 0) {
-    const away = distance === 0 ? "this one" : `${nameOf(shown.sample.x[sample], shown.sample.y[sample])} (${distance.toFixed(0)} px away)`;
-    rows.push(make("tr", {}, make("th", {}, "nearest sample"), make("td", {}, away)));
+    const away = `${nameOf(shown.sample.x[sample], shown.sample.y[sample])} (${Math.max(distance, 1).toFixed(0)} px away)`;
+    byId("near").textContent = `Nearest sampled pixel: ${distance === 0 ? "this one" : away}`;
     for (const [name, packed] of Object.entries(shown.sample.spectra)) {
       if (packed.bands >= CURVE_BANDS) continue;
       const values = Array.from({length: packed.bands}, (_, band) => valueOf(packed, sample, band));
       const told = values.map(value => value === null ? "missing" : number(value)).join(", ");
-      rows.push(make("tr", {}, make("th", {}, name), make("td", {}, `${told} ${data.modalities[name].unit}`)));
+      measured.push(make("tr", {}, make("th", {}, name), make("td", {}, `${told} ${data.modalities[name].unit}`)));
     }
   }
-  byId("values").replaceChildren(make("table", {}, ...rows));
+  byId("measured").replaceChildren(make("table", {}, ...measured));
   tellProbabilities(sample);
   tellSpectra(sample);
 }
@@ -263,8 +270,9 @@ function tellSpectra(sample) {
       mode: packed.bands > 40 ? "lines" : "lines+markers", line: {color: "#0072b2", width: 1.6}, marker: {size: 4},
       hovertemplate: "%{x}<br>%{y}<extra></extra>"}],
     {height: 210, margin: {l: 50, r: 8, t: 26, b: 40}, font: {size: 11}, showlegend: false,
-      title: {text: escapeText(of.unit ? `${name}, ${of.unit}` : name), font: {size: 12}, x: 0.02, y: 0.97},
-      xaxis: {...axis, title: {text: unit, standoff: 4}}, yaxis: axis}, {displayModeBar: false, responsive: true});
+      title: {text: escapeText(name), font: {size: 12}, x: 0.02, y: 0.97},
+      xaxis: {...axis, title: {text: unit, standoff: 4}},
+      yaxis: {...axis, title: {text: escapeText(of.unit || "value"), standoff: 8}}}, CHART);
   }
 }
 const escapeText = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -363,6 +371,7 @@ async function start() {
       return make("option", {value: String(index)}, picture.title + scored);
     }));
     byId("picture-label").hidden = data.pictures.length === 1;
+    byId("palette-label").hidden = data.classes.every(entry => entry.table === entry.safe);
     view.layer = 1;
     await choosePicture(0);
     listen();

@@ -27,5 +27,6 @@ def in_process(kitchen, monkeypatch):
         return ""
 
     monkeypatch.setattr(Processes, "_train", run)
-    monkeypatch.setattr("m3amba_zoo.reporting.run_report.write_maps", lambda *_: [])
+    for drawn in ("write_class_maps", "write_map_figure"):
+        monkeypatch.setattr(f"m3amba_zoo.reporting.run_report.{drawn}", lambda *_: [])
     monkeypatch.setattr("m3amba_zoo.reporting.run_report.write_report", lambda *_: None)
