@@ -38,7 +38,12 @@ MEBIBYTE = 2**20
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number", "minimum": -sys.float_info.max, "maximum": sys.float_info.max}
+NUMBER: Schema = {
+    "type": "number",
+    "minimum": -sys.float_info.max,
+    "maximum": sys.float_info.max,
+    "description": "a number that fits in float64",
+}
 FRACTION: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53}  # no sum of a matrix of them overflows
 BOOLEAN: Schema = {"type": "boolean"}
