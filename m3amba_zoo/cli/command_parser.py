@@ -59,6 +59,10 @@ class CommandParser(argparse.ArgumentParser):
         """Add ``--quiet``."""
         self.add_argument("--quiet", action="store_true", help="print warnings (to stderr) and errors alone")
 
+    def add_overwrite(self) -> None:
+        """Add ``--overwrite``, which ``output.check_new_file`` asks for."""
+        self.add_argument(OVERWRITE, action="store_true", help="replace the file if there is one")
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the options; under a shell's completion print what fits and exit."""
         if COMPLETING in os.environ:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m3amba_zoo.cli.command_parser import CommandParser
-from m3amba_zoo.cli.output import print_json, print_line
+from m3amba_zoo.cli.output import check_new_file, print_json, print_line
 from m3amba_zoo.config.shipped import baseline_configs, dataset_configs, encoder_configs, leaf_configs
 from m3amba_zoo.errors import InputError
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _list(args.json)
         return 0
     if args.to is not None:
-        _check_output(args.to)
+        _check_output(args.to, args.overwrite)
     config = _expanded(args.name, args.data)
     if args.to is None and args.json:
         print_json(config.to_dict())
@@ -55,7 +55,9 @@ def _parser() -> CommandParser:
         ),
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a config to show with all that it inherits")
-    parser.add_argument("--to", type=Path, metavar="FILE.py", help="write it to this new file instead")
+    parser.add_argument("--to", type=Path, metavar="FILE.py", help="write it to this file instead")
+    parser.add_overwrite()
+    parser.add_quiet()
     parser.add_argument("--data", metavar="NAME|FILE", help="the dataset of a recipe, as for m3amba train")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     return parser
@@ -89,11 +91,10 @@ def _summary(path: Path) -> str:
     return found.partition("\n")[0]
 
 
-def _check_output(path: Path) -> None:
+def _check_output(path: Path, overwrite: bool) -> None:
     if path.suffix != ".py":
         raise InputError(f"--to {path}: expected a file name that ends in .py")
-    if path.exists():
-        raise InputError(f"--to {path}: exists already and is not overwritten")
+    check_new_file("--to", path, overwrite)
 
 
 def _expanded(name: str, data: str | None) -> Config:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m3amba_zoo.cli.command_parser import RUN_HELP, CommandParser
-from m3amba_zoo.cli.output import print_line
+from m3amba_zoo.cli.output import check_new_file, print_line
 from m3amba_zoo.errors import InputError, close_names
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from m3amba_zoo.visualization.paper import DEFAULT, SUFFIXES, choose_panels, draw_figure, save_figure
 
     check_output(args.out, SUFFIXES)
+    check_new_file("--out", args.out, args.overwrite)
     runs = read_given_runs(args.runs)
     names = _titles_of(runs)
     data = runs[0].load_data()
@@ -178,5 +179,6 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--coordinates", action="store_true", help="map coordinates at the edges of georeferenced scenes"
     )
+    parser.add_overwrite()
     parser.add_quiet()
     return parser

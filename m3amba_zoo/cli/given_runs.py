@@ -1,4 +1,4 @@
-"""The runs that ``figure`` and ``table`` are given: work dirs and published models, grouped by name."""
+"""The runs that ``figure``, ``table`` and ``report`` are given: work dirs and published models."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from m3amba_zoo.config import read_config
 from m3amba_zoo.config.options import first_difference, seedless_sha256
 from m3amba_zoo.config.reading import read_config_bytes
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
+from m3amba_zoo.evaluation.record import METRICS_FILE, check_scores, read_record
 from m3amba_zoo.evaluation.run_groups import RunGroup, check_one_part
+from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub.index import PublishedModel
 from m3amba_zoo.hub.resolve import locate
 from m3amba_zoo.hub.trained_model import visible_files
@@ -33,6 +34,7 @@ class GivenRun:
         folder: of its files.
         records: the content of ``metrics.json`` by seed; a card has that of each seed.
         seed: of the run, or of a card's weights.
+        called: the NAME of ``NAME=RUN``; "" without.
         published: what the index says of a published model.
     """
 
@@ -41,6 +43,7 @@ class GivenRun:
     folder: Path
     records: Mapping[int, Mapping[str, Any]]
     seed: int
+    called: str = ""
     published: PublishedModel | None = None
 
     @property
@@ -89,9 +92,9 @@ def read_given_runs(given: Sequence[str]) -> list[GivenRun]:
     """Read runs that were scored on one test part.
 
     Raises:
-        InputError: if one cannot be read or has no scores, or as ``check_one_part``.
+        InputError: as ``read_given_run`` or ``check_one_part``.
     """
-    runs = [_read(text) for text in given]
+    runs = [read_given_run(text) for text in given]
     records = {run.given: run.record for run in runs}
     for run in runs[: len(runs) if len(runs) > 1 else 0]:
         records |= {f"{run.given} (seed {seed})": record for seed, record in run.records.items()}
@@ -127,7 +130,12 @@ def grouped(runs: Sequence[GivenRun]) -> list[RunGroup]:
     return found
 
 
-def _read(given: str) -> GivenRun:
+def read_given_run(given: str) -> GivenRun:
+    """Read a run or a card, given as ``RUN`` or ``NAME=RUN``.
+
+    Raises:
+        InputError: if it is not found, its ``metrics.json`` is damaged, lacks scores or contradicts itself.
+    """
     name, equals, place = given.partition("=")
     if not equals or Path(given).exists():
         name, place = "", given
@@ -145,6 +153,21 @@ def _read(given: str) -> GivenRun:
     seed = record.get("seed")
     if seed not in records:
         raise InputError(f"{path}: expected 'seed', and a run of this seed")
+    for number, one in records.items():
+        _check_results(one, f"{path}: run {number}" if "runs" in record else str(path))
     is_card = "runs" in record
     said = found.folder.resolve().name if is_card else records[seed].get("model", {}).get("name")
-    return GivenRun(place, name or said or found.folder.name, found.folder, records, seed, found.published)
+    shown = name or said or found.folder.name
+    return GivenRun(place, shown, found.folder, records, seed, name, found.published)
+
+
+def _check_results(record: Mapping[str, Any], name: str) -> None:
+    """Raise InputError if a record has not the results of a run, or they contradict each other."""
+    for key in (*SCORES, "per_class", "split"):
+        if key not in record:
+            raise InputError(f"{name}: has no '{key}', expected the results of a training or test")
+    for number, entry in enumerate(record["per_class"]):
+        if "accuracy" not in entry:
+            raise InputError(f"{name}: in per_class.{number}, there is no 'accuracy'")
+    if {"predicted", "confusion"} <= record.keys():
+        check_scores(record, name)

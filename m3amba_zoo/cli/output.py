@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from m3amba_zoo.errors import printable
+from m3amba_zoo.cli.command_parser import OVERWRITE
+from m3amba_zoo.errors import InputError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +50,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_json(content: Any) -> None:
     """Print JSON for scripts, in ASCII, which every terminal and pipe takes; what has no JSON as its repr."""
     print(json.dumps(content, indent=2, default=repr))
+
+
+def check_new_file(option: str, path: Path, overwrite: bool) -> None:
+    """Raise InputError if a file would be replaced without ``--overwrite``; ``option`` is the path's."""
+    if path.exists() and not overwrite:
+        raise InputError(f"{option} {path}: exists; {OVERWRITE} replaces it, another name leaves it alone")
 
 
 class MapProgress:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ROBUSTNESS_FILE = "robustness.json"
 GOES_ON = ("model", "dataset", "split", "seed", "draws")
+MADE_BY = ("commit", "versions")
+"""Of which one file has one, because they decide the scores."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     content, test = _prepared(found, args)
     rows = plan(test.model.in_channels, args.seed, args.draws)
-    results: list[dict[str, Any]] = [{**row.facts, "trials": []} for row in rows]
     if out.exists() and not args.overwrite:
-        results = _earlier(out, content, rows)
-    content["rows"] = results
+        content = _earlier(out, content, rows)
+    else:
+        content["rows"] = [{**row.facts, "trials": []} for row in rows]
     _score(test, rows, content, out, quiet=args.json)
     if args.json:
         print_json(content)
@@ -89,24 +91,37 @@ def _prepared(found: Any, args: argparse.Namespace) -> tuple[dict[str, Any], Rob
     return content, test
 
 
-def _earlier(path: Path, content: dict[str, Any], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return the rows of an earlier result, finished or not.
+def _earlier(path: Path, content: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    """Return an earlier result, finished or not, with what it says of its making.
 
     Raises:
-        InputError: if it is damaged, or of another model, data, seed or number of draws.
+        InputError: if it is damaged, or of another model, data, seed or number of draws; or if it is not
+            finished and was begun by other software.
     """
-    from m3amba_zoo.evaluation.robustness import read_robustness
+    from m3amba_zoo.evaluation.robustness import read_robustness, unfinished
 
     earlier = read_robustness(path)
     remedy = "--overwrite replaces it, --out writes elsewhere"
     for key in GOES_ON:
         if earlier[key] != content[key]:
             raise InputError(f"{path}: has {key} {earlier[key]!r}, now it is {content[key]!r}; {remedy}")
-    results = earlier["rows"]
-    facts = [{k: v for k, v in row.items() if k != "trials"} for row in results]
+    facts = [{k: v for k, v in row.items() if k != "trials"} for row in earlier["rows"]]
     if facts != [dict(row.facts) for row in rows]:
         raise InputError(f"{path}: has other disturbances than this release tries; {remedy}")
-    return results
+    for key in MADE_BY if any(unfinished(rows, earlier["rows"])) else ():
+        if earlier[key] != content[key]:
+            before, now = _different(earlier[key], content[key])
+            raise InputError(f"{path}: was begun with {key} {before}, now it is {now}; {remedy}")
+    return earlier
+
+
+def _different(before: Any, now: Any) -> tuple[str, str]:
+    """Return how two values differ: of dicts the entries that do."""
+    if not isinstance(before, dict):
+        return str(before), str(now)
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    told = [", ".join(f"{name} {of.get(name, 'absent')}" for name in names) for of in (before, now)]
+    return told[0], told[1]
 
 
 def _score(

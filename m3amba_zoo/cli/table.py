@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m3amba_zoo.cli.command_parser import RUN_HELP, CommandParser
-from m3amba_zoo.cli.output import print_line
-from m3amba_zoo.errors import DataNotFoundError, InputError
+from m3amba_zoo.cli.output import check_new_file, print_line
+from m3amba_zoo.errors import DataNotFoundError, InputError, printable
 
 if TYPE_CHECKING:
     from m3amba_zoo.cli.given_runs import GivenRun
-    from m3amba_zoo.evaluation.run_groups import RunGroup
+    from m3amba_zoo.evaluation.run_groups import RunGroup, ScoreLine
     from m3amba_zoo.evaluation.significance import FixedPart
 
 FORMATS = ("latex", "markdown", "csv")
+MOST_DIGITS = 12
+"""Behind the point of a percentage, which a score's float64 has."""
 SIDE = 32
 """Pixels along a block, where the split keeps no groups of scenes together."""
 
@@ -24,10 +26,12 @@ SIDE = 32
 def main(argv: Sequence[str] | None = None) -> int:
     """Print or write the table; bad input raises InputError."""
     args = _parser().parse_args(argv)
-    if args.digits < 0:
-        raise InputError(f"--digits: {args.digits}, expected 0 or more")
+    if not 0 <= args.digits <= MOST_DIGITS:
+        raise InputError(f"--digits: {args.digits}, expected 0 to {MOST_DIGITS}")
     if args.block is not None and args.block < 1:
         raise InputError(f"--block: {args.block}, expected 1 or more pixels")
+    if args.out is not None:
+        check_new_file("--out", args.out, args.overwrite)
     from m3amba_zoo.cli.given_runs import grouped, read_given_runs
     from m3amba_zoo.evaluation.run_groups import score_lines, table_text
     from m3amba_zoo.system import whole_file
@@ -43,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             part, marks = _test_part(runs[0], args.block)
     lines = score_lines(groups, args.digits, args.classes, part)
+    if part is not None:
+        marks = f"{_what_marks_say(lines, args.format)} ({marks})."
     notes = [_what_is_shown(runs, groups), *filter(None, [marks])]
     text = table_text(args.format, groups, lines, args.digits, notes)
     if args.out is None:
@@ -51,14 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         with whole_file(args.out) as aside:
             aside.write_text(text, encoding="utf-8")
         print_line(f"wrote {args.out}")
-    if args.format == "csv":
+    if args.format == "csv" and not args.quiet:
         for note in notes:
-            print(note, file=sys.stderr)
+            print(printable(note), file=sys.stderr)
     return 0
 
 
+def _what_marks_say(lines: Sequence[ScoreLine], form: str) -> str:
+    if form == "csv":
+        return "p: that the best is no better"
+    if any(cell.marked for line in lines for cell in line.cells):
+        return "* worse than the best"
+    return "No model is worse than the best beyond chance"
+
+
 def _test_part(run: GivenRun, block: int | None) -> tuple[FixedPart | None, str]:
-    """Return the labels and blocks of the test part, and a note on the marks."""
+    """Return the labels and blocks of the test part and how they are tested; or None, and why not."""
     from m3amba_zoo.evaluation.significance import DRAWS, LEVEL, fixed_part
 
     try:
@@ -73,10 +87,7 @@ def _test_part(run: GivenRun, block: int | None) -> tuple[FixedPart | None, str]
         side = block or SIDE
         return None, f"No significance marks: the test part lies in one block of {side} x {side} pixels."
     kind = "groups of scenes" if by_group else f"blocks of {block or SIDE} x {block or SIDE} pixels"
-    note = (
-        f"* worse than the best (p < {LEVEL:g}, adjusted by Holm's method; bootstrap of {DRAWS} draws over "
-        f"{blocks} {kind})."
-    )
+    note = f"p < {LEVEL:g}, adjusted by Holm's method; bootstrap of {DRAWS} draws over {blocks} {kind}"
     return part, note
 
 
@@ -110,6 +121,8 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--classes", action="store_true", help="add each class's accuracy: classes are rows, models columns"
     )
+    parser.add_overwrite()
+    parser.add_quiet()
     parser.add_argument("--digits", type=int, default=2, help="behind the point (default: 2)")
     parser.add_argument(
         "--block",

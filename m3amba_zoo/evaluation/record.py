@@ -38,8 +38,14 @@ MEBIBYTE = 2**20
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {
+    "type": "number",
+    "minimum": -sys.float_info.max,
+    "maximum": sys.float_info.max,
+    "description": "a number that fits in float64",
+}
+FRACTION: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53}  # no sum of a matrix of them overflows
 BOOLEAN: Schema = {"type": "boolean"}
 
 
@@ -78,16 +84,26 @@ BANDS: Schema = {
         read_from=_list(TEXT),
     ),
 }
-RUN: Schema = _object(
-    oa=NUMBER,
-    aa=NUMBER,
-    kappa=NUMBER,
-    per_class=_list(
-        {
-            "required": ["name"],
-            **_object(name=TEXT, accuracy=_or_null(NUMBER), support=COUNT, color=COLOR),
-        }
+PER_CLASS: Schema = {
+    "required": ["name"],
+    **_object(
+        name=TEXT,
+        accuracy=_or_null(FRACTION),
+        precision=_or_null(FRACTION),
+        f1=_or_null(FRACTION),
+        iou=_or_null(FRACTION),
+        support=COUNT,
+        color=COLOR,
     ),
+}
+RUN: Schema = _object(
+    oa=FRACTION,
+    aa=FRACTION,
+    kappa={"type": "number", "minimum": -1, "maximum": 1},
+    mean_f1=FRACTION,
+    mean_iou=FRACTION,
+    ece=_or_null(FRACTION),  # of a classifier without probabilities
+    per_class={**_list(PER_CLASS), "minItems": 1},
     confusion=_list(_list(COUNT)),
     predicted=TEXT,
     pixels=COUNT,
@@ -110,6 +126,7 @@ RUN: Schema = _object(
     weights=_or_null(_object(file=TEXT, sha256=TEXT, epoch=_or_null(COUNT))),
     seed=COUNT,
     model=_object(
+        name=TEXT,
         type=TEXT,
         parameters=_or_null(NUMBER),
         trained_parameters=_or_null(NUMBER),
@@ -128,7 +145,9 @@ RUN: Schema = _object(
     command=TEXT,
     run=_object(group=TEXT, dataset=TEXT, model=TEXT, config=TEXT, options=_list(TEXT), tuned=_list(TEXT)),
 )
-RECORD: Schema = {**RUN, "properties": {**RUN["properties"], "runs": _each(RUN)}}
+RUN["dependentRequired"] = {"confusion": ["per_class"], "predicted": ["pixels"]}
+RUNS: Schema = {**_each(RUN), "propertyNames": {"pattern": "^[0-9]{1,16}$"}}
+RECORD: Schema = {**RUN, "properties": {**RUN["properties"], "runs": RUNS}}
 """A run's record, or a card's, which has one of each seed under ``runs`` (JSON Schema, draft 2020-12).
 
 It says of what type the entries are that commands read. An entry may be absent, where a command can do
@@ -289,11 +308,24 @@ def read_record(path: Path, content: bytes | None = None) -> dict[str, Any]:
     """Read a ``metrics.json`` or a kept record; ``content`` is the file's, if it was read already.
 
     Raises:
-        InputError: if the file is absent, does not hold a JSON object, or an entry is of another type.
+        InputError: if the file is absent, does not hold a JSON object, an entry is of another type, or a
+            confusion matrix is not of its classes.
     """
     record = read_json(path, content=content)
     check_schema(record, RECORD, path)
+    _check_matrix(record, str(path))
+    for seed, run in record.get("runs", {}).items():
+        _check_matrix(run, f"{path}: run {seed}")
     return record
+
+
+def _check_matrix(record: Mapping[str, Any], name: str) -> None:
+    """Raise InputError if there is a confusion matrix that has not a row and a column for each class."""
+    classes = len(record.get("per_class", ()))
+    if "confusion" in record and [len(row) for row in record["confusion"]] != [classes] * max(classes, 1):
+        raise InputError(
+            f"{name}: the confusion matrix has not {classes} rows and columns, one for each class"
+        )
 
 
 def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = None) -> None:
@@ -308,17 +340,15 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
     Raises:
         InputError: if they do not.
     """
-    classes = len(record["per_class"])
-    if not classes or [len(row) for row in record["confusion"]] != [classes] * classes:
-        raise InputError(
-            f"{name}: the confusion matrix has not {classes} rows and columns, one for each class"
-        )
-    confusion = np.array(record["confusion"])
-    scored, expected = int(confusion.sum()), record["split"]["pixels"][record["split"]["part"]]
+    _check_matrix(record, name)
+    confusion, split = np.array(record["confusion"]), record["split"]
+    scored, expected = int(confusion.sum()), split.get("pixels", {}).get(split.get("part"))
+    if expected is None:
+        raise InputError(f"{name}: 'split' does not say how many pixels its 'part' has, expected 'pixels'")
     if not scored == record["pixels"] == expected:
         raise InputError(
             f"{name}: scores are computed on {scored} pixels, but the split has {expected} "
-            f"{record['split']['part']} pixels"
+            f"{split['part']} pixels"
         )
     found = scores(confusion, [entry["name"] for entry in record["per_class"]])
     for score in SCORES:
@@ -326,7 +356,10 @@ def check_scores(record: Mapping[str, Any], name: str, labels: NDArray | None = 
             raise InputError(
                 f"{name}: {score} is {record[score]}, but the confusion matrix gives {found[score]}"
             )
-    predicted = unpack_predicted(record["predicted"], scored)
+    try:
+        predicted = unpack_predicted(record["predicted"], scored)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
     counts = np.bincount(predicted, minlength=len(confusion) + 1)
     for value in (0, *range(len(confusion) + 1, len(counts))):
         if counts[value]:

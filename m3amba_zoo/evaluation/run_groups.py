@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import InputError, printable
 from m3amba_zoo.evaluation.record import check_scores
 from m3amba_zoo.evaluation.scores import SCORES, unpack_predicted
 from m3amba_zoo.evaluation.significance import LEVEL, Drawn, FixedPart, difference, holm
@@ -21,10 +22,16 @@ from m3amba_zoo.evaluation.significance import LEVEL, Drawn, FixedPart, differen
 PART = "test"
 HEADINGS = {"oa": "OA", "aa": "AA", "kappa": "kappa x 100"}
 LATEX_HEADINGS = {"oa": "OA", "aa": "AA", "kappa": r"$\kappa \times 100$"}
+MARKDOWN_SPECIAL = re.compile(r"[\\|*_`<>\[\]~$]|&(?=#?\w+;)")
 LATEX_SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # at the start of a row it would be an option of the line break before
+    "*": "{*}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 
@@ -77,12 +84,22 @@ class Cell(NamedTuple):
     best: bool = False
     p: float | None = None
 
+    @property
+    def marked(self) -> bool:
+        """Whether it is worse than the best beyond chance."""
+        return self.p is not None and self.p < LEVEL and not self.best
+
 
 class ScoreLine(NamedTuple):
     """A score or a class's accuracy, of each model."""
 
     name: str
     cells: list[Cell]
+
+    @property
+    def tied(self) -> bool:
+        """Whether no model is better than another, so that none is shown as the best."""
+        return all(cell.best for cell in self.cells if cell.mean is not None)
 
 
 def check_one_part(records: Mapping[str, Mapping[str, Any]]) -> None:
@@ -92,18 +109,16 @@ def check_one_part(records: Mapping[str, Mapping[str, Any]]) -> None:
         records: the content of each ``metrics.json``, by the name of the run in messages.
 
     Raises:
-        InputError: if a record says no test part, scores another part, or two have different ones.
+        InputError: if a record scores another part, says no test part, or two have different ones.
     """
     first, *_ = records
     for name, record in records.items():
-        split = record.get("split", {})
-        if lacking := [key for key in (*SCORES, "per_class", "seed") if key not in record]:
-            raise InputError(f"{name}: its metrics.json lacks '{lacking[0]}'")
+        split = record["split"]
         if "test_sha256" not in split and len(records) > 1:
             raise InputError(f"{name}: its metrics.json lacks 'split.test_sha256', the hash of its test part")
         if split.get("part", PART) != PART:
             raise InputError(f"{name}: has scores of the part '{split['part']}', expected '{PART}'")
-        mine, other = split.get("test_sha256"), records[first].get("split", {}).get("test_sha256")
+        mine, other = split.get("test_sha256"), records[first]["split"].get("test_sha256")
         if mine != other:
             raise InputError(
                 f"{first} and {name} were scored on different test parts (test_sha256 {other[:8]} and "
@@ -187,7 +202,12 @@ def table_text(
         lines: of ``score_lines``.
         digits: behind the point.
         notes: sentences below the table: LaTeX has them as comments, for the caption; CSV has none.
+
+    Names of models and classes come from files: each is put on one line, and means nothing to LaTeX, Markdown
+    or a terminal.
     """
+    groups = [RunGroup(printable(group.name), group.records) for group in groups]
+    lines = [line._replace(name=printable(line.name)) for line in lines]
     if form == "csv":
         return _csv(groups, lines, digits)
     latex = form == "latex"
@@ -199,7 +219,7 @@ def table_text(
     titles = [headings.get(line.name) or escape(line.name) for line in lines[-len(HEADINGS) :]]
     titles = [*(escape(line.name) for line in lines[: -len(HEADINGS)]), *titles]
     counts = [str(len(group.records)) for group in groups]
-    cells = [[cell(one, digits) for one in line.cells] for line in lines]
+    cells = [[cell(one, digits, one.best and not line.tied) for one in line.cells] for line in lines]
     if by_class:
         head = ["class", *names]
         body = [[title, *row] for title, row in zip(titles, cells, strict=True)]
@@ -222,7 +242,7 @@ def _latex(
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
-            *(f"% {note}" for note in notes),
+            *(f"% {printable(note)}" for note in notes),
             rf"\begin{{tabular}}{{l{'c' * (len(head) - 1)}}}",
             r"\toprule",
             " & ".join(head) + r" \\",
@@ -248,7 +268,15 @@ def _markdown(head: Sequence[str], body: Sequence[Sequence[str]], notes: Sequenc
     rule = (
         "|" + "|".join("-" * (w + 2) if k == 0 else "-" * (w + 1) + ":" for k, w in enumerate(widths)) + "|"
     )
-    return "\n".join([line(head), rule, *map(line, body), *(f"\n{note}" for note in notes), ""])
+    return "\n".join(
+        [
+            line(head),
+            rule,
+            *map(line, body),
+            *(f"\n{_escaped_markdown(printable(note))}" for note in notes),
+            "",
+        ]
+    )
 
 
 def _csv(groups: Sequence[RunGroup], lines: Sequence[ScoreLine], digits: int) -> str:
@@ -274,27 +302,23 @@ def _csv(groups: Sequence[RunGroup], lines: Sequence[ScoreLine], digits: int) ->
     return text.getvalue()
 
 
-def _latex_cell(cell: Cell, digits: int) -> str:
+def _latex_cell(cell: Cell, digits: int, bold: bool) -> str:
     if cell.mean is None:
         return "--"
     text = f"{cell.mean:.{digits}f}"
-    text = rf"\textbf{{{text}}}" if cell.best else text
+    text = rf"\textbf{{{text}}}" if bold else text
     return (
         text
         + ("" if cell.std is None else rf" $\pm$ {cell.std:.{digits}f}")
-        + r"\textsuperscript{*}" * _marked(cell)
+        + r"\textsuperscript{*}" * cell.marked
     )
 
 
-def _markdown_cell(cell: Cell, digits: int) -> str:
+def _markdown_cell(cell: Cell, digits: int, bold: bool) -> str:
     if cell.mean is None:
         return "-"
     text = f"{cell.mean:.{digits}f}" + ("" if cell.std is None else f" ± {cell.std:.{digits}f}")
-    return f"**{text}**" if cell.best else text + r"\*" * _marked(cell)
-
-
-def _marked(cell: Cell) -> bool:
-    return cell.p is not None and cell.p < LEVEL and not cell.best
+    return f"**{text}**" if bold else text + r"\*" * cell.marked
 
 
 def _escaped_latex(text: str) -> str:
@@ -302,4 +326,4 @@ def _escaped_latex(text: str) -> str:
 
 
 def _escaped_markdown(text: str) -> str:
-    return "".join(f"\\{character}" if character in r"\|*_`" else character for character in text)
+    return MARKDOWN_SPECIAL.sub(r"\\\g<0>", text)

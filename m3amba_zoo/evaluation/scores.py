@@ -109,7 +109,7 @@ def unpack_predicted(packed: str, pixels: int) -> NDArray[np.uint8]:
     """
     try:  # one more than expected shows that there are more, however many
         unpacked = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), pixels + 1)
-    except (binascii.Error, zlib.error, ValueError) as error:
+    except (binascii.Error, zlib.error, ValueError, OverflowError) as error:
         raise InputError(f"the packed predictions of {pixels} pixels are damaged ({error})") from error
     predicted = np.frombuffer(unpacked, np.uint8)
     if len(predicted) != pixels:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError
-from m3amba_zoo.evaluation.record import METRICS_FILE, read_record
 from m3amba_zoo.evaluation.scores import unpack_predicted
 from m3amba_zoo.maps.geotiff import read_class_map
 from m3amba_zoo.reporting.figures import (
@@ -31,7 +30,6 @@ from m3amba_zoo.splits import SceneData
 from m3amba_zoo.visualization.maps import file_names
 from m3amba_zoo.visualization.pictures import LONGEST_SIDE
 
-NEEDED = ("oa", "per_class", "confusion", "split", "model")
 NOTHING = "-"
 SAME, OTHER = (200, 205, 212), OKABE_ITO[3]
 
@@ -41,7 +39,7 @@ class Run(NamedTuple):
 
     name: str
     folder: Path
-    record: dict[str, Any]
+    record: Mapping[str, Any]
 
     @property
     def classes(self) -> list[str]:
@@ -49,30 +47,7 @@ class Run(NamedTuple):
         return [entry["name"] for entry in self.record["per_class"]]
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Read the records of work dirs or cards; runs of one folder name are told apart by the path.
-
-    Raises:
-        InputError: if a folder has no ``metrics.json``, it is damaged or lacks scores, or two are one.
-    """
-    paths = [folder.resolve() for folder in folders]
-    for index, path in enumerate(paths):
-        if path in paths[:index]:
-            raise InputError(f"{folders[index]}: is given twice, expected different runs")
-    last = [path.name for path in paths]
-    names = last if len(set(last)) == len(last) else [str(folder) for folder in folders]
-    runs = []
-    for name, folder in zip(names, folders, strict=True):
-        record = read_record(folder / METRICS_FILE)
-        if lacking := [key for key in NEEDED if key not in record]:
-            raise InputError(f"{folder / METRICS_FILE}: has no '{lacking[0]}', expected the results of a run")
-        runs.append(Run(name, folder, record))
-    return runs
-
-
-def write_comparison(
-    path: Path, folders: Sequence[Path], load: Callable[[], SceneData] | None = None
-) -> None:
+def write_comparison(path: Path, runs: Sequence[Run], load: Callable[[], SceneData] | None = None) -> None:
     """Write a page that puts runs side by side; differences are to the first.
 
     Maps come from ``maps/*.tif``. Runs with other classes than the first are left out of maps and
@@ -80,25 +55,29 @@ def write_comparison(
 
     Args:
         path: of the page.
-        folders: work dirs, or cards.
+        runs: each of another name, with its scores.
         load: loads the scenes whose rasters lie below the maps; None leaves them out. Where it raises
             InputError, because the data is not on this machine, the page says so.
 
     Raises:
-        InputError: as ``read_runs``, or if the page or a map cannot be written or read.
+        InputError: if the page or a map cannot be written or read.
     """
-    runs = read_runs(folders)
     first = runs[0]
     alike = [run for run in runs if run.classes == first.classes]
-    records = {run.name: run.record for run in alike}
-    figures = {}
+    with_matrix = [index for index, run in enumerate(alike) if "confusion" in run.record]
+    confusions = {}
     if len(alike) > 1:
-        figures["classes"] = compared_classes(records)
-        for index, run in enumerate(alike[1:], start=1):
-            if differs := confusion_difference(first.record, run.record):
-                figures[f"confusion{index}"] = differs
+        figures = {"classes": compared_classes({run.name: run.record for run in alike})}
+        confusions = {
+            f"confusion{index}": (alike[index].name, confusion_difference(first.record, alike[index].record))
+            for index in with_matrix
+            if index and 0 in with_matrix
+        }
     else:
-        figures |= {"classes": class_figure(first.record), "confusion0": confusion_figure(first.record)}
+        figures = {"classes": class_figure(first.record)}
+        if with_matrix:
+            confusions["confusion0"] = (first.name, confusion_figure(first.record))
+    figures |= {key: figure for key, (_, figure) in confusions.items() if figure is not None}
     figures |= curve_figures({run.name: read_curves(run.folder) for run in runs})
     content: dict[str, Any] = {
         "title": " and ".join(filter(None, (", ".join(run.name for run in runs[:-1]), runs[-1].name))),
@@ -106,9 +85,7 @@ def write_comparison(
         "scores": _scores(runs),
         "notes": _notes(runs),
         "provenance": _provenance(runs),
-        "confusions": [
-            (f"confusion{index}", run.name) for index, run in enumerate(alike) if index or len(alike) == 1
-        ],
+        "confusions": [(key, name) for key, (name, _) in confusions.items()],
     }
     pictures, left_out, remarks = _pictures(alike, load)
     data = {"classes": _class_table(first), "modalities": {}, "pictures": pictures, "figures": figures}
@@ -136,20 +113,17 @@ def _scores(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _same_pixels(run: Run, other: Run) -> bool:
     """Return whether two runs were scored on the same pixels of the same data."""
-    here, there = (
-        (
-            each.record.get("dataset"),
-            each.record["split"].get("part"),
-            each.record["split"].get("test_sha256"),
-        )
-        for each in (run, other)
-    )
-    return here == there
+    here, there = ({"dataset": each.record.get("dataset"), **each.record["split"]} for each in (run, other))
+    # records of early versions have the hash of the whole split alone
+    hashed = next((key for key in ("test_sha256", "sha256") if key in here and key in there), None)
+    return hashed is not None and all(here.get(key) == there.get(key) for key in ("dataset", "part", hashed))
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
     """Return what a reader must know before comparing the scores."""
     notes, first = [], runs[0]
+    if without := [run.name for run in runs if "confusion" not in run.record]:
+        notes.append(f"No confusion matrix is kept of {', '.join(without)}, as of published models.")
     for run in runs[1:]:
         if not _same_pixels(run, first):
             notes.append(

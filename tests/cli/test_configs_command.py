@@ -89,7 +89,7 @@ def test_a_config_is_shown_without_writing(capsys):
     ("arguments", "expected"),
     [
         (["m3amba_demo", "--to", "mine.txt"], "expected a file name that ends in .py"),
-        (["m3amba_demo", "--to", "there.py"], "exists already and is not overwritten"),
+        (["m3amba_demo", "--to", "there.py"], "exists; --overwrite replaces it"),
         (["m3amba_demo", "--to", "absent/mine.py"], "cannot be written"),
         (["m3amba_demo", "--data", "trento", "--to", "mine.py"], "has its own dataset"),
         (["--to", "mine.py"], "which config?"),

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -107,6 +108,54 @@ def test_mlflow_has_one_run_with_the_curves_of_training_and_validation(config, m
     for name, curve in read_curves(Path("run")).items():
         found = mlflow.MlflowClient().get_metric_history(run.info.run_id, name)
         assert [(point.step, point.value) for point in found] == curve, name
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    """A module wandb that keeps what it is told, in ``told`` by the name of what was called."""
+    told = {"init": [], "config": [], "define_metric": [], "log": []}
+
+    class Refused(Exception):
+        """As wandb.Error."""
+
+    def log(values, commit):
+        assert values.keys() <= {name for name, _ in told["define_metric"]} | {"iter", "epoch"}
+        told["log"].append((values, commit))
+
+    module = ModuleType("wandb")
+    module.__file__ = "wandb.py"
+    module.Error, module.told, module.join = Refused, told, lambda: None
+    module.init = lambda **given: told["init"].append(given)
+    module.config = SimpleNamespace(update=told["config"].append)
+    module.define_metric = lambda name, step_metric: told["define_metric"].append((name, step_metric))
+    module.log = log
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    return module
+
+
+def test_weights_and_biases_has_the_curves_over_steps_and_epochs(config, wandb):
+    train(config, "--work-dir", "run", "--log", "wandb", "--validate", "2")
+    (begun,), told = wandb.told["init"], wandb.told["log"]
+    assert begun["name"] == "run"
+    assert Path(begun["dir"]).is_relative_to(Path("run").absolute())
+    assert wandb.told["config"][0]["optim_wrapper"]["optimizer"]["lr"] == 0.001
+    axes = dict(wandb.told["define_metric"])
+    assert len(axes) == len(wandb.told["define_metric"]), "each is defined once"
+    for name, curve in read_curves(Path("run")).items():
+        axis = "epoch" if name in ("oa", "aa", "kappa", "mean_f1", "mean_iou", "ece") else "iter"
+        assert axes[name] == axis
+        found = [(values[axis], values[name]) for values, _ in told if name in values]
+        assert found == [(step, pytest.approx(value)) for step, value in curve], name
+    assert all(commit for _, commit in told)
+
+
+def test_weights_and_biases_without_an_account_is_one_sentence(config, wandb, monkeypatch):
+    def init(**given):
+        raise wandb.Error("api_key not configured.")
+
+    monkeypatch.setattr(wandb, "init", init)
+    said = refusal(train, config, "--work-dir", "run", "--log", "wandb")
+    assert said == "Weights & Biases: api_key not configured; WANDB_MODE=offline needs no account"
 
 
 @pytest.mark.parametrize("tracker", ["tensorboard", "mlflow", "wandb"])

@@ -1,5 +1,6 @@
 """What holds for every command: an example that parses, exit codes, no codes of terminals in a pipe."""
 
+import argparse
 import json
 import os
 import re
@@ -53,6 +54,29 @@ def test_help_has_an_example_that_parses_and_the_exit_codes(name, capsys, monkey
         assert command == name
         with pytest.raises(ParsedError):
             call(name, *words)
+
+
+OUTPUTS = {"--out", "--to", "--as-rasters", "--overwrite"}
+"""Options of what a command writes."""
+
+
+def parsers_of(parser):
+    """Return the parsers of a command: its own, or those of its subcommands."""
+    below = [action.choices.values() for action in parser._actions if action.nargs == argparse.PARSER]
+    return [found for several in below for one in several for found in parsers_of(one)] or [parser]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_writes_files_can_be_quiet(name, monkeypatch):
+    def end(parser, *arguments):
+        raise ParsedError(parser)
+
+    monkeypatch.setattr(CommandParser, "parse_args", end)
+    with pytest.raises(ParsedError) as ended:
+        call(name)
+    for parser in parsers_of(ended.value.args[0]):
+        options = parser._option_string_actions.keys()
+        assert not OUTPUTS & options or "--quiet" in options, parser.prog
 
 
 @pytest.mark.parametrize("words", LISTINGS, ids=" ".join)

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from m3amba_zoo.evaluation import record
-from m3amba_zoo.evaluation.record import count_flops, memory_mib
+from m3amba_zoo.evaluation.record import count_flops, memory_mib, read_record
+from m3amba_zoo.hub.resolve import CHECKOUT_CARDS
 from m3amba_zoo.ops import selective_scan, selective_scan_2d
 
 STATM = Path("/proc/self/statm")
@@ -30,6 +31,13 @@ def test_operations_of_a_layer_and_of_both_scans():
     given += [-torch.rand(4, d, n), torch.rand(*place, 4, n), torch.rand(*place, 4, n), torch.rand(4, d)]
     found = count_flops(lambda: selective_scan_2d(*given))
     assert found == 4 * b * length * d * (7 * n + 3 + 2 * r)
+
+
+def test_what_every_kind_of_model_has_written_is_read():
+    kept = sorted(CHECKOUT_CARDS.glob("runs/main/idtrees/*/seed0.json"))
+    records = {path.parent.name: read_record(path) for path in kept}
+    assert len(records) > 5
+    assert records["position"]["ece"] is None, "without probabilities"
 
 
 @pytest.mark.skipif(not STATM.is_file(), reason="no /proc here")

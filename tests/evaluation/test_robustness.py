@@ -124,13 +124,26 @@ def test_the_command_goes_on_where_it_stopped_and_refuses_another_model(run, tmp
     for row in cut["rows"][5:]:
         row["trials"] = row["trials"][1:]
     cut["rows"][0]["trials"][0]["oa"] = 0.125  # is kept: it is not scored again
+    cut["command"] = "m3amba robustness first"
+    begun = {**cut, "versions": {**cut["versions"], "torch": "1.0"}}
+    out.write_text(json.dumps(begun))
+    with pytest.raises(
+        InputError, match=r"was begun with versions torch 1\.0, now it is torch .*--overwrite"
+    ):
+        robustness(command)
+    assert json.loads(out.read_text()) == begun
     out.write_text(json.dumps(cut))
     assert robustness([*command, "--json"]) == 0
     gone_on = json.loads(capsys.readouterr().out)
     assert gone_on == json.loads(out.read_text())
+    assert gone_on["command"] == "m3amba robustness first"
     assert gone_on["rows"][0]["trials"][0]["oa"] == 0.125
     for before, after in zip(whole["rows"][1:], gone_on["rows"][1:], strict=True):
         assert summary(before)["mean"] == pytest.approx(summary(after)["mean"])
+    gone_on["commit"] = "f" * 40  # of what is finished nothing is scored, so that any software shows it
+    out.write_text(json.dumps(gone_on))
+    assert robustness([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == gone_on == json.loads(out.read_text())
     with pytest.raises(InputError, match="has draws 1, now it is 2; --overwrite replaces it"):
         robustness([*command[:-1], "2"])
     assert json.loads(out.read_text()) == gone_on

@@ -64,6 +64,37 @@ def test_latex_is_escaped_and_classes_are_rows():
     assert "% A note." in lines
 
 
+def test_names_from_a_file_mean_nothing_to_latex_markdown_or_a_terminal():
+    name = "[1] <b>$x$ *y*\n\\input{a}\x1b[2J"
+    one, other = group(name, 100), group("c", 120)
+    for record_ in one.records.values():
+        record_["per_class"][0]["name"] = "|\n- a"
+    lines = score_lines([one, other], 1, classes=True)
+    latex = table_text("latex", [one, other], lines, 1, ["A\nnote."]).splitlines()
+    assert "% A note." in latex
+    assert (
+        r"class & {[}1] \textless{}b\textgreater{}\$x\$ {*}y{*} "
+        r"\textbackslash{}input\{a\}\textbackslash{}x1b{[}2J & c \\"
+    ) in latex
+    assert any(line.startswith(r"\textbar{} - a & ") for line in latex)
+    markdown = table_text("markdown", [one, other], lines, 1, ["* A\nnote of <b>."]).splitlines()
+    assert markdown[-1] == r"\* A note of \<b\>."
+    assert r"\[1\] \<b\>\$x\$ \*y\* \\input{a}\\x1b\[2J" in markdown[0]
+    assert markdown[2].startswith(r"| \| - a ")
+    text = table_text("csv", [one, other], lines, 1, [])
+    assert len(text.splitlines()) == 3
+    assert "\x1b" not in text
+
+
+def test_where_all_are_alike_nothing_is_bold():
+    groups = [group("a", 100), group("b", 100)]
+    for form in ("latex", "markdown"):
+        text = table_text(form, groups, score_lines(groups, 1), 1, [])
+        assert "90.0" in text
+        assert "**" not in text
+        assert "textbf" not in text
+
+
 def test_csv_holds_numbers_for_scripts():
     text = table_text("csv", GROUPS, score_lines(GROUPS, 3, True, PART), 3, [])
     first, second, _ = csv.DictReader(text.splitlines())
@@ -90,7 +121,7 @@ def test_csv_holds_numbers_for_scripts():
             {"split": {"part": "val", "test_sha256": "0" * 64}},
             "b: has scores of the part 'val', expected 'test'",
         ),
-        ({"split": {}}, "b: .*lacks 'split.test_sha256'"),
+        ({"split": {"part": "test"}}, "b: .*lacks 'split.test_sha256'"),
         ({"per_class": [{"name": "x"}]}, r"a and b have different classes \(a_b, c; x\)"),
     ],
 )

@@ -132,7 +132,7 @@ def test_runs_of_other_pixels_or_classes_are_named_and_one_run_will_do(runs, tmp
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (["one", "absent"], r"absent.metrics\.json"),
+        (["one", "./absent"], "absent: no such folder"),
         (["one", "./one"], "one: is given twice"),
         (["one", "two", "--out", "page.pdf"], r"page\.pdf: is no name of a page"),
         (["one", "two", "--out", "absent/page.html"], r"page\.html: cannot be written"),

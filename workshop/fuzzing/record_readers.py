@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from m3amba_zoo.cli import report, table
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.evaluation.significance import FixedPart
 from m3amba_zoo.hub.index import PublishedFile, PublishedModel, index_text, read_index
@@ -87,6 +88,12 @@ def _run(folder: Path) -> Path:
 
 def _read_run(path: Path) -> None:
     TrainedModel.from_folder(path.parent)
+
+
+def _show_run(path: Path) -> None:
+    run, out = str(path.parent), path.parent
+    table.main([run, "--classes", "--out", str(out / "table.md"), "--quiet", "--overwrite"])
+    report.main([run, "--out", str(out / "page.html"), "--quiet", "--overwrite"])
 
 
 def _table(folder: Path) -> Path:
@@ -192,6 +199,7 @@ IN_CONFIG = in_values(_stated, _as_config)
 READERS = (
     Reader("config", _config, _read_config, (in_text, IN_CONFIG, IN_CONFIG)),
     Reader("metrics", _run, _read_run, (in_text, IN_JSON, IN_JSON, in_bytes)),
+    Reader("shown_metrics", _run, _show_run, (in_text, IN_JSON, IN_JSON)),
     Reader(
         "kept_record", _kept_record, lambda path: _read_table(path.parents[4] / "leaderboard.csv"),
         (in_text, IN_JSON, IN_JSON),
