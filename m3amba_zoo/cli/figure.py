@@ -142,7 +142,7 @@ def _parser() -> CommandParser:
         description=__doc__,
         examples=(
             "m3amba figure work_dirs/m3amba_idtrees --out fig.pdf",
-            "m3amba figure M3amba=work_dirs/m3amba_idtrees LDA=work_dirs/lda_idtrees --out fig.pdf "
+            "m3amba figure M3amba=work_dirs/m3amba_idtrees LDA=work_dirs/lda-idtrees --out fig.pdf "
             "--columns false-colour reference prediction",
         ),
     )

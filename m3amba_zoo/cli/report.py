@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser(
         description=__doc__,
-        examples=("m3amba report work_dirs/mft_idtrees work_dirs/m3amba_idtrees --out both.html",),
+        examples=("m3amba report work_dirs/mft-idtrees work_dirs/m3amba_idtrees --out both.html",),
     )
     parser.add_argument(
         "runs",
