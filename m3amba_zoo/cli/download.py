@@ -50,7 +50,7 @@ def _parser() -> CommandParser:
         "get",
         parents=[mirrors],
         help="fetch models that are not on this machine",
-        description="Fetch the files of models, verify them and keep them in the cache, or copy them to a folder.",
+        description="Fetch the files of models, verify them and keep them in the cache, or copy them to DIR.",
         examples=("m3amba download get m3amba-t_terramind", "m3amba download get mft_terramind --to models"),
     )
     get.add_quiet()
@@ -60,8 +60,8 @@ def _parser() -> CommandParser:
     listing = actions.add_parser(
         "list",
         help="list the published models, without the network",
-        description="List the published models: their data, modalities, overall accuracy over the seeds, the size "
-        "of their weights, and where on this machine they are.",
+        description="List the published models: their data, modalities, overall accuracy over the seeds, the "
+        "size of their weights, and where on this machine they are.",
         examples=("m3amba download list", "m3amba download list --json"),
     )
     listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -69,7 +69,7 @@ def _parser() -> CommandParser:
     info = actions.add_parser(
         "info",
         help="show the details of a model, without the network",
-        description="Show what the index says of a model: data, modalities, scores, files and where they are.",
+        description="Show what the index says of a model: data, modalities, scores, files, and where it is.",
         examples=("m3amba download info m3amba-t_terramind",),
     )
     info.add_argument("name", metavar="NAME", help="a published model")

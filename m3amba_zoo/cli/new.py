@@ -267,8 +267,8 @@ def make_plugin(folder: Path) -> None:
     package = re.sub("[-_]+", "_", name).lower()
     if not PACKAGE_NAME.fullmatch(name) or keyword.iskeyword(package) or len(name) > LONGEST_NAME:
         raise InputError(
-            f"{name}: a package's name is expected, of at most {LONGEST_NAME} letters, digits and '-', such as "
-            "my-adapters, and no word of Python's own"
+            f"{name}: a package's name is expected, of at most {LONGEST_NAME} letters, digits and '-', "
+            "such as my-adapters, and no word of Python's own"
         )
     if find_spec(package) is not None or package in BESIDE_PACKAGE:
         raise InputError(f"{name}: there is a module '{package}' already; expected another name")

@@ -33,8 +33,8 @@ def test_on_scene(
     checkpoint: Path | None,
     scene: Path,
     folder: Path | None,
-    bands: Sequence[str] = (),
-    match_bands: bool = False,
+    bands: Sequence[str],
+    match_bands: bool,
 ) -> None:
     """Score a model on another scene and write ``scene_metrics.json``, ``map.png`` and ``maps/``.
 
@@ -92,8 +92,8 @@ def _require_finished(home: Path) -> None:
     """Raise InputError if a training has not written its record yet, which names the classes."""
     if not (home / METRICS_FILE).is_file():
         raise InputError(
-            f"{home}: this training is not finished, {METRICS_FILE} is missing, which names the model's classes; "
-            "'m3amba train' with --resume finishes it"
+            f"{home}: this training is not finished, {METRICS_FILE} is missing, which names the "
+            "model's classes; 'm3amba train' with --resume finishes it"
         )
 
 

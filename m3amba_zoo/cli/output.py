@@ -62,7 +62,7 @@ def print_table(
 
 def first_line(documentation: str) -> str:
     """Return the first line of a documentation for people, without its marks of code."""
-    return documentation.partition("\n")[0].replace("``", "")
+    return documentation.partition("\n")[0].replace("`", "")
 
 
 def print_json(content: Any) -> None:

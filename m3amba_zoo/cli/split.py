@@ -85,8 +85,8 @@ def _parser() -> CommandParser:
     measure = commands.add_parser(
         "audit",
         help="measure how much a split leaks",
-        description="Measure how near a split's test pixels are to its training pixels, and how many of them a "
-        "training window shows.",
+        description="Measure how near a split's test pixels are to its training pixels, and how many of them "
+        "a training window shows.",
         examples=("m3amba split audit houston2013 --split official --window 11",),
     )
     measure.add_argument("--window", type=int, default=11, help="side of a training window (default: 11)")
