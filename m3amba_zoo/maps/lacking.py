@@ -61,7 +61,8 @@ class Lacking(NamedTuple):
             elif lacking:
                 trained = f" (in training at {100 * lacking[0] / lacking[1]:.3g} %)"
             said.append(
-                f"{begin}{trained}, mapped by the other modalities alone; 'predict --need {modality}' leaves them empty"
+                f"{begin}{trained}, mapped by the other modalities alone; 'predict --need {modality}' leaves "
+                "them empty"
             )
         return said
 

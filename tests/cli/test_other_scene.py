@@ -179,7 +179,7 @@ def test_other_bands_are_matched_or_named_as_in_predict(home, other, capsys):
         assert file.tags()["RESAMPLED_HSI"] == "8 bands of 435-855 nm resampled to 4 bands of 450-860 nm"
     with pytest.raises(InputError, match=r"--bands: 'lidar=0' is for 'lidar', but the rasters are hsi, sar"):
         scored(home, other, "--bands", "lidar=0")
-    with pytest.raises(InputError, match="--match-bands: is for another scene's .* with --scene"):
+    with pytest.raises(InputError, match=r"--match-bands: is for another scene's .* with --scene"):
         check([str(home / "model"), "--match-bands"])
 
 
