@@ -18,7 +18,7 @@ from types import FrameType
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 TOGETHER = 1.0  # s within which signals are one wish: a terminal and a launcher may both send one
-LATER = b"stopping after this step; Ctrl-C once more stops at once\n"
+LATER = "stopping after this step; {} stops at once\n"
 
 
 class Stopped(KeyboardInterrupt):
@@ -132,7 +132,8 @@ def _take(number: int, frame: FrameType | None) -> None:
             _let_go_of_the_terminal()
         if _state.in_steps:
             with contextlib.suppress(OSError):
-                os.write(2, LATER)  # print may be at work, and cannot be entered twice
+                again = "Ctrl-C once more" if number == signal.SIGINT else f"kill -INT {_state.process}"
+                os.write(2, LATER.format(again).encode())  # print may be at work, and cannot be entered twice
             return
     elif number != signal.SIGINT or now - _state.asked_at < TOGETHER:
         return

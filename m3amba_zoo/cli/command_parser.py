@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from copy import copy
 from textwrap import fill
 from typing import Any
 
@@ -25,6 +26,16 @@ RUN_HELP = (  # of the commands that take runs
     "one model over its seeds"
 )
 RESUME, OVERWRITE = "--resume", "--overwrite"
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Shows a default of several values as they are typed, and not as Python has them."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        if isinstance(action.default, (list, tuple)):
+            action = copy(action)
+            action.default = shlex.join(map(str, action.default))
+        return super()._expand_help(action)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -53,7 +64,7 @@ class CommandParser(argparse.ArgumentParser):
         kwargs["epilog"] = "\n\n".join(filter(None, parts))
         if kwargs.get("description"):
             kwargs["description"] = fill(kwargs["description"], width)
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+        super().__init__(formatter_class=_HelpFormatter, **kwargs)
 
     def add_quiet(self) -> None:
         """Add ``--quiet``."""

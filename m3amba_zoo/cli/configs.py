@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m3amba_zoo.cli.command_parser import CommandParser
-from m3amba_zoo.cli.output import check_new_file, print_json, print_line
+from m3amba_zoo.cli.output import check_new_file, first_line, print_json, print_line
 from m3amba_zoo.config.shipped import baseline_configs, dataset_configs, encoder_configs, leaf_configs
 from m3amba_zoo.errors import InputError
 
@@ -88,7 +88,7 @@ def _summary(path: Path) -> str:
     """Return the first line of a config's docstring, or of the comment at its start."""
     text = path.read_text(encoding="utf-8")
     found = ast.get_docstring(ast.parse(text)) or text.removeprefix("# ")
-    return found.partition("\n")[0]
+    return first_line(found)
 
 
 def _check_output(path: Path, overwrite: bool) -> None:

@@ -46,19 +46,43 @@ def _parser() -> CommandParser:
         metavar="URL",
         help="http(s)://, file:// or a folder, searched before $M3AMBA_MIRRORS; may be repeated",
     )
-    get = actions.add_parser("get", parents=[mirrors], help="fetch models that are not on this machine")
+    get = actions.add_parser(
+        "get",
+        parents=[mirrors],
+        help="fetch models that are not on this machine",
+        description="Fetch the files of models, verify them and keep them in the cache, or copy them to DIR.",
+        examples=("m3amba download get m3amba-t_terramind", "m3amba download get mft_terramind --to models"),
+    )
     get.add_quiet()
     get.add_argument("names", nargs="+", metavar="NAME", help="a published model")
     get.add_argument("--to", type=Path, metavar="DIR", help="copy each card to DIR/NAME")
     get.set_defaults(run=_get)
-    listing = actions.add_parser("list", help="list the published models, without the network")
+    listing = actions.add_parser(
+        "list",
+        help="list the published models, without the network",
+        description="List the published models: their data, modalities, overall accuracy over the seeds, the "
+        "size of their weights, and where on this machine they are.",
+        examples=("m3amba download list", "m3amba download list --json"),
+    )
     listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
     listing.set_defaults(run=_list)
-    info = actions.add_parser("info", help="show the details of a model, without the network")
+    info = actions.add_parser(
+        "info",
+        help="show the details of a model, without the network",
+        description="Show what the index says of a model: data, modalities, scores, files, and where it is.",
+        examples=("m3amba download info m3amba-t_terramind",),
+    )
     info.add_argument("name", metavar="NAME", help="a published model")
     info.add_argument("--json", action="store_true", help="print JSON instead")
     info.set_defaults(run=_info)
-    verify = actions.add_parser("verify", help="compare every file on this machine with the index")
+    verify = actions.add_parser(
+        "verify",
+        help="compare every file on this machine with the index",
+        description="Compare the size and sha256 of every file of the models on this machine with the index; "
+        "--golden also runs them.",
+        examples=("m3amba download verify", "m3amba download verify mft_terramind --golden"),
+        exit_codes=EXIT_CODES,
+    )
     verify.add_argument(
         "names", nargs="*", metavar="NAME", help="models that must be on this machine (default: all that are)"
     )
@@ -66,7 +90,14 @@ def _parser() -> CommandParser:
         "--golden", action="store_true", help="also rebuild each model and compare its stored logits"
     )
     verify.set_defaults(run=_verify)
-    export = actions.add_parser("export", parents=[mirrors], help="write a mirror of models")
+    export = actions.add_parser(
+        "export",
+        parents=[mirrors],
+        help="write a mirror of models",
+        description="Write all files of models, with their checksums, to a folder that --mirror and "
+        "$M3AMBA_MIRRORS take.",
+        examples=("m3amba download export mirror", "m3amba download get mft_terramind --mirror mirror"),
+    )
     export.add_quiet()
     export.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
     export.add_argument("names", nargs="*", metavar="NAME", help="models to write (default: all)")

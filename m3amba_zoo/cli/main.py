@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from m3amba_zoo import stopping
 from m3amba_zoo.cli.command_parser import COMPLETING, own_command
@@ -39,7 +39,7 @@ def run(module: str) -> NoReturn:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for what the terminal lacks, as stderr has it
-    sys.exit(_exit_code(module))
+    _exit(_exit_code(module))
 
 
 def main() -> NoReturn:
@@ -49,13 +49,11 @@ def main() -> NoReturn:
     if COMPLETING in os.environ:
         arguments = _words_to_complete(commands)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage(commands))
-        sys.exit(0 if arguments else USAGE_ERROR)
+        _exit(0 if arguments else USAGE_ERROR, f"{_usage(commands)}\n")
     if arguments[0] == "--version":
         from importlib.metadata import version
 
-        print(version("m3amba_zoo"))
-        sys.exit(0)
+        _exit(0, f"{version('m3amba_zoo')}\n")
     command = arguments[0].replace("-", "_")
     if command not in commands:
         print(f"error: no command '{arguments[0]}'; expected one of {', '.join(commands)}", file=sys.stderr)
@@ -85,7 +83,16 @@ def _words_to_complete(commands: Iterable[str]) -> list[str]:
     return []
 
 
-def _exit_code(module: str) -> int:
+def _exit(code: Any, last: str = "") -> NoReturn:
+    """Print a last text and exit; nobody may be there to read what was printed."""
+    try:
+        print(last, end="", flush=True)  # Python itself flushes too late for an exit code
+    except BrokenPipeError as error:
+        code = _failed(error)
+    sys.exit(code)
+
+
+def _exit_code(module: str) -> Any:
     logging.raiseExceptions = False  # else every log line on a full disk prints a traceback
     keep_freed_memory()
     name = module.rpartition(".")[2]
@@ -98,8 +105,9 @@ def _exit_code(module: str) -> int:
             )
         try:
             return import_module(module).main() or 0
-        except SystemExit:
-            raise
+        except SystemExit as error:
+            # rich's console makes a SystemExit of a broken pipe
+            return BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code
         except BaseException as error:
             number = stopping.number_of(error)
             if number is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
+import keyword
 import re
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -25,6 +28,9 @@ EXAMPLE_OF_PLUGIN = "m3amba new plugin my-adapters"
 EXAMPLE = "m3amba new scene harbour --raster hsi=hsi.tif --raster sar=sar.tif --labels fields.gpkg:class"
 SCENE = "--scene"
 PACKAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
+LONGEST_NAME = 64
+BESIDE_PACKAGE = ("tests", "build", "dist")
+"""Folders that stand, or are made, beside the package's own."""
 PLUGIN_FILES = {
     "pyproject.toml": """\
 [build-system]
@@ -254,21 +260,32 @@ def make_plugin(folder: Path) -> None:
     """Write a package into a new folder, whose last part names it.
 
     Raises:
-        InputError: if the name is no package's, a module has it already, or the folder exists or cannot be
-            written.
+        InputError: if the name is no package's, a module, a package or an adapter has it already, or the
+            folder exists or cannot be written.
     """
     name = folder.name
-    if not PACKAGE_NAME.fullmatch(name):
-        raise InputError(
-            f"{name}: a package's name is expected, of letters, digits and '-', such as my-adapters"
-        )
     package = re.sub("[-_]+", "_", name).lower()
-    if find_spec(package) is not None:
+    if not PACKAGE_NAME.fullmatch(name) or keyword.iskeyword(package) or len(name) > LONGEST_NAME:
+        raise InputError(
+            f"{name}: a package's name is expected, of at most {LONGEST_NAME} letters, digits and '-', "
+            "such as my-adapters, and no word of Python's own"
+        )
+    if find_spec(package) is not None or package in BESIDE_PACKAGE:
         raise InputError(f"{name}: there is a module '{package}' already; expected another name")
+    with contextlib.suppress(PackageNotFoundError):
+        installed = distribution(name)
+        raise InputError(
+            f"{name}: would replace the installed package {installed.name} {installed.version}; expected "
+            "another name"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: exists already and is not overwritten")
+    from m3amba_zoo.registry import ADAPTERS
+
     adapter = "".join(part[0].upper() + part[1:] for part in package.split("_")).removesuffix("Adapters")
     words = {"name": name, "package": package, "adapter": f"{adapter.removesuffix('Adapter')}Adapter"}
+    if words["adapter"] in ADAPTERS.names():
+        raise InputError(f"{name}: there is an adapter '{words['adapter']}' already; expected another name")
     with whole_folder(folder) as aside:
         for path, text in PLUGIN_FILES.items():
             file = aside / Template(path).substitute(words)

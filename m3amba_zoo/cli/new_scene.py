@@ -21,7 +21,6 @@ from scipy import ndimage
 
 from m3amba_zoo.cli.new import NO_SPLIT, OF_SCENES
 from m3amba_zoo.cli.new_scene_report import (
-    print_audit,
     print_classes,
     print_files,
     print_left_out,
@@ -30,7 +29,7 @@ from m3amba_zoo.cli.new_scene_report import (
 )
 from m3amba_zoo.cli.output import print_line
 from m3amba_zoo.cli.predict import raster_requests
-from m3amba_zoo.cli.split import given_options
+from m3amba_zoo.cli.split import given_options, print_audit
 from m3amba_zoo.config import read_config
 from m3amba_zoo.config.own_config import Recipe, Training, config_text, read_recipe, size_training
 from m3amba_zoo.errors import InputError, close_names
@@ -118,6 +117,8 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
     shown = folder_shown(args.name)
     _write(folder, shown, texts, decided.split, scenes)
     print_line(f"next: m3amba train {shown}/{CONFIG}")
+    if not recipe.classical:
+        print_line(f"  or, in seconds, a linear classifier to compare with: m3amba train lda --data {shown}")
     rasters = " ".join(f"--raster {name}=..." for name in bands)
     print_line(f"then: m3amba predict work_dirs/{shlex.quote(folder.name)} {rasters} --out map.tif")
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from rich import get_console
-from rich.table import Table
 
-from m3amba_zoo.cli.output import print_line
+from m3amba_zoo.cli.output import print_line, print_table
 from m3amba_zoo.config.own_config import Recipe, Training
 from m3amba_zoo.maps.outputs import hectare_digits, pixel_hectares
 from m3amba_zoo.rasters.crs import crs_label, metres_per_unit
@@ -17,7 +15,7 @@ from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.summary import RasterSummary
 from m3amba_zoo.scenes.new_scene import FoundScene, NewScenes
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits import Audit, Split
+from m3amba_zoo.splits import Split
 from m3amba_zoo.splits.stratify import class_counts
 
 FEW_BANDS = 4
@@ -54,23 +52,19 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
     """Print a table of the classes, and what was left out."""
     files = ", ".join(dict.fromkeys(_labels(scene) for scene in found))
     print_line(f"labels: {files}")
-    table = Table()
     with_shapes = any(entry.shapes is not None for entry in joined.classes)
     with_area = all(entry.area is not None for entry in joined.classes)
     of_pixel = min((pixel_hectares(scene.crs, scene.transform) or 0 for scene in joined.scenes), default=0)
     digits = hectare_digits(of_pixel, FEWEST_DIGITS)
-    table.add_column("class")
     with_value = any(entry.value != entry.name for entry in joined.classes)
-    if with_value:
-        table.add_column("value")
-    for heading in [*["shapes"] * with_shapes, "pixels", *["hectares"] * with_area]:
-        table.add_column(heading, justify="right")
+    numbers = [*["shapes"] * with_shapes, "pixels", *["hectares"] * with_area]
+    rows = []
     for entry in joined.classes:
         value = f"{entry.value:g}" if isinstance(entry.value, float) else str(entry.value)
         row = [entry.name, *[value] * with_value]
         row += [str(entry.shapes or "-")] * with_shapes + [f"{entry.pixels:,}"]
-        table.add_row(*row, *[f"{(entry.area or 0) / HECTARE:,.{digits}f}"] * with_area)
-    get_console().print(table)
+        rows.append([*row, *[f"{(entry.area or 0) / HECTARE:,.{digits}f}"] * with_area])
+    print_table(["class", *["value"] * with_value, *numbers], rows, numbers)
     labelled = sum(entry.pixels for entry in joined.classes)
     everything = sum(scene.labels.size for scene in joined.scenes)
     print_line(f"  {labelled:,} pixels are labelled, {labelled / everything:.1%} of the scene")
@@ -122,11 +116,6 @@ def print_training(recipe: Recipe, training: Training | None) -> None:
         f"  model: {recipe.name}; {training.epochs} epochs of {training.windows:,} windows, {training.batch} "
         f"at once; {training.reason}"
     )
-
-
-def print_audit(found: Audit) -> None:
-    """Print the leak of the split."""
-    get_console().print(found)
 
 
 def _place(grid: Grid) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import get_console
 
 from m3amba_zoo.cli.output import MapProgress, print_line
+from m3amba_zoo.cli.predict import stated_of
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.record import METRICS_FILE, write_json
 from m3amba_zoo.evaluation.scores import SCORES
@@ -26,7 +28,14 @@ SCENE_METRICS = "scene_metrics.json"
 OWN_FILES = (SCENE_METRICS, "map.png", "maps")
 
 
-def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path | None) -> None:
+def test_on_scene(
+    model: str,
+    checkpoint: Path | None,
+    scene: Path,
+    folder: Path | None,
+    bands: Sequence[str],
+    match_bands: bool,
+) -> None:
     """Score a model on another scene and write ``scene_metrics.json``, ``map.png`` and ``maps/``.
 
     Args:
@@ -34,6 +43,8 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
         checkpoint: the weights, or None.
         scene: a ``scene.yaml``.
         folder: to write to; None takes ``work_dirs/<model>_on_<scene>``. An earlier result there is replaced.
+        bands: the options ``--bands``, which go before what the scene states.
+        match_bands: see ``Predictor.open``.
 
     Raises:
         InputError: if the model or the scene cannot be read, they do not fit, the scene is the one of the
@@ -47,15 +58,17 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
     else:
         predictor, weights = Predictor.from_files(model, checkpoint), checkpoint
         home, name = checkpoint.parent, Path(model).stem
+    _require_finished(home)
     _refuse_own_scene(predictor, manifest, home)
+    taken = stated_of("bands", bands, manifest.scenes[0].modalities)
     of_scene = next(iter(file_names([manifest.title]).values()))
     folder = folder or Path("work_dirs", f"{name}_on_{of_scene}")
     _require_free(folder)
-    record = read_own_record(home / METRICS_FILE) if (home / METRICS_FILE).is_file() else {}
+    record = read_own_record(home / METRICS_FILE)
     trained_on = record.get("dataset", "unknown data")
     print_line(f"{name}, trained on {trained_on}, is scored on another scene: {manifest.title} ({scene})")
     with MapProgress(get_console()) as progress:
-        found = score_other_scene(predictor, manifest, progress=progress)
+        found = score_other_scene(predictor, manifest, progress, taken, match_bands)
     _print(found)
     content = {
         **found.scores,
@@ -73,6 +86,15 @@ def test_on_scene(model: str, checkpoint: Path | None, scene: Path, folder: Path
         write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated, found.tags, name)
         write_json(aside / SCENE_METRICS, content)
     print_line(f"wrote to {folder}: {SCENE_METRICS}, map.png, maps/ ({len(found.class_maps)} files)")
+
+
+def _require_finished(home: Path) -> None:
+    """Raise InputError if a training has not written its record yet, which names the classes."""
+    if not (home / METRICS_FILE).is_file():
+        raise InputError(
+            f"{home}: this training is not finished, {METRICS_FILE} is missing, which names the "
+            "model's classes; 'm3amba train' with --resume finishes it"
+        )
 
 
 def _refuse_own_scene(predictor: Predictor, manifest: Manifest, home: Path) -> None:

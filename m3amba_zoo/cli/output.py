@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -26,25 +26,45 @@ def print_line(line: str) -> None:
     get_console().print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = (), title: str = ""
+) -> None:
     """Print a table: on a terminal fitted to its width, elsewhere as aligned lines in which nothing is cut.
 
     The first column is never wrapped.
+
+    Args:
+        header: the names of the columns.
+        rows: their cells.
+        numbers: the names of those columns that are aligned at the right.
+        title: a line above the table.
     """
     from rich import box, get_console
     from rich.table import Table
     from rich.text import Text
 
+    rows = [[printable(cell) for cell in row] for row in rows]
+    if title:
+        print_line(title)
     if get_console().is_terminal:
-        table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in header:
+            table.add_column(name, justify="right" if name in numbers else "left")
         table.columns[0].no_wrap = True
         for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
+            table.add_row(*map(Text, row))
         get_console().print(table)
         return
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    sides = [">" if name in numbers else "<" for name in header]
     for row in (header, *rows):
-        print_line("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = (f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True))
+        print_line("  ".join(cells).rstrip())
+
+
+def first_line(documentation: str) -> str:
+    """Return the first line of a documentation for people, without its marks of code."""
+    return documentation.partition("\n")[0].replace("`", "")
 
 
 def print_json(content: Any) -> None:

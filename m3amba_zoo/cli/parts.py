@@ -8,7 +8,7 @@ from importlib.metadata import packages_distributions, version
 from typing import Any
 
 from m3amba_zoo.cli.command_parser import CommandParser
-from m3amba_zoo.cli.output import print_json, print_line
+from m3amba_zoo.cli.output import first_line, print_json, print_line
 from m3amba_zoo.errors import InputError, close_names
 
 KINDS = (
@@ -33,6 +33,8 @@ KINDS = (
 )
 OF_MODELS = ("backbones", "necks", "heads")
 """Kinds whose parts are in the registry of models, too."""
+WITHIN = {"encoders": "backbones", "losses": "models", "pretreatments": "models"}
+"""Where the documentation's words are listed that have no registry of their own."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for kind in args.kind:
         if kind not in KINDS:
             hint = close_names(kind, KINDS) or f"expected {', '.join(KINDS)}"
+            if kind in WITHIN:
+                hint = f"{kind} are listed among the {WITHIN[kind]} ('m3amba parts {WITHIN[kind]}')"
             raise InputError(f"no kind of parts is called '{kind}'; {hint}")
     found = {kind: parts_of(kind) for kind in args.kind or KINDS}
     if args.json:
@@ -72,7 +76,7 @@ def _facts(part: Any, owners: Mapping[str, Sequence[str]]) -> dict[str, str]:
     package = part.__module__.partition(".")[0]
     distribution = next(iter(owners.get(package, ())), None)
     return {
-        "summary": (inspect.getdoc(part) or "").partition("\n")[0],
+        "summary": first_line(inspect.getdoc(part) or ""),
         "module": part.__module__,
         "origin": f"{distribution} {version(distribution)}" if distribution else f"module {part.__module__}",
     }

@@ -167,11 +167,7 @@ def _parser() -> CommandParser:
         type=float,
         help="overlap of neighbouring windows, 0 to below 1, in place of the speed's",
     )
-    parser.add_argument(
-        "--match-bands",
-        action="store_true",
-        help="resample spectra of other bands than the model's by wavelength, where both are known",
-    )
+    add_match_bands(parser)
     parser.add_argument(
         "--need",
         nargs="+",
@@ -184,6 +180,15 @@ def _parser() -> CommandParser:
         "--strict", action="store_true", help="refuse values that are unlike the training's, do not only warn"
     )
     return parser
+
+
+def add_match_bands(parser: argparse.ArgumentParser) -> None:
+    """Add ``--match-bands``."""
+    parser.add_argument(
+        "--match-bands",
+        action="store_true",
+        help="resample spectra of other bands than the model's by wavelength, where both are known",
+    )
 
 
 def add_raster_options(
@@ -230,7 +235,12 @@ def add_raster_options(
         "what the files do not say", f"each as MODALITY=VALUE, or as VALUE for all; {otherwise}"
     )
     for name, help in statements.items():
-        stated.add_argument(f"--{name}", action="append", default=[], metavar="[MODALITY=]VALUE", help=help)
+        add_statement(stated, name, help)
+
+
+def add_statement(parser: argparse._ActionsContainer, name: str, help: str) -> None:
+    """Add an option that states something of one modality, or of all, such as ``--bands``."""
+    parser.add_argument(f"--{name}", action="append", default=[], metavar="[MODALITY=]VALUE", help=help)
 
 
 def raster_requests(
@@ -251,16 +261,31 @@ def raster_requests(
         rasters[modality] = replace(parse_path(path), where=f"--raster {modality}")
     for name in (*statements, "align", "raster-crs"):
         attribute = name.removeprefix("raster-")
-        for option in getattr(args, name.replace("-", "_")):
-            modality, equals, text = option.rpartition("=")
-            if equals and modality not in rasters:
-                raise InputError(
-                    f"--{name}: '{option}' is for '{modality}', but the rasters are {', '.join(rasters)}"
-                )
-            value = _statement(name, text)
-            for of in [modality] if equals else list(rasters):
-                rasters[of] = replace(rasters[of], **{attribute: value})
+        for modality, value in stated_of(name, getattr(args, name.replace("-", "_")), rasters).items():
+            rasters[modality] = replace(rasters[modality], **{attribute: value})
     return rasters
+
+
+def stated_of(name: str, options: Iterable[str], rasters: Iterable[str]) -> dict[str, Any]:
+    """Return what the options of one name state, by modality; the last one holds.
+
+    Args:
+        name: of the option, such as ``bands``.
+        options: as they were given, ``MODALITY=VALUE``, or ``VALUE`` for all.
+        rasters: the modalities.
+
+    Raises:
+        InputError: if one is not written as it should be, or is for a modality without a raster.
+    """
+    known, found = list(rasters), dict[str, Any]()
+    for option in options:
+        modality, equals, text = option.rpartition("=")
+        if equals and modality not in known:
+            raise InputError(
+                f"--{name}: '{option}' is for '{modality}', but the rasters are {', '.join(known)}"
+            )
+        found |= dict.fromkeys([modality] if equals else known, _statement(name, text))
+    return found
 
 
 def _statement(name: str, text: str) -> Any:

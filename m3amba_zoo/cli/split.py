@@ -8,14 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich import get_console
-
 from m3amba_zoo.cli.command_parser import CommandParser
-from m3amba_zoo.cli.output import print_json, print_line
+from m3amba_zoo.cli.output import print_json, print_line, print_table
 from m3amba_zoo.errors import DataNotFoundError, InputError
 from m3amba_zoo.registry import SOURCES, SPLITS
 from m3amba_zoo.scenes.scene import Scene
-from m3amba_zoo.splits import PARTS, audit, build_split, drop_unseen
+from m3amba_zoo.splits import PARTS, Audit, audit, build_split, drop_unseen
 
 # options passed on to the maker if given; a maker refuses an option that it lacks
 MAKER_OPTIONS = (
@@ -54,8 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.json:
             print_json(asdict(found))
         else:
-            get_console().print(found)
+            print_audit(found)
     return 0
+
+
+def print_audit(found: Audit) -> None:
+    """Print the leak of a split."""
+    header, rows = found.table()
+    print_table(header, rows, header[1:], f"split {found.split}, sha256 {found.sha256[:8]}")
+    for sentence in found.sentences():
+        print_line(sentence)
 
 
 def _parser() -> CommandParser:
@@ -71,6 +77,7 @@ def _parser() -> CommandParser:
     make = commands.add_parser(
         "make",
         help="make a split and save it",
+        description="Make a split of a source's labelled pixels, and save it for a config to name.",
         examples=("m3amba split make terramind --split blocks --size 32 --guard 8 --out blocks.npz",),
     )
     make.add_quiet()
@@ -78,6 +85,8 @@ def _parser() -> CommandParser:
     measure = commands.add_parser(
         "audit",
         help="measure how much a split leaks",
+        description="Measure how near a split's test pixels are to its training pixels, and how many of them "
+        "a training window shows.",
         examples=("m3amba split audit houston2013 --split official --window 11",),
     )
     measure.add_argument("--window", type=int, default=11, help="side of a training window (default: 11)")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m3amba_zoo.cli.command_parser import CommandParser
+from m3amba_zoo.cli.predict import STATEMENTS, add_match_bands, add_statement
 from m3amba_zoo.cli.running import CONFIG_HELP, add_run_options
 from m3amba_zoo.errors import InputError
 
@@ -23,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.scene is not None:
         _test_on_scene(args)
         return 0
+    for option, given in {"--bands": args.bands, "--match-bands": args.match_bands}.items():
+        if given:
+            raise InputError(f"{option}: is for another scene's rasters, expected with --scene")
     if args.checkpoint is None:
         raise InputError(
             f"CHECKPOINT is missing; expected one for {args.config}, or --scene for a trained model; a "
@@ -96,7 +100,7 @@ def _parser() -> CommandParser:
         description=__doc__,
         examples=(
             "m3amba test m3amba_houston work_dirs/m3amba_houston/epoch_20.pth",
-            "m3amba test work_dirs/harbour --scene other/scene.yaml",
+            "m3amba test work_dirs/harbour --scene other/scene.yaml --match-bands",
         ),
     )
     parser.add_argument(
@@ -114,6 +118,8 @@ def _parser() -> CommandParser:
         metavar="SCENE.yaml",
         help="score the model on all labelled pixels of this scene instead, and write scene_metrics.json",
     )
+    add_statement(parser, "bands", f"with --scene: {STATEMENTS['bands']}")
+    add_match_bands(parser)
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the scores of other weights that the work dir holds"
     )
@@ -152,4 +158,4 @@ def _test_on_scene(args: argparse.Namespace) -> None:
     for option, given in unused.items():
         if given:
             raise InputError(f"{option}: a model is scored on another scene as it was trained, leave it out")
-    test_on_scene(str(args.config), args.checkpoint, args.scene, args.work_dir)
+    test_on_scene(str(args.config), args.checkpoint, args.scene, args.work_dir, args.bands, args.match_bands)

@@ -146,7 +146,7 @@ class ProgressHook(Hook):
             self._bar.update(meter.task, completed=meter.done, description=label, state=state)
         elif meter.silence() >= self.interval or meter.done == meter.total:
             meter.shown = meter.times[-1]
-            line = f"{label}, {meter.done}/{meter.total}, {state}"
+            line = ", ".join(filter(None, (label, f"{meter.done}/{meter.total}", state)))
             get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _close(self, mode: str) -> None:
@@ -166,7 +166,7 @@ class _Meter:
     def __init__(self, total: int, done: int) -> None:
         self.total, self.done = total, done
         self.shown = time.monotonic()
-        self.times = deque([self.shown], maxlen=RECENT + 1)
+        self.times: deque[float] = deque(maxlen=RECENT + 1)  # without the first step's start: it compiles
         self.task: Any = None
 
     def advance(self) -> None:
@@ -177,6 +177,8 @@ class _Meter:
         return self.times[-1] - self.shown
 
     def speed(self) -> str:
+        if len(self.times) < 2:
+            return ""
         rate = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
         left = timedelta(seconds=round((self.total - self.done) / rate))
         return f"{rate:.2f} it/s, {left} left"

@@ -57,9 +57,10 @@ class EarlyStopHook(EarlyStoppingHook):
             runner.message_hub.update_info(key, (score, runner.epoch))
         elif runner.epoch - epoch >= self.patience:
             runner.train_loop.stop_training = True
+            waited = runner.epoch - epoch
             self.said = (
                 f"stopped early after epoch {runner.epoch}: {self.monitor} on validation has not been better "
-                f"than {best:.4f} (epoch {epoch}) for {runner.epoch - epoch} epochs"
+                f"than {best:.4f} (epoch {epoch}) for {waited} epoch{'s' * (waited != 1)}"
             )
             runner.logger.info(self.said)
 

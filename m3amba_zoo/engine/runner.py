@@ -55,7 +55,7 @@ class ZooRunner(Runner):
         Raises:
             InputError: if there is no GPU and the launcher is not ``pytorch``, or no backend has that name.
         """
-        set_default_backend(self.cfg.get("scan_backend"))
+        set_default_backend(self.cfg.get("scan_backend"), asked_by="scan_backend")
         if self.distributed and not torch.cuda.is_available():
             if self.launcher != "pytorch":
                 raise InputError(f"--launcher {self.launcher}: no GPU found, expected pytorch on CPUs")

@@ -48,6 +48,8 @@ def score_other_scene(
     predictor: Predictor,
     manifest: Manifest,
     progress: Callable[[int, int], None] | None = None,
+    bands: Mapping[str, tuple[int, ...]] | None = None,
+    match_bands: bool = False,
 ) -> OtherScene:
     """Predict scenes as ``Predictor.predict`` does, and compare all their labelled pixels with the map.
 
@@ -58,12 +60,14 @@ def score_other_scene(
         predictor: with the trained model.
         manifest: the scenes.
         progress: is called with the number of finished pixels, at first 0, and that of all pixels.
+        bands: numbers of the bands to read, from 0, by modality, in place of what the manifest states.
+        match_bands: see ``Predictor.open``.
 
     Raises:
         InputError: if a modality is missing, bands or grids do not fit, a labelled class is none of the
             model's, or no labelled pixel can be predicted.
     """
-    rasters = [_requests(predictor, manifest, index) for index in range(len(manifest.scenes))]
+    rasters = [_requests(predictor, manifest, index, bands or {}) for index in range(len(manifest.scenes))]
     loaded = manifest.load(rasters=False)
     numbers = _numbers(predictor.classes, loaded, str(manifest.path))
     scenes, class_maps, masks, tags, unseen = [], {}, {}, {}, 0
@@ -74,7 +78,7 @@ def score_other_scene(
     for scene, requests in zip(loaded, rasters, strict=True):
         name = scene.name
         counted = progress and partial(_count_on, progress, before, total)
-        prediction = predictor.predict(requests, progress=counted)
+        prediction = predictor.predict(requests, progress=counted, match_bands=match_bands)
         class_map, tags[name] = prediction.class_map, prediction.tags
         before += class_map.size
         labels = numbers[scene.labels]
@@ -101,7 +105,9 @@ def score_other_scene(
     return OtherScene(tuple(scenes), split, class_maps, found, absent, unseen, tags, reordered)
 
 
-def _requests(predictor: Predictor, manifest: Manifest, index: int) -> dict[str, RasterRequest]:
+def _requests(
+    predictor: Predictor, manifest: Manifest, index: int, bands: Mapping[str, tuple[int, ...]]
+) -> dict[str, RasterRequest]:
     """Return what a scene states of the model's modalities; the manifest then reads these alone, alike.
 
     Raises:
@@ -119,6 +125,7 @@ def _requests(predictor: Predictor, manifest: Manifest, index: int) -> dict[str,
         request = entry.modalities[modality].request
         if modality in predictor.bands:
             request = request.completed_by(predictor.bands[modality].request)
+        request = replace(request, bands=bands.get(modality, request.bands))
         kept[modality] = replace(entry.modalities[modality], request=request)
     entry.modalities = kept
     return {modality: of.request for modality, of in kept.items()}

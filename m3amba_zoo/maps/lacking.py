@@ -52,17 +52,17 @@ class Lacking(NamedTuple):
         for modality in (modality for modality, count in self.without.items() if count):
             begin = f"'{modality}' is missing at {self.told(modality)} of the pixels"
             if modality in needed:
-                said.append(f"{begin} that some raster shows: they are left empty")
+                said.append(f"{begin}, left empty")
                 continue
             lacking = known[modality].lacking if modality in known else ()
             trained = ""
             if lacking and not lacking[0]:
-                trained = ", and the model was trained without such pixels"
+                trained = " (never in training)"
             elif lacking:
-                trained = f", as at {100 * lacking[0] / lacking[1]:.3g} % of the training pixels"
+                trained = f" (in training at {100 * lacking[0] / lacking[1]:.3g} %)"
             said.append(
-                f"{begin} of the map: their classes come from the other modalities alone{trained}; "
-                f"'m3amba predict --need {modality}' leaves them empty"
+                f"{begin}{trained}, mapped by the other modalities alone; 'predict --need {modality}' leaves "
+                "them empty"
             )
         return said
 

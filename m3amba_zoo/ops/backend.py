@@ -13,6 +13,7 @@ from m3amba_zoo.ops.gpu import MambaSsmBackend, TritonBackend
 from m3amba_zoo.ops.reference import ReferenceBackend
 
 ENVIRONMENT_VARIABLE = "M3AMBA_SCAN_BACKEND"
+PROGRAM = "set_default_backend"
 ON_REQUEST = "runs on request only"  # a remark of backends()
 
 
@@ -42,20 +43,25 @@ _BEST_FIRST: tuple[Backend, ...] = (TritonBackend(), MambaSsmBackend(), CpuBacke
 BACKENDS = {backend.name: backend for backend in _BEST_FIRST}
 
 _default: str | None = None
+_asked_by = PROGRAM
 
 
-def set_default_backend(name: str | None) -> None:
+def set_default_backend(name: str | None, asked_by: str = PROGRAM) -> None:
     """Choose the backend of calls that name none; None leaves the choice to each call's tensors.
 
     The environment variable ``M3AMBA_SCAN_BACKEND`` takes precedence over this choice.
 
+    Args:
+        name: of a backend.
+        asked_by: what messages call this request, such as the key of a config.
+
     Raises:
         InputError: if no backend has that name.
     """
-    global _default
+    global _default, _asked_by
     if name is not None:
-        _named(name, "set_default_backend")
-    _default = name
+        _named(name, asked_by)
+    _default, _asked_by = name, asked_by
 
 
 def backends() -> dict[str, str | None]:
@@ -76,7 +82,7 @@ def choose(name: str | None, *tensors: Tensor) -> Backend:
     requests = {
         "backend": name,
         ENVIRONMENT_VARIABLE: os.environ.get(ENVIRONMENT_VARIABLE),
-        "set_default_backend": _default,
+        _asked_by: _default,
     }
     for source, requested in requests.items():
         if requested:

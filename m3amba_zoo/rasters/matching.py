@@ -23,6 +23,10 @@ REMEDY = (
     ", or --match-bands (match_bands=True in Python) to resample spectra by wavelength where both are known, "
     "or a training on these bands that starts from the model (--init-from)"
 )
+WITHOUT_MATCH = (
+    "or a training on the bands that both sides have: --bands of 'm3amba new scene' (bands: in scene.yaml) "
+    "names them by number, and --init-from starts from the model"
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,10 @@ def take_bands(opened: OpenRaster, known: KnownBands, whose: str, match: bool | 
                 f"{_listed_known(known)}"
             )
     elif match and _can_be_resampled(header, known):
-        opened.resample(known.wavelengths)
+        try:
+            opened.resample(known.wavelengths)
+        except InputError as error:
+            raise InputError(f"{error}; {WITHOUT_MATCH}") from error
     elif by == "name" and opened.named_by_files and found == known.count:
         opened.remarks.append(
             f"{opened.path}: bands with {_listed(header)} are taken in this order, but {whose} have "

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Group
-from rich.table import Table
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
@@ -70,25 +68,30 @@ class Audit:
     apart_pixels: int
     position_oa: float
 
-    def __rich__(self) -> Group:
-        """Show a table with one row per class, and the figures of the whole split below it."""
-        table = Table(title=f"split {self.split}, sha256 {self.sha256[:8]}")
-        table.add_column("class")
-        for heading in (*PARTS, "distance min", "5 %", "median", "max"):
-            table.add_column(heading, justify="right")
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Return the header and one row per class: pixels in each part, and distances."""
+        rows = []
         for name, distances in self.distances.items():
             counts = [str(self.pixels[part][name]) for part in PARTS]
             spread = dataclasses.astuple(distances) if distances else ()
-            table.add_row(name, *counts, *([f"{value:.0f}" for value in spread] or ["-"] * 4))
-        return Group(
-            table,
+            rows.append([name, *counts, *([f"{value:.0f}" for value in spread] or ["-"] * 4)])
+        return ["class", *PARTS, "distance min", "5 %", "median", "max"], rows
+
+    def sentences(self) -> list[str]:
+        """Return the figures of the whole split, without those that are 0 and usually are."""
+        said = [
             f"{self.leaked_pixels} of {self.test_pixels} test pixels ({self.leaked_share:.1%}) lie in a "
-            f"training window of {self.window} x {self.window} pixels",
-            f"{self.shared_object_pixels} test pixels lie on an object (such as a tree) that also trains",
-            f"{self.apart_pixels} test pixels have no distance, because no scene of their CRS trains",
+            f"training window of {self.window} x {self.window} pixels"
+        ]
+        if count := self.shared_object_pixels:
+            said.append(f"{count} test pixels lie on an object (such as a tree) that also trains")
+        if count := self.apart_pixels:
+            said.append(f"{count} test pixels have no distance, because no scene of their CRS trains")
+        said.append(
             f"position alone (1-nearest-neighbour on the place) scores {self.position_oa:.1%} OA: the floor "
-            "a model must beat",
+            "a model must beat"
         )
+        return said
 
 
 def audit(split: Split, scenes: Sequence[Scene], window: int) -> Audit:

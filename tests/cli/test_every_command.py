@@ -79,12 +79,37 @@ def test_what_writes_files_can_be_quiet(name, monkeypatch):
         assert not OUTPUTS & options or "--quiet" in options, parser.prog
 
 
+def actions():
+    """Return the name of every command with actions, such as ``download``, and each action's parser."""
+    for name in COMMANDS:
+        parser = getattr(import_module(f"m3amba_zoo.cli.{name}"), "_parser", CommandParser)()
+        for part in parser._actions:
+            if isinstance(part, argparse._SubParsersAction):
+                yield from ((f"{name} {action}", of) for action, of in part.choices.items())
+
+
+def test_every_action_says_what_it_does_with_an_example():
+    found = dict(actions())
+    assert {"download get", "split audit", "new scene"} <= set(found)
+    for name, parser in found.items():
+        assert parser.description, name
+        assert f"  m3amba {name} " in f"{parser.epilog.replace(chr(10), ' ')} ", name
+
+
+def test_a_default_of_several_values_is_shown_as_it_is_typed(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "(default: false-colour reference prediction errors)" in " ".join(
+        help_of(capsys, "figure").split()
+    )
+
+
 @pytest.mark.parametrize("words", LISTINGS, ids=" ".join)
 def test_listings_have_no_codes_of_terminals_in_a_pipe_and_come_as_json(words, capsys):
     assert call(*words) == 0
     plain = capsys.readouterr().out
     assert plain.strip()
     assert "\x1b" not in plain
+    assert words == ["configs", "lda"] or "`" not in plain
     assert call(*words, "--json") == 0
     assert json.loads(capsys.readouterr().out)
 

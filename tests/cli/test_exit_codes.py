@@ -90,3 +90,14 @@ def test_characters_that_a_terminal_lacks_are_escaped():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     done = subprocess.run([sys.executable, "-c", TOY], capture_output=True, env=environment)
     assert (done.returncode, done.stdout.strip()) == (0, b"0.5 \\xb1 0.1")
+
+
+@pytest.mark.parametrize("words", [["configs"], ["configs", "--json"], ["configs", "--help"], ["--version"]])
+def test_output_that_nobody_reads_is_told_by_the_exit_code(words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command_line = [sys.executable, "-m", "m3amba_zoo", *words]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command_line, stdout=writer, stderr=subprocess.PIPE, text=True, env=buffered)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (command.BROKEN_PIPE, "")

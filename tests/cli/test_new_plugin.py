@@ -55,7 +55,13 @@ def test_a_new_package_installs_tests_and_trains(tmp_path, monkeypatch, capsys):
     [
         ("9lives", "9lives: a package's name is expected"),
         ("a b", "a b: a package's name is expected"),
+        ("class", "class: a package's name is expected, .* no word of Python's own"),
+        ("p" * 65, "a package's name is expected, of at most 64 letters"),
         ("numpy", "numpy: there is a module 'numpy' already"),
+        ("tests", "tests: there is a module 'tests' already"),
+        ("Pillow", r"Pillow: would replace the installed package [Pp]illow [\d.]+; expected another name"),
+        ("scikit_learn", r"scikit_learn: would replace the installed package scikit-learn [\d.]+"),
+        ("linear", "linear: there is an adapter 'LinearAdapter' already"),
         ("held", "held: exists already and is not overwritten"),
     ],
 )
@@ -82,3 +88,8 @@ def test_every_part_is_listed_once_with_a_line_and_its_origin(capsys):
     assert capsys.readouterr().out.splitlines()[0] == "necks:"
     with pytest.raises(InputError, match="no kind of parts is called 'neck'; did you mean 'necks'"):
         parts.main(["neck"])
+    for kind, within in parts.WITHIN.items():
+        with pytest.raises(
+            InputError, match=rf"'{kind}'; {kind} are listed among the {within} \('m3amba parts"
+        ):
+            parts.main([kind])

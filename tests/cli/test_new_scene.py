@@ -74,7 +74,11 @@ def test_window_and_blocks_suit_the_labels(labels, window, windows, batch, tmp_p
     assert leaked_pixels(data.split, data.scenes, window) == 0
     assert f"0 of {data.split.count('test')} test pixels (0.0%) lie in a training window" in said
     assert f"window: {window} x {window} pixels" in said
-    assert said.rstrip().splitlines()[-2] == "next: m3amba train farm/config.py"
+    assert "have no distance" not in said
+    assert not set("┏│─") & set(said), "frames in a pipe"
+    first, second, _ = said.rstrip().splitlines()[-3:]
+    assert first == "next: m3amba train farm/config.py"
+    assert second.endswith("in seconds, a linear classifier to compare with: m3amba train lda --data farm")
     assert config.experiment_name == "farm", "the work dir is work_dirs/farm"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
-from field_files import CROPS, PLACE, few_polygons, write_labels, write_rasters
+from field_files import CROPS, NM, PLACE, few_polygons, write_labels, write_rasters
 from tiny_rasters import write_raster
 
 from m3amba_zoo.cli.new import main as new
@@ -147,6 +147,49 @@ def test_a_config_and_a_checkpoint_will_do(home, other):
     ]
     assert check(arguments) == 0
     assert json.loads(Path("b/scene_metrics.json").read_text())["confusion"] == straight["confusion"]
+
+
+def with_wavelengths(centres, data):
+    """Write ``hsi.tif`` anew with other bands."""
+    write_raster(Path("hsi.tif"), data, PLACE)
+    with rasterio.open("hsi.tif", "r+") as file:
+        for band, centre in enumerate(centres, start=1):
+            file.update_tags(band, wavelength=str(centre), wavelength_units="nm")
+
+
+def test_other_bands_are_matched_or_named_as_in_predict(home, other, capsys):
+    straight = scored(home, other)
+    with rasterio.open("hsi.tif") as file:
+        data = file.read()
+    finer = np.sort([*NM, 500, 600, 700, 800])
+    spectra = np.apply_along_axis(lambda pixel: np.interp(finer, NM, pixel), 0, data)
+    with_wavelengths(finer + 20, spectra.astype(np.uint16))
+    with pytest.raises(InputError, match=r"hsi\.tif: its bands have .*--bands.* --match-bands"):
+        scored(home, other)
+    outside = r"1 of 4 bands of 450-860 nm lie outside .*; or a training on the bands .*--bands .*--init-from"
+    with pytest.raises(InputError, match=outside):
+        scored(home, other, "--match-bands")
+    numbers = ",".join(str(list(finer).index(centre)) for centre in NM)
+    for option in (f"hsi={numbers}", f"hsi={numbers[::-1]}"):
+        found = scored(home, other, "--bands", option)
+        assert (found["confusion"] == straight["confusion"]) == (option == f"hsi={numbers}")
+    with_wavelengths(np.arange(435, 870, 60), spectra.astype(np.uint16))
+    scored(home, other, "--match-bands")
+    with rasterio.open("out/maps/quay.tif") as file:
+        assert file.tags()["RESAMPLED_HSI"] == "8 bands of 435-855 nm resampled to 4 bands of 450-860 nm"
+    with pytest.raises(InputError, match=r"--bands: 'lidar=0' is for 'lidar', but the rasters are hsi, sar"):
+        scored(home, other, "--bands", "lidar=0")
+    with pytest.raises(InputError, match=r"--match-bands: is for another scene's .* with --scene"):
+        check([str(home / "model"), "--match-bands"])
+
+
+def test_a_training_that_is_not_finished_is_named_so(home, other):
+    shutil.copytree(home / "model", "young")
+    Path("young/metrics.json").unlink()
+    Path("quay.yaml").write_text(yaml.safe_dump(other))
+    with pytest.raises(InputError, match=r"young: this training is not finished, metrics\.json is missing"):
+        check(["young", "--scene", "quay.yaml"])
+    assert not Path("work_dirs").exists()
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,9 @@ def assert_same(one, other):
 def test_a_signal_ends_the_step_saves_and_names_the_command_that_goes_on(config, stopped, number):
     code, said = stopped(config, "--seed", 3, "--work-dir", "a run", step=9, number=number)
     assert code == 128 + number
+    again = "Ctrl-C once more" if number == signal.SIGINT else f"kill -INT {os.getpid()}"
     assert said == (
-        "stopping after this step; Ctrl-C once more stops at once\n"
+        f"stopping after this step; {again} stops at once\n"
         f"stopped; this goes on: python train.py {config} --seed 3 --work-dir 'a run' --resume\n"
     )
     saved = weights_of("a run/interrupted.pth")

@@ -1,5 +1,6 @@
 """The progress display on a terminal and elsewhere."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,21 @@ def test_a_resumed_epoch_is_shown(monkeypatch, capsys, runner, terminal):
     text = shown(monkeypatch, terminal, use)
     for part in ("epoch 2/2", "4/4", "loss 0.5000", "it/s", "0:00:00 left"):
         assert part in text
+
+
+def test_the_first_step_which_compiles_is_not_counted(monkeypatch, capsys, runner):
+    seconds = iter([0.0, 30.0, 30.5, 31.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    runner.iter = 1
+
+    def use(hook):
+        hook.before_train(runner)
+        for step in range(3):
+            hook.after_train_iter(runner, step)
+
+    first, *_, last = shown(monkeypatch, False, use).splitlines()
+    assert first == "epoch 2/2, 2/4, loss 0.5000"
+    assert last == "epoch 2/2, 4/4, loss 0.5000, 2.00 it/s, 0:00:00 left"
 
 
 def test_the_terminal_is_given_back_after_an_error(monkeypatch, capsys, runner):

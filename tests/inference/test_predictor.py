@@ -317,7 +317,7 @@ def test_pixels_that_lack_a_modality_are_told_and_left_empty_if_it_is_needed(wor
     predictor, left = Predictor(work_dir, device="cpu"), without_sar_at_the_left(files)
     unseen = np.argwhere(predictor.predict(files, speed="fast").class_map == 0).tolist()
     assert unseen == [[0, 0]], "which lacks both"
-    assert "'sar' is missing at 23.6 % (99 of 419) of the pixels of the map" in caplog.text
+    assert "'sar' is missing at 23.6 % (99 of 419) of the pixels" in caplog.text
     assert "'m3amba predict --need sar' leaves them empty" in caplog.text
     assert "trained" not in caplog.text, "nothing is known of that"
     for need in ("all", ["sar"]):
@@ -325,7 +325,7 @@ def test_pixels_that_lack_a_modality_are_told_and_left_empty_if_it_is_needed(wor
         found = predictor.predict(files, speed="fast", need=need)
         np.testing.assert_array_equal(found.class_map == 0, left)
         assert found.tags["WITHOUT_SAR"] == "23.6 % (99 of 419), left empty"
-        assert "(99 of 419) of the pixels that some raster shows: they are left empty" in caplog.text
+        assert "(99 of 419) of the pixels, left empty" in caplog.text
     assert (predictor.predict(files, speed="fast", need="hsi").class_map > 0).sum() == 419
     with pytest.raises(InputError, match="need: 'dsm', expected all, or of hsi, sar"):
         predictor.predict(files, need="dsm")

@@ -89,6 +89,8 @@ def test_a_forced_backend_says_why_it_cannot_serve(monkeypatch):
         selective_scan_2d(*map_inputs())
     with pytest.raises(InputError, match="set_default_backend: no scan backend is called 'gpu'"):
         set_default_backend("gpu")
+    with pytest.raises(InputError, match="scan_backend: no scan backend is called 'gpu'"):
+        set_default_backend("gpu", asked_by="scan_backend")
 
 
 def test_without_a_compiler_the_reference_serves(monkeypatch):
