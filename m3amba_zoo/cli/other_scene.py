@@ -20,9 +20,10 @@ from m3amba_zoo.hub.trained_model import find_weights, read_own_record
 from m3amba_zoo.inference.other_scene import OtherScene, score_other_scene
 from m3amba_zoo.inference.predictor import Predictor
 from m3amba_zoo.models.baselines.kept import KeptClassifier
+from m3amba_zoo.reporting.run_report import try_map_figure
 from m3amba_zoo.scenes.manifest import Manifest
 from m3amba_zoo.system import same_file, sha256_of, whole_folder
-from m3amba_zoo.visualization.maps import file_names, write_maps
+from m3amba_zoo.visualization.maps import MAP_FIGURE, file_names, write_class_maps
 
 SCENE_METRICS = "scene_metrics.json"
 OWN_FILES = (SCENE_METRICS, "map.png", "maps")
@@ -83,9 +84,12 @@ def test_on_scene(
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     with whole_folder(folder, replace=True) as aside:
-        write_maps(aside, found.scenes, found.class_maps, found.split, manifest.simulated, found.tags, name)
+        write_class_maps(aside, found.scenes, found.class_maps, found.tags)
         write_json(aside / SCENE_METRICS, content)
-    print_line(f"wrote to {folder}: {SCENE_METRICS}, map.png, maps/ ({len(found.class_maps)} files)")
+        shown = found.scenes, found.class_maps, found.split, manifest.simulated, name
+        try_map_figure(aside, *shown, warn=print_line)
+    written = [name for name in (SCENE_METRICS, MAP_FIGURE) if (folder / name).is_file()]
+    print_line(f"wrote to {folder}: {', '.join(written)}, maps/ ({len(found.class_maps)} files)")
 
 
 def _require_finished(home: Path) -> None:

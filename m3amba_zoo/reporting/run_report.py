@@ -25,6 +25,7 @@ from m3amba_zoo.reporting.layers import Drawn, draw_scenes
 from m3amba_zoo.reporting.page import write_page
 from m3amba_zoo.reporting.shown_scores import shown_scores
 from m3amba_zoo.scenes.scene import LandClass, Scene
+from m3amba_zoo.splits import Split
 from m3amba_zoo.splits.leakage import audit
 from m3amba_zoo.splits.scene_data import SceneData
 from m3amba_zoo.visualization.maps import MAP_FIGURE, write_class_maps, write_map_figure
@@ -72,11 +73,24 @@ def write_results(
     for drawn in (MAP_FIGURE, REPORT_FILE):
         (work_dir / drawn).unlink(missing_ok=True)
     write_json(work_dir / METRICS_FILE, record)  # with it the results are complete
+    try_map_figure(work_dir, data.scenes, class_maps, data.split, data.simulated, name, warn)
+    return write_report(work_dir, record, data, class_maps, logits, warn) if with_report else None
+
+
+def try_map_figure(
+    work_dir: Path,
+    scenes: Sequence[Scene],
+    class_maps: Mapping[str, NDArray[np.uint8]],
+    split: Split,
+    simulated: bool,
+    model: str,
+    warn: Callable[[str], None],
+) -> None:
+    """Write ``map.png``; what goes wrong is said in one line, because the results are there already."""
     try:
-        write_map_figure(work_dir, data.scenes, class_maps, data.split, data.simulated, name)
+        write_map_figure(work_dir, scenes, class_maps, split, simulated, model)
     except Exception as error:
         warn(f"{work_dir / MAP_FIGURE}: not written ({one_line(error)})")
-    return write_report(work_dir, record, data, class_maps, logits, warn) if with_report else None
 
 
 def write_report(

@@ -42,36 +42,6 @@ STRETCH = (2.0, 98.0)
 """Percentiles of a band's valid pixels that are drawn black and at full brightness."""
 
 
-def write_maps(
-    work_dir: Path,
-    scenes: Sequence[Scene],
-    class_maps: Mapping[str, NDArray[np.uint8]],
-    split: Split,
-    simulated: bool = False,
-    tags: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
-    model: str = "",
-) -> list[Path]:
-    """Write the figure of ``map_figure`` as ``map.png``, and each class map as GeoTIFF ``maps/<scene>.tif``.
-
-    Args:
-        work_dir: the folder to write to.
-        scenes: see ``map_figure``.
-        class_maps: see ``map_figure``.
-        split: see ``map_figure``.
-        simulated: see ``map_figure``.
-        tags: of each scene's GeoTIFF, by the scene's name.
-        model: see ``map_figure``.
-
-    Returns:
-        The files written, ``map.png`` first.
-
-    Raises:
-        InputError: if a file cannot be written.
-    """
-    maps = write_class_maps(work_dir, scenes, class_maps, tags)
-    return [write_map_figure(work_dir, scenes, class_maps, split, simulated, model), *maps]
-
-
 def write_map_figure(
     work_dir: Path,
     scenes: Sequence[Scene],
@@ -97,7 +67,13 @@ def write_class_maps(
     class_maps: Mapping[str, NDArray[np.uint8]],
     tags: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> list[Path]:
-    """Write each class map as GeoTIFF ``maps/<scene>.tif``; the arguments are those of ``write_maps``.
+    """Write each class map as GeoTIFF ``maps/<scene>.tif``; its CRS, transform and classes are the scene's.
+
+    Args:
+        work_dir: the folder to write to.
+        scenes: see ``map_figure``.
+        class_maps: see ``map_figure``.
+        tags: of each scene's GeoTIFF, by the scene's name.
 
     Returns:
         The files written.

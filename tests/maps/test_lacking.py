@@ -12,7 +12,7 @@ from m3amba_zoo.rasters import Raster
 from m3amba_zoo.reporting.run_report import map_tags
 from m3amba_zoo.scenes.scene import LandClass, Scene
 from m3amba_zoo.splits import Split
-from m3amba_zoo.visualization.maps import write_maps
+from m3amba_zoo.visualization.maps import write_class_maps
 
 CLASSES = (LandClass("Wald", (0, 95, 30)), LandClass("See", (30, 110, 225)))
 
@@ -41,7 +41,7 @@ def test_maps_of_a_test_say_what_the_model_knows_of_such_pixels(scene, first, tr
     tags = map_tags([scene], class_maps, ["hsi", "sar"], inputs)
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(f"'sar' is missing at 50 % (15 of 30) of the pixels {trained}, ")
-    write_maps(tmp_path, [scene], class_maps, split, False, tags)
+    write_class_maps(tmp_path, [scene], class_maps, tags)
     with rasterio.open(tmp_path / "maps/field.tif") as file:
         assert file.tags()["WITHOUT_SAR"] == "50 % (15 of 30), mapped"
         assert "WITHOUT_HSI" not in file.tags()

@@ -14,7 +14,15 @@ from m3amba_zoo.rasters import Raster
 from m3amba_zoo.registry import SOURCES
 from m3amba_zoo.splits import Split, build_split
 from m3amba_zoo.visualization import maps as maps_module
-from m3amba_zoo.visualization.maps import CORRECT, WRONG, composite, file_names, map_figure, write_maps
+from m3amba_zoo.visualization.maps import (
+    CORRECT,
+    WRONG,
+    composite,
+    file_names,
+    map_figure,
+    write_class_maps,
+    write_map_figure,
+)
 
 
 @pytest.fixture
@@ -112,7 +120,7 @@ def test_files_are_written_with_the_georeference(run, tmp_path):
     scenes[1] = replace(scenes[1], name="with/slash", crs="EPSG:32617", transform=place)
     maps["with/slash"] = maps.pop("tiny1")
     split = Split("renamed", {**split.masks, "with/slash": split.masks["tiny1"]})
-    written = write_maps(tmp_path, scenes, maps, split)
+    written = [write_map_figure(tmp_path, scenes, maps, split), *write_class_maps(tmp_path, scenes, maps)]
     assert [path.relative_to(tmp_path).as_posix() for path in written] == [
         "map.png",
         "maps/tiny0.tif",
@@ -131,7 +139,7 @@ def test_files_are_written_with_the_georeference(run, tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(run, tmp_path):
     (tmp_path / "work").write_text("a file")
     with pytest.raises(InputError, match="work/maps: cannot be written"):
-        write_maps(tmp_path / "work", *run)
+        write_class_maps(tmp_path / "work", *run[:2])
 
 
 def ramp(count, **options):
