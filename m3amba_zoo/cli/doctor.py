@@ -313,10 +313,21 @@ def _caches() -> Iterator[Finding]:
 def _network() -> Finding:
     if is_offline():
         return Finding("network", f"forbidden by ${OFFLINE_VARIABLE}", facts={"reached": None})
+    import requests  # not in the thread: one that is left behind would change sys.modules under others
+    from huggingface_hub.constants import ENDPOINT
+
+    def ask() -> str:
+        """Ask the hub of weights for anything; return "" if it answers, else why not."""
+        try:
+            requests.head(ENDPOINT, timeout=PATIENCE, allow_redirects=False)
+        except requests.RequestException as error:
+            return type(error).__name__  # its text may have a proxy's password
+        return ""
+
     answer: list[str] = []
     began = time.monotonic()
     # a thread, because the look-up of a name has no limit of its own
-    asking = threading.Thread(target=lambda: answer.append(_ask()), daemon=True)
+    asking = threading.Thread(target=lambda: answer.append(ask()), daemon=True)
     asking.start()
     asking.join(PATIENCE)
     if not answer:
@@ -326,18 +337,6 @@ def _network() -> Finding:
     return Finding(
         "network", f"the hub of weights answers in {time.monotonic() - began:.1f} s", facts={"reached": True}
     )
-
-
-def _ask() -> str:
-    """Ask the hub of weights for anything; return "" if it answers, else why not."""
-    import requests
-    from huggingface_hub.constants import ENDPOINT
-
-    try:
-        requests.head(ENDPOINT, timeout=PATIENCE, allow_redirects=False)
-    except requests.RequestException as error:
-        return type(error).__name__  # its text may have a proxy's password
-    return ""
 
 
 def _memory() -> Finding:
