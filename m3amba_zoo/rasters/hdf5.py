@@ -141,11 +141,11 @@ def arrays_of(file: h5py.File, key: str) -> dict[str, h5py.Dataset]:
     """
     found: dict[str, h5py.Dataset] = {}
 
-    def visit(name: str, node: h5py.HLObject) -> None:
+    def visit(name: str | bytes, node: h5py.HLObject) -> None:
         if isinstance(node, h5py.Dataset):
             check_array(node)
             if node.ndim >= 2 and node.dtype.kind in "biuf":
-                found[name] = node
+                found[text_of(name)] = node
 
     file.visititems(visit)
     wanted = key.strip("/").replace(" ", "_")  # as GDAL writes it
@@ -169,7 +169,7 @@ def open_array(file: h5py.File, request: RasterRequest) -> Hdf5Store | None:
     if len(found) != 1:
         return None  # GDAL lists what there is
     ((name, array),) = found.items()
-    axes = [axis_of(*_dimension(array, number)) for number in range(array.ndim)]
+    axes = [axis_of(*dimension_of(array, number)) for number in range(array.ndim)]
     order = order_of(axes)
     if array.ndim > 3 and ROW in axes and COLUMN in axes and axes[-2:] != [ROW, COLUMN]:
         raise InputError(  # GDAL takes the last two for rows and columns
@@ -221,15 +221,17 @@ def _describe(store: Hdf5Store) -> Hdf5Store:
     store.offsets = store.offsets + number_of(attributes.get("add_offset", 0), where, "add_offset")
     along = {axis: _coordinates(array, number) for number, axis in enumerate(cube.axes.split(", "))}
     bands, x, y = along.get(BAND), along[COLUMN], along[ROW]
-    if bands is not None and "wavelength" in bands.name.lower():
+    if bands is not None and "wavelength" in text_of(bands.name).lower():
         wavelengths, remark = to_nm(bands[()].astype(np.float64), text_of(bands.attrs.get("units")))
         store.bands = Bands(wavelengths=wavelengths, remark=remark)
-    mapping = array.file.get(f"{array.parent.name.rstrip('/')}/{text_of(attributes.get('grid_mapping'))}")
+    mapping = array.file.get(
+        f"{text_of(array.parent.name).rstrip('/')}/{text_of(attributes.get('grid_mapping'))}"
+    )
     if isinstance(mapping, h5py.Dataset):
         store.crs = crs_of(mapping.attrs, where)
         store.transform = transform_of_text(mapping.attrs.get("GeoTransform"))
     if x is not None and y is not None:
-        store.crs = store.crs or crs_of_names(x.name, y.name)
+        store.crs = store.crs or crs_of_names(text_of(x.name), text_of(y.name))
         store.transform = store.transform or transform_of(x[()], y[()])
     return store
 
@@ -242,12 +244,12 @@ def _as_stored(value: Any, cube: Cube) -> NDArray:
     return numbers.view(cube.dtype) if numbers.dtype == cube.array.dtype else numbers
 
 
-def _dimension(array: h5py.Dataset, number: int) -> tuple[str, Mapping[str, Any]]:
+def dimension_of(array: h5py.Dataset, number: int) -> tuple[str, Mapping[str, Any]]:
     """Return the name of an array's dimension and the attributes of its coordinates; empty if it has none."""
     dimension = array.dims[number]
     if len(dimension):
-        return dimension[0].name, dimension[0].attrs
-    return dimension.label, {}
+        return text_of(dimension[0].name), dimension[0].attrs  # h5py gives bytes where a name is no UTF-8
+    return text_of(dimension.label), {}
 
 
 def _coordinates(array: h5py.Dataset, number: int) -> h5py.Dataset | None:

@@ -17,7 +17,15 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.rasters.bands import Bands
 from m3amba_zoo.rasters.coordinates import BAND, crs_of, text_of, transform_of_text
 from m3amba_zoo.rasters.crs import horizontal, read_crs
-from m3amba_zoo.rasters.hdf5 import UNREADABLE, Cube, Hdf5Store, arrays_of, open_array, open_checked
+from m3amba_zoo.rasters.hdf5 import (
+    UNREADABLE,
+    Cube,
+    Hdf5Store,
+    arrays_of,
+    dimension_of,
+    open_array,
+    open_checked,
+)
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.store import Pixels, Store
 from m3amba_zoo.reading import library_errors
@@ -235,5 +243,5 @@ def open_emit(file: h5py.File, request: RasterRequest) -> EmitStore | None:
 
 def _is_along_orbit(array: h5py.Dataset) -> bool:
     """Tell whether an array's axes are those of EMIT; the last has no name of its own in some versions."""
-    names = [axis[0].name.rpartition("/")[2] if len(axis) else axis.label for axis in array.dims]
+    names = [dimension_of(array, number)[0].rpartition("/")[2] for number in range(array.ndim)]
     return array.ndim == 3 and names[:2] == ["downtrack", "crosstrack"]

@@ -253,6 +253,16 @@ def test_the_names_of_axes_tell_their_order(tmp_path):
             assert "have no unit and are taken as nm" in opened.remarks[0]
 
 
+def test_names_in_hdf5_need_not_be_utf8(tmp_path):
+    data = numbers(3, ROWS, COLUMNS)
+    path = write_array(tmp_path / "a.nc", data, ("band", "y", "x"))
+    with h5py.File(path, "a") as file:
+        file.move("band", b"b\xe4nder")
+        file.move("cube", b"w\xfcrfel")
+    stated = RasterRequest(str(path), axes="band, row, column")
+    np.testing.assert_array_equal(read(stated)[0].data, data)
+
+
 def test_attributes_of_netcdf_say_what_is_missing_and_unsigned(tmp_path):
     data = numbers(2, ROWS, COLUMNS).astype(np.int16)
     data[0, 0, :4] = 7, -1, 9, -30_000

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
             bar.remove_task(task)
     shown = [READ, REFUSED, *FAULTS]
-    table = Table("reader", *shown, "slowest s", title=f"{args.inputs} inputs a reader, seed {args.seed}")
+    table = Table("reader", *shown, "slowest s", title=f"{args.inputs} inputs per reader, seed {args.seed}")
     for result in results:
         counts = (f"{result.outcomes[kind]:,}" for kind in shown)
         table.add_row(result.reader, *counts, f"{result.slowest:.2f}")
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fuzz.py", description=__doc__)
     parser.add_argument("--reader", nargs="+", metavar="NAME", help="readers to try (default: all)")
-    parser.add_argument("--inputs", type=int, default=1000, metavar="N", help="a reader (default: 1000)")
+    parser.add_argument("--inputs", type=int, default=1000, metavar="N", help="per reader (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all inputs (default: 0)")
     parser.add_argument(
         "--first", type=int, default=0, metavar="N", help="the first input's number (default: 0)"
