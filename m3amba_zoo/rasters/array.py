@@ -186,9 +186,7 @@ def read_labelled(array: LabelledArray, name: str) -> ArrayStore:
         store.nodata = (number_of(fill, name, "_FillValue"),) * store.count
     store.scales = store.scales * number_of(array.attrs.get("scale_factor", 1), name, "scale_factor")
     store.offsets = store.offsets + number_of(array.attrs.get("add_offset", 0), name, "add_offset")
-    mapping = str(
-        _first(array.attrs, ("grid_mapping",)) or getattr(array, "encoding", {}).get("grid_mapping", "")
-    )
+    mapping = str(array.attrs.get("grid_mapping") or encoding.get("grid_mapping", ""))
     placed = coords[mapping].attrs if mapping in coords else {}
     placed = placed or (coords["spatial_ref"].attrs if "spatial_ref" in coords else {})
     store.crs = crs_of(placed, name) or crs_of(array.attrs, name)
