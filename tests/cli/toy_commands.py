@@ -11,6 +11,14 @@ from m3amba_zoo.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 RUNTIME = REPOSITORY / "configs/_base_/default_runtime.py"
+# what is added to a toy's config
+EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
+VALIDATION = """
+val_dataloader = test_dataloader
+val_evaluator = test_evaluator
+val_cfg = dict(type="ValLoop")
+default_hooks = dict(checkpoint=dict(save_best="toy/oa", rule="greater"))
+"""
 
 
 def run(command, config, *arguments):
