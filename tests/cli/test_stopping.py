@@ -21,7 +21,6 @@ from m3amba_zoo.inference import predictor
 from m3amba_zoo.locks import work_dir_lock
 
 BY_ITERATION = "default_hooks = dict(checkpoint=dict(by_epoch=False, interval=4))\n"
-ITERATIONS = "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=18)\n"
 LOOP = ('type="EpochBasedTrainLoop", max_epochs=3', 'type="IterBasedTrainLoop", max_iters=18')
 # what is added to the config, and what is replaced in it
 KINDS = {

@@ -1,5 +1,6 @@
 """The commands train and test, called in this process."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ val_evaluator = test_evaluator
 val_cfg = dict(type="ValLoop")
 default_hooks = dict(checkpoint=dict(save_best="toy/oa", rule="greater"))
 """
+# in place of a config's official split
+VALIDATED_SPLIT = 'split=dict(type="official", val=dict(fraction=0.2, guard=0, seed=0))'
 
 
 def run(command, config, *arguments):
@@ -39,6 +42,10 @@ def refusal(call, *arguments):
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def record(run="run"):
+    return json.loads(Path(run, "metrics.json").read_text())
 
 
 def weights_of(path):
