@@ -10,6 +10,20 @@ from workshop.publishing import publish
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAME = "m3amba-t_tiny"
+LOADERS = """
+train_dataloader = dict(
+    sampler=dict(type="DrawSampler"),
+    dataset=dict(type="TrainWindows", windows_per_epoch=16, **data),
+    **loader,
+)
+test_dataloader = dict(
+    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+    dataset=dict(type="SceneWindows", overlap=0.5, **data),
+    **loader,
+)
+test_evaluator = dict(type="SceneMetric")
+test_cfg = dict(type="TestLoop")
+"""
 CONFIG = f"""
 _base_ = ["{REPOSITORY}/configs/_base_/default_runtime.py"]
 source = dict(type="tiny", scenes=1)
@@ -39,19 +53,7 @@ model = dict(
         pretreatment=dict(hsi=[dict(type="UnitNorm"), dict(type="PCA", components=4)]),
     ),
 )
-train_dataloader = dict(
-    sampler=dict(type="DrawSampler"),
-    dataset=dict(type="TrainWindows", windows_per_epoch=16, **data),
-    **loader,
-)
-test_dataloader = dict(
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
-    dataset=dict(type="SceneWindows", overlap=0.5, **data),
-    **loader,
-)
-test_evaluator = dict(type="SceneMetric")
-train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=3)
-test_cfg = dict(type="TestLoop")
+{LOADERS}train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=3)
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-3))
 custom_hooks = [dict(type="EMAHook", momentum=0.2)]
 """

@@ -32,6 +32,7 @@ from m3amba_zoo.cli.predict import raster_requests
 from m3amba_zoo.cli.split import given_options, print_audit
 from m3amba_zoo.config import read_config
 from m3amba_zoo.config.own_config import Recipe, Training, config_text, read_recipe, size_training
+from m3amba_zoo.config.reading import CONFIG_FILE, SCENE_FILE, SPLIT_FILE
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.models import WindowClassifier
 from m3amba_zoo.registry import MODELS
@@ -60,7 +61,6 @@ from m3amba_zoo.splits.stratify import require_share
 from m3amba_zoo.system import whole_folder
 
 LABEL_OPTIONS = ("attribute", "layer", "crs", "radius", "touched", "skip_invalid", "align")
-MANIFEST, CONFIG, SPLIT = "scene.yaml", "config.py", "split.npz"
 
 
 class Decided(NamedTuple):
@@ -94,8 +94,8 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
     print_classes(joined, found)
     title = f"Written by m3amba new {shlex.join(args.arguments)}".replace("\n", " ")
     if recipe is None:
-        _write(folder, folder_shown(args.name), {MANIFEST: _manifest(found, joined, folder, title)})
-        print_line(f"next: m3amba test MODEL --scene {folder_shown(args.name)}/{MANIFEST}")
+        _write(folder, folder_shown(args.name), {SCENE_FILE: _manifest(found, joined, folder, title)})
+        print_line(f"next: m3amba test MODEL --scene {folder_shown(args.name)}/{SCENE_FILE}")
         return
     decided = _decide(args, recipe, joined, found)
     scenes = list(joined.scenes)
@@ -107,16 +107,16 @@ def make_scene(args: argparse.Namespace, given: Sequence[tuple[str | None, argpa
     bands = {name: _count(found[0], name) for name in found[0].requests}
     print_training(recipe, training)
     texts = {
-        MANIFEST: _manifest(found, joined, folder, title),
-        CONFIG: _config(args, recipe, decided, training, bands, scenes, folder.name),
+        SCENE_FILE: _manifest(found, joined, folder, title),
+        CONFIG_FILE: _config(args, recipe, decided, training, bands, scenes, folder.name),
     }
     sized = any((args.window, args.batch_size, args.windows_per_epoch))
     absolute = manifest_text(manifest_of(found, joined), title)
-    require_trains(recipe, texts[CONFIG], (MANIFEST, absolute), training, sized)
+    require_trains(recipe, texts[CONFIG_FILE], (SCENE_FILE, absolute), training, sized)
     print_audit(audit(decided.split, scenes, decided.window))
     shown = folder_shown(args.name)
     _write(folder, shown, texts, decided.split, scenes)
-    print_line(f"next: m3amba train {shown}/{CONFIG}")
+    print_line(f"next: m3amba train {shown}/{CONFIG_FILE}")
     if not recipe.classical:
         print_line(f"  or, in seconds, a linear classifier to compare with: m3amba train lda --data {shown}")
     rasters = " ".join(f"--raster {name}=..." for name in bands)
@@ -288,7 +288,7 @@ def _config(
     comment = [
         f"{decided.split.name}: {pixels['train']:,} training and {pixels['test']:,} test pixels.",
         "A file, so that all trainings have the same test pixels. After a change of the labels make it anew:",
-        f"m3amba split make {shown}/{MANIFEST} --split {maker} {options} --out {shown}/{SPLIT}",
+        f"m3amba split make {shown}/{SCENE_FILE} --split {maker} {options} --out {shown}/{SPLIT_FILE}",
     ]
     modalities = ", ".join(f"{m} with {count} band{'s' * (count != 1)}" for m, count in bands.items())
     title = f"{recipe.name} on {name}: {modalities}; {len(scenes[0].classes)} classes."
@@ -309,9 +309,9 @@ def _manifest(found: Sequence[FoundScene], joined: NewScenes, folder: Path, titl
     """Return the text of ``scene.yaml``, checked as training will read it."""
     # with absolute paths, because the folder that relative ones start from is not there yet
     try:
-        Manifest(folder / MANIFEST, manifest_of(found, joined))
+        Manifest(folder / SCENE_FILE, manifest_of(found, joined))
     except InputError as error:  # of a file that is not there yet
-        raise InputError(str(error).removeprefix(f"{folder / MANIFEST}: ")) from error
+        raise InputError(str(error).removeprefix(f"{folder / SCENE_FILE}: ")) from error
     return manifest_text(manifest_of(found, joined, folder), title)
 
 
@@ -327,8 +327,8 @@ def _write(
         for name, text in texts.items():
             (aside / name).write_text(text, encoding="utf-8")
         if split is not None:
-            split.save(aside / SPLIT, scenes)
-    files = [*texts, *([SPLIT] if split is not None else [])]
+            split.save(aside / SPLIT_FILE, scenes)
+    files = [*texts, *([SPLIT_FILE] if split is not None else [])]
     print_line(f"wrote {', '.join(files)} to {shown}")
 
 
@@ -350,7 +350,7 @@ def require_trains(
         InputError: if it cannot be completed or built, or the network cannot learn from such a batch.
     """
     with TemporaryDirectory() as folder:
-        path = Path(folder, "config.py")
+        path = Path(folder, CONFIG_FILE)
         path.write_text(config_text, encoding="utf-8")
         Path(folder, manifest[0]).write_text(manifest[1], encoding="utf-8")
         try:

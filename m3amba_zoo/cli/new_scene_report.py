@@ -8,7 +8,7 @@ import numpy as np
 
 from m3amba_zoo.cli.output import print_line, print_table
 from m3amba_zoo.config.own_config import Recipe, Training
-from m3amba_zoo.maps.outputs import hectare_digits, pixel_hectares
+from m3amba_zoo.maps.outputs import SQUARE_METRES_PER_HECTARE, hectare_digits, pixel_hectares
 from m3amba_zoo.rasters.crs import crs_label, metres_per_unit
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.request import RasterRequest
@@ -22,7 +22,6 @@ FEW_BANDS = 4
 """So many bands at most are listed one by one."""
 LITTLE = 10
 """A class with fewer training or test pixels is named: its score says little."""
-HECTARE = 1e4
 FEWEST_DIGITS = 2
 PARTS = {"train": "training", "test": "test"}
 
@@ -63,7 +62,7 @@ def print_classes(joined: NewScenes, found: Sequence[FoundScene]) -> None:
         value = f"{entry.value:g}" if isinstance(entry.value, float) else str(entry.value)
         row = [entry.name, *[value] * with_value]
         row += [str(entry.shapes or "-")] * with_shapes + [f"{entry.pixels:,}"]
-        rows.append([*row, *[f"{(entry.area or 0) / HECTARE:,.{digits}f}"] * with_area])
+        rows.append([*row, *[f"{(entry.area or 0) / SQUARE_METRES_PER_HECTARE:,.{digits}f}"] * with_area])
     print_table(["class", *["value"] * with_value, *numbers], rows, numbers)
     labelled = sum(entry.pixels for entry in joined.classes)
     everything = sum(scene.labels.size for scene in joined.scenes)
@@ -160,7 +159,5 @@ def _raster(request: RasterRequest, summary: RasterSummary) -> str:
 
 def _labels(scene: FoundScene) -> str:
     options = scene.labels.options
-    parts = [f"layer '{options['layer']}'"] if "layer" in options else []
-    parts += [f"attribute '{options['attribute']}'"] if "attribute" in options else []
-    parts += [f"key '{options['key']}'"] if "key" in options else []
+    parts = [f"{key} '{options[key]}'" for key in ("layer", "attribute", "key") if key in options]
     return ", ".join([scene.labels.path, *parts])

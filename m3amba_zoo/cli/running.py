@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from m3amba_zoo.cli.command_parser import CommandParser
 from m3amba_zoo.cli.output import print_line
+from m3amba_zoo.disk import existing
 from m3amba_zoo.errors import InputError, close_names, one_line
 from m3amba_zoo.locks import BusyError, work_dir_lock
 from m3amba_zoo.memory import memory_fault
@@ -214,12 +215,11 @@ def _leads(config: Config) -> bool:
 
 def require_writable(work_dir: Path) -> None:
     """Raise InputError if a work dir, or the nearest folder above it that exists, cannot be written."""
-    path = work_dir.absolute()
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
-    if not existing.is_dir():
-        raise InputError(f"{work_dir}: cannot be the work dir, because {existing} is not a directory")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"{work_dir}: the work dir cannot be written (no permission for {existing})")
+    place = existing(work_dir)
+    if not place.is_dir():
+        raise InputError(f"{work_dir}: cannot be the work dir, because {place} is not a directory")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"{work_dir}: the work dir cannot be written (no permission for {place})")
 
 
 def _config_fault(error: BaseException) -> str | None:

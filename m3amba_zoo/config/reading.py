@@ -304,7 +304,7 @@ def import_custom(config: Config, path: Path) -> None:
         InputError: if a module cannot be imported; the message has the reason and the folders.
     """
     custom = config.get(CUSTOM_IMPORTS)
-    folders = list(map(Path, dict.fromkeys(map(str, _folders(config, path)))))
+    folders = list(dict.fromkeys(_folders(config, path)))
     used = [str(folder) for folder in folders if any(_lies_in(folder, name) for name in _modules(config))]
     if used:
         config[IMPORTS_FROM] = used

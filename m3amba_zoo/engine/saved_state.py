@@ -50,7 +50,7 @@ def check_resumable(runner: Runner, checkpoint: Mapping[str, Any], path: str | P
     for key, most in {"iter": runner.max_iters, **({} if by_steps else {"epoch": runner.max_epochs})}.items():
         if meta.get(key, most + 1) > most:
             raise InputError(f"{path}: 'meta.{key}' is {meta.get(key)}, expected 0 to {most}")
-    for part in _parts(checkpoint["optimizer"], "param_groups"):
+    for part in _optimizers(checkpoint["optimizer"]):
         groups = part["param_groups"]
         if not all(isinstance(one, Mapping) and isinstance(one.get("params"), list) for one in groups):
             raise InputError(f"{path}: 'optimizer.param_groups' is no list of groups with their 'params'")
@@ -108,11 +108,11 @@ def check_states(runner: Runner, checkpoint: Mapping[str, Any], path: str | Path
                 )
 
 
-def _parts(saved: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def _optimizers(saved: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the states in an optimiser's state: its own, or those of several optimisers by name."""
-    if key in saved:
+    if "param_groups" in saved:
         return [saved]
-    return [part for part in saved.values() if isinstance(part, Mapping) and isinstance(part.get(key), list)]
+    return [o for o in saved.values() if isinstance(o, Mapping) and isinstance(o.get("param_groups"), list)]
 
 
 def _fault_of_optimizer(optimizer: torch.optim.Optimizer, saved: Any, has_stepped: bool) -> str:

@@ -22,7 +22,7 @@ from m3amba_zoo.maps.outputs import check_output
 from m3amba_zoo.rasters.matching import KnownBands
 from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.registry import CLASSIFIERS
-from m3amba_zoo.system import sha256_of, whole_file
+from m3amba_zoo.system import same_file, sha256_of, whole_file
 
 OLDEST_TORCH = "2.8"  # the first that exports a loop and translates it to ONNX
 OF_VALUES = ("scale", "offset", "nodata")
@@ -100,10 +100,8 @@ def _refuse_classifier(folder: Path) -> None:
 def _check_out(path: Path, suffix: str, folder: Path) -> None:
     """Raise InputError if it is known before the export that the file cannot be written there."""
     read = [*visible_files(folder, "*.py"), find_weights(folder), folder / METRICS_FILE]
-    if path.exists() and any(file.exists() and path.samefile(file) for file in read):
+    if any(same_file(path, file) for file in read):
         raise InputError(f"{path}: is a file of the model that is exported, and cannot be the output")
-    if path.is_dir():
-        raise InputError(f"{path}: cannot be written, it is a folder")
     check_output(path, (suffix,))
 
 

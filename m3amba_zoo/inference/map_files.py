@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from m3amba_zoo.maps.geotiff import Layout, write_class_map, write_geotiff
+from m3amba_zoo.maps.geotiff import write_class_map
 from m3amba_zoo.maps.outputs import (
     AREAS,
     GEOTIFF,
@@ -170,17 +170,3 @@ class Prediction:
             write_picture(Path(path), self.class_map, self.classes, self.crs, self.transform)
         else:
             write_class_map(path, self.class_map, self.classes, self.crs, self.transform, self.tags)
-
-    def save_probabilities(self, path: str | Path) -> None:
-        """Write the probabilities as a GeoTIFF with one float16 band per class.
-
-        Raises:
-            InputError: if the name has another suffix, or the file cannot be written.
-            ValueError: if the prediction has no probabilities.
-        """
-        if self.probabilities is None:
-            raise ValueError("no probabilities were kept; predict(..., probabilities=True) keeps them")
-        check_output(path, GEOTIFF, self.inputs)
-        names = [entry.name for entry in self.classes]
-        layout = Layout(names, np.nan, self.crs, self.transform, tags=self.tags, half=True)
-        write_geotiff(path, self.probabilities.astype(np.float32), layout)

@@ -17,11 +17,7 @@ SPEEDS = {"best": 0.5, "balanced": 0.25, "fast": 0.0}
 Check = tuple[Callable[[Any], bool], str]
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-_FLAG: Check = (_is_flag, "True or False")
+_FLAG: Check = (lambda value: isinstance(value, bool), "True or False")
 CHECKS: dict[str, Check] = {
     "overlap": (
         lambda value: value is None or (_is_number(value, Real) and 0 <= value < 1),
@@ -37,7 +33,10 @@ CHECKS: dict[str, Check] = {
     "grid": (lambda value: value is None or isinstance(value, str), "the name of a modality, or None"),
     "match_bands": _FLAG,
     "need": (
-        lambda value: isinstance(value, str) or (_is_list(value) and all(isinstance(n, str) for n in value)),
+        lambda value: (
+            isinstance(value, str)
+            or (isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value))
+        ),
         "all, or names of modalities",
     ),
     "probabilities": _FLAG,
@@ -102,10 +101,6 @@ def names_of(given: Any, what: str) -> Any:
     if not all(isinstance(name, str) for name in names):
         raise InputError(f"{what} is {given!r}, expected names of outputs")
     return given if isinstance(given, Mapping) else names
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
 
 
 def _is_number(value: Any, kind: type) -> bool:

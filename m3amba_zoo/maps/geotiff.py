@@ -91,13 +91,11 @@ def write_class_map(
 
 
 def write_geotiff(path: str | Path, bands: NDArray, layout: Layout) -> None:
-    """Write bands ``(C, H, W)`` uint8 or float32 that are in memory; as float16 they are rounded.
+    """Write bands ``(C, H, W)`` uint8 or float32 that are in memory; for float16 they are rounded before.
 
     Raises:
         InputError: if the file cannot be written.
     """
-    if layout.half:  # GDAL would cut digits off
-        bands = bands.astype(np.float16).astype(np.float32)
     count, rows, columns = bands.shape
     with MemoryFile() as memory, _plain_rasters():
         profile = {"count": count, "height": rows, "width": columns, "dtype": bands.dtype.name}

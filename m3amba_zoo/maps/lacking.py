@@ -36,7 +36,9 @@ class Lacking(NamedTuple):
             needed: modalities whose pixels are left empty where they lack it.
         """
         return {
-            f"WITHOUT_{modality.upper()}": f"{self.told(modality)}, {_fate(modality, needed)}"
+            f"WITHOUT_{modality.upper()}": (
+                f"{self.told(modality)}, {'left empty' if modality in needed else 'mapped'}"
+            )
             for modality, count in self.without.items()
             if count
         }
@@ -75,10 +77,6 @@ def added(several: Iterable[Lacking]) -> Lacking:
         for modality, count in one.without.items():
             without[modality] = without.get(modality, 0) + count
     return Lacking(pixels, without)
-
-
-def _fate(modality: str, needed: Collection[str]) -> str:
-    return "left empty" if modality in needed else "mapped"
 
 
 def survey(rasters: Mapping[str, OpenRaster]) -> Lacking:

@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.maps.products import MAP, PROBABILITIES, UNCERTAINTY
-from m3amba_zoo.rasters.crs import metres_per_unit
+from m3amba_zoo.rasters.crs import pixel_area
 from m3amba_zoo.scenes.scene import LandClass
 from m3amba_zoo.system import same_file, whole_file
 
@@ -140,10 +140,8 @@ def write_areas(
 
 def pixel_hectares(crs: str | None, transform: Affine | None) -> float | None:
     """Return the area of a pixel in hectares; None unless the CRS is projected."""
-    metres = metres_per_unit(crs)
-    if transform is None or metres is None:
-        return None
-    return abs(transform.determinant) * metres**2 / SQUARE_METRES_PER_HECTARE
+    area = pixel_area(crs, transform)
+    return None if area is None else area / SQUARE_METRES_PER_HECTARE
 
 
 def hectare_digits(hectares: float | None, fewest: int) -> int:

@@ -102,7 +102,7 @@ class Parts:
             for name, values in bands.items():
                 height = values.shape[1]
                 file, product = self._files[name], self.products[name]
-                row_bytes = product.bands * self.shape[1] * np.dtype(product.dtype).itemsize
+                row_bytes = len(product.layout.bands) * self.shape[1] * np.dtype(product.dtype).itemsize
                 file.seek(self.rows * row_bytes)
                 file.write(values.astype(product.dtype, copy=False).transpose(1, 0, 2).tobytes())
         except OSError as error:
@@ -168,9 +168,9 @@ class Parts:
 
     def _write_header(self, path: Path, product: Product) -> None:
         """Write the header with which GDAL reads a part."""
-        rows, columns = self.shape
+        (rows, columns), bands = self.shape, len(product.layout.bands)
         Path(f"{path}.hdr").write_text(
-            f"ENVI\nsamples = {columns}\nlines = {rows}\nbands = {product.bands}\nheader offset = 0\n"
+            f"ENVI\nsamples = {columns}\nlines = {rows}\nbands = {bands}\nheader offset = 0\n"
             f"file type = ENVI Standard\ndata type = {ENVI_TYPES[product.dtype]}\ninterleave = bil\n"
             f"byte order = 0\n"
         )

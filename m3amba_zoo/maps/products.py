@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.transform import Affine
+from scipy.special import entr
 
 from m3amba_zoo.maps.geotiff import Layout, class_layout
 from m3amba_zoo.scenes.scene import LandClass
@@ -21,15 +22,11 @@ class Product(NamedTuple):
     """A raster that is made of classified rows.
 
     Attributes:
-        name: one of ``RASTERS``.
-        bands: how many.
         dtype: of its pixels until it is finished, ``uint8`` or ``float32``.
         layout: of its file.
         make: from class map ``(h, W)`` and probabilities ``(K, h, W)`` to bands ``(C, h, W)``.
     """
 
-    name: str
-    bands: int
     dtype: str
     layout: Layout
     make: Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray]
@@ -58,7 +55,7 @@ def product(
         half: float16 rather than percent.
     """
     if name == MAP:
-        return Product(MAP, 1, "uint8", class_layout(classes, crs, transform, tags), lambda c, p: c[None])
+        return Product("uint8", class_layout(classes, crs, transform, tags), lambda c, p: c[None])
     shares = (lambda p: p) if name == PROBABILITIES else _uncertainty
     bands = [entry.name for entry in classes] if name == PROBABILITIES else ["entropy", "margin"]
     unit = "share, 0 to 1" if half else "percent"
@@ -74,12 +71,15 @@ def product(
         values[:, class_map == 0] = nodata
         return values
 
-    return Product(name, len(bands), "float32" if half else "uint8", layout, make)
+    return Product("float32" if half else "uint8", layout, make)
+
+
+def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the entropy of probabilities ``(K, ...)``, divided by that of equal ones: 0 to 1."""
+    return np.clip(entr(probabilities).sum(0) / np.log(max(len(probabilities), 2)), 0, 1)
 
 
 def _uncertainty(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return entropy and margin ``(2, h, W)`` of probabilities ``(K, h, W)``."""
-    surprise = probabilities * np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    entropy = -surprise.sum(0) / np.log(max(len(probabilities), 2))
     largest = np.partition(probabilities, len(probabilities) - 2, axis=0)[-2:]
-    return np.stack([np.clip(entropy, 0, 1), largest[1] - largest[0]])
+    return np.stack([normalised_entropy(probabilities), largest[1] - largest[0]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -179,16 +179,13 @@ def read_labelled(array: LabelledArray, name: str) -> ArrayStore:
     data, of_axis = put_in_order(array.data, order), dict(zip(order.split(", "), dims, strict=True))
     store = ArrayStore(data, bands=_bands(array, of_axis.get(BAND)))
     encoding = getattr(array, "encoding", {})  # what xarray has applied already when it opened a file
-    fill = _first(array.attrs, ("_FillValue", "nodata", "missing_value"))
-    if fill is None:
-        fill = encoding.get("_FillValue")
+    stated = [array.attrs.get(name) for name in ("_FillValue", "nodata", "missing_value")]
+    fill = next((value for value in (*stated, encoding.get("_FillValue")) if value is not None), None)
     if fill is not None:
         store.nodata = (number_of(fill, name, "_FillValue"),) * store.count
     store.scales = store.scales * number_of(array.attrs.get("scale_factor", 1), name, "scale_factor")
     store.offsets = store.offsets + number_of(array.attrs.get("add_offset", 0), name, "add_offset")
-    mapping = str(
-        _first(array.attrs, ("grid_mapping",)) or getattr(array, "encoding", {}).get("grid_mapping", "")
-    )
+    mapping = str(array.attrs.get("grid_mapping") or encoding.get("grid_mapping", ""))
     placed = coords[mapping].attrs if mapping in coords else {}
     placed = placed or (coords["spatial_ref"].attrs if "spatial_ref" in coords else {})
     store.crs = crs_of(placed, name) or crs_of(array.attrs, name)
@@ -213,7 +210,3 @@ def _bands(array: LabelledArray, axis: str | None) -> Bands:
     if axis is not None and isinstance(described, list | tuple):
         names.append(list(described))
     return Bands(proper_names(names[0]) if names else (), wavelengths, remark=remark)
-
-
-def _first(values: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((values[name] for name in names if values.get(name) is not None), None)

@@ -9,6 +9,7 @@ import pyproj
 import rasterio.crs
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
+from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
 
@@ -77,6 +78,12 @@ def metres_per_unit(crs: str | None) -> float | None:
     """Return how many metres one unit of a projected CRS has; None for degrees or without a CRS."""
     parsed = _parsed(horizontal(crs))
     return parsed.axis_info[0].unit_conversion_factor if parsed and parsed.is_projected else None
+
+
+def pixel_area(crs: str | None, transform: Affine | None) -> float | None:
+    """Return the area of a pixel in m2; None unless the CRS is projected."""
+    unit = metres_per_unit(crs)
+    return None if unit is None or transform is None else abs(transform.determinant) * unit**2
 
 
 def distances(

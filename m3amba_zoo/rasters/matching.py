@@ -17,6 +17,8 @@ from m3amba_zoo.rasters.request import RasterRequest
 from m3amba_zoo.rasters.resampling import FARTHEST_NM, same_bands
 
 FEW = 12
+DEVIATIONS, ROWS = 5.0, 8
+"""How far a band's median, over so many rows, may lie from the training's mean in standard deviations."""
 TINY = 0.04
 """Of the training pixels' mean: values that are all smaller are in another unit, percent for 0..10000."""
 REMEDY = (
@@ -163,7 +165,7 @@ def _can_be_resampled(header: Raster, known: KnownBands) -> bool:
     return not same_bands(header.wavelengths, np.array(known.wavelengths))
 
 
-def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5.0, rows: int = 8) -> str:
+def unlike_training(opened: OpenRaster, known: KnownBands) -> str:
     """Return a sentence on a raster whose values are of another kind than the training pixels'.
 
     Medians are taken of evenly spaced rows. A band whose largest values are a small part of the training mean
@@ -172,8 +174,6 @@ def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5
     Args:
         opened: gives the known bands already.
         known: with mean and deviation.
-        deviations: how far a band's median may lie from the mean, in standard deviations.
-        rows: how many rows are read.
 
     Returns:
         The sentence, with both numbers; empty if nothing is unusual or known.
@@ -181,7 +181,7 @@ def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5
     if not known.mean:
         return ""
     height = opened.grid.shape[0]
-    sampled = np.unique(np.linspace(0, height - 1, min(rows, height)).astype(int)).tolist()
+    sampled = np.unique(np.linspace(0, height - 1, min(ROWS, height)).astype(int)).tolist()
     pixels = np.concatenate([opened.read(row, row + 1).floats()[:, 0] for row in sampled], axis=1)
     mean, std = np.array(known.mean), np.array(known.std)
     present = [band[~np.isnan(band)] for band in pixels.astype(np.float64)]
@@ -189,7 +189,7 @@ def unlike_training(opened: OpenRaster, known: KnownBands, deviations: float = 5
     # positive values of a wide spread, such as reflectance, are never far below their mean
     largest = np.array([np.percentile(np.abs(band), 99) if len(band) else np.nan for band in present])
     far = np.abs(medians - mean) / np.maximum(std, 1e-12)
-    unusual = np.flatnonzero((far > deviations) | (largest < TINY * np.abs(mean)))
+    unusual = np.flatnonzero((far > DEVIATIONS) | (largest < TINY * np.abs(mean)))
     if not len(unusual):
         return ""
     worst = int(unusual[np.nanargmax(far[unusual])])

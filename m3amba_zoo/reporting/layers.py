@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.special import softmax
 
 from m3amba_zoo.evaluation.scene_metric import SceneLogits
+from m3amba_zoo.maps.products import normalised_entropy
 from m3amba_zoo.rasters import Raster
 from m3amba_zoo.reporting.colors import hexadecimal
 from m3amba_zoo.reporting.page import pack
@@ -107,17 +109,9 @@ def entropy(logits: SceneLogits) -> NDArray[np.uint8]:
     for top in range(0, len(found), ROWS):  # the probabilities of a whole scene would be a copy of its logits
         rows = slice(top, top + ROWS)
         known = logits.count[rows] > 0
-        values = probabilities(logits.total[:, rows][:, known] / logits.count[rows][known])
-        nats = -(values * np.log(np.maximum(values, np.finfo(np.float32).tiny))).sum(0)
-        share = nats / np.log(max(len(values), 2))
-        found[rows][known] = 1 + np.round(LEVELS * np.clip(share, 0, 1)).astype(np.uint8)
+        values = softmax(logits.total[:, rows][:, known] / logits.count[rows][known], axis=0)
+        found[rows][known] = 1 + np.round(LEVELS * normalised_entropy(values)).astype(np.uint8)
     return found
-
-
-def probabilities(logits_KN: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the softmax over the first axis."""
-    powers = np.exp(logits_KN - logits_KN.max(axis=0, initial=-np.inf, keepdims=True))
-    return powers / powers.sum(axis=0, keepdims=True)
 
 
 def code_layer(
@@ -231,7 +225,7 @@ def _at(
         mine = np.flatnonzero(numbers == number)
         counts = of_scene.count[rows[mine], columns[mine]]
         mine, counts = mine[counts > 0], counts[counts > 0]
-        found[mine] = probabilities(of_scene.total[:, rows[mine], columns[mine]] / counts).T
+        found[mine] = softmax(of_scene.total[:, rows[mine], columns[mine]] / counts, axis=0).T
     return found
 
 

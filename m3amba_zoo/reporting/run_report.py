@@ -126,7 +126,6 @@ def write_report(
     began = time.perf_counter()
     part = record["split"]["part"]
     known = {} if logits is None else {s.name: own for s, own in zip(data.scenes, logits, strict=True)}
-    path: Path | None = work_dir / REPORT_FILE
     drawn = attempt(
         "the maps",
         lambda: draw_scenes(data.scenes, class_maps, data.split, part, known),
@@ -162,10 +161,9 @@ def write_report(
         )
         return work_dir / REPORT_FILE
 
-    path = attempt("the page", write, None)
+    path: Path | None = attempt("the page", write, None)
     if failed:
-        where = work_dir / REPORT_FILE
-        warn(f"{where}: {'written without' if path else 'not written:'} {', '.join(failed)}")
+        warn(f"{work_dir / REPORT_FILE}: {'written without' if path else 'not written:'} {', '.join(failed)}")
     return path
 
 

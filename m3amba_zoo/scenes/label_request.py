@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.rasters.array import ARRAY_FILES
-from m3amba_zoo.rasters.crs import metres_per_unit
+from m3amba_zoo.rasters.crs import pixel_area
 from m3amba_zoo.rasters.grid import Grid
 from m3amba_zoo.rasters.indirect import open_dataset
 from m3amba_zoo.rasters.raster import Raster
@@ -252,7 +252,7 @@ def describe_labels(
         wanted = "two classes at least are" if fewest == 2 else "one class at least is"
         raise InputError(f"{path}: {wanted} expected, it holds {found}")
     pixels = np.bincount(labels.ravel(), minlength=len(counts) + 1)[1:].tolist()
-    area = _pixel_area(grid)
+    area = pixel_area(grid.crs, grid.transform)
     classes = []
     for (value, shapes), count in zip(counts.items(), pixels, strict=True):
         name, color = legend.get(value, (None, None))
@@ -347,9 +347,3 @@ def _read_legend(path: str) -> Legend:
     listed = header.get("class_names", "").strip("{} ")
     names |= {value: name.strip() for value, name in enumerate(listed.split(",")) if name.strip()}
     return {value: (names.get(value), colors.get(value)) for value in {*names, *colors}}
-
-
-def _pixel_area(grid: Grid) -> float | None:
-    """Return the area of a pixel in m2, None unless the CRS is projected."""
-    unit = metres_per_unit(grid.crs)
-    return None if unit is None or grid.transform is None else abs(grid.transform.determinant) * unit**2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import reprlib
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.rasters.coordinates import parse_axes
 from m3amba_zoo.rasters.crs import read_crs
 from m3amba_zoo.rasters.grid import Grid, difference, require_same_grid
@@ -54,8 +53,7 @@ class Section:
             )
         for key in value:
             if key not in keys:
-                close = difflib.get_close_matches(str(key), keys, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(keys)}"
+                hint = close_names(str(key), keys) or f"known: {', '.join(keys)}"
                 raise InputError(f"{where}: unknown key '{key}'; {hint}")
         self.values = {key: entry for key, entry in value.items() if entry is not None}
         for key in required:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.transform import Affine
 
 from m3amba_zoo.errors import InputError
+from m3amba_zoo.rasters.coordinates import DEGREES
 from m3amba_zoo.rasters.crs import (
     crs_label,
     distances,
@@ -31,7 +32,6 @@ POLYGON_TYPES = (3, 6)
 """shapely's numbers for Polygon and MultiPolygon."""
 POINT_TYPES = (0, 4)
 """shapely's numbers for Point and MultiPoint."""
-DEGREES = "EPSG:4326"
 MOST_VALUES = 5
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import logging
 import os
 import warnings
@@ -18,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from m3amba_zoo.errors import InputError
+from m3amba_zoo.errors import InputError, close_names
 from m3amba_zoo.memory import require_memory
 from m3amba_zoo.rasters.indirect import check_vector
 from m3amba_zoo.reading import library_errors
@@ -139,8 +138,7 @@ def _find_layer(path: str | Path, layer: str | None) -> str:
     listed = pyogrio.list_layers(path)
     known = [str(name) for name, kind in listed if kind is not None]
     if layer is not None and layer not in known:
-        close = difflib.get_close_matches(layer, known, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(known) or 'none with shapes'}"
+        hint = close_names(layer, known) or f"it has {', '.join(known) or 'none with shapes'}"
         raise InputError(f"{path}: no layer '{layer}'; {hint}")
     if layer is None and not known:
         raise InputError(f"{path}: a table without shapes; polygons or points as {EXPECTED} are expected")
@@ -154,9 +152,8 @@ def _find_layer(path: str | Path, layer: str | None) -> str:
 def _require_attribute(path: str | Path, layer: str, attribute: str, info: dict[str, Any]) -> None:
     known = [str(name) for name in info["fields"]]
     if attribute not in known:
-        close = difflib.get_close_matches(attribute, known, n=1)
-        alike = [name for name in known if name.lower() == attribute.lower()] or close
-        hint = f"did you mean '{alike[0]}'?" if alike else f"it has {', '.join(known) or 'none'}"
+        alike = next((name for name in known if name.lower() == attribute.lower()), attribute)
+        hint = close_names(alike, known) or f"it has {', '.join(known) or 'none'}"
         raise InputError(f"{path}: no attribute '{attribute}'; {hint}")
 
 

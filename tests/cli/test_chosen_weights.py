@@ -1,13 +1,12 @@
 """Which weights a work dir stands for: the final test, Predictor and metrics.json agree."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_runs import CONFIG
-from toy_commands import check, refusal, train
+from toy_commands import VALIDATED_SPLIT, check, record, refusal, train
 
 from m3amba_zoo.engine.checkpoint import SafeCheckpointHook
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
@@ -24,7 +23,6 @@ val_evaluator = dict(type="SceneMetric")
 val_cfg = dict(type="ValLoop")
 default_hooks = dict(checkpoint=dict(save_best={scores}, rule="greater"))
 """
-SPLIT = 'split=dict(type="official", val=dict(fraction=0.2, guard=0, seed=0))'
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def config(tmp_path, monkeypatch):
     """A config whose scores on validation pixels are given: ``write(scores, oa, kappa)``."""
     monkeypatch.chdir(tmp_path)
     path, evaluate = Path("tiny.py"), SceneMetric.evaluate
-    text = CONFIG.replace('split=dict(type="official")', SPLIT)
+    text = CONFIG.replace('split=dict(type="official")', VALIDATED_SPLIT)
     text = text.replace("scenes=1)", "scenes=1, height=40, width=42)").replace("views=8", "views=1")
 
     def write(scores, oa, kappa=(0.1, 0.2, 0.3)):
@@ -47,10 +45,6 @@ def config(tmp_path, monkeypatch):
         return path
 
     return write
-
-
-def record(run="run"):
-    return json.loads(Path(run, "metrics.json").read_text())
 
 
 def assert_all_say(file, epoch, rule, run="run"):

@@ -1,6 +1,5 @@
 """The options --log, --validate and --early-stop of train."""
 
-import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -8,21 +7,19 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 from tiny_runs import CONFIG
-from toy_commands import refusal, train
+from toy_commands import VALIDATED_SPLIT, record, refusal, train
 
 from m3amba_zoo.config import config_sha256, read_config
 from m3amba_zoo.engine import EarlyStopHook
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
 from m3amba_zoo.reporting.figures import read_curves
 
-SPLIT = 'split=dict(type="official", val=dict(fraction=0.2, guard=0, seed=0))'
-
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """A config of a small network on one scene, whose split has validation pixels."""
     monkeypatch.chdir(tmp_path)
-    text = CONFIG.replace('split=dict(type="official")', SPLIT).replace("views=8", "views=1")
+    text = CONFIG.replace('split=dict(type="official")', VALIDATED_SPLIT).replace("views=8", "views=1")
     path = Path("tiny.py")
     path.write_text(text.replace("scenes=1)", "scenes=1, height=40, width=42)"))
     return path
@@ -45,10 +42,6 @@ def scripted(monkeypatch):
         return seen
 
     return give
-
-
-def record(run="run"):
-    return json.loads(Path(run, "metrics.json").read_text())
 
 
 def test_tensorboard_reads_back_what_was_logged(config):
@@ -191,7 +184,7 @@ def test_validation_does_not_change_the_weights(config):
 
 
 def test_a_split_without_validation_pixels_is_one_sentence(config):
-    config.write_text(config.read_text().replace(SPLIT, 'split=dict(type="official")'))
+    config.write_text(config.read_text().replace(VALIDATED_SPLIT, 'split=dict(type="official")'))
     said = refusal(train, config, "--work-dir", "run", "--validate")
     assert "has no val pixel; '--cfg-options split.val.fraction=0.2" in said
     assert not Path("run").exists()

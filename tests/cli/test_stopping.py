@@ -11,7 +11,7 @@ import pytest
 import torch
 from killed import files_in, killed_at
 from mmengine.config import Config
-from toy_commands import REPOSITORY, check, refusal, train, weights_of
+from toy_commands import EMA, REPOSITORY, VALIDATION, check, refusal, train, weights_of
 from toy_run import ToyDataset, ToyModel
 
 from m3amba_zoo import stopping
@@ -20,15 +20,7 @@ from m3amba_zoo.cli.command_parser import resuming_command
 from m3amba_zoo.inference import predictor
 from m3amba_zoo.locks import work_dir_lock
 
-EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
-VALIDATION = """
-val_dataloader = test_dataloader
-val_evaluator = test_evaluator
-val_cfg = dict(type="ValLoop")
-default_hooks = dict(checkpoint=dict(save_best="toy/oa", rule="greater"))
-"""
 BY_ITERATION = "default_hooks = dict(checkpoint=dict(by_epoch=False, interval=4))\n"
-ITERATIONS = "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=18)\n"
 LOOP = ('type="EpochBasedTrainLoop", max_epochs=3', 'type="IterBasedTrainLoop", max_iters=18')
 # what is added to the config, and what is replaced in it
 KINDS = {

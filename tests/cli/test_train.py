@@ -11,19 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from toy_commands import REPOSITORY, check, refusal, train, weights_of
+from toy_commands import EMA, REPOSITORY, VALIDATION, check, refusal, train, weights_of
 from toy_run import ToyAccuracy, ToyModel
 
 from m3amba_zoo.cli import main
 from m3amba_zoo.cli.running import starting
-
-EMA = "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\n"
-VALIDATION = """
-val_dataloader = test_dataloader
-val_evaluator = test_evaluator
-val_cfg = dict(type="ValLoop")
-default_hooks = dict(checkpoint=dict(save_best="toy/oa", rule="greater"))
-"""
 
 
 def test_compile_compiles_the_network_to_the_same_training(config):

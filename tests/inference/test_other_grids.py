@@ -1,7 +1,6 @@
 """From files on several grids to a map: trained from a scene.yaml, predicted by the command."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +8,13 @@ import rasterio
 import yaml
 from rasterio.transform import from_origin
 from tiny_rasters import CRS, write_raster
+from tiny_runs import LOADERS, REPOSITORY
 
 from m3amba_zoo.cli.predict import main as predict
 from m3amba_zoo.cli.train import main as train
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.inference import Predictor
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SHAPE, TEN = (24, 24), from_origin(500_000, 4_000_000, 10, 10)
 NM = np.array([400.0, 500.0, 600.0, 700.0])
 CONFIG = """
@@ -33,19 +32,8 @@ model = dict(
     neck=dict(type="CrossMamba", depth=1, d_state=4),
     data_preprocessor=dict(type="RasterPreprocessor"),
 )
-train_dataloader = dict(
-    sampler=dict(type="DrawSampler"),
-    dataset=dict(type="TrainWindows", windows_per_epoch=16, **data),
-    **loader,
-)
-test_dataloader = dict(
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
-    dataset=dict(type="SceneWindows", overlap=0.5, **data),
-    **loader,
-)
-test_evaluator = dict(type="SceneMetric")
+{loaders}
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=2)
-test_cfg = dict(type="TestLoop")
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-2))
 """
 
@@ -99,7 +87,8 @@ def trained(tmp_path_factory):
         "classes": [{"name": "a"}, {"name": "b"}],
     }
     (folder / "scene.yaml").write_text(yaml.safe_dump(document))
-    (folder / "config.py").write_text(CONFIG.format(repository=REPOSITORY, scene=folder / "scene.yaml"))
+    words = {"repository": REPOSITORY, "scene": folder / "scene.yaml", "loaders": LOADERS}
+    (folder / "config.py").write_text(CONFIG.format(**words))
     train([str(folder / "config.py"), "--seed", "0", "--work-dir", str(folder / "work")])
     return folder
 

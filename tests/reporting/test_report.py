@@ -16,7 +16,7 @@ from m3amba_zoo.models.baselines.classical import log_probabilities
 from m3amba_zoo.reporting import REPORT_FILE, run_report, write_report, write_results
 from m3amba_zoo.reporting.colors import safe_colors
 from m3amba_zoo.reporting.figures import curve_figures, read_curves
-from m3amba_zoo.reporting.layers import LEVELS, choose, draw_scenes, entropy, probabilities
+from m3amba_zoo.reporting.layers import LEVELS, choose, draw_scenes, entropy
 from m3amba_zoo.scenes.palette import SAFE_COLORS
 
 
@@ -233,7 +233,6 @@ def test_colours_are_those_of_okabe_and_ito_first_and_the_tables_last():
     assert len(set(colors)) == 30
     assert colors[0] == "#0072b2"
     assert colors[len(SAFE_COLORS) :] == [f"#{index:02x}0102" for index in range(21, 30)]
-    assert probabilities(np.array([[0.0], [np.log(3)]], np.float32)).ravel() == pytest.approx([0.25, 0.75])
 
 
 def train(arguments):

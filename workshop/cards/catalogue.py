@@ -10,6 +10,7 @@ from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.hub.index import PACKAGE_INDEX, PublishedModel, index_text
 from m3amba_zoo.hub.trained_model import README
+from m3amba_zoo.hub.transport import INDEX
 from m3amba_zoo.reading import read_text
 from m3amba_zoo.system import whole_file
 from workshop.cards.blocks import percent
@@ -18,7 +19,6 @@ from workshop.cards.document import code, escape, read_document, replace_blocks,
 from workshop.cards.files import measure
 from workshop.cards.front_matter import ZOO
 
-INDEX = "index.json"
 NOT_CARDS = ("runs", "test_parts")  # what the leaderboard keeps of its runs
 TABLE = "cards"
 _README = f"""# Model cards

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, train = _parser().parse_known_args(argv)
 
     from m3amba_zoo.cli.running import print_line
+    from m3amba_zoo.stopping import SIGNALS
     from m3amba_zoo.system import whole_file
     from workshop.soak.trainings import Soak
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with TemporaryDirectory(prefix="m3amba-soak-") as folder:
         soak = Soak([args.config, *train], Path(folder, "runs"), args.soak_seed)
         tallies = [soak.kills(args.kills)]
-        tallies += [soak.signals(args.signals, number) for number in _signals()]
+        tallies += [soak.signals(args.signals, number) for number in SIGNALS]
     for tally in tallies:
         failed |= bool(tally.wrong)
         lines.append(f"| {tally.kind} | {tally.given} | {tally.trainings} | {len(tally.wrong)} |")
@@ -36,10 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with whole_file(args.table) as aside:
             aside.write_text(text, encoding="utf-8")
     return FAILURE if failed else 0
-
-
-def _signals() -> list[signal.Signals]:
-    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -86,10 +86,6 @@ def _run(folder: Path) -> Path:
     return folder / "metrics.json"
 
 
-def _read_run(path: Path) -> None:
-    TrainedModel.from_folder(path.parent)
-
-
 def _show_run(path: Path) -> None:
     run, out = str(path.parent), path.parent
     table.main([run, "--classes", "--out", str(out / "table.md"), "--quiet", "--overwrite"])
@@ -160,10 +156,6 @@ def _index(folder: Path) -> Path:
     return folder / "index.json"
 
 
-def _read_index(path: Path) -> None:
-    index_text(read_index(path))
-
-
 def _mirror(folder: Path) -> Path:
     _index(folder)
     return folder / CARD / "config.py"
@@ -198,7 +190,10 @@ def _in_front(random: Random, content: bytes) -> bytes:
 IN_CONFIG = in_values(_stated, _as_config)
 READERS = (
     Reader("config", _config, _read_config, (in_text, IN_CONFIG, IN_CONFIG)),
-    Reader("metrics", _run, _read_run, (in_text, IN_JSON, IN_JSON, in_bytes)),
+    Reader(
+        "metrics", _run, lambda path: TrainedModel.from_folder(path.parent),
+        (in_text, IN_JSON, IN_JSON, in_bytes),
+    ),
     Reader("shown_metrics", _run, _show_run, (in_text, IN_JSON, IN_JSON)),
     Reader(
         "kept_record", _kept_record, lambda path: _read_table(path.parents[4] / "leaderboard.csv"),
@@ -210,7 +205,7 @@ READERS = (
         "test_part", _part, lambda path: Table(path.parents[1] / "leaderboard.csv").part("harbour"),
         (in_bytes, in_members()),
     ),
-    Reader("index", _index, _read_index, (in_text, IN_JSON, in_bytes)),
+    Reader("index", _index, lambda path: index_text(read_index(path)), (in_text, IN_JSON, in_bytes)),
     Reader("mirror", _mirror, _read_mirror, (in_text, in_bytes)),
     Reader("front_matter", _front_matter, _read_front_matter, (in_text, _in_front, _in_front)),
 )  # fmt: skip

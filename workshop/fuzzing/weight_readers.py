@@ -184,9 +184,7 @@ READERS = (
     Reader("choice", _choice, lambda path: read_choice(path.parent), (in_text, IN_JSON)),
     Reader("parts", _parts, read_tensors, (in_text, IN_JSON, in_bytes)),
     Reader("torchscript", _torchscript, read_tensors, (in_bytes, in_members())),
-    Reader(
-        "network", lambda folder: _checkpoint(folder), lambda path: load_network(network(), path), IN_ARCHIVE
-    ),
+    Reader("network", _checkpoint, lambda path: load_network(network(), path), IN_ARCHIVE),
     Reader("clip", _clip, _read_clip, IN_ARCHIVE),
     Reader("clip_config", _clip_config, _read_clip, (in_text, IN_JSON)),
     Reader("galileo", _galileo, _read_galileo, IN_SAFETENSORS),

@@ -128,7 +128,7 @@ class TuningTable:
             "model": run.model,
             "setting": str(run.setting),
             "seed": str(run.seed),
-            "options": _text(run.tuned),
+            "options": " ".join(run.tuned),
             "part": run.part,
             "config_sha256": run.config_sha256,
             "status": FAILED if record is None else DONE,
@@ -154,10 +154,6 @@ def _check_scores(row: Row, where: str) -> None:
 
 def _key(row: Row) -> tuple[str, str, int, int]:
     return row["dataset"], row["model"], int(row["setting"]), int(row["seed"])
-
-
-def _text(options: Setting) -> str:
-    return " ".join(options)
 
 
 def settings(plan: Plan, dataset: str, model: str) -> list[Setting]:
