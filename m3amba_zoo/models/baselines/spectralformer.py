@@ -49,13 +49,14 @@ class SpectralFormer(PatchClassifier):
     Paper: D. Hong, Z. Han, J. Yao, L. Gao, B. Zhang, A. Plaza, J. Chanussot, "SpectralFormer: Rethinking
     Hyperspectral Image Classification with Transformers", IEEE TGRS 60, 2022 (arXiv 2107.02988). Group-wise
     spectral embedding (GSE), a class token, learned positions, ``depth`` encoder layers; from the third layer
-    on, cross-layer adaptive fusion (CAF) lets each read a mixture of what two earlier layers gave. It reads only the first modality. We found no count of parameters; this has 108,925 for Houston
-    2013 (144 bands, 15 classes).
+    on, cross-layer adaptive fusion (CAF) lets each read ``w_1 z^(l) + w_2 z^(l-2)`` with two learned numbers
+    per layer, z^(l) being what l layers give. It reads only the first modality. We found no count of
+    parameters; this has 108,925 for Houston 2013 (144 bands, 15 classes).
 
     Deviations:
         - The bands at both ends are repeated to fill their groups.
-        - CAF reads ``w_1 z^(l) + w_2 z^(l-1)``, the last two layers' outputs; the paper's skips a layer, with
-          ``z^(l-2)`` in place of ``z^(l-1)``. Its two numbers are the same for all tokens and start as 1/2 each.
+        - CAF reads ``z^(l-1)``, the output of the layer before, in place of ``z^(l-2)``.
+        - CAF's two numbers are the same for all tokens and start as 1/2 each.
         - Other modalities are ignored: the paper's network is for one.
 
     Args:
