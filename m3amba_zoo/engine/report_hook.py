@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import is_main_process
+import torch
+from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -22,6 +23,7 @@ from m3amba_zoo.evaluation.record import (
     mapped_pixels,
 )
 from m3amba_zoo.evaluation.scene_metric import SceneMetric
+from m3amba_zoo.models.patch_classifier import PatchClassifier
 from m3amba_zoo.models.weights import ChosenWeights, tested_weights
 from m3amba_zoo.registry import HOOKS
 from m3amba_zoo.reporting import is_wanted, write_results
@@ -44,6 +46,7 @@ class ReportHook(Hook):
         self._started = 0.0
         self._before_resuming = 0.0
         self._batch: Any = None
+        self._work = 0
         self._epochs: float | None = None
         self._file: Path | None = None
         self._weights: ChosenWeights | None = None
@@ -91,14 +94,18 @@ class ReportHook(Hook):
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Keep the first batch, on which operations are counted."""
+        """Keep the first batch, on which operations are counted, and add up what they grow with."""
         if batch_idx == 0:
-            self._batch = data_batch
+            self._batch, self._work = data_batch, 0
+        if _scene_metric(runner) is not None:
+            self._work += _work(runner, data_batch)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the results of the ``SceneMetric``."""
         self._timing["test"] = time.perf_counter() - self._started
         metric = _scene_metric(runner)
+        work = torch.tensor(self._work)
+        all_reduce(work)
         if metric is None or metric.evaluation is None or not is_main_process():
             return
         info = runner.test_dataloader.dataset.metainfo
@@ -110,7 +117,7 @@ class ReportHook(Hook):
             window=_training_window(runner, info),
             model={
                 **_describe(runner, info, self._epochs),
-                "flops_per_pixel": self._flops(runner) / mapped_pixels(metric.evaluation),
+                "flops_per_pixel": self._flops(runner, int(work)) / mapped_pixels(metric.evaluation),
             },
             selection=last_rule(runner) if weights is None else weights.rule,
             seed=runner.seed,
@@ -129,10 +136,17 @@ class ReportHook(Hook):
         )
         metric.logits = None
 
-    def _flops(self, runner: Runner) -> float:
-        """Return the operations of the whole test: those of the first batch per window, times all windows."""
+    def _flops(self, runner: Runner, work: int) -> float:
+        """Return the operations of the whole test, from those of the first batch and its part of the work."""
         counted = count_flops(lambda: runner.model.test_step(self._batch))
-        return counted / len(self._batch["scene"]) * len(runner.test_dataloader.dataset)
+        return counted / _work(runner, self._batch) * work
+
+
+def _work(runner: Runner, batch: Mapping[str, Any]) -> int:
+    """Return what a batch's operations are in proportion to: its patches, or else its windows."""
+    if isinstance(bare_model(runner), PatchClassifier) and "needed" in batch:
+        return int(batch["needed"].sum())
+    return len(batch["scene"])
 
 
 def _scene_metric(runner: Runner) -> SceneMetric | None:

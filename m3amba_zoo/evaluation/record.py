@@ -20,7 +20,7 @@ from mmengine.config import Config
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-import m3amba_zoo.ops.flops as flops  # registers the scans' formulas  # noqa: F401
+import m3amba_zoo.ops.flops as flops  # registers the scans' formulas
 from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.evaluation.scene_metric import Evaluation
@@ -289,8 +289,14 @@ def count_flops(call: Callable[[], object]) -> int:
     Matrix products, convolutions, attention and the selective scan count, by torch's formulas and those of
     ``ops.flops``. Elementwise operations such as activations and norms do not, as is usual.
     """
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        call()
+    # nn.MultiheadAttention in one step has no formula, and would count as nothing
+    in_one_step = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=flops.LACKING) as counter:
+            call()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(in_one_step)
     return counter.get_total_flops()
 
 

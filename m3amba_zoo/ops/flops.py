@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import register_flop_formula
+from torch.utils.flop_counter import register_flop_formula, sdpa_flop_count
 
 from m3amba_zoo.ops import operators as operators  # defines the operators
 
@@ -33,3 +33,12 @@ def selective_scan_2d_flops(
     """Return the operations of u ``(b, H, W, d)`` in four directions, with delta = weight dt."""
     directions, _d, n = A
     return directions * prod(u) * (PER_UPDATE * n + PER_STEP + 2 * dt[-1])
+
+
+def _attention_flops(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Return the operations of query, key and value ``(b, heads, tokens, length)``."""
+    return sdpa_flop_count(query, key, value)
+
+
+# an operator of torch's own for which it has no formula: attention in one step on a CPU
+LACKING = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}

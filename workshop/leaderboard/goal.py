@@ -116,7 +116,10 @@ def _overview(plan: Plan, main: Mapping[str, Sequence[Entry]]) -> list[str]:
 
 
 def _interval(margins: Sequence[Drawn]) -> str:
-    """Return the 95 % interval of a mean margin in points, of independent datasets; empty if unknown."""
+    """Return the 95 % interval of a mean margin in points; empty if unknown.
+
+    Datasets of one test part have the same draws, and parts with other numbers of blocks draw on their own.
+    """
     if min(map(len, margins)) < 2:
         return ""
     low, high = np.percentile(100 * np.mean(margins, axis=0)[1:], (2.5, 97.5))

@@ -87,8 +87,9 @@ class TuningTable:
         """Return the best setting of each dataset and model of which every try has been run.
 
         The best setting has the highest mean of OA, AA and kappa on validation pixels over the seeds. Of
-        equally good ones the first is chosen. A setting with a try that failed cannot be chosen. Tries of
-        another config, split or test part than the plan's now do not count.
+        equally good ones the first is chosen. A setting with a try that failed cannot be chosen: a model of
+        which every setting failed has none. Tries of another config, split or test part than the plan's now
+        do not count.
         """
         rows = self.rows()
         tries: dict[tuple[str, str], dict[int, list[Run]]] = {}
@@ -99,7 +100,7 @@ class TuningTable:
         for place, of_settings in tries.items():
             scored = [[self._score(rows, run) for run in runs] for runs in of_settings.values()]
             means = [np.mean([s for s in scores if s is not None]) for scores in scored if None not in scores]
-            if len(means) == len(of_settings):
+            if len(means) == len(of_settings) and max(means) > -np.inf:
                 best = int(np.argmax(means))
                 chosen[place] = of_settings[best][0].tuned
         return chosen

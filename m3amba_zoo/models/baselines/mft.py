@@ -119,12 +119,14 @@ class MFT(PairClassifier):
     Remote Sensing Image Classification", IEEE TGRS 61, 2023 (arXiv 2203.16952). The spectral modality passes
     through a 3D convolution and a HetConv and is tokenised; the other modality passes through a 3 x 3
     convolution and becomes the class token. Encoder blocks with multi-head cross patch attention and a linear
-    classifier of the class token follow. We found no count of parameters; this has 403,951 for Houston 2013
-    (144 and 1 bands, 15 classes).
+    classifier of the class token follow. The authors' notebook counts 313,071 parameters for Houston 2013
+    (144 and 1 bands, 15 classes); this has 403,951.
 
     Deviations:
         - Kernels along the spectrum are as long as the spectrum if it has fewer than 9 bands.
-        - The HetConv has 4 groups for any number of bands.
+        - The HetConv has 4 groups for any number of bands, 16 in the authors' notebook on Houston 2013.
+        - Queries, keys and values are linear maps of whole tokens (64 numbers); in the notebook they are of
+          each head's eighth of a token, the same map for all heads, and have 64 numbers a head.
         - Attention is added to the class token only; the other tokens are changed by the MLP only.
         - With one modality the class token is a learned constant, as in a ViT.
 

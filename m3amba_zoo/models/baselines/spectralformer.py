@@ -50,11 +50,12 @@ class SpectralFormer(PatchClassifier):
     Hyperspectral Image Classification with Transformers", IEEE TGRS 60, 2022 (arXiv 2107.02988). Group-wise
     spectral embedding (GSE), a class token, learned positions, ``depth`` encoder layers; from the third layer
     on, cross-layer adaptive fusion (CAF) lets each read ``w_1 z^(l) + w_2 z^(l-2)`` with two learned numbers
-    per layer. It reads only the first modality. We found no count of parameters; this has 108,925 for Houston
-    2013 (144 bands, 15 classes).
+    per layer, z^(l) being what l layers give. It reads only the first modality. We found no count of
+    parameters; this has 108,925 for Houston 2013 (144 bands, 15 classes).
 
     Deviations:
         - The bands at both ends are repeated to fill their groups.
+        - CAF reads ``z^(l-1)``, the output of the layer before, in place of ``z^(l-2)``.
         - CAF's two numbers are the same for all tokens and start as 1/2 each.
         - Other modalities are ignored: the paper's network is for one.
 

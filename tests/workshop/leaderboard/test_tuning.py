@@ -51,6 +51,11 @@ def test_tuning_reads_validation_pixels_alone_and_its_choice_is_used_and_named(k
     row = next(line for line in text.splitlines() if line.startswith("plots,choosy,0,0"))
     table.path.write_text(text.replace(row, row.replace(",done,", ",failed,out of memory")))
     assert table.chosen(kitchen.plan)["plots", "choosy"] == (second,), "a setting that failed is not chosen"
+    of_choosy = [line for line in text.splitlines() if line.startswith("plots,choosy,")]
+    table.path.write_text(
+        text.replace("\n".join(of_choosy), "\n".join(of_choosy).replace(",done,", ",failed,"))
+    )
+    assert ("plots", "choosy") not in table.chosen(kitchen.plan), "every setting failed"
     table.path.write_text(text.replace(row + "\n", ""))
     assert ("plots", "choosy") not in table.chosen(kitchen.plan)
     table.path.write_text(text.replace(rows["plots", "choosy", 0, 0]["config_sha256"], "0" * 64))
