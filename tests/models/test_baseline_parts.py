@@ -28,6 +28,18 @@ def test_a_token_of_spectralformer_is_a_band_and_its_neighbours():
     assert moved.tolist() == [False, False, False, True, True, True, False]
 
 
+def test_a_layer_of_spectralformer_reads_what_entered_the_layer_before_the_last():
+    model = build("SpectralFormer", patch=3, depth=3).eval()
+    entered = []
+    for layer in model.layers:
+        layer.register_forward_hook(lambda module, inputs, output: entered.append((inputs[0], output)))
+    with torch.no_grad():
+        model.fusion.copy_(torch.tensor([[2.0, 3.0]]))
+        model.patch_logits({"hsi": torch.randn(2, 12, 3, 3)})
+    (z0, _), (_, z2), (read, _) = entered
+    torch.testing.assert_close(read, 2 * z2 + 3 * z0)
+
+
 def test_the_class_token_of_mft_is_the_other_modality():
     model = build("MFT").eval()
     patches = {"hsi": torch.randn(3, 12, 11, 11), "lidar": torch.randn(3, 1, 11, 11)}

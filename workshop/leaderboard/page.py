@@ -46,7 +46,8 @@ changes nothing there is one run. The plan is `{plan}`. `{table}` has one row pe
 - **Significance**: whole blocks of the test part are drawn {draws} times with replacement, the same for all
   models (a spatial block bootstrap). Behind each difference of mean scores stands its 95 % interval. *p* is
   for OA, adjusted for the number of models (Holm). Models of one **group** cannot be told from the group's
-  leader at 5 %. How much a result varies with the seed is the standard deviation, not the interval.
+  leader at 5 %. An interval speaks of more ground in the regions that are tested, not of other regions. How
+  much a result varies with the seed is the standard deviation, not the interval.
 - **FLOPs** are those of the whole test divided by the number of mapped pixels (overlapping windows count); a
   multiply-add counts as two. **Memory** is the peak of the process, including libraries and scenes, or of the
   GPU if one was used. **Threads** are those of each run. Times are wall-clock, measured with other runs on

@@ -55,7 +55,6 @@ class SpectralFormer(PatchClassifier):
 
     Deviations:
         - The bands at both ends are repeated to fill their groups.
-        - CAF reads ``z^(l-1)``, the output of the layer before, in place of ``z^(l-2)``.
         - CAF's two numbers are the same for all tokens and start as 1/2 each.
         - Other modalities are ignored: the paper's network is for one.
 
@@ -101,7 +100,7 @@ class SpectralFormer(PatchClassifier):
         self.layers = nn.ModuleList(
             EncoderLayer(embed_dim, heads, head_dim, mlp_dim, dropout) for _ in range(depth)
         )
-        self.fusion = nn.Parameter(torch.full((max(depth - 2, 0), 2), 0.5))
+        self.fusion = undecayed(nn.Parameter(torch.full((max(depth - 2, 0), 2), 0.5)))
         self.classifier = writes_classes(
             nn.Sequential(nn.LayerNorm(embed_dim), nn.Linear(embed_dim, num_classes))
         )
@@ -111,11 +110,11 @@ class SpectralFormer(PatchClassifier):
         tokens = self.embed(inputs[self.read[0]])
         cls = self.class_token.expand(tokens.shape[0], -1, -1)
         x = self.dropout(torch.cat([cls, tokens], dim=1) + self.position)
-        outputs: list[Tensor] = []
+        levels = [x]  # z^(0), z^(1), ...
         for index, layer in enumerate(self.layers):
             if index >= 2:
                 own, earlier = self.fusion[index - 2]
-                x = own * x + earlier * outputs[index - 2]
+                x = own * x + earlier * levels[index - 2]
             x = layer(x)
-            outputs.append(x)
+            levels.append(x)
         return {FUSED: self.classifier(x[:, 0])}
