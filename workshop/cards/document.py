@@ -137,3 +137,17 @@ def _printable(value: object) -> str:
 
 def _longest_ticks(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
+
+
+def portable_command(command: str) -> str:
+    """Return a command line without ``--work-dir`` and with absolute paths shortened.
+
+    Such a path keeps its part from the last ``configs/`` on, or else its last part.
+    """
+    command = re.sub(r"\s--work-dir(=|\s+)\S+", "", command)
+    return re.sub(r"(?<![^\s=])[/~]\S+", lambda path: _shortened(path[0]), command)
+
+
+def _shortened(path: str) -> str:
+    _, found, after = path.rpartition("/configs/")
+    return f"configs/{after}" if found else path.rstrip("/").rpartition("/")[2]

@@ -19,6 +19,7 @@ from m3amba_zoo.evaluation.scores import SCORES
 from m3amba_zoo.evaluation.significance import FixedPart
 from m3amba_zoo.reading import read_arrays, read_table
 from m3amba_zoo.system import whole_file
+from workshop.cards.document import portable_command
 from workshop.leaderboard.plan import Run
 
 DONE, FAILED, NO_DATA = "done", "failed", "no data here"
@@ -257,9 +258,10 @@ def check_record(record: Record, run: Run, split_sha256: str) -> None:
 
 
 def _kept(run: Run, record: Record) -> dict[str, Any]:
-    """Return the record that is kept of a run."""
+    """Return the record that is kept of a run, without this machine's folders."""
     said = {**_named(run), "options": list(run.all_options), "tuned": list(run.tuned)}
-    return {RUN: said, **record} | {RUN: said}  # whatever the record says, and at the beginning
+    kept = {RUN: said, **record} | {RUN: said}  # whatever the record says, and at the beginning
+    return kept | {"command": portable_command(record.get("command", ""))}
 
 
 def _named(run: Run) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from m3amba_zoo.hub.index import CONFIG
 from m3amba_zoo.hub.trained_model import GOLDEN, TrainedModel
 from m3amba_zoo.models.weights import read_checkpoint
 from m3amba_zoo.system import whole_file
+from workshop.cards.document import portable_command
 from workshop.cards.files import MAP, read_card_files
 from workshop.publishing.golden_file import draw_input, golden_file, tensor_file
 from workshop.publishing.runs import TrainedRun
@@ -147,20 +148,6 @@ def card_config_text(config: Config) -> str:
                 "a relative path (data is looked for in M3AMBA_DATA)"
             )
     return Config({**kept, "load_from": None}).pretty_text
-
-
-def portable_command(command: str) -> str:
-    """Return a command line without ``--work-dir`` and with absolute paths shortened.
-
-    Such a path keeps its part from the last ``configs/`` on, or else its last part.
-    """
-    command = re.sub(r"\s--work-dir(=|\s+)\S+", "", command)
-    return re.sub(r"(?<![^\s=])[/~]\S+", lambda path: _shortened(path[0]), command)
-
-
-def _shortened(path: str) -> str:
-    _, found, after = path.rpartition("/configs/")
-    return f"configs/{after}" if found else path.rstrip("/").rpartition("/")[2]
 
 
 def _texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:

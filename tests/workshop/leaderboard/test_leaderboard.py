@@ -303,6 +303,15 @@ TAMPERED = {
 }
 
 
+def test_a_kept_record_names_no_folder_of_this_machine(kitchen, in_process, monkeypatch):
+    given = "/here/bin/m3amba train /here/configs/good.py --work-dir /here/runs"
+    monkeypatch.setattr("sys.argv", given.split())
+    kitchen.classifier("good", "ShrinkageLDA")
+    main(kitchen.arguments("--only", "main", "--seeds", "0"))
+    record = json.loads(kitchen.table.record_path(("main", "plots", "good", 0)).read_text())
+    assert record["command"] == "m3amba train configs/good.py"
+
+
 @pytest.mark.parametrize("case", TAMPERED)
 def test_a_table_or_record_edited_by_hand_is_refused(kitchen, in_process, case):
     kitchen.classifier("good", "ShrinkageLDA")

@@ -17,10 +17,10 @@ from m3amba_zoo.config import config_sha256
 from m3amba_zoo.errors import InputError
 from m3amba_zoo.hub import TrainedModel
 from m3amba_zoo.hub.index import read_index
+from workshop.cards.document import portable_command
 from workshop.cli.card import main as card_command
 from workshop.cli.publish import main
 from workshop.publishing import card_files, publishing
-from workshop.publishing.card_files import portable_command
 from workshop.publishing.runs import median_run
 
 SEEDS = (0, 1, 2)
