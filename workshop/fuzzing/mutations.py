@@ -119,10 +119,10 @@ def in_values(
         written = content
         tree = load(content)
         for _ in range(random.randint(1, MOST_CHANGES)):
-            tree = _change_values(random, copy.deepcopy(tree), (*VALUES, *others))
             try:
+                tree = _change_values(random, copy.deepcopy(tree), (*VALUES, *others))
                 written = dump(tree)
-            except Exception:  # a library may write less than Python holds
+            except Exception:  # a library may copy and write less than Python holds
                 break
         return written
 

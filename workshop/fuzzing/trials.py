@@ -174,6 +174,8 @@ def _work(
             signal.setitimer(signal.ITIMER_PROF, 0)
             os.write(send, (json.dumps((kind, detail, seconds)) + "\n").encode())
         os._exit(0)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(BROKEN)
 

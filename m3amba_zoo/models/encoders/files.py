@@ -192,10 +192,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with library_errors(path, "a damaged archive"), zipfile.ZipFile(path) as archive:
-        return is_torchscript(archive)
+    with library_errors(path, "a damaged archive"):
+        if not zipfile.is_zipfile(path):  # which raises for an archive of several disks
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return is_torchscript(archive)
 
 
 def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:

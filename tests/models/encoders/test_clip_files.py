@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import struct
 import zipfile
 
 import pytest
@@ -107,6 +108,10 @@ def test_other_files_are_refused_in_a_sentence(tmp_path):
     archive = torchscript(model, tmp_path)
     archive.write_bytes(archive.read_bytes()[:-2000])
     with pytest.raises(InputError, match=r"traced\.pt: cut short or damaged"):
+        ClipImageEncoder(str(config), str(archive))
+    end = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 2) + struct.pack("<4s4H2LH", b"PK\5\6", *[0] * 7)
+    archive.write_bytes(bytes(100) + end)  # of an archive on two disks
+    with pytest.raises(InputError, match=r"traced\.pt: .*damaged"):
         ClipImageEncoder(str(config), str(archive))
 
 
