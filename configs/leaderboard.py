@@ -274,6 +274,8 @@ goal = dict(
         convnext="ConvNeXt (mmpretrain)",
         random_forest="random forest",
         mft="MFT",
+        s2enet="S2ENet",
+        msfmamba="MSFMamba",
         lda="shrinkage LDA",
         position="position alone (leak floor)",
     ),

@@ -184,13 +184,19 @@ def read_arrays(path: str | Path, what: str) -> dict[str, NDArray]:
 def check_schema(content: Any, schema: Mapping[str, Any], name: object) -> None:
     """Compare the content of a file with a JSON Schema (draft 2020-12); ``name`` is the file.
 
+    An integer is one of Python: 1.0, which the draft takes for one, is none.
+
     Raises:
         InputError: if it does not match; the message has the key, the value and the expectation.
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
+    from jsonschema.validators import extend
 
-    fault = best_match(Draft202012Validator(schema).iter_errors(content))
+    types = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    fault = best_match(extend(Draft202012Validator, type_checker=types)(schema).iter_errors(content))
     if fault is not None:
         key = ".".join(map(str, fault.absolute_path)) or "the top level"
         expected = fault.schema.get("description") if isinstance(fault.schema, Mapping) else None

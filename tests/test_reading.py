@@ -8,7 +8,7 @@ import pytest
 
 from m3amba_zoo.errors import LONGEST, InputError
 from m3amba_zoo.rasters.needed_bands import check_plausible
-from m3amba_zoo.reading import library_errors, read_arrays, read_json, read_table
+from m3amba_zoo.reading import check_schema, library_errors, read_arrays, read_json, read_table
 
 
 def test_an_error_of_a_library_is_one_sentence(tmp_path):
@@ -80,3 +80,11 @@ def test_an_archive_of_other_things_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.array([{}], object))
     with pytest.raises(InputError, match=r"a\.npz: no archive \(.*Object arrays"):
         read_arrays(tmp_path / "a.npz", "no archive")
+
+
+def test_a_whole_number_is_no_fraction():
+    schema = {"properties": {"count": {"type": "integer"}}}
+    check_schema({"count": 2}, schema, "a.json")
+    for value in (2.0, True, "2"):
+        with pytest.raises(InputError, match=r"a\.json: in count, .* is not of type 'integer'"):
+            check_schema({"count": value}, schema, "a.json")
