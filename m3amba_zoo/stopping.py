@@ -102,6 +102,12 @@ def check() -> None:
         raise Stopped(_state.asked)
 
 
+def ignore() -> None:
+    """Ignore the signals: the command is done and its exit code known, but Python itself ends for a second."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def leave_to_parent() -> None:
     """Ignore the signals from now on, but a SIGTERM of the parent: in a helper that the parent ends.
 

@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that ``-h`` answers at once.
 from __future__ import annotations
 
 import ast
+import atexit
 import contextlib
 import io
 import logging
@@ -85,6 +86,7 @@ def _words_to_complete(commands: Iterable[str]) -> list[str]:
 
 def _exit(code: Any, last: str = "") -> NoReturn:
     """Print a last text and exit; nobody may be there to read what was printed."""
+    atexit.register(stopping.ignore)
     try:
         print(last, end="", flush=True)  # Python itself flushes too late for an exit code
     except BrokenPipeError as error:

@@ -176,6 +176,23 @@ def test_what_is_ignored_is_said_with_how_to_stop(config, stopped, monkeypatch):
     assert f"to stop this: kill -TERM {os.getpid()}" in said
 
 
+ENDING = """
+import atexit, sys, time
+from m3amba_zoo.cli.main import main
+atexit.register(lambda: (print("ending", flush=True), time.sleep(3)))
+sys.argv = ["m3amba", "--version"]
+main()
+"""
+
+
+def test_a_signal_changes_no_exit_code_when_the_command_is_done():
+    process = subprocess.Popen([sys.executable, "-c", ENDING], stdout=subprocess.PIPE, text=True)
+    assert any(line == "ending\n" for line in process.stdout)
+    for number in stopping.SIGNALS:
+        process.send_signal(number)
+    assert process.wait() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 def test_data_workers_leave_it_to_their_process(config, number):
     config.write_text(config.read_text().replace("num_workers=0", "num_workers=2", 1))
