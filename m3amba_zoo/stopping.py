@@ -103,7 +103,7 @@ def check() -> None:
 
 
 def ignore() -> None:
-    """Ignore the signals: the command is done and its exit code known, but Python itself ends for a second."""
+    """Ignore the signals: the command is done, its exit code known; Python itself ends for a second."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
