@@ -83,8 +83,8 @@ class Table:
         """Read the rows; the result is empty if the file is absent.
 
         Raises:
-            InputError: if the columns are not the expected ones, a row appears twice, or a status or a seed
-                is invalid.
+            InputError: if the columns are not the expected ones, a row appears twice, or a status, a seed or
+                a name is invalid.
         """
         rows: dict[Key, Row] = {}
         for where, row in read_rows(self.path, COLUMNS):
@@ -92,6 +92,9 @@ class Table:
                 raise InputError(f"{where}: status is '{row['status']}', expected one of {STATUSES}")
             if not WHOLE_NUMBER.fullmatch(row["seed"]):
                 raise InputError(f"{where}: seed is '{row['seed']}', expected a whole number")
+            for column in ("group", "dataset", "model"):  # folders of the record
+                if row[column] in ("", "..") or Path(row[column]).name != row[column]:
+                    raise InputError(f"{where}: {column} is '{row[column]}', expected a name")
             key = key_of(row)
             if key in rows:
                 raise InputError(f"{where}: a second row of {'/'.join(map(str, key))}")

@@ -296,6 +296,10 @@ TAMPERED = {
         "line 3: a second row of main/plots/good/0",
     ),
     "a status that is none": (lambda k: change_row(k, "status", "ok"), "status is 'ok'"),
+    "a path for a name": (
+        lambda k: change_row(k, "dataset", "/dev/null"),
+        "line 2: dataset is '/dev/null', expected a name",
+    ),
     "a row of no run": (lambda k: change_row(k, "seed", "9"), "main/plots/good/9 is not in the plan"),
     "no record": (lambda k: k.table.record_path(("main", "plots", "good", 0)).unlink(), "no such file"),
     "no row": (lambda k: k.table.path.write_text(",".join(COLUMNS) + "\n"), "a record without a row"),
