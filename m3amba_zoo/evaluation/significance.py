@@ -52,7 +52,7 @@ class FixedPart:
     def scores(self, predicted: NDArray[np.integer], num_classes: int) -> Drawn:
         """Return OA, AA and kappa of the whole part (first row) and of each draw of blocks.
 
-        A draw's AA is the mean over the classes that it has: one in a few blocks only is not in every draw.
+        A draw's AA is the mean over the classes that it has: a draw may lack a class that few blocks have.
 
         Args:
             predicted: the classes that a run predicts, 1..K, ``(n,)``.
