@@ -49,9 +49,10 @@ changes nothing there is one run. The plan is `{plan}`. `{table}` has one row pe
   leader at 5 %. An interval speaks of more ground in the regions that are tested, not of other regions. How
   much a result varies with the seed is the standard deviation, not the interval.
 - **FLOPs** are those of the whole test divided by the number of mapped pixels (overlapping windows count); a
-  multiply-add counts as two. **Memory** is the peak of the process, including libraries and scenes, or of the
-  GPU if one was used. **Threads** are those of each run. Times are wall-clock, measured with other runs on
-  the same machine.
+  multiply-add counts as two. Rows made before commit 29c4d90 leave attention out, and take a patch network's
+  first windows for all. **Memory** is the peak of the process, including libraries and scenes, or of the GPU
+  if one was used. **Threads** are those of each run. Times are wall-clock, measured with other runs on the
+  same machine.
 - **Leaked** is the share of test pixels whose bands are visible in training windows.
 - **The paper says** gives OA / AA / kappa as published; **comparable?** says why it is or is not.
 """
